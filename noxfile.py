@@ -1,0 +1,175 @@
+"""Every check of the project, each a session: `python3 dev.py test` runs the default ones in one environment.
+
+With `--no-venv` the sessions run in the environment that is active (dev.py's); otherwise each gets one of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import tomllib
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYTHON_CLASSIFIER = "Programming Language :: Python :: "
+PYTHONS = [
+    line.removeprefix(PYTHON_CLASSIFIER)
+    for line in PROJECT["classifiers"]
+    if line.startswith(PYTHON_CLASSIFIER + "3.")
+]
+CHECKED = [
+    name
+    for name in ("src", "codegen", "tests", "examples", "benchmarks", "noxfile.py", "dev.py")
+    if (ROOT / name).exists()
+]
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "codegen", "typecheck", "tests", "build"]
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+nox.options.error_on_external_run = False
+
+
+def install_development(session: nox.Session) -> None:
+    """Give a session with an environment of its own what dev.py gives the shared one."""
+    if session.venv_backend == "none":
+        return
+    session.install("--require-hashes", "-r", "constraints.txt")
+    session.install("--no-deps", "--no-build-isolation", "--editable", ".")
+
+
+def run_tests(session: nox.Session) -> None:
+    """The tests, with the branches of handwritten code counted, subprocesses included."""
+    install_development(session)
+    session.run("python", "-m", "coverage", "erase")
+    session.run("python", "-m", "coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "coverage", "combine", "--quiet")
+    if session.posargs:
+        session.log("the bar for coverage is left out: only some tests were chosen")
+        # Its exit code 1 is for having nothing to report.
+        session.run("python", "-m", "coverage", "report", "--fail-under=0", success_codes=[0, 1])
+    else:
+        session.run("python", "-m", "coverage", "report")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests on this Python; arguments after -- go to pytest."""
+    run_tests(session)
+
+
+@nox.session(python=PYTHONS)
+def tests_all(session: nox.Session) -> None:
+    """Run the tests on every supported Python that is installed."""
+    run_tests(session)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format and lint; `-- --fix` mends what can be mended."""
+    install_development(session)
+    if "--fix" in session.posargs:
+        session.run("python", "-m", "ruff", "check", "--fix", *CHECKED)
+        session.run("python", "-m", "ruff", "format", *CHECKED)
+    else:
+        session.run("python", "-m", "ruff", "format", "--check", *CHECKED)
+        session.run("python", "-m", "ruff", "check", *CHECKED)
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check types with mypy and pyright, and that the public interface is typed to the end.
+
+    pyright and the node that runs it are packages of constraints.txt: nothing else is fetched.
+    """
+    install_development(session)
+    session.run("python", "-m", "mypy", *CHECKED)
+    # The configuration is named: pyright would prefer a file of its own in any folder further up.
+    pyright = ("python", "-m", "pyright", "--project", str(ROOT / "pyproject.toml"))
+    without_looking_for_newer = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    session.run(*pyright, env=without_looking_for_newer)
+    session.run(
+        *pyright, "--verifytypes", "workspaces_apps", "--ignoreexternal", env=without_looking_for_newer
+    )
+
+
+@nox.session
+def codegen(session: nox.Session) -> None:
+    """Fail when the generated files or the lock are stale; `-- --report` and the like are passed on."""
+    install_development(session)
+    session.run("python", "-m", "codegen", *(session.posargs or ["--check"]))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the demonstration."""
+    install_development(session)
+    session.run("workspaces-apps", "demo", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel, check them, and run the tests on the installed wheel, away from the checkout."""
+    install_development(session)
+    with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
+        away = Path(name)
+        # The wheel is built from the sdist, so both are known to be complete.
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(away / "dist"), ".")
+        artefacts = sorted((away / "dist").iterdir())
+        session.run("python", "-m", "twine", "check", "--strict", *map(str, artefacts))
+        wheel = next(path for path in artefacts if path.suffix == ".whl")
+        test_wheel(session, wheel, away)
+
+
+def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
+    """Install the wheel into an empty environment and run the tests from a folder without the sources."""
+    session.run("python", "-m", "venv", str(away / "venv"))
+    scripts = away / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    python = str(scripts / "python")
+    pins = away / "pins.txt"
+    pins.write_text(versions_only((ROOT / "constraints.txt").read_text(encoding="utf-8")), encoding="utf-8")
+    install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", str(pins))
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    # The wheel by itself first: its own metadata must bring all that an import needs.
+    session.run(*install, str(wheel))
+    with session.chdir(away):
+        session.run(python, "-c", "from workspaces_apps import *")
+    session.run(*install, f"{wheel}[cli]", *groups["tests"])
+    bench = away / "tests-of-the-wheel"
+    for folder in ("tests", "examples"):
+        if (ROOT / folder).is_dir():
+            shutil.copytree(ROOT / folder, bench / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", bench)
+    path = os.pathsep.join((str(scripts), os.environ.get("PATH", os.defpath)))
+    with session.chdir(bench):
+        session.run(
+            python,
+            "-m",
+            "pytest",
+            "-m",
+            "not checkout",
+            env={"PATH": path, "VIRTUAL_ENV": str(away / "venv"), "PYTHONPATH": None},
+        )
+
+
+def versions_only(locked: str) -> str:
+    """The lock without its hashes: pip takes no hashes from constraints for what is named without a version."""
+    pins = (line for line in locked.splitlines() if line and not line.startswith((" ", "#")))
+    return "".join(pin.removesuffix("\\").rstrip() + "\n" for pin in pins)
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Write constraints.txt anew from pyproject.toml, for all systems and supported Pythons; `-- --upgrade` renews.
+
+    The only session that needs uv, which need not be installed for anything else.
+    """
+    session.run(
+        "uv", "pip", "compile", "pyproject.toml", "--extra", "cli", "--group", "dev", "--universal",
+        "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate", "--no-config", "--quiet",
+        "--custom-compile-command", "python3 dev.py nox -s lock", "--output-file", "constraints.txt", *session.posargs,
+    )  # fmt: skip
