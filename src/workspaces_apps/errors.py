@@ -1,0 +1,263 @@
+"""The errors of this package, one tree.
+
+WorkSpacesError
+├── ConfigurationError (ValueError)
+├── CredentialsError
+├── ClientStateError (RuntimeError)
+├── RequestValidationError (ValueError)
+├── ServiceError
+│   ├── ThrottlingException
+│   └── one class per modelled error, in `workspaces_apps.api.errors`
+├── TransportError
+│   └── DeadlineExceededError (TimeoutError)
+├── MalformedResponseError
+├── PaginationError
+├── PartialFailureError
+└── WaiterError
+    ├── WaiterTimeoutError (TimeoutError)
+    ├── DeploymentFailedError
+    └── StagedChangesError
+
+The HTTP answer decides between ServiceError, MalformedResponseError and TransportError: any answer that is not
+2xx is a ServiceError; a 2xx answer that is not what the operation promises is a MalformedResponseError; no
+answer at all is a TransportError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+
+class WorkSpacesError(Exception):
+    """Anything this package raises on purpose.
+
+    Attributes:
+        message: What went wrong, without the context that `str()` adds.
+        operation: The API operation, such as ``"AssociateWorkspaceApplication"``.
+        request_id: The service's id of the last answer.
+        attempts: How many requests were sent, or begun, for this call.
+        code: The service's error code.
+        http_status: The HTTP status of the last answer.
+        resource_id: The resource that the service names as the cause.
+        resume_token: For a listing that failed midway: the token that re-reads the page that failed.
+        last: For an error that ended a wait: what was seen last, by id.
+
+    Each attribute is None where there is nothing to tell.
+    """
+
+    last: Mapping[str, object] | None = None
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        operation: str | None = None,
+        request_id: str | None = None,
+        attempts: int | None = None,
+        code: str | None = None,
+        http_status: int | None = None,
+        resource_id: str | None = None,
+        resume_token: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.operation = operation
+        self.request_id = request_id
+        self.attempts = attempts
+        self.code = code
+        self.http_status = http_status
+        self.resource_id = resource_id
+        self.resume_token = resume_token
+
+    def __str__(self) -> str:
+        head = ": ".join(part for part in (self.operation, self.code, self.message) if part)
+        context = [
+            f"HTTP {self.http_status}" if self.http_status is not None else "",
+            f"resource {self.resource_id}" if self.resource_id else "",
+            f"request id {self.request_id}" if self.request_id else "",
+            f"after {self.attempts} attempts" if self.attempts and self.attempts > 1 else "",
+        ]
+        tail = ", ".join(part for part in context if part)
+        return f"{head} ({tail})" if tail else head
+
+
+class ConfigurationError(WorkSpacesError, ValueError):
+    """The client was set up wrongly: no Region, an unknown profile, arguments that contradict each other."""
+
+
+class CredentialsError(WorkSpacesError):
+    """No credentials were found, or they could not be loaded or refreshed; the message says what to run or set."""
+
+
+class ClientStateError(WorkSpacesError, RuntimeError):
+    """The client is closed, or belongs to another event loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong with a request.
+
+    Attributes:
+        member: The parameter, with its place where it is nested: ``workspaces[3].user_name``.
+        rule: What would be right.
+        got: The kind of value that was given: its type and size, never the value.
+    """
+
+    member: str
+    rule: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.member}: {self.rule}, got {self.got}"
+
+
+class RequestValidationError(WorkSpacesError, ValueError):
+    """A request breaks the service's rules; nothing was sent.
+
+    Attributes:
+        problems: Everything that is wrong, in the order of the members.
+    """
+
+    def __init__(
+        self, message: str = "", *, problems: Sequence[Problem] = (), operation: str | None = None
+    ) -> None:
+        super().__init__(message, operation=operation)
+        self.problems: tuple[Problem, ...] = tuple(problems)
+
+
+class ServiceError(WorkSpacesError):
+    """The service answered, and not with 2xx. `code` is None if the body could not be read.
+
+    Attributes:
+        retry_after: Seconds the service asked to wait, where it did (`x-amz-retry-after`, `Retry-After`).
+        reason: The machine-readable reason, where the service gives one (OperationNotSupportedException).
+    """
+
+    retry_after: float | None = None
+    reason: str | None = None
+
+
+class ThrottlingException(ServiceError):
+    """The service refuses the rate of calls. Not in the service model [seen]; code ``ThrottlingException``."""
+
+
+class TransportError(WorkSpacesError):
+    """No answer came: the connection could not be made, broke, or was too slow.
+
+    Attributes:
+        request_sent: False: no byte left this machine; True: the request was fully written; None: unknown.
+    """
+
+    request_sent: bool | None = None
+
+
+class DeadlineExceededError(TransportError, TimeoutError):
+    """The call did not end within its `timeout`, or could not have."""
+
+
+class MalformedResponseError(WorkSpacesError):
+    """A 2xx answer that is not what the operation promises.
+
+    Attributes:
+        raw: The body as it came.
+    """
+
+    raw: bytes = b""
+
+
+class PaginationError(WorkSpacesError):
+    """A listing could not go on: the service repeated a page token."""
+
+
+class PartialFailureError(WorkSpacesError):
+    """Some of the requests in a batch failed, though the call as such did not.
+
+    Attributes:
+        failed: What failed, as the service reported it.
+        succeeded: What did not, where that is known.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        failed: Sequence[object] = (),
+        succeeded: Sequence[object] = (),
+        operation: str | None = None,
+        request_id: str | None = None,
+        attempts: int | None = None,
+        http_status: int | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            operation=operation,
+            request_id=request_id,
+            attempts=attempts,
+            http_status=http_status,
+        )
+        self.failed: tuple[object, ...] = tuple(failed)
+        self.succeeded: tuple[object, ...] = tuple(succeeded)
+
+
+class WaiterError(WorkSpacesError):
+    """A wait ended without what it waited for.
+
+    Attributes:
+        last: The last observation, by id.
+        elapsed: How long the wait took.
+        polls: How many times it looked.
+    """
+
+    elapsed: timedelta | None = None
+    polls: int = 0
+
+
+class WaiterTimeoutError(WaiterError, TimeoutError):
+    """What was waited for did not happen in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAssociation:
+    """An application whose installation or removal failed.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application.
+        wanted: What was under way: `"installed"` or `"removed"`; None where nobody said, because the service's
+            record does not tell. [doc]
+        code: The service's code, such as ``"DeploymentError.UnhealthyStateError"``; None if it gave none.
+        message: The service's words.
+        force: What DeployWorkspaceApplications with Force would do to it.
+    """
+
+    workspace_id: str
+    application_id: str
+    wanted: Literal["installed", "removed"] | None
+    code: str | None
+    message: str | None
+    force: str
+
+
+class DeploymentFailedError(WaiterError):
+    """Every association is terminal, and some are in ERROR.
+
+    Attributes:
+        failed: Those in ERROR, with reason, and direction if it is known.
+    """
+
+    failed: tuple[FailedAssociation, ...] = ()
+
+
+class StagedChangesError(WaiterError):
+    """Nothing was deployed, because Deploy would commit or repeat what this call was not asked for.
+
+    Attributes:
+        staged: The state of each association that is in the way, by application id.
+    """
+
+    staged: Mapping[str, str] | None = None

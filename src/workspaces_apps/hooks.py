@@ -1,0 +1,104 @@
+"""What the retry and pacing layers report: frozen records, and the hooks that receive them."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
+
+from workspaces_apps.errors import WorkSpacesError
+
+_log = logging.getLogger("workspaces_apps.hooks")
+
+Outcome: TypeAlias = Literal["success", "throttle", "transient", "in_progress", "fatal"]
+"""How one attempt ended: well, or with a failure of that kind."""
+
+_Record = TypeVar("_Record")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One attempt of a call, after it ended.
+
+    Attributes:
+        operation: The API operation.
+        attempt: Its number, from 1.
+        elapsed: Seconds from its beginning to its end, waiting for its turn included.
+        outcome: How it ended.
+        error: What it failed with; None after a success.
+        request_id: The service's id of the answer, if one came.
+        http_status: The HTTP status of the answer, if one came.
+    """
+
+    operation: str
+    attempt: int
+    elapsed: float
+    outcome: Outcome
+    error: WorkSpacesError | None = None
+    request_id: str | None = None
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRecord:
+    """A retry that is about to be waited for.
+
+    Attributes:
+        operation: The API operation.
+        attempt: The number of the attempt that failed.
+        wait: Seconds until the next attempt begins.
+        cause: What the attempt failed with.
+        kind: The kind of failure.
+        request_id: The service's id of the answer, if one came.
+    """
+
+    operation: str
+    attempt: int
+    wait: float
+    cause: WorkSpacesError
+    kind: Outcome
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottleRecord:
+    """An answer by which the service refused the rate of calls.
+
+    Attributes:
+        operation: The API operation.
+        attempt: The number of the attempt that was refused.
+        rate: The rate learned for this operation, the refusal counted in, in calls a second; None if none is.
+        request_id: The service's id of the answer.
+    """
+
+    operation: str
+    attempt: int
+    rate: float | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Functions to be told of attempts, retries and throttles.
+
+    They run on the event loop, between the steps of a call, so they must be quick. What they raise is logged
+    and goes no further: watching a call must not change how it ends.
+
+    Attributes:
+        on_attempt: After every attempt.
+        on_retry: Before the wait that a retry begins with.
+        on_throttle: After every attempt that was throttled.
+    """
+
+    on_attempt: Callable[[AttemptRecord], None] | None = None
+    on_retry: Callable[[RetryRecord], None] | None = None
+    on_throttle: Callable[[ThrottleRecord], None] | None = None
+
+
+def notify(hook: Callable[[_Record], None] | None, record: _Record) -> None:
+    """Hand `record` to `hook`, if there is one; an exception of the hook's is logged."""
+    if hook is None:
+        return
+    try:
+        hook(record)
+    except Exception:  # noqa: BLE001 - a hook is a stranger's code and may raise anything
+        _log.exception("a hook raised on %s", type(record).__name__)
