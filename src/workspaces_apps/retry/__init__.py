@@ -1,0 +1,49 @@
+"""The one retry layer: what may be repeated, how often, and how patiently.
+
+It is pure machinery: clock, sleep and randomness come from the caller, and the network is a function.
+"""
+
+from workspaces_apps.retry.attempts import Facts, Look, Settled, Verdict, run_attempts
+from workspaces_apps.retry.budget import RetryBudget
+from workspaces_apps.retry.classification import (
+    CLOCK_SKEW_CODES,
+    EXPIRED_CREDENTIALS_CODES,
+    FailureKind,
+    classify,
+    may_have_arrived,
+    read_retry_after,
+)
+from workspaces_apps.retry.policy import RetryBudgetPolicy, RetryPolicy
+from workspaces_apps.retry.repetition import (
+    AMBIGUOUS,
+    REPEATABLE,
+    RepetitionRule,
+    Strategy,
+    explained_by_own_attempt,
+    outcome_unknown,
+    rule_for,
+)
+
+__all__ = [
+    "AMBIGUOUS",
+    "CLOCK_SKEW_CODES",
+    "EXPIRED_CREDENTIALS_CODES",
+    "REPEATABLE",
+    "Facts",
+    "FailureKind",
+    "Look",
+    "RepetitionRule",
+    "RetryBudget",
+    "RetryBudgetPolicy",
+    "RetryPolicy",
+    "Settled",
+    "Strategy",
+    "Verdict",
+    "classify",
+    "explained_by_own_attempt",
+    "may_have_arrived",
+    "outcome_unknown",
+    "read_retry_after",
+    "rule_for",
+    "run_attempts",
+]
