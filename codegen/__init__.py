@@ -1,0 +1,1 @@
+"""The generator: botocore's model of the service in, `workspaces_apps.api` out."""

@@ -1,0 +1,74 @@
+"""Enums that take values they do not know."""
+
+import threading
+from enum import Enum, StrEnum
+from weakref import WeakValueDictionary
+
+from pydantic import (
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+_strangers: WeakValueDictionary[tuple[type["OpenEnum"], str], "OpenEnum"] = WeakValueDictionary()
+# Reentrant: a signal handler or a finalizer that runs while the lock is held may meet a stranger too.
+_strangers_lock = threading.RLock()
+
+
+class OpenEnum(StrEnum):
+    """A string enum that takes values it does not know, because the service adds values without notice.
+
+    A value outside the members gives a pseudo-member: equal and hash-equal to its string, the same object for as
+    long as it is in use, with `is_known` False. Iteration, `len()` and `__members__` see the known members only.
+    """
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the value is one of the members of this release."""
+        return self._value_ in type(self)._value2member_map_
+
+    @classmethod
+    def _missing_(cls, value: object) -> "OpenEnum | None":
+        if not isinstance(value, str):
+            return None
+        text = str(value)
+        with _strangers_lock:
+            stranger = _strangers.get((cls, text))
+            if stranger is None:
+                stranger = str.__new__(cls, text)
+                stranger._value_ = text
+                stranger._name_ = text
+                _strangers[cls, text] = stranger
+        return stranger
+
+    def __reduce_ex__(self, proto: object) -> tuple[object, ...]:
+        return type(self), (self._value_,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type["OpenEnum"], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        described = core_schema.enum_schema(cls, list(cls.__members__.values()), sub_type="str", strict=False)
+
+        def refuse_others(value: object) -> object:
+            # pydantic would take bytes, and the members of other enums are strings too.
+            if isinstance(value, cls):
+                return value
+            if isinstance(value, Enum) or not isinstance(value, str):
+                raise PydanticCustomError("enum", "must be a member of the enum or a str")
+            return value
+
+        return core_schema.json_or_python_schema(
+            described,
+            core_schema.no_info_before_validator_function(refuse_others, described),
+            ref=f"{cls.__module__}.{cls.__qualname__}",
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        described = handler.resolve_ref_schema(handler(schema))
+        known = described.pop("enum", None) or [described.pop("const")]
+        return described | {"examples": known}

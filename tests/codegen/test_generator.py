@@ -1,0 +1,250 @@
+"""The generator as a command: it writes the same bytes every time, notices what is stale, reports what changed."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.models.service_model import OPERATIONS, PAGINATORS, SERVICE, request, result, result_shape
+from workspaces_apps.models import PageResult
+
+pytestmark = pytest.mark.checkout
+
+ROOT = Path(__file__).parent.parent.parent
+API = Path("src", "workspaces_apps", "api")
+LOCK = Path("codegen", "lock.json")
+
+
+def generator(tree: Path, *arguments: str, seed: str = "0") -> subprocess.CompletedProcess[str]:
+    """`python -m codegen` in a tree."""
+    return subprocess.run(
+        [sys.executable, "-m", "codegen", *arguments],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": seed, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def clean_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the generator and of what it wrote."""
+    tree = tmp_path_factory.mktemp("tree")
+    for folder in (Path("codegen"), API.parent):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    return tree
+
+
+@pytest.fixture
+def tree(clean_tree: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return shutil.copytree(clean_tree, tmp_path / "tree")
+
+
+def written(tree: Path) -> dict[str, bytes]:
+    """Everything generated in a tree, the lock included."""
+    files = [*(tree / API).rglob("*.py"), tree / LOCK]
+    return {path.relative_to(tree).as_posix(): path.read_bytes() for path in files if path.exists()}
+
+
+def test_what_is_checked_in_is_what_the_generator_writes() -> None:
+    """`--check` finds nothing stale in this repository."""
+    finished = generator(ROOT, "--check")
+
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("seed", ["1", "4242"])
+def test_the_same_bytes_every_time(tree: Path, seed: str) -> None:
+    """From an empty folder the generator writes the bytes that are checked in, whatever the seed of hashes."""
+    before = written(tree)
+    shutil.rmtree(tree / API)
+    (tree / LOCK).unlink()
+
+    finished = generator(tree, seed=seed)
+
+    assert finished.returncode == 0, finished.stderr
+    assert written(tree) == before
+    assert "wrote src/workspaces_apps/api/applications.py" in finished.stdout
+
+
+@pytest.mark.parametrize("damage", ["edited", "missing"])
+def test_check_notices_stale_files(tree: Path, damage: str) -> None:
+    """Generated files and the lock that were edited or are missing fail the check, which changes nothing."""
+    paths = [API / "applications.py", API / "operations" / "tags.py", API / "shared.py", LOCK]
+    for path in paths:
+        if damage == "edited":
+            (tree / path).write_bytes((tree / path).read_bytes() + b"\n")
+        else:
+            (tree / path).unlink()
+    before = written(tree)
+
+    finished = generator(tree, "--check")
+
+    assert finished.returncode == 1
+    assert finished.stderr.splitlines()[:-1] == [f"stale: {path.as_posix()}" for path in sorted(paths)]
+    assert written(tree) == before
+
+
+def test_the_lock_alone_can_be_stale(tree: Path) -> None:
+    """A lock that names another model fails the check, though every module is right."""
+    lock = json.loads((tree / LOCK).read_text(encoding="utf-8"))
+    (tree / LOCK).write_text(json.dumps(lock | {"sha256": "0" * 64}, indent=2) + "\n", encoding="utf-8")
+
+    finished = generator(tree, "--check")
+
+    assert (finished.returncode, finished.stderr.splitlines()[0]) == (1, "stale: codegen/lock.json")
+
+
+def test_a_file_too_many_is_noticed_and_removed(tree: Path) -> None:
+    """What the generator does not write does not belong into its folder."""
+    (tree / API / "left_over.py").write_text("", encoding="utf-8")
+
+    checked = generator(tree, "--check")
+    generator(tree)
+
+    assert (checked.returncode, checked.stderr.splitlines()[0]) == (
+        1,
+        "stale: src/workspaces_apps/api/left_over.py",
+    )
+    assert not (tree / API / "left_over.py").exists()
+
+
+def test_the_lock_names_the_botocore_that_it_was_made_from() -> None:
+    """The version is the installed one's, and the digest that of its model."""
+    lock = json.loads((ROOT / LOCK).read_text(encoding="utf-8"))
+
+    assert lock["botocore"] == version("botocore")
+    assert len(bytes.fromhex(lock["sha256"])) == 32
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
+def test_report_lists_what_came_and_went(tmp_path: Path, packed: bool) -> None:
+    """Against another botocore: operations, members, required members, enum values and constraints."""
+    service = json.loads(json.dumps(SERVICE))
+    shapes, operations = service["shapes"], service["operations"]
+    operations["DoNewThing"] = operations.pop("DescribeTags")
+    shapes["Workspace"]["members"]["Mood"] = {"shape": "Description"}
+    del shapes["Workspace"]["members"]["IpAddress"]
+    shapes["Tag"]["required"].append("Value")
+    shapes["AssociationState"]["enum"][0] = "PAUSED"
+    shapes["Limit"]["max"] = 50
+    other = botocore_folder(tmp_path, service, packed=packed)
+
+    finished = generator(ROOT, "--report", str(other))
+
+    assert finished.returncode == 0, finished.stderr
+    lines = finished.stdout.splitlines()
+    assert lines[0] == f"# From botocore {version('botocore')} to 9.9.9"
+    for change in (
+        "came: DoNewThing",
+        "went: DescribeTags",
+        "came: Workspace.Mood",
+        "went: Workspace.IpAddress",
+        "came: Tag.Value",
+        "came: AssociationState: PAUSED",
+        "went: AssociationState: PENDING_INSTALL",
+        "went: Limit: min 1, max 25",
+        "came: Limit: min 1, max 50",
+    ):
+        assert f"- {change}" in lines
+    assert len([line for line in lines if line.startswith("- ")]) == 9
+
+
+def test_report_of_the_same_model_says_so(tmp_path: Path) -> None:
+    """Nothing came and nothing went."""
+    finished = generator(ROOT, "--report", str(botocore_folder(tmp_path, SERVICE, packed=True)))
+
+    assert finished.stdout.splitlines()[-1] == "Nothing came or went."
+
+
+def test_report_needs_a_botocore(tmp_path: Path) -> None:
+    """A folder that is none is a clear error, not a traceback."""
+    finished = generator(ROOT, "--report", str(tmp_path))
+
+    assert finished.returncode == 1
+    assert "is this a botocore" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def botocore_folder(parent: Path, service: object, *, packed: bool) -> Path:
+    """What another botocore would be unpacked into."""
+    folder = parent / "botocore" / "data" / "workspaces" / "2015-04-08"
+    folder.mkdir(parents=True)
+    (parent / "botocore" / "__init__.py").write_text("__version__ = '9.9.9'\n", encoding="utf-8")
+    files = {"service-2.json": service, "paginators-1.json": {"pagination": PAGINATORS}}
+    for name, content in files.items():
+        data = json.dumps(content).encode()
+        if packed:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(data))
+        else:
+            (folder / name).write_bytes(data)
+    return parent
+
+
+def test_no_module_is_too_long() -> None:
+    """One module per family, none over about a thousand lines."""
+    modules = {path.name: path.read_text("utf-8").count("\n") for path in (ROOT / API).rglob("*.py")}
+
+    assert {name: lines for name, lines in modules.items() if lines > 1050} == {}
+
+
+def test_every_generated_file_says_so() -> None:
+    """Its second line names the command and the version of botocore."""
+    for path in (ROOT / API).rglob("*.py"):
+        header = path.read_text("utf-8").splitlines()[1]
+        assert (
+            header == f"# Generated by `python -m codegen` from botocore {version('botocore')}. Do not edit."
+        )
+
+
+def test_seventeen_operations_page() -> None:
+    """Those that take and give NextToken, no others, and their results are pages."""
+    shapes = SERVICE["shapes"]
+    paging = [
+        operation
+        for operation, ends in SERVICE["operations"].items()
+        if all(
+            "NextToken" in shapes[end["shape"]].get("members", {}) for end in (ends["input"], ends["output"])
+        )
+    ]
+
+    assert len(paging) == 17
+    assert sorted(name for name in OPERATIONS if request(name).facts.page is not None) == sorted(paging)
+    assert sorted(name for name in OPERATIONS if issubclass(result(name), PageResult)) == sorted(paging)
+
+
+@pytest.mark.parametrize("operation", PAGINATORS)
+def test_paging_agrees_with_botocore(operation: str) -> None:
+    """Where botocore knows how an operation pages, the facts say the same."""
+    page, theirs = request(operation).facts.page, PAGINATORS[operation]
+
+    assert page is not None
+    assert result(operation).model_fields[page.items].serialization_alias == theirs["result_key"]
+    if page.size is not None and "limit_key" in theirs:
+        assert request(operation).model_fields[page.size].serialization_alias == theirs["limit_key"]
+
+
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if request(name).facts.page is not None])
+def test_the_items_of_a_page_are_its_only_list(operation: str) -> None:
+    """The facts of an operation that pages name a list of the result, and there is no other that could be meant."""
+    page = request(operation).facts.page
+    members = SERVICE["shapes"][result_shape(operation)].get("members", {})
+    lists = [wire for wire, member in members.items() if SERVICE["shapes"][member["shape"]]["type"] == "list"]
+
+    assert page is not None
+    assert lists == [result(operation).model_fields[page.items].serialization_alias]
+
+
+def test_paginators_of_botocore_number_nine() -> None:
+    """The list that the tests above go by is whole."""
+    assert len(PAGINATORS) == 9

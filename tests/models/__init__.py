@@ -1,0 +1,1 @@
+"""The ground of the generated models, and the models themselves."""
