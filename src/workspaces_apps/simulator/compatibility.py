@@ -1,0 +1,120 @@
+"""Which application goes on which WorkSpace, and which exception says no.
+
+The conditions are documented; which exception each raises is assumed, except that the names fit.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from workspaces_apps.simulator.catalogue import AMAZON, OFFICE
+from workspaces_apps.simulator.records import Application, Workspace
+from workspaces_apps.simulator.settings import Mark, SimulatorSettings
+from workspaces_apps.simulator.wire import ApiError, not_supported
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An installation that is asked for: what, where, and what else will be there."""
+
+    application: Application
+    workspace: Workspace
+    others: tuple[Application, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One reason to refuse an installation.
+
+    Attributes:
+        broken: Whether the rule is broken.
+        code: The exception.
+        mark: How the condition is known; that this exception says it is always assumed.
+        source: What is known, in a sentence.
+    """
+
+    broken: Callable[[Candidate], bool]
+    code: str
+    mark: Mark
+    source: str
+
+
+def clash(one: Application, other: Application) -> bool:
+    """Whether two applications of one suite differ in edition or version [doc]."""
+    return (
+        one.suite == OFFICE
+        and other.suite == OFFICE
+        and (one.edition != other.edition or one.version != other.version)
+    )
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        lambda asked: asked.application.state == "UNINSTALL_ONLY",
+        "ApplicationNotSupportedException",
+        "doc",
+        "An UNINSTALL_ONLY application can be removed and not installed.",
+    ),
+    Rule(
+        lambda asked: not asked.workspace.operating_system.startswith("WINDOWS"),
+        "OperatingSystemNotCompatibleException",
+        "doc",
+        "Applications are managed on Windows only.",
+    ),
+    Rule(
+        lambda asked: asked.workspace.operating_system not in asked.application.operating_systems,
+        "OperatingSystemNotCompatibleException",
+        "doc",
+        "Each application names the operating systems it supports.",
+    ),
+    Rule(
+        lambda asked: asked.workspace.compute not in asked.application.computes,
+        "ComputeNotCompatibleException",
+        "doc",
+        "Each application names the compute types it supports.",
+    ),
+    Rule(
+        lambda asked: any(clash(asked.application, other) for other in asked.others),
+        "IncompatibleApplicationsException",
+        "doc",
+        "One edition and one version across Office, Visio and Project on a WorkSpace.",
+    ),
+)
+
+
+def check_installation(
+    application: Application,
+    workspace: Workspace,
+    others: Iterable[Application],
+    settings: SimulatorSettings,
+) -> None:
+    """Refuse what cannot be installed.
+
+    Args:
+        application: What is wanted.
+        workspace: Where.
+        others: What is on it, or will be, after everything staged was deployed.
+        settings: Whether an account's own applications can be managed.
+
+    Raises:
+        ApiError: The exception of the first rule that is broken.
+    """
+    if application.owner != AMAZON and not settings.account_applications_installable:
+        raise ApiError("ApplicationNotSupportedException")
+    if application.state in ("PENDING", "ERROR"):
+        raise not_supported(f"The application is {application.state}.", "APPLICATION_NOT_AVAILABLE")
+    asked = Candidate(application, workspace, tuple(others))
+    for rule in RULES:
+        if rule.broken(asked):
+            raise ApiError(rule.code)
+
+
+def installable(
+    application: Application, workspace: Workspace, others: Iterable[Application], settings: SimulatorSettings
+) -> bool:
+    """Whether `check_installation` would let it pass."""
+    try:
+        check_installation(application, workspace, others, settings)
+    except ApiError:
+        return False
+    return True

@@ -1,0 +1,170 @@
+"""What is not known of the service, as settings: each says how it is known, and what was assumed.
+
+Marks: ``doc`` AWS documentation or the service model says so; ``seen`` measured against botocore; ``field``
+reported by people who run fleets; ``assumed`` no source found.
+"""
+
+import dataclasses
+import random
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypeVar
+
+from workspaces_apps.errors import ConfigurationError
+
+Mark: TypeAlias = Literal["doc", "seen", "field", "assumed"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A duration between two bounds, in seconds of simulated time; drawn evenly from the seeded source."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high < float("inf"):
+            raise ConfigurationError(
+                f"a Span goes from 0 or more upwards, not from {self.low} to {self.high}"
+            )
+
+    def draw(self, source: random.Random) -> float:
+        """One duration."""
+        return source.uniform(self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """One row of the page that says how true the simulator is."""
+
+    name: str
+    default: str
+    mark: Mark
+    note: str
+
+
+def _setting(default: T, mark: Mark, note: str) -> T:
+    described: T = field(default=default, metadata={"mark": mark, "note": note})
+    return described
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorSettings:
+    """Everything about the service that no source settles. Durations are in simulated seconds."""
+
+    removed_rows_linger: bool = _setting(
+        False, "assumed", "Whether an association that was uninstalled stays listed as REMOVED."
+    )
+    deploy_nothing: Literal["accept", "refuse"] = _setting(
+        "accept",
+        "assumed",
+        "Deploy with nothing staged: answered with an empty deployment, or OperationNotSupportedException.",
+    )
+    error_record: Literal["restate", "keep", "refuse"] = _setting(
+        "restate",
+        "assumed",
+        "Associate and Disassociate on a record in ERROR: stage it anew in the asked direction, answer with the "
+        "record unchanged, or refuse.",
+    )
+    staging_needs_ready_workspace: bool = _setting(
+        True, "doc", "Associate and Disassociate need an AVAILABLE or STOPPED WorkSpace, as Deploy does."
+    )
+    account_applications_installable: bool = _setting(
+        False,
+        "doc",
+        "Only applications offered through AWS can be managed; the exception for others is assumed.",
+    )
+    pending_delay: Span = _setting(
+        Span(5, 30),
+        "assumed",
+        "From Deploy until an association leaves PENDING_INSTALL or PENDING_UNINSTALL.",
+    )
+    install_duration: Span = _setting(
+        Span(480, 1200), "assumed", "How long an installation takes; AWS publishes nothing."
+    )
+    uninstall_duration: Span = _setting(Span(180, 480), "assumed", "How long a removal takes.")
+    failure_rate: float = _setting(
+        0.0, "assumed", "Share of installations and removals that end in DeploymentError.InternalServerError."
+    )
+    system_disk_gib: int = _setting(
+        40,
+        "assumed",
+        "What Windows itself takes of the root volume; what is left must hold the applications.",
+    )
+    create_visible_delay: Span = _setting(
+        Span(2, 10), "assumed", "How long a new WorkSpace's id is absent from DescribeWorkspaces."
+    )
+    create_duration: Span = _setting(Span(600, 1500), "assumed", "From CreateWorkspaces until AVAILABLE.")
+    start_duration: Span = _setting(Span(60, 180), "assumed", "STARTING until AVAILABLE.")
+    stop_duration: Span = _setting(Span(60, 180), "assumed", "STOPPING until STOPPED.")
+    reboot_duration: Span = _setting(Span(60, 240), "assumed", "REBOOTING until AVAILABLE.")
+    rebuild_duration: Span = _setting(Span(1200, 2400), "assumed", "REBUILDING until AVAILABLE.")
+    restore_duration: Span = _setting(Span(1200, 2400), "assumed", "RESTORING until AVAILABLE.")
+    migrate_duration: Span = _setting(
+        Span(1800, 3600), "assumed", "Migration until the new WorkSpace is AVAILABLE."
+    )
+    terminate_duration: Span = _setting(
+        Span(60, 300), "assumed", "TERMINATING until the WorkSpace is absent."
+    )
+    modify_duration: Span = _setting(
+        Span(300, 1800),
+        "assumed",
+        "How long a ModificationStates entry stays; half of it as UPDATE_INITIATED.",
+    )
+    running_mode_duration: Span = _setting(
+        Span(5, 60), "assumed", "From ModifyWorkspaceProperties until the new running mode shows."
+    )
+    image_duration: Span = _setting(Span(1800, 3600), "assumed", "How long an image stays PENDING.")
+    pool_duration: Span = _setting(Span(120, 600), "assumed", "STARTING and STOPPING of a pool.")
+    register_duration: Span = _setting(Span(30, 120), "assumed", "REGISTERING until REGISTERED.")
+    restore_shows_drift: bool = _setting(
+        True,
+        "assumed",
+        "Restore takes away what was installed since the last snapshot; whether its association goes too, or "
+        "stays COMPLETED, is not documented.",
+    )
+    snapshot_interval: float = _setting(43200.0, "doc", "Snapshots are made every 12 hours.")
+    page_token_lifetime: float = _setting(86400.0, "assumed", "How long a page token can be used.")
+    default_page_size: int = _setting(25, "assumed", "Items on a page for which no size was asked.")
+    tags_per_resource: int = _setting(
+        50, "doc", "More tags on one resource are ResourceLimitExceededException."
+    )
+    clock_skew: float = _setting(300.0, "doc", "How far a signature's date may be off, in real seconds.")
+    max_body_bytes: int = _setting(
+        16 * 1024 * 1024, "assumed", "A longer request body is refused with HTTP 413."
+    )
+    body_timeout: float = _setting(
+        20.0, "assumed", "Real seconds a client may take to send a request's body."
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.failure_rate <= 1:
+            raise ConfigurationError(f"failure_rate is a share from 0 to 1, not {self.failure_rate}")
+        if not 1 <= self.default_page_size <= 25:
+            raise ConfigurationError(f"default_page_size is 1 to 25, not {self.default_page_size}")
+        for name, allowed in (
+            ("deploy_nothing", ("accept", "refuse")),
+            ("error_record", ("restate", "keep", "refuse")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigurationError(
+                    f"{name} is one of {', '.join(allowed)}, not {getattr(self, name)!r}"
+                )
+
+    @classmethod
+    def instant(cls) -> "SimulatorSettings":
+        """Every duration at a second or less: for tests on a real clock that want an answer, not a story."""
+        settings = cls()
+        for item in dataclasses.fields(cls):
+            if isinstance(item.default, Span):
+                # Frozen, and still being made: nobody else has seen it.
+                object.__setattr__(settings, item.name, Span(0.05, 0.2))
+        return settings
+
+    @classmethod
+    def assumptions(cls) -> tuple[Assumption, ...]:
+        """Every setting with its default, its mark and one sentence."""
+        return tuple(
+            Assumption(item.name, repr(item.default), item.metadata["mark"], item.metadata["note"])
+            for item in dataclasses.fields(cls)
+        )

@@ -1,0 +1,187 @@
+"""AWS JSON 1.1 as it looks on the wire: values, errors and answers."""
+
+import json
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import pydantic
+
+JsonValue: TypeAlias = pydantic.JsonValue
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+
+MESSAGELESS = frozenset(
+    {
+        "ApplicationNotSupportedException",
+        "ComputeNotCompatibleException",
+        "IncompatibleApplicationsException",
+        "OperatingSystemNotCompatibleException",
+    }
+)
+"""Exceptions that the service model gives no member, not even a message [doc]."""
+
+
+class ApiError(Exception):
+    """An answer that is an error: what the service says when it refuses a request.
+
+    Attributes:
+        code: The exception's name, which travels as ``__type``.
+        message: The text, or None for exceptions without members.
+        status: The HTTP status.
+        members: Further members of the exception, such as ``ResourceId``.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str | None = None,
+        *,
+        status: int = 400,
+        members: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = None if code in MESSAGELESS else message
+        self.status = status
+        self.members: Mapping[str, str] = members or {}
+
+    def body(self) -> JsonObject:
+        """The JSON body of the answer."""
+        body: JsonObject = {"__type": self.code}
+        if self.message is not None:
+            body["message"] = self.message
+        body.update(self.members)
+        return body
+
+
+def invalid(message: str) -> ApiError:
+    """A value that is well formed and still wrong."""
+    return ApiError("InvalidParameterValuesException", message)
+
+
+def not_found(kind: str, resource_id: str) -> ApiError:
+    """A resource that does not exist, or not yet, or no longer."""
+    return ApiError(
+        "ResourceNotFoundException",
+        f"The specified {kind} could not be found: {resource_id}",
+        members={"ResourceId": resource_id},
+    )
+
+
+def in_use(message: str, resource_id: str) -> ApiError:
+    """A resource that something else is working on."""
+    return ApiError("ResourceInUseException", message, members={"ResourceId": resource_id})
+
+
+def not_supported(message: str, reason: str) -> ApiError:
+    """An operation that the resource does not allow in its present condition."""
+    return ApiError("OperationNotSupportedException", message, members={"reason": reason})
+
+
+def unknown_operation() -> ApiError:
+    """What the service answers to a target it does not have."""
+    return ApiError("UnknownOperationException")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
+
+def encode(value: JsonObject) -> bytes:
+    """The value as compact ASCII JSON; lone surrogates travel escaped, as they came."""
+    return _ENCODER.encode(value).encode("ascii")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def decode_object(body: bytes) -> JsonObject:
+    """The JSON object in a request body; an empty body is an empty object.
+
+    Raises:
+        ApiError: SerializationException, for anything that is not a JSON object in UTF-8.
+    """
+    if not body:
+        return {}
+    try:
+        value: JsonValue = _DECODER.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ApiError("SerializationException", "The request body is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise ApiError("SerializationException", "Start of structure or map expected")
+    return value
+
+
+class Parameters:
+    """The validated members of a request, read by the type that the model gives them."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: JsonObject) -> None:
+        self.raw = raw
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.raw
+
+    def text(self, name: str) -> str:
+        """A string that the model requires."""
+        value = self.raw.get(name)
+        if not isinstance(value, str):
+            raise _wrong(name)
+        return value
+
+    def maybe_text(self, name: str) -> str | None:
+        """A string that may be absent."""
+        value = self.raw.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise _wrong(name)
+
+    def texts(self, name: str) -> list[str]:
+        """A list of strings; absent is empty."""
+        value = self.raw.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise _wrong(name)
+        return [item for item in value if isinstance(item, str)]
+
+    def integer(self, name: str) -> int | None:
+        """A whole number that may be absent."""
+        value = self.raw.get(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise _wrong(name)
+
+    def flag(self, name: str) -> bool | None:
+        """A boolean that may be absent."""
+        value = self.raw.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        raise _wrong(name)
+
+    def section(self, name: str) -> "Parameters | None":
+        """A structure that may be absent."""
+        value = self.raw.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise _wrong(name)
+        return Parameters(value)
+
+    def sections(self, name: str) -> list["Parameters"]:
+        """A list of structures; absent is empty."""
+        value = self.raw.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise _wrong(name)
+        return [Parameters(item) for item in value if isinstance(item, dict)]
+
+
+def _wrong(name: str) -> ApiError:
+    return ApiError("SerializationException", f"Unexpected value for {name}")

@@ -1,0 +1,30 @@
+"""What holds for every test: no AWS settings of the machine, and Hypothesis that repeats itself."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The tests of the installed wheel run away from the checkout, where there is no generator to test.
+collect_ignore_glob = (
+    [] if Path(__file__).parent.with_name("codegen").is_dir() else ["codegen/*", "test_codegen*"]
+)
+
+# Simulated time decides what is slow here, so a deadline in real time would only measure the machine.
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hide the machine's AWS settings, credentials and proxies; the folder returned holds no AWS file yet."""
+    for name in list(os.environ):
+        if name.upper().startswith("AWS_") or name.upper() in {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}:
+            monkeypatch.delenv(name)
+    folder = tmp_path_factory.mktemp("aws")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return folder

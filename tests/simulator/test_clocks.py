@@ -1,0 +1,178 @@
+"""The clocks: time that stands still, time that runs fast, and time that jumps when nothing else can happen."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workspaces_apps.clock import Clock
+from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator import ManualClock, RealClock, ScaledClock, SimulatorClock
+from workspaces_apps.simulator.clocks import Activity
+
+
+@pytest.mark.parametrize("clock", [RealClock(), ScaledClock(60), ManualClock()])
+def test_every_clock_is_the_packages_clock(clock: SimulatorClock) -> None:
+    """Each can be a client's clock, and tells the time in UTC."""
+    assert isinstance(clock, Clock)
+    assert clock.now().tzinfo == UTC
+    assert clock.now().timestamp() == pytest.approx(clock.timestamp(), abs=1)
+
+
+def test_a_manual_clock_stands_still() -> None:
+    """Real time does nothing to it, and it always starts at the same moment."""
+    clock = ManualClock()
+    before = clock.now()
+    time.sleep(0.002)
+
+    assert clock.now() == before == ManualClock().now()
+
+
+async def test_advancing_wakes_whoever_is_due_and_nobody_else() -> None:
+    """At their own moments, in order."""
+    clock = ManualClock()
+    woken: list[tuple[str, float]] = []
+
+    async def sleeper(name: str, seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append((name, clock.monotonic()))
+
+    tasks = [asyncio.create_task(sleeper(name, at)) for name, at in (("c", 400), ("a", 60), ("b", 300))]
+    await clock.advance(minutes=5)
+
+    assert woken == [("a", 60.0), ("b", 300.0)]
+    assert clock.monotonic() == 300
+    assert clock.sleeping == 1
+    await clock.advance(timedelta(seconds=100))
+    await asyncio.gather(*tasks)
+
+
+async def test_advancing_passes_through_sleeps_that_begin_on_the_way() -> None:
+    """Who sleeps again within the time is woken again."""
+    clock = ManualClock()
+    beats: list[float] = []
+
+    async def metronome() -> None:
+        for _ in range(5):
+            await clock.sleep(60)
+            beats.append(clock.monotonic())
+
+    task = asyncio.create_task(metronome())
+    await clock.advance(minutes=3.5)
+
+    assert beats == [60.0, 120.0, 180.0]
+    task.cancel()
+
+
+async def test_a_cancelled_sleeper_is_forgotten() -> None:
+    """It holds back neither the count nor a jump."""
+    clock = ManualClock()
+    task = asyncio.create_task(clock.sleep(10))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert clock.sleeping == 0
+
+
+async def test_autojump_runs_a_day_in_no_time() -> None:
+    """Hours of sleeping, in less than a real second."""
+    clock = ManualClock(autojump=True)
+    began = time.monotonic()
+
+    for _ in range(24):
+        await clock.sleep(3600)
+
+    assert clock.monotonic() == 86_400
+    assert time.monotonic() - began < 5
+
+
+async def test_autojump_goes_to_the_next_sleeper_first() -> None:
+    """Order is that of simulated time, however many sleep."""
+    clock = ManualClock(autojump=True)
+    woken: list[int] = []
+
+    async def sleeper(seconds: int) -> None:
+        await clock.sleep(seconds)
+        woken.append(seconds)
+
+    await asyncio.gather(*(sleeper(seconds) for seconds in (50, 10, 40, 20, 30)))
+
+    assert woken == [10, 20, 30, 40, 50]
+
+
+async def test_autojump_waits_for_a_request_in_flight() -> None:
+    """Nobody's deadline passes while an answer is being made."""
+    clock = ManualClock(autojump=True)
+    activity = Activity()
+    clock.attach(activity)
+    activity.begin()
+    task = asyncio.create_task(clock.sleep(60))
+    await asyncio.sleep(0.05)
+    assert not task.done()
+
+    activity.end()
+    await task
+    clock.detach(activity)
+    assert clock.monotonic() == 60
+
+
+async def test_autojump_waits_for_work_in_threads() -> None:
+    """A thread that computes for a tenth of a second is not overtaken."""
+    clock = ManualClock(autojump=True)
+
+    def work() -> float:
+        until = time.perf_counter() + 0.1
+        while time.perf_counter() < until:
+            pass
+        return clock.monotonic()
+
+    task = asyncio.create_task(clock.sleep(60))
+    assert await asyncio.to_thread(work) == 0
+    await task
+
+
+@given(st.floats(0.01, 10_000), st.floats(0.001, 0.01))
+def test_a_scaled_clock_keeps_its_factor(factor: float, pause: float) -> None:
+    """Its time and the machine's are proportional."""
+    clock = ScaledClock(factor)
+    real, scaled = time.monotonic(), clock.monotonic()
+    time.sleep(pause)
+    passed = time.monotonic() - real
+
+    assert clock.monotonic() - scaled == pytest.approx(passed * factor, rel=0.5)
+
+
+async def test_a_scaled_clocks_sleep_is_shorter() -> None:
+    """A minute in a hundredth of a second."""
+    clock = ScaledClock(6000)
+    began = time.monotonic()
+
+    await clock.sleep(60)
+
+    assert 0.009 < time.monotonic() - began < 2
+
+
+def test_a_clock_can_be_caught_up_with_a_saved_state() -> None:
+    """Wall time moves forward, never back; monotonic time does not."""
+    clock = ManualClock()
+    later = clock.timestamp() + 1000
+    clock.catch_up(later)
+    clock.catch_up(0)
+
+    assert clock.timestamp() == later
+    assert clock.monotonic() == 0
+
+
+def test_impossible_clocks_are_refused() -> None:
+    """A factor that is no factor, a start without a zone."""
+    for factor in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(ConfigurationError):
+            ScaledClock(factor)
+    with pytest.raises(ConfigurationError):
+        ManualClock(start=datetime(2026, 1, 1))  # noqa: DTZ001 - what must be refused
+    with pytest.raises(ConfigurationError):
+        ManualClock(quiet_checks=0)

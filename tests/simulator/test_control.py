@@ -1,0 +1,127 @@
+"""The control endpoint: what it can do, and whom it refuses."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.simulator.peer import Call, bare, refusal
+from workspaces_apps.simulator import ManualClock, Simulator
+
+
+@pytest.fixture
+def control(sim: Simulator) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """A control request with the token of the simulator's JSON line."""
+    info = sim.connection_info()
+
+    def ask(method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, Any]]:
+        given = {"Authorization": f"Bearer {info['control_token']}", **headers}
+        where = urlsplit(info["control_url"]).path + path
+        raw = b"" if body is None else json.dumps(body).encode()
+        status, answer, _ = bare(sim, None, raw, method=method, path=where, headers=given)
+        return status, json.loads(answer)
+
+    return ask
+
+
+Ask = Callable[..., tuple[int, dict[str, Any]]]
+
+
+def test_the_json_line_has_what_another_process_needs(sim: Simulator) -> None:
+    """Six texts."""
+    info = sim.connection_info()
+
+    assert sorted(info) == [
+        "access_key_id",
+        "control_token",
+        "control_url",
+        "region",
+        "secret_access_key",
+        "url",
+    ]
+    assert info["control_url"].startswith(info["url"])
+
+
+def test_a_fault_can_be_added_and_cleared(sim: Simulator, call: Call, control: Ask) -> None:
+    """From outside the process, with the names of `faults.add`."""
+    status, answer = control(
+        "POST", "/faults", {"kind": "throttle", "operation": "DescribeWorkspaces", "times": 2}
+    )
+    assert (status, answer["fault"]["kind"], answer["fault"]["active"]) == (200, "throttle", True)
+
+    assert refusal(lambda: call("describe_workspaces"))["Code"] == "ThrottlingException"
+    assert control("GET", "/faults")[1]["faults"][0]["hits"] == 1
+    control("DELETE", "/faults")
+    assert call("describe_workspaces")["Workspaces"]
+
+
+def test_requests_can_be_counted(sim: Simulator, call: Call, control: Ask) -> None:
+    """By operation; control requests are not among them."""
+    call("describe_workspaces")
+    call("describe_workspaces")
+
+    assert control("GET", "/requests") == (200, {"total": 2, "operations": {"DescribeWorkspaces": 2}})
+    control("DELETE", "/requests")
+    assert sim.requests.count() == 0
+
+
+def test_a_manual_clock_can_be_advanced(control: Ask, clock: ManualClock) -> None:
+    """By seconds."""
+    before = clock.timestamp()
+
+    assert control("POST", "/clock", {"seconds": 90})[1] == {"now": before + 90}
+
+
+@pytest.mark.parametrize(
+    "method,path,body,status",
+    [
+        ("POST", "/faults", {"kind": "explode"}, 400),
+        ("POST", "/faults", {"kind": "throttle", "times": 0}, 400),
+        ("POST", "/faults", {"kind": "slow", "delay": "long"}, 400),
+        ("POST", "/faults", [], 400),
+        ("POST", "/clock", {"seconds": -1}, 400),
+        ("POST", "/save", None, 409),
+        ("GET", "/nothing", None, 404),
+        ("PUT", "/faults", None, 404),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    control: Ask, method: str, path: str, body: object, status: int
+) -> None:
+    """With a message that says why."""
+    code, answer = control(method, path, body)
+
+    assert code == status
+    assert answer["__type"]
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", "Basic abc", "Bearer \u00e9"])
+def test_the_token_is_needed(control: Ask, authorization: str) -> None:
+    """401 without it."""
+    assert control("GET", "/faults", Authorization=authorization)[0] == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example:80"},
+        {"Host": "evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://[bad"},
+    ],
+)
+def test_a_web_page_is_refused_even_with_the_token(control: Ask, headers: dict[str, str]) -> None:
+    """403 for a name that points here, and for a page from elsewhere."""
+    assert control("DELETE", "/faults", **headers)[0] == 403
+
+
+def test_the_simulators_own_origin_is_let_in(control: Ask, sim: Simulator) -> None:
+    """localhost and the address."""
+    port = sim.url.rsplit(":", 1)[1]
+
+    assert control("GET", "/faults", Origin=sim.url)[0] == 200
+    assert control("GET", "/faults", Host=f"localhost:{port}", Origin=f"http://localhost:{port}")[0] == 200

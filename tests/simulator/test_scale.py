@@ -1,0 +1,93 @@
+"""A hundred thousand WorkSpaces: seeded in seconds, small enough, and no slower to ask than a hundred."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+from workspaces_apps.simulator import Simulator
+from workspaces_apps.simulator.operations import OPERATIONS, Call
+from workspaces_apps.simulator.paging import Roll
+from workspaces_apps.simulator.transitions import Transitions
+from workspaces_apps.simulator.wire import Parameters
+
+# Memory and time are those of a process of its own; the bar of 5 s is for an idle machine, tests run on busy ones.
+MEASURE = textwrap.dedent(
+    """
+    import json, resource, time
+    from workspaces_apps.simulator import Simulator
+    began = time.process_time()
+    sim = Simulator(workspaces=100_000, associations_per_workspace=5)
+    took = time.process_time() - began
+    count = sum(len(one.associations) for one in sim.fleet.store.workspaces.values())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": took, "associations": count, "mebibytes": peak}))
+    """
+)
+
+
+def test_a_hundred_thousand_fit() -> None:
+    """300,000 associations, at most 5 s of processor time, under 300 MB in all."""
+    # Without what makes a coverage run measure its child processes too.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE], check=True, capture_output=True, timeout=120, env=clean
+    )
+    figures = json.loads(run.stdout)
+
+    assert figures["associations"] >= 300_000
+    assert figures["seconds"] <= 5
+    assert figures["mebibytes"] < 300
+
+
+def cost(sim: Simulator, operation: str, **parameters: object) -> float:
+    """The least time one call takes, without HTTP."""
+    store = sim.fleet.store
+    transitions = Transitions(sim.settings, sim.faults)
+    now = sim.clock.timestamp()
+    call = Call(operation, now, store, sim.world, sim.settings, sim.faults, transitions)
+    members = Parameters(json.loads(json.dumps(parameters)))
+    best = float("inf")
+    for _ in range(200):
+        began = time.perf_counter()
+        OPERATIONS[operation](call, members)
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def test_no_request_scans_the_fleet() -> None:
+    """With 20,000 WorkSpaces a listing costs about what it does with 100."""
+    small = Simulator(workspaces=100, associations_per_workspace=3)
+    large = Simulator(workspaces=20_000, associations_per_workspace=3)
+    costs: list[dict[str, float]] = []
+    for sim in (small, large):
+        ws = sim.fleet.workspace_ids[-1]
+        directory = sim.fleet.workspace(ws).directory_id
+        office = {
+            "ApplicationId": sim.fleet.application("office ltsc professional plus 2021"),
+            "AssociatedResourceTypes": ["WORKSPACE"],
+        }
+        costs.append(
+            {
+                "all": cost(sim, "DescribeWorkspaces"),
+                "of a directory": cost(sim, "DescribeWorkspaces", DirectoryId=directory),
+                "of a WorkSpace": cost(sim, "DescribeWorkspaceAssociations", WorkspaceId=ws),
+                "of an application": cost(sim, "DescribeApplicationAssociations", **office),
+            }
+        )
+
+    assert {name: costs[1][name] / costs[0][name] < 3 for name in costs[0]} == dict.fromkeys(costs[0], True)
+
+
+def test_a_roll_is_entered_in_the_middle_at_no_cost() -> None:
+    """The last page of a long roll costs what the first does."""
+    roll: Roll[str] = Roll()
+    for number in range(1, 200_001):
+        roll.append(number, "x")
+
+    began = time.perf_counter()
+    for _ in range(1000):
+        next(roll.after(199_990))
+    assert time.perf_counter() - began < 1
