@@ -6,6 +6,7 @@ With `--no-venv` the sessions run in the environment that is active (dev.py's); 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 import tomllib
@@ -27,8 +28,10 @@ CHECKED = [
     if (ROOT / name).exists()
 ]
 
+IN_PARALLEL = ("-n", "auto", "--dist", "worksteal")
+
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "codegen", "typecheck", "tests", "build"]
+nox.options.sessions = ["lint", "codegen", "typecheck", "tests", "aws_cli", "build"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
 nox.options.error_on_external_run = False
@@ -46,7 +49,7 @@ def run_tests(session: nox.Session) -> None:
     """The tests, with the branches of handwritten code counted, subprocesses included."""
     install_development(session)
     session.run("python", "-m", "coverage", "erase")
-    session.run("python", "-m", "coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL, *session.posargs)
     session.run("python", "-m", "coverage", "combine", "--quiet")
     if session.posargs:
         session.log("the bar for coverage is left out: only some tests were chosen")
@@ -66,6 +69,43 @@ def tests(session: nox.Session) -> None:
 def tests_all(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""
     run_tests(session)
+
+
+@nox.session
+def aws_cli(session: nox.Session) -> None:
+    """Run the AWS CLI, from an environment of its own because of the botocore it brings, against the simulator."""
+    install_development(session)
+    python = install_aws_cli(session)
+    session.run(
+        "python", "-m", "pytest", "tests/peers/test_aws_cli.py", "tests/plugin/test_docs.py",
+        "-k", "cli or prompt", *session.posargs,
+        env={"WORKSPACES_AWS_CLI_PYTHON": str(python)},
+    )  # fmt: skip
+
+
+def install_aws_cli(session: nox.Session) -> Path:
+    """Make `.venv-aws-cli` fit its lock, if it does not yet, and return its Python."""
+    folder = ROOT / ".venv-aws-cli"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    lock, installed = ROOT / "constraints-aws-cli.txt", folder / "installed.txt"
+    if not installed.is_file() or installed.read_bytes() != lock.read_bytes():
+        session.run("python", "-m", "venv", "--clear", str(folder))
+        install = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        session.run(*install, "--require-hashes", "-r", str(lock), external=True)
+        shutil.copy(lock, installed)
+    return python
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Run the fault campaign with a seed of its own, and longer; `-- SEED` runs one again, `-- SEED pytest's…`."""
+    install_development(session)
+    seed, *rest = session.posargs or [str(secrets.randbelow(10**9))]
+    session.log(f"the seed is {seed}; `nox -s chaos -- {seed}` runs the same campaign again")
+    session.run(
+        "python", "-m", "pytest", "tests/chaos", *rest,
+        env={"WORKSPACES_CHAOS_SEED": seed, "WORKSPACES_CHAOS_SCALE": "4"},
+    )  # fmt: skip
 
 
 @nox.session
@@ -138,7 +178,7 @@ def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
     session.run(*install, str(wheel))
     with session.chdir(away):
         session.run(python, "-c", "from workspaces_apps import *")
-    session.run(*install, f"{wheel}[cli]", *groups["tests"])
+    session.run(*install, f"{wheel}[cli,yaml]", *groups["tests"])
     bench = away / "tests-of-the-wheel"
     for folder in ("tests", "examples"):
         if (ROOT / folder).is_dir():
@@ -150,6 +190,7 @@ def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
             python,
             "-m",
             "pytest",
+            *IN_PARALLEL,
             "-m",
             "not checkout",
             env={"PATH": path, "VIRTUAL_ENV": str(away / "venv"), "PYTHONPATH": None},
@@ -164,12 +205,17 @@ def versions_only(locked: str) -> str:
 
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Write constraints.txt anew from pyproject.toml, for all systems and supported Pythons; `-- --upgrade` renews.
+    """Write both locks anew, for all systems and supported Pythons; `-- --upgrade` renews.
 
     The only session that needs uv, which need not be installed for anything else.
     """
-    session.run(
-        "uv", "pip", "compile", "pyproject.toml", "--extra", "cli", "--group", "dev", "--universal",
-        "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate", "--no-config", "--quiet",
-        "--custom-compile-command", "python3 dev.py nox -s lock", "--output-file", "constraints.txt", *session.posargs,
-    )  # fmt: skip
+    locks = {
+        "constraints.txt": ("pyproject.toml", "--extra", "cli", "--extra", "yaml", "--group", "dev"),
+        "constraints-aws-cli.txt": ("tests/peers/aws-cli.in",),
+    }
+    for lock_file, sources in locks.items():
+        session.run(
+            "uv", "pip", "compile", *sources, "--universal",
+            "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate", "--no-config", "--quiet",
+            "--custom-compile-command", "python3 dev.py nox -s lock", "--output-file", lock_file, *session.posargs,
+        )  # fmt: skip

@@ -6,10 +6,10 @@ Names are imported when they are first used, so that `import workspaces_apps` co
 from typing import TYPE_CHECKING
 
 from workspaces_apps.api import founding
-from workspaces_apps.version import VERSION as __version__
+from workspaces_apps.version import VERSION
 
 if TYPE_CHECKING:
-    from workspaces_apps.api.founding import *
+    from workspaces_apps.api.founding import *  # noqa: F403 - the generated list is the one place for them
     from workspaces_apps.client import WorkSpacesClient
     from workspaces_apps.clock import Clock, Duration, SystemClock
     from workspaces_apps.config import ClientConfig
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from workspaces_apps.pagination import ItemIterator, PageIterator, Paginated
     from workspaces_apps.retry import FailureKind, RetryBudgetPolicy, RetryPolicy
     from workspaces_apps.waiters import AssociationChange, AssociationStatus, DeploymentOutcome, PollPolicy
+
+__version__ = VERSION
 
 __all__ = [
     "AssociationChange",

@@ -19,7 +19,7 @@ class Permit:
     __slots__ = ("_on_release", "sent_at")
 
     def __init__(self, sent_at: float, on_release: Callable[[Outcome, float], None]) -> None:
-        self.sent_at = sent_at
+        self.sent_at: float = sent_at
         self._on_release: Callable[[Outcome, float], None] | None = on_release
 
     def release(self, outcome: Outcome) -> None:

@@ -148,6 +148,7 @@ class _Call(Generic[T]):
         error: The last failure.
         kind: Its kind.
         number: The number of the attempt that failed.
+        arrived: Whether that attempt may have been carried out.
         ambiguous: Whether an attempt before the last one may have been carried out.
         sent: Whether any attempt has left this machine; None for unknown.
         held: The tokens that the retry under way has taken.
@@ -173,6 +174,7 @@ class _Call(Generic[T]):
     error: WorkSpacesError
     kind: FailureKind = FailureKind.FATAL
     number: int = 1
+    arrived: bool = False
     ambiguous: bool = False
     sent: bool | None = False
     held: int = 0
@@ -201,6 +203,8 @@ class _Call(Generic[T]):
             result: T = await retrying(self._again)
         except WorkSpacesError as error:
             if error is not self.error:
+                # The wait ended it: the client was closed.
+                error.operation, error.attempts = error.operation or self.operation, self.number
                 raise
             return self._end()
         finally:
@@ -234,6 +238,7 @@ class _Call(Generic[T]):
     def _failed(self, error: WorkSpacesError, elapsed: float) -> None:
         """Take a failure down and tell the hooks."""
         kind = self.policy.kind_of(error)
+        self.arrived = may_have_arrived(error)
         if isinstance(error, DeadlineExceededError) and self.number > 1:
             if error.__cause__ is None:
                 error.__cause__ = self.error
@@ -281,7 +286,7 @@ class _Call(Generic[T]):
         wanted = self.policy.repeats(self.kind) and self.number < self.policy.max_attempts
         if self.ambiguous and explained_by_own_attempt(self.operation, error):
             return await self._looked(error) is Verdict.REPEAT and wanted
-        if not may_have_arrived(error):
+        if not self.arrived:
             return wanted
         if self.repeatable:
             self.ambiguous = True

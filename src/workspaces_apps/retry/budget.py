@@ -16,7 +16,7 @@ class RetryBudget:
         Args:
             policy: Capacity and costs; the defaults if None.
         """
-        self.policy = policy if policy is not None else RetryBudgetPolicy()
+        self.policy: RetryBudgetPolicy = policy if policy is not None else RetryBudgetPolicy()
         self._tokens = self.policy.capacity
         self._lock = threading.Lock()
 

@@ -42,11 +42,33 @@ _WAITING_FOR_AN_ANSWER = frozenset({"readinto", "recv", "recv_into"})
 class Activity:
     """How busy the simulator is, as the manual clock needs to know it."""
 
-    __slots__ = ("events", "in_flight")
+    __slots__ = ("_asked", "_loop", "_told", "events", "in_flight")
 
     def __init__(self) -> None:
-        self.in_flight = 0
-        self.events = 0
+        self.in_flight: int = 0
+        self.events: int = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked = 0
+        self._told = 0
+
+    def runs_on(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Say on which loop requests are answered."""
+        self._loop = loop
+
+    def has_looked(self) -> bool:
+        """Whether its loop, where that is another one, has looked at its sockets since this was asked last."""
+        loop = self._loop
+        if loop is None or loop is asyncio.get_running_loop() or loop.is_closed():
+            return True
+        if self._told < self._asked:
+            return False
+        self._asked += 1
+        # What is called from outside runs before what the same look at the sockets finds: so twice round.
+        loop.call_soon_threadsafe(loop.call_soon, loop.call_soon, self._tell)
+        return True
+
+    def _tell(self) -> None:
+        self._told = self._asked
 
     def begin(self) -> None:
         """A request has come."""
@@ -336,6 +358,12 @@ class ManualClock:
         """How many checks in a row must find nothing going on."""
         return self._quiet_checks
 
+    def everybody_looked(self) -> bool:
+        """Whether what was sent to a simulator on another loop before the last check has been seen there."""
+        # Each is asked, whatever the others say.
+        looked = [activity.has_looked() for activity in self._activities]
+        return all(looked)
+
     def observe(self) -> tuple[bool, int]:
         """Whether no request is in flight, and a number that changes with everything that happens."""
         return self._idle(), self._pulse()
@@ -378,7 +406,10 @@ class _Stillness:
         cpu = time.process_time()
         busy = cpu - self._cpu > _BUSY_SHARE * step or _executors_work()
         self._cpu = cpu
-        self._quiet = 0 if busy and wall - self._since < _BUSY_PATIENCE else self._quiet + 1
+        if busy and wall - self._since < _BUSY_PATIENCE:
+            self._quiet = 0
+        elif self._clock.everybody_looked():
+            self._quiet += 1
         return self._quiet >= self._clock.quiet_checks
 
 

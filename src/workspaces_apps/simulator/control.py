@@ -34,7 +34,7 @@ class Control:
     def __init__(
         self, faults: Faults, recorder: Recorder, clock: SimulatorClock, save: Callable[[], bool]
     ) -> None:
-        self.token = secrets.token_urlsafe(24)
+        self.token: str = secrets.token_urlsafe(24)
         self._faults = faults
         self._recorder = recorder
         self._clock = clock

@@ -81,7 +81,7 @@ class Fault:
         self.code = code
         self.message = message
         self.reason = reason
-        self.hits = 0
+        self.hits: int = 0
         self._matched = 0
         self._removed = False
 

@@ -64,8 +64,8 @@ class ServiceModel:
                 ),
             )
         metadata = _object(document["metadata"])
-        self.target_prefix = str(metadata["targetPrefix"])
-        self.signing_name = str(metadata.get("signingName", metadata["endpointPrefix"]))
+        self.target_prefix: str = str(metadata["targetPrefix"])
+        self.signing_name: str = str(metadata.get("signingName", metadata["endpointPrefix"]))
         self._checks: dict[str, Check] = {}
 
     def validate(self, operation: str, body: JsonObject) -> JsonObject:

@@ -120,10 +120,10 @@ class Simulator:
             )
         self.region = region
         self.account_id = account_id
-        self.settings = settings or SimulatorSettings()
+        self.settings: SimulatorSettings = settings or SimulatorSettings()
         self.clock: SimulatorClock = clock or RealClock()
-        self.faults = Faults(seed)
-        self.requests = Recorder()
+        self.faults: Faults = Faults(seed)
+        self.requests: Recorder = Recorder()
         self._host = host
         self._port = port
         self._activity = Activity()
@@ -140,7 +140,7 @@ class Simulator:
             skew=self.settings.clock_skew,
         )
         self.credentials: Credentials = self._keys.issue(account_id)
-        self.world = World(seed, self.settings, regions, furnish)
+        self.world: World = World(seed, self.settings, regions, furnish)
         self._throttler = Throttler(throttle or Throttle.off())
         self._service = Service(
             model=model,
@@ -252,6 +252,7 @@ class Simulator:
                 f"cannot listen on {self._host}:{self._port}: {error.strerror}"
             ) from error
         self._port = self._server.sockets[0].getsockname()[1]
+        self._activity.runs_on(loop)
         self.clock.attach(self._activity)
         return self
 

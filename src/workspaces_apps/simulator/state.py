@@ -72,9 +72,9 @@ class RegionStore:
     def __init__(self, account_id: str, region: str, seed: int, settings: SimulatorSettings) -> None:
         self.account_id = account_id
         self.region = region
-        self.source = random.Random(f"store:{seed}:{account_id}:{region}")
-        self.pager = Pager(self.source.randbytes(32), settings.page_token_lifetime)
-        self.last_number = 0
+        self.source: random.Random = random.Random(f"store:{seed}:{account_id}:{region}")
+        self.pager: Pager = Pager(self.source.randbytes(32), settings.page_token_lifetime)
+        self.last_number: int = 0
         self.workspaces: dict[str, Workspace] = {}
         self.all_workspaces: Roll[Workspace] = Roll()
         self.by_directory: dict[str, Roll[Workspace]] = {}

@@ -42,7 +42,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(f"{code}: {message}" if message else code)
         self.code = code
-        self.message = None if code in MESSAGELESS else message
+        self.message: str | None = None if code in MESSAGELESS else message
         self.status = status
         self.members: Mapping[str, str] = members or {}
 
@@ -122,7 +122,7 @@ class Parameters:
     __slots__ = ("raw",)
 
     def __init__(self, raw: JsonObject) -> None:
-        self.raw = raw
+        self.raw: JsonObject = raw
 
     def __contains__(self, name: str) -> bool:
         return name in self.raw

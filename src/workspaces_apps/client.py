@@ -1,0 +1,272 @@
+"""`WorkSpacesClient`: opening, closing, options, and the way from a method to a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from workspaces_apps.clock import SystemClock
+from workspaces_apps.config import CallOptions, ClientConfig, Target, Unset
+from workspaces_apps.errors import ClientStateError, RequestValidationError
+from workspaces_apps.waiters.methods import Waiters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from aiobotocore.session import AioSession
+
+    from workspaces_apps.clock import Clock, Duration
+    from workspaces_apps.config import RequestChecks
+    from workspaces_apps.credentials import Credentials, CredentialsProvider
+    from workspaces_apps.hooks import Hooks
+    from workspaces_apps.models import Operation, PageResult, Request, Result
+    from workspaces_apps.pacing import Pacing
+    from workspaces_apps.pagination import Paginated
+    from workspaces_apps.retry import RetryPolicy
+    from workspaces_apps.transport import Transport
+    from workspaces_apps.waiters.hub import Hub
+
+    ResultT = TypeVar("ResultT", bound=Result)
+    PageT = TypeVar("PageT", bound=PageResult)
+    ItemT = TypeVar("ItemT")
+
+
+class _Shared:
+    """What a client and its views have in common: the target, and the connections once they are open."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.closed = False
+        self.hub: Hub | None = None
+        self._transport: Transport | None = None
+
+    def transport(self) -> Transport:
+        if self._transport is None:
+            if self.closed:
+                raise ClientStateError("the client is closed; make a new one")
+            # Imported only now: it brings aiobotocore and pydantic.
+            from workspaces_apps.transport import Transport
+
+            self._transport = Transport(self.target)
+        return self._transport
+
+    async def close(self) -> None:
+        if self.hub is not None:
+            await self.hub.close()
+        if self._transport is not None:
+            await self._transport.close()
+        self.closed = True
+
+
+class WorkSpacesClient(Waiters):
+    """A client of the Amazon WorkSpaces API.
+
+    Every operation is a method with boto3's name. Use it with `async with`, or call `aclose()`. It opens with the
+    first call and belongs to the event loop of that call. Where an argument is None, AWS's standard resolution
+    applies: environment, profile, SSO, and so on.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        credentials: Credentials | CredentialsProvider | None = None,
+        session: AioSession | None = None,
+        config: ClientConfig | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """A client that has not connected yet.
+
+        Args:
+            region: The AWS Region, such as ``"eu-west-1"``.
+            profile: A profile of the AWS configuration files.
+            endpoint_url: Another endpoint than AWS's, such as the simulator's.
+            credentials: `Credentials`, `AssumeRole`, or any other provider.
+            session: An aiobotocore session to use, with whatever is registered on it.
+            config: Retries, pacing, timeouts and so on.
+            clock: Where time comes from; the system's by default.
+
+        Raises:
+            ConfigurationError: Arguments contradict each other or cannot be right.
+        """
+        config = config if config is not None else ClientConfig()
+        target = Target(
+            region=region,
+            profile=profile,
+            endpoint_url=endpoint_url,
+            credentials=credentials,
+            session=session,
+            config=config,
+            clock=clock if clock is not None else SystemClock(),
+        )
+        options = CallOptions(
+            retry=config.retry,
+            pacing=config.pacing,
+            timeout=config.timeout,
+            request_checks=config.request_checks,
+            hooks=config.hooks,
+        )
+        self._shared = _Shared(target)
+        self._options = self._own_options = options
+
+    async def __aenter__(self) -> Self:
+        await self._shared.transport().open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def warm_up(self) -> None:
+        """Do the slow things before the first call: imports, models, botocore's data, opening.
+
+        What blocks is done in a thread, so that the event loop goes on meanwhile.
+
+        Raises:
+            ConfigurationError: As for the first call.
+            CredentialsError: As for the first call.
+        """
+        import asyncio
+
+        def load() -> None:
+            from workspaces_apps.warmup import preload
+
+            preload(self._shared.target.profile)
+
+        await asyncio.to_thread(load)
+        await self._shared.transport().open()
+
+    async def aclose(self) -> None:
+        """Close the connections, of this client and of its views; calls under way fail. May be called again.
+
+        Raises:
+            ClientStateError: The client was opened on another event loop.
+        """
+        await self._shared.close()
+
+    def with_options(
+        self,
+        *,
+        retry: RetryPolicy | Unset = Unset.UNSET,
+        pacing: Pacing | Unset = Unset.UNSET,
+        timeout: Duration | Unset | None = Unset.UNSET,
+        request_checks: RequestChecks | Unset = Unset.UNSET,
+        hooks: Hooks | Unset = Unset.UNSET,
+    ) -> Self:
+        """A view on the same connections with other options; cheap enough to make one per call.
+
+        Args:
+            retry: How often and how patiently calls are repeated.
+            pacing: How fast calls go.
+            timeout: The time for one call with everything in it; None for no limit.
+            request_checks: `"all"` or `"structure"`; see `ClientConfig`.
+            hooks: Who is told of attempts, retries and throttles.
+
+        Raises:
+            ConfigurationError: An option cannot be right.
+        """
+        given = {
+            name: value
+            for name, value in {
+                "retry": retry,
+                "pacing": pacing,
+                "timeout": timeout,
+                "request_checks": request_checks,
+                "hooks": hooks,
+            }.items()
+            if value is not Unset.UNSET
+        }
+        view = object.__new__(type(self))
+        view._shared = self._shared
+        view._options = self._options.changed(given)
+        view._own_options = self._own_options
+        return view
+
+    async def execute(self, request: Operation[ResultT], /) -> ResultT:
+        """Call the operation of a request model.
+
+        Args:
+            request: Such as ``DescribeApplicationsRequest(owner="AMAZON")``.
+
+        Returns:
+            The operation's result; of an operation that pages, one page.
+
+        Raises:
+            RequestValidationError: It is no request, or breaks a rule; nothing was sent.
+            WorkSpacesError: As for the operation's method.
+        """
+        checked = self._checked(request)
+        return await self._shared.transport().call(checked, request.result_type(), self._options)
+
+    async def _invoke(self, request: type[Operation[ResultT]], /, **members: object) -> ResultT:
+        return await self.execute(_build(request, members))
+
+    def _pages(
+        self,
+        request: type[Operation[PageT]],
+        items: Callable[[PageT], Sequence[ItemT]],
+        /,
+        **members: object,
+    ) -> Paginated[PageT, ItemT]:
+        from workspaces_apps.pagination import PageSource, Paginated
+
+        first = _build(request, members)
+        checked = self._checked(first)
+
+        async def fetch(token: str | None) -> PageT:
+            # Not checked again: a token of the service's is right whatever its length.
+            page = checked if token is None else checked.model_copy(update={"next_token": token})
+            return await self._shared.transport().call(page, first.result_type(), self._options)
+
+        start: object = getattr(checked, "next_token", None)
+        return Paginated(
+            PageSource(
+                operation=checked.facts.name,
+                fetch=fetch,
+                items=items,
+                start=start if isinstance(start, str) else None,
+            )
+        )
+
+    def _hub(self) -> Hub:
+        shared = self._shared
+        if shared.hub is None:
+            from workspaces_apps.waiters.hub import Hub
+
+            own = self.with_options()
+            own._options = options = self._own_options
+
+            async def rate(operation: str) -> float | None:
+                return await shared.transport().rate(operation, options)
+
+            target = shared.target
+            shared.hub = Hub(own, clock=target.clock, random=target.config.random, rate=rate)
+        return shared.hub
+
+    def _checked(self, request: object) -> Request:
+        from workspaces_apps.models import Request
+
+        if not isinstance(request, Request):
+            raise RequestValidationError(
+                "execute() takes a request model, such as DescribeApplicationsRequest(),"
+                f" not {type(request).__name__}"
+            )
+        if self._options.request_checks == "all":
+            from workspaces_apps.checks import check
+
+            check(request)
+        return request
+
+
+def _build(request: type[Operation[ResultT]], members: dict[str, object]) -> Operation[ResultT]:
+    try:
+        return request(**members)
+    except RequestValidationError as error:
+        error.operation = request.__name__.removesuffix("Request")
+        raise

@@ -1,0 +1,73 @@
+"""Why no answer came, and whether the request may have arrived."""
+
+import socket
+from typing import Final, TypeAlias
+
+import aiohttp
+from botocore.exceptions import (
+    ConnectionError as BotocoreConnectionError,
+)
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    HTTPClientError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from workspaces_apps.errors import TransportError
+
+NetworkError: TypeAlias = HTTPClientError | BotocoreConnectionError
+"""What botocore's HTTP session raises, and ours; `kwargs["error"]` is what aiohttp said."""
+
+_WRITTEN_AT_ONCE: Final = 64 * 1024
+"""Bytes; a body up to this size is in the socket's buffer before the answer is waited for."""
+
+_TOO_LATE_TO_CONNECT: Final = (ConnectTimeoutError, aiohttp.ConnectionTimeoutError)
+_SILENT: Final = (ReadTimeoutError, aiohttp.SocketTimeoutError)
+_PROXY: Final = (ProxyConnectionError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)
+_TLS: Final = (SSLError, aiohttp.ClientSSLError)
+_NOT_CONNECTED: Final = (
+    *_TOO_LATE_TO_CONNECT,
+    *_PROXY,
+    aiohttp.ClientConnectorError,
+    socket.gaierror,
+    SSLError,
+)
+
+
+def describe_failure(error: NetworkError, *, operation: str, size: int) -> TransportError:
+    """The error to raise for a request without an answer.
+
+    Args:
+        error: What the HTTP session raised.
+        operation: The API operation.
+        size: The size of the request's body in bytes.
+    """
+    cause: object = error.kwargs.get("error")
+    found = TransportError(_describe(error, cause), operation=operation)
+    found.request_sent = _was_sent(error, cause, size)
+    return found
+
+
+def _describe(error: NetworkError, cause: object) -> str:
+    for what in (error, cause):
+        if isinstance(what, _TOO_LATE_TO_CONNECT):
+            return "could not connect in time"
+        if isinstance(what, _SILENT):
+            return "the service was silent for longer than read_timeout"
+        if isinstance(what, _PROXY):
+            return f"the proxy could not be reached or refused: {type(cause).__name__}"
+        if isinstance(what, _TLS):
+            return f"TLS failed: {cause}"
+    detail = str(cause) or type(cause).__name__
+    return f"the connection failed or broke: {detail}"
+
+
+def _was_sent(error: NetworkError, cause: object, size: int) -> bool | None:
+    if isinstance(error, _NOT_CONNECTED) or isinstance(cause, _NOT_CONNECTED):
+        return False
+    silent = isinstance(error, _SILENT) or isinstance(cause, _SILENT)
+    if (silent and size <= _WRITTEN_AT_ONCE) or isinstance(cause, aiohttp.ClientPayloadError):
+        return True
+    return None

@@ -1,0 +1,132 @@
+"""Tracers see every call: OpenTelemetry's instrumentation and the X-Ray SDK, alone and together."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.client.server import REQUEST_ID, ScriptedServer, fault, ok
+from workspaces_apps import ResourceNotFoundException, WorkSpacesClient
+
+TRACE_HEADER = "x-amzn-trace-id"
+
+
+@pytest.fixture
+def spans() -> Iterator[Any]:
+    """The spans of OpenTelemetry's instrumentation of aiobotocore."""
+    reason = "opentelemetry-instrumentation-botocore and opentelemetry-sdk are not installed"
+    instrumentation: Any = pytest.importorskip("opentelemetry.instrumentation.botocore", reason=reason)
+    export: Any = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter", reason=reason)
+    trace: Any = pytest.importorskip("opentelemetry.sdk.trace", reason=reason)
+    processor: Any = pytest.importorskip("opentelemetry.sdk.trace.export", reason=reason)
+    exporter = export.InMemorySpanExporter()
+    provider = trace.TracerProvider()
+    provider.add_span_processor(processor.SimpleSpanProcessor(exporter))
+    instrumentor = instrumentation.AiobotocoreInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    yield exporter
+    instrumentor.uninstrument()
+
+
+@pytest.fixture
+def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The X-Ray SDK with aiobotocore patched, and nothing sent to a daemon."""
+    reason = "aws-xray-sdk is not installed"
+    core: Any = pytest.importorskip("aws_xray_sdk.core", reason=reason)
+    context: Any = pytest.importorskip("aws_xray_sdk.core.async_context", reason=reason)
+    import aiobotocore.client
+    import aiobotocore.endpoint
+
+    patcher: Any = pytest.importorskip("aws_xray_sdk.ext.aiobotocore", reason=reason)
+    # It has no way back: what it wraps is put back by hand.
+    client: Any = aiobotocore.client.AioBaseClient
+    endpoint: Any = aiobotocore.endpoint.AioEndpoint
+    monkeypatch.setattr(client, "_make_api_call", client._make_api_call)
+    monkeypatch.setattr(endpoint, "prepare_request", endpoint.prepare_request)
+    monkeypatch.delattr(aiobotocore.client, "_xray_enabled", raising=False)
+    patcher.patch()
+    recorder = core.xray_recorder
+    # The one to the daemon, which is opened on import and would be left to the garbage collector.
+    socket: Any = getattr(recorder.emitter, "_socket", None)
+    if socket is not None:
+        socket.close()
+
+    class Silent:
+        def send_entity(self, entity: object) -> None:
+            """Send nothing."""
+
+        def set_daemon_address(self, address: str) -> None:
+            """There is none."""
+
+    @asynccontextmanager
+    async def in_segment() -> AsyncGenerator[Any]:
+        # Only inside the running loop: its context puts a task factory on it, and leaves it there.
+        recorder.configure(
+            sampling=False, context=context.AsyncContext(), emitter=Silent(), context_missing="LOG_ERROR"
+        )
+        try:
+            async with recorder.in_segment_async("test") as segment:
+                yield segment
+        finally:
+            asyncio.get_running_loop().set_task_factory(None)
+
+    yield in_segment
+    monkeypatch.delattr(aiobotocore.client, "_xray_enabled", raising=False)
+
+
+async def test_opentelemetry_sees_a_call(server: ScriptedServer, ws: WorkSpacesClient, spans: Any) -> None:
+    """A span with operation, status and request id; its trace header is on the wire."""
+    server.script(ok())
+
+    await ws.describe_account()
+
+    (span,) = spans.get_finished_spans()
+    assert span.name == "WorkSpaces.DescribeAccount"
+    assert span.attributes["aws.request_id"] == REQUEST_ID
+    assert span.attributes["http.status_code"] == 200
+    trace_id = f"{span.context.trace_id:032x}"
+    assert f"Root=1-{trace_id[:8]}-{trace_id[8:]}" in server.requests[0].headers[TRACE_HEADER]
+
+
+async def test_opentelemetry_sees_a_failure(server: ScriptedServer, ws: WorkSpacesClient, spans: Any) -> None:
+    """The span of a refused call is an error, with status and request id."""
+    server.script(fault("ResourceNotFoundException", "gone"))
+
+    with pytest.raises(ResourceNotFoundException):
+        await ws.describe_account()
+
+    (span,) = spans.get_finished_spans()
+    assert span.status.is_ok is False
+    assert (span.attributes["http.status_code"], span.attributes["aws.request_id"]) == (400, REQUEST_ID)
+
+
+async def test_xray_sees_a_call_and_a_failure(
+    server: ScriptedServer, ws: WorkSpacesClient, xray: Any
+) -> None:
+    """A subsegment each, with operation, status and request id; its trace header is on the wire."""
+    server.script(ok(), fault("ResourceNotFoundException", "gone"))
+
+    async with xray() as segment:
+        await ws.describe_account()
+        with pytest.raises(ResourceNotFoundException):
+            await ws.describe_account()
+
+    fine, refused = segment.subsegments
+    assert (fine.aws["operation"], fine.aws["request_id"]) == ("DescribeAccount", REQUEST_ID)
+    assert (fine.http["response"]["status"], refused.http["response"]["status"]) == (200, 400)
+    assert refused.aws["request_id"] == REQUEST_ID
+    for request, subsegment in zip(server.requests, (fine, refused), strict=True):
+        assert f"Parent={subsegment.id}" in request.headers[TRACE_HEADER]
+
+
+async def test_both_together(server: ScriptedServer, ws: WorkSpacesClient, spans: Any, xray: Any) -> None:
+    """Neither hides the call from the other."""
+    server.script(ok())
+
+    async with xray() as segment:
+        await ws.describe_account()
+
+    assert len(spans.get_finished_spans()) == len(segment.subsegments) == 1
+    assert TRACE_HEADER in server.requests[0].headers

@@ -1,0 +1,139 @@
+"""The lines between the parts of the package, and what an import of it costs."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import workspaces_apps
+
+PACKAGE = "workspaces_apps"
+FOLDER = Path(workspaces_apps.__file__).parent
+
+LAYERS = (
+    {"cli", "pytest_plugin"},
+    {"rollout"},
+    {"client"},
+    {"waiters"},
+    {
+        "connection",
+        "loader",
+        "looks",
+        "network",
+        "routes",
+        "sender",
+        "signing",
+        "sigv4",
+        "transport",
+        "warmup",
+    },
+    {"config"},
+    {"pacing", "retry"},
+    {
+        "api",
+        "caller",
+        "checks",
+        "clock",
+        "credentials",
+        "errors",
+        "facts",
+        "hooks",
+        "models",
+        "open_enum",
+        "problems",
+        "values",
+        "pagination",
+        "redirects",
+        "version",
+    },
+)
+"""From the top down: a part imports from its own layer and from lower ones, never upwards."""
+
+# Its credentials are of the class that a client takes.
+SIMULATOR_KNOWS = {"simulator", "api", "clock", "credentials", "errors", "facts", "models"}
+KNOWS_SIMULATOR = {"simulator", "cli", "pytest_plugin"}
+HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "tenacity"}
+
+
+def imported_modules(source: str) -> Iterator[str]:
+    """Every module that the source names in an import, those for type checkers included."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            assert node.level == 0, "relative imports hide the line they cross"
+            # `from workspaces_apps import errors` names a part, as `from workspaces_apps.errors import …` does.
+            yield from (
+                f"{node.module}.{alias.name}" if node.module == PACKAGE else node.module
+                for alias in node.names
+            )
+
+
+def part_of(module: str) -> str | None:
+    """The part of the package that a dotted name lies in; None outside the package."""
+    head, *rest = module.split(".")
+    if head != PACKAGE or not rest:
+        return None
+    is_part = (FOLDER / rest[0]).is_dir() or (FOLDER / f"{rest[0]}.py").is_file()
+    # A name of the facade counts as an import from where it really lives.
+    return rest[0] if is_part else part_of(getattr(workspaces_apps, rest[0]).__module__)
+
+
+def crossings() -> set[tuple[str, str]]:
+    """Each pair (part that imports, part imported) in the package, its facade `__init__` left out."""
+    found: set[tuple[str, str]] = set()
+    for path in FOLDER.rglob("*.py"):
+        here = path.relative_to(FOLDER).parts[0].removesuffix(".py")
+        if here not in {"__init__", "__main__"}:
+            named = map(part_of, imported_modules(path.read_text(encoding="utf-8")))
+            found.update((here, there) for there in named if there is not None and there != here)
+    return found
+
+
+def is_allowed(importer: str, imported: str) -> bool:
+    """Whether the house plan lets the one part know the other."""
+    if importer == "simulator":
+        return imported in SIMULATOR_KNOWS
+    if imported == "simulator":
+        return importer in KNOWS_SIMULATOR
+    depth = {part: number for number, layer in enumerate(LAYERS) for part in layer}
+    return importer in depth and imported in depth and depth[importer] <= depth[imported]
+
+
+def test_every_part_has_its_place() -> None:
+    """A module or folder that no layer names fails here, so that its place is decided on purpose."""
+    parts = {
+        path.stem
+        for path in FOLDER.iterdir()
+        if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
+    }
+
+    assert parts - {"__init__", "__main__", "simulator"} <= set().union(*LAYERS)
+
+
+def test_imports_run_one_way() -> None:
+    """No part imports from a part above it, and only the outermost parts know the simulator."""
+    assert crossings()
+    assert sorted(pair for pair in crossings() if not is_allowed(*pair)) == []
+
+
+@pytest.mark.parametrize(
+    "importer,imported",
+    [("errors", "client"), ("retry", "transport"), ("simulator", "client"), ("waiters", "simulator")],
+)
+def test_the_rule_refuses_what_it_should(importer: str, imported: str) -> None:
+    """The check itself tells a wrong line from a right one."""
+    assert not is_allowed(importer, imported)
+    assert is_allowed("cli", "simulator")
+    assert is_allowed("client", "retry")
+
+
+def test_import_loads_nothing_heavy() -> None:
+    """`import workspaces_apps` loads no HTTP stack, no botocore, no pydantic, no tenacity."""
+    script = f"import {PACKAGE}, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert {name.partition(".")[0] for name in loaded.split()} & HEAVY == set()

@@ -1,0 +1,75 @@
+"""That the repository can be carried anywhere: it names no host to install from and no path of a machine."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+
+ROOT = Path(__file__).parent.parent
+
+# Letters in brackets, so that this file does not name what it looks for.
+HOSTS = r"pypi[.]org|python[h]osted|registry[.]npm[j]s|(?:extra-)?index[-]url|find[-]links"
+MACHINE_PATHS = r"(?<![\w.$}<-])/(?:[r]oot|[h]ome|[t]mp|[w]ork|[o]pt|[U]sers)/\w"
+FOREIGN = re.compile(f"{HOSTS}|{MACHINE_PATHS}")
+
+
+def tracked_files() -> list[Path]:
+    """The files that git knows or would add; a test that finds none is skipped."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    files = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+    if not files:
+        pytest.skip("not a git checkout")
+    return [path for path in files if path.is_file()]
+
+
+def test_no_file_names_a_package_host_or_a_machine_path() -> None:
+    """What a clone needs is named, never where some machine got it from."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+        for path in tracked_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        if FOREIGN.search(line)
+    ]
+
+    assert found == []
+
+
+def test_the_lock_pins_every_package_with_hashes() -> None:
+    """Each entry of constraints.txt is `name==version`, perhaps with a marker, followed by its hashes."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    entries = [line for line in text.replace("\\\n", " ").splitlines() if not line.startswith("#")]
+
+    assert len(entries) > 50
+    entry = re.compile(r"[a-z0-9-]+==\S+( ; [^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+")
+    assert [line for line in entries if not entry.fullmatch(line)] == []
+
+
+def test_the_lock_pins_every_dependency_of_the_project() -> None:
+    """Nothing that pyproject.toml asks for, at run time or for development, is missing from constraints.txt."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = [*project["project"]["dependencies"]]
+    for extra in project["project"]["optional-dependencies"].values():
+        asked += extra
+    for group in project["dependency-groups"].values():
+        asked += [item for item in group if isinstance(item, str)]
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+
+    assert {re.split(r"[^\w.-]", item, maxsplit=1)[0].lower().replace(".", "-") for item in asked} <= pinned
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    """`.ci/run` ends in the README's test command, word for word."""
+    commands = re.findall(r"^python3 dev\.py \w+$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    last_line = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1]
+
+    assert commands == ["python3 dev.py demo", "python3 dev.py test"]
+    assert last_line == f"exec {commands[1]}"
