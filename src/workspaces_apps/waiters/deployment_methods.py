@@ -1,0 +1,184 @@
+"""Waiting for deployments, as methods of the client; what they stand on is imported when they are first called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workspaces_apps.clock import to_seconds
+from workspaces_apps.waiters.base import HOUR, MINUTE, Waiting, unique
+from workspaces_apps.waiters.policy import DEFAULT_POLL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workspaces_apps.clock import Duration
+    from workspaces_apps.values import Many
+    from workspaces_apps.waiters.deployment_wait import DeploymentWait
+    from workspaces_apps.waiters.many import AllDeployed
+    from workspaces_apps.waiters.policy import PollPolicy
+    from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome, OnChange, Target
+    from workspaces_apps.waiters.watch import DeploymentWatch
+
+
+class DeploymentMethods(Waiting):
+    """Waiting for deployments."""
+
+    async def wait_until_deployed(
+        self,
+        workspace_id: str,
+        *,
+        wanted: Mapping[str, Target] | None = None,
+        timeout: Duration = HOUR,
+        start_grace: Duration = MINUTE,
+        poll: PollPolicy | None = None,
+        on_change: OnChange | None = None,
+    ) -> DeploymentOutcome:
+        """Wait until a deployment on a WorkSpace has ended, and the WorkSpace is back.
+
+        It has ended when every association followed is terminal and the WorkSpace is AVAILABLE or STOPPED, as it
+        was before. [doc] A record in REMOVED and no record mean the same. [assumed] States that this package does
+        not know count as under way. All waits of a client share their polls.
+
+        Args:
+            workspace_id: The WorkSpace.
+            wanted: By application id, how it is to end: `"installed"` or `"removed"`. None: what is staged or
+                under way at the first look, in the direction it shows; if that is nothing, it returns at once.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
+            start_grace: How long nothing need be under way after Deploy, as a timedelta or in seconds.
+            poll: How often to look.
+            on_change: A function or coroutine function that is called with every change. What it raises is logged.
+
+        Returns:
+            How it ended; `changed` is empty if nothing was pending.
+
+        Raises:
+            DeploymentFailedError: Everything is terminal, and something is in ERROR.
+            WaiterTimeoutError: It has not ended in time.
+            WaiterError: What was wanted is still not under way after `start_grace`, such as when Deploy is
+                missing; or the WorkSpace is gone.
+            ClientStateError: The client was closed meanwhile.
+            RequestValidationError: A parameter breaks a rule; nothing was sent.
+            WorkSpacesError: A look failed, retries included; its `last` is what was seen before.
+
+        Source: docs/service-facts.md, "The life of an association".
+        """
+        hub = self._hub()
+        make_wait = self._deployment_waits(wanted, timeout, start_grace, poll)
+        if on_change is not None:
+            from workspaces_apps.waiters.watch import DeploymentWatch, tell
+
+            self._check_workspace(workspace_id)
+            async with DeploymentWatch(hub, lambda changed: make_wait(workspace_id, changed)) as changes:
+                async for change in changes:
+                    await tell(on_change, change)
+                return changes.result()
+        self._check_workspace(workspace_id)
+        wait = make_wait(workspace_id, None)
+        hub.deployments.join(wait)
+        try:
+            return await wait.future
+        finally:
+            hub.deployments.leave(wait)
+
+    def wait_until_all_deployed(
+        self,
+        workspace_ids: Many[str],
+        *,
+        wanted: Mapping[str, Target] | None = None,
+        timeout: Duration = HOUR,
+        start_grace: Duration = MINUTE,
+        poll: PollPolicy | None = None,
+        on_change: OnChange | None = None,
+        fail_fast: bool = False,
+    ) -> AllDeployed:
+        """Wait for deployments on many WorkSpaces.
+
+        `async for` over what is returned gives each DeploymentOutcome as it comes, with its `error` if it did not
+        end well; awaiting it gives all of them in order, or raises PartialFailureError after all have ended.
+
+        Args:
+            workspace_ids: The WorkSpaces, as many as you like; one that comes twice is waited for once.
+            wanted: As for `wait_until_deployed`, for each WorkSpace.
+            timeout: How long to wait for each.
+            start_grace: As for `wait_until_deployed`.
+            poll: How often to look.
+            on_change: Is called with every change on any of them.
+            fail_fast: Raise the first error as it is, and wait no longer for the others.
+
+        Raises:
+            RequestValidationError: A parameter breaks a rule; nothing was sent.
+        """
+        from workspaces_apps.waiters.many import AllDeployed
+
+        once = unique(workspace_ids, "workspace_ids")
+        for workspace_id in once:
+            self._check_workspace(workspace_id)
+        return AllDeployed(
+            self._hub(),
+            self._deployment_waits(wanted, timeout, start_grace, poll),
+            once,
+            fail_fast=fail_fast,
+            on_change=on_change,
+        )
+
+    def watch_deployment(
+        self,
+        workspace_id: str,
+        *,
+        wanted: Mapping[str, Target] | None = None,
+        timeout: Duration = HOUR,
+        start_grace: Duration = MINUTE,
+        poll: PollPolicy | None = None,
+    ) -> DeploymentWatch:
+        """Follow a deployment change by change: `async with ws.watch_deployment(…) as changes`.
+
+        The iteration over `changes` gives an AssociationChange for each change and ends when the deployment ends,
+        also if something failed: that is a change to ERROR, with the reason, and `changes.outcome` tells. Leaving
+        the block early ends the polling.
+
+        Args:
+            workspace_id: The WorkSpace.
+            wanted: As for `wait_until_deployed`.
+            timeout: How long to follow it; then the iteration raises WaiterTimeoutError.
+            start_grace: As for `wait_until_deployed`.
+            poll: How often to look.
+
+        Raises:
+            RequestValidationError: A parameter breaks a rule; nothing was sent.
+        """
+        from workspaces_apps.waiters.watch import DeploymentWatch
+
+        self._check_workspace(workspace_id)
+        make_wait = self._deployment_waits(wanted, timeout, start_grace, poll)
+        return DeploymentWatch(self._hub(), lambda changed: make_wait(workspace_id, changed))
+
+    def _deployment_waits(
+        self,
+        wanted: Mapping[str, Target] | None,
+        timeout: Duration,
+        start_grace: Duration,
+        poll: PollPolicy | None,
+    ) -> Callable[[str, Callable[[AssociationChange], None] | None], DeploymentWait]:
+        """Checks the arguments, and gives what makes the wait for a WorkSpace."""
+        from workspaces_apps.waiters.deployment_wait import DeploymentWait
+
+        if wanted is not None:
+            self._check_wanted(wanted, "wanted")
+        seconds, grace = to_seconds(timeout, "timeout"), to_seconds(start_grace, "start_grace")
+        policy = poll if poll is not None else DEFAULT_POLL
+        clock = self._hub().clock
+
+        def make_wait(
+            workspace_id: str, on_change: Callable[[AssociationChange], None] | None
+        ) -> DeploymentWait:
+            return DeploymentWait(
+                workspace_id,
+                wanted=wanted,
+                policy=policy,
+                clock=clock,
+                timeout=seconds,
+                grace=grace,
+                on_change=on_change,
+            )
+
+        return make_wait

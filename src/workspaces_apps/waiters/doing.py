@@ -1,0 +1,381 @@
+"""Having applications installed or removed: look, do what is missing, wait, and look again."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from workspaces_apps import api
+from workspaces_apps.errors import (
+    DeploymentFailedError,
+    ServiceError,
+    StagedChangesError,
+    WaiterError,
+)
+from workspaces_apps.waiters.acceptors import Phase, association_row
+from workspaces_apps.waiters.acts import STAGED, Act, act_for
+from workspaces_apps.waiters.deployment import failure_of
+from workspaces_apps.waiters.deployment_wait import DeploymentWait
+from workspaces_apps.waiters.poller import too_late
+from workspaces_apps.waiters.records import AssociationChange, AssociationStatus, DeploymentOutcome
+from workspaces_apps.waiters.resources import StateJudge, wait_for
+from workspaces_apps.waiters.watch import DeploymentWatch, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workspaces_apps.api.operations import Operations
+    from workspaces_apps.waiters.hub import Hub
+    from workspaces_apps.waiters.policy import PollPolicy
+    from workspaces_apps.waiters.records import OnChange, Target
+
+_log = logging.getLogger("workspaces_apps.waiters")
+
+ErrorT = TypeVar("ErrorT", bound=WaiterError)
+
+_TURNS: Final = 12
+"""Looks after which something works against it: an application needs four at most, staged, retried and deployed."""
+
+
+_NOT_RESTATED: Final = frozenset(
+    {
+        "ResourceAlreadyExistsException",
+        "ResourceInUseException",
+        "ResourceNotFoundException",
+        "OperationNotSupportedException",
+        "InvalidParameterValuesException",
+    }
+)
+"""What Associate and Disassociate may say to a record in ERROR, if they do not state its direction anew. [assumed]"""
+
+_OVERTAKEN: Final = frozenset(
+    {"ResourceAlreadyExistsException", "ResourceNotFoundException", "ResourceInUseException"}
+)
+"""What they say if the record is not any more as it was seen: the next look shows how it is. [assumed]"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """How a job is done.
+
+    Attributes:
+        include_staged: Deploy even if that commits something else.
+        retry_failed: Try again what is in ERROR.
+        timeout: Seconds for everything.
+        grace: For how many seconds nothing need be under way after Deploy.
+        policy: How often to look.
+        on_change: Is called with every change.
+    """
+
+    include_staged: bool
+    retry_failed: bool
+    timeout: float
+    grace: float
+    policy: PollPolicy
+    on_change: OnChange | None
+
+
+class Job:
+    """Applications that are to be installed on a WorkSpace, or removed from it.
+
+    It keeps no plan: every turn looks at the service and does the one thing that is due. So it can begin with
+    any half-done state, and is not misled by what others do meanwhile.
+    """
+
+    def __init__(
+        self,
+        client: Operations,
+        hub: Hub,
+        workspace_id: str,
+        target: Target,
+        applications: tuple[str, ...],
+        options: JobOptions,
+    ) -> None:
+        """A job that has not begun.
+
+        Args:
+            client: Whose calls it makes.
+            hub: Who looks while it waits.
+            workspace_id: The WorkSpace.
+            target: Where the applications are wanted.
+            applications: Their ids.
+            options: How it is done.
+        """
+        self._client = client
+        self._hub = hub
+        self._clock = hub.clock
+        self._workspace_id = workspace_id
+        self._target: Target = target
+        self._applications = applications
+        self._options = options
+        self._began = self._clock.monotonic()
+        self._polls = 0
+        self._ready = False
+        self._found: dict[str, api.WorkspaceResourceAssociation] = {}
+        self._first: dict[str, api.WorkspaceResourceAssociation] = {}
+        self._done: dict[str, None] = {}
+        self._unstated: set[str] = set()
+        self._stated: set[str] = set()
+        self._forced = False
+
+    async def run(self) -> DeploymentOutcome:
+        """Do it.
+
+        Returns:
+            How it ended.
+
+        Raises:
+            WorkSpacesError: As `install_applications` says.
+        """
+        await self._look()
+        self._first = dict(self._found)
+        for _ in range(_TURNS):
+            if not await self._turn():
+                return self._outcome()
+            await self._look()
+        raise self._told(
+            WaiterError(
+                f"{self._workspace_id} does not come to rest: after {_TURNS} steps its applications are"
+                f" {self._states()}; something else seems to change them"
+            )
+        )
+
+    async def _turn(self) -> bool:
+        """Do the one thing that is due; False if nothing is."""
+        acts = {one: act_for(self._state(one), self._target) for one in self._applications}
+        if Act.RETRY in acts.values() and not self._options.retry_failed:
+            raise self._failed()
+        if all(act is Act.NOTHING for act in acts.values()):
+            return False
+        moving = self._moving()
+        if moving:
+            # Ours or not: meanwhile the service takes no other change. [doc]
+            await self._wait(moving)
+            return True
+        if not self._ready:
+            await self._wait_until_ready()
+        if any(act is Act.STAGE for act in acts.values()):
+            await self._stage([one for one, act in acts.items() if act is Act.STAGE])
+            return True
+        failed = [one for one, act in acts.items() if act is Act.RETRY]
+        unstated = [one for one in failed if one not in self._unstated]
+        if unstated:
+            await self._restate(unstated)
+            return True
+        if failed and self._forced:
+            raise self._failed()
+        await self._deploy(list(acts), force=bool(failed))
+        return True
+
+    async def _look(self) -> None:
+        if self._left() <= 0:
+            raise self._told(
+                too_late(f"{self._workspace_id} is not done ({self._states()})", self._options.timeout)
+            )
+        answer = await self._client.describe_workspace_associations(workspace_id=self._workspace_id)
+        self._polls += 1
+        self._found = {record.associated_resource_id: record for record in answer.associations}
+
+    async def _stage(self, applications: list[str]) -> None:
+        """Stage what is missing; it may turn out that somebody was faster."""
+        if any(self._state(one) not in STAGED for one in applications):
+            # Taking a staged change back needs no Deploy, and so touches nothing else.
+            self._check_others(force=False)
+        for application in applications:
+            try:
+                await self._state_direction(application)
+            except ServiceError as error:
+                if error.code not in _OVERTAKEN:
+                    raise
+                _log.debug("%s on %s was overtaken: %s", application, self._workspace_id, error)
+                self._ready = False
+                continue
+            self._done[application] = None
+
+    async def _restate(self, applications: list[str]) -> None:
+        """State the direction of failed records anew, where the service takes that; it may not. [assumed]"""
+        for application in applications:
+            self._unstated.add(application)
+            try:
+                await self._state_direction(application)
+            except ServiceError as error:
+                if error.code not in _NOT_RESTATED:
+                    raise
+                _log.debug("%s on %s cannot be restated: %s", application, self._workspace_id, error)
+
+    async def _state_direction(self, application: str) -> None:
+        if self._target == "installed":
+            await self._client.associate_workspace_application(
+                workspace_id=self._workspace_id, application_id=application
+            )
+        else:
+            await self._client.disassociate_workspace_application(
+                workspace_id=self._workspace_id, application_id=application
+            )
+
+    async def _deploy(self, applications: list[str], *, force: bool) -> None:
+        """Commit what is staged, and wait until that has ended, well or not: the next look tells."""
+        self._check_others(force=force)
+        staged = [one for one in applications if self._state(one) in STAGED]
+        failed = [one for one in applications if self._state(one) == "ERROR"]
+        try:
+            await self._client.deploy_workspace_applications(
+                workspace_id=self._workspace_id, force=True if force else None
+            )
+        except ServiceError as error:
+            if error.code != "ResourceInUseException":
+                raise
+            # Another deployment was faster.
+            self._ready = False
+            return
+        self._forced = self._forced or force
+        self._done.update(dict.fromkeys([*staged, *failed]))
+        self._stated.update(staged)
+        wanted: dict[str, Target | None] = dict.fromkeys(staged, self._target)
+        # Force repeats whatever failed, perhaps the other way; where it leads shows while it moves.
+        wanted.update(dict.fromkeys(failed))
+        await self._wait(wanted)
+
+    async def _wait(self, wanted: Mapping[str, Target | None]) -> None:
+        """Wait for a deployment; that something failed is for the next look to judge."""
+        options = self._options
+
+        def make_wait(changed: Callable[[AssociationChange], None]) -> DeploymentWait:
+            return DeploymentWait(
+                self._workspace_id,
+                wanted=wanted,
+                policy=options.policy,
+                clock=self._clock,
+                timeout=max(0.0, self._left()),
+                grace=options.grace,
+                on_change=changed,
+            )
+
+        async with DeploymentWatch(self._hub, make_wait) as changes:
+            try:
+                async for change in changes:
+                    if options.on_change is not None:
+                        await tell(options.on_change, change)
+            except WaiterError as error:
+                self._polls += error.polls
+                raise self._told(error) from error.__cause__
+            outcome = changes.outcome
+        self._polls += outcome.polls if outcome is not None else 0
+        self._ready = True
+
+    async def _wait_until_ready(self) -> None:
+        """Wait until the WorkSpace takes changes: AVAILABLE or STOPPED. [doc]"""
+        judge = StateJudge[api.Workspace]("ready", lambda workspace: workspace.state)
+        await wait_for(
+            self._hub.workspaces,
+            judge,
+            "AVAILABLE or STOPPED",
+            self._workspace_id,
+            max(0.0, self._left()),
+            self._options.policy,
+        )
+        self._ready = True
+
+    def _moving(self) -> dict[str, Target | None]:
+        """What is on its way on the WorkSpace, and whereto as far as that shows."""
+        moving: dict[str, Target | None] = {}
+        for application, record in self._found.items():
+            row = association_row(record.state)
+            ours = application in self._applications
+            if row.unknown is Phase.MOVING and (ours or record.state.is_known):
+                moving[application] = row.shows
+        return moving
+
+    def _check_others(self, *, force: bool) -> None:
+        """Refuse to commit, or to repeat, what this job is not about."""
+        in_the_way = {
+            application: str(record.state)
+            for application, record in self._found.items()
+            if application not in self._applications
+            and (record.state in STAGED or (force and record.state == "ERROR"))
+        }
+        if in_the_way and not self._options.include_staged:
+            listing = ", ".join(f"{application} ({state})" for application, state in in_the_way.items())
+            error = StagedChangesError(
+                f"Deploy on {self._workspace_id} would also take up {listing}; include_staged=True allows that"
+            )
+            error.staged = in_the_way
+            raise self._told(error)
+
+    def _failed(self) -> DeploymentFailedError:
+        failed = tuple(
+            failure_of(self._workspace_id, status)
+            for status in self._statuses()
+            if status.state is not None and status.state == "ERROR"
+        )
+        names = ", ".join(f"{one.application_id} ({one.code or 'no code'})" for one in failed)
+        advice = "" if self._options.retry_failed else "; retry_failed=True tries again"
+        error = DeploymentFailedError(f"{names} in ERROR on {self._workspace_id}{advice}")
+        error.failed = failed
+        return self._told(error)
+
+    def _outcome(self) -> DeploymentOutcome:
+        at = self._clock.now()
+        changed: list[AssociationChange] = []
+        for status in self._statuses():
+            before = self._first.get(status.application_id)
+            state = before.state if before is not None else None
+            if state != status.state and not {state, status.state} <= {None, api.AssociationState.REMOVED}:
+                changed.append(
+                    AssociationChange(
+                        workspace_id=self._workspace_id,
+                        application_id=status.application_id,
+                        before=state,
+                        after=status.state,
+                        reason=status.reason,
+                        at=at,
+                    )
+                )
+        firsts = {one: self._first.get(one) for one in self._applications}
+        return DeploymentOutcome(
+            workspace_id=self._workspace_id,
+            associations=self._statuses(),
+            changed=tuple(changed),
+            elapsed=timedelta(seconds=self._clock.monotonic() - self._began),
+            polls=self._polls,
+            done=tuple(self._done),
+            already=tuple(
+                one
+                for one, record in firsts.items()
+                if act_for(record.state if record is not None else None, self._target) is Act.NOTHING
+            ),
+        )
+
+    def _statuses(self) -> tuple[AssociationStatus, ...]:
+        statuses: list[AssociationStatus] = []
+        for application in self._applications:
+            record = self._found.get(application)
+            failed_before = self._state(application) == "ERROR" and application not in self._stated
+            statuses.append(
+                AssociationStatus(
+                    application_id=application,
+                    state=record.state if record is not None else None,
+                    wanted=None if failed_before else self._target,
+                    reason=record.state_reason if record is not None else None,
+                )
+            )
+        return tuple(statuses)
+
+    def _state(self, application: str) -> str | None:
+        record = self._found.get(application)
+        return record.state if record is not None else None
+
+    def _states(self) -> str:
+        return ", ".join(f"{one} {self._state(one) or 'absent'}" for one in self._applications)
+
+    def _left(self) -> float:
+        return self._began + self._options.timeout - self._clock.monotonic()
+
+    def _told(self, error: ErrorT) -> ErrorT:
+        error.last = {self._workspace_id: self._statuses()}
+        error.elapsed = timedelta(seconds=self._clock.monotonic() - self._began)
+        error.polls = self._polls
+        error.resource_id = self._workspace_id
+        return error

@@ -1,0 +1,573 @@
+"""`wait_until_deployed` and its kin on the simulator, over real HTTP and in simulated time."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tests.waiters.world import deploy, world
+from workspaces_apps import (
+    AssociationChange,
+    ClientStateError,
+    ConfigurationError,
+    DeploymentFailedError,
+    DeploymentOutcome,
+    PartialFailureError,
+    PollPolicy,
+    RequestValidationError,
+    ResourceNotFoundException,
+    ServiceError,
+    WaiterError,
+    WaiterTimeoutError,
+    WorkSpacesError,
+)
+from workspaces_apps.simulator import FaultKind, SimulatorSettings
+
+
+async def test_it_returns_when_the_deployment_has_ended() -> None:
+    """The associations are COMPLETED, the WorkSpace is back, and little time has passed since."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+
+        outcome = await here.ws.wait_until_deployed(workspace_id)
+
+        assert [(one.application_id, one.state, one.wanted) for one in outcome.associations] == [
+            (here.application, "COMPLETED", "installed")
+        ]
+        assert [(one.before, one.after) for one in outcome.changed] == [("PENDING_INSTALL", "COMPLETED")]
+        assert here.sim.fleet.workspace(workspace_id).state == "AVAILABLE"
+        assert here.sim.clock.timestamp() - here.ended_at(workspace_id) <= 30
+
+
+async def test_nothing_pending_returns_at_once() -> None:
+    """One look, no waiting, nothing changed."""
+    async with world() as (here, [workspace_id]):
+        outcome = await here.ws.wait_until_deployed(workspace_id)
+
+        assert (outcome.changed, outcome.polls, outcome.elapsed) == ((), 1, timedelta(0))
+        assert here.count("DescribeWorkspaceAssociations") == 1
+
+
+async def test_a_failure_tells_what_and_why_and_what_force_would_do() -> None:
+    """The error names the application, its direction, the service's reason, and Force."""
+    async with world(settings=SimulatorSettings(failure_rate=1)) as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+
+        with pytest.raises(DeploymentFailedError) as caught:
+            await here.ws.wait_until_deployed(workspace_id)
+
+        [failed] = caught.value.failed
+        assert (failed.application_id, failed.wanted) == (here.application, "installed")
+        assert failed.code is not None
+        assert failed.code in str(caught.value)
+        assert "force=True" in failed.force
+        assert "installation" in failed.force
+        assert caught.value.last is not None
+        assert caught.value.polls > 1
+
+
+async def test_a_failed_removal_is_told_from_a_failed_installation() -> None:
+    """The record does not say which it was; `wanted` does."""
+    async with world(settings=SimulatorSettings(failure_rate=1)) as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "COMPLETED")
+        await here.ws.disassociate_workspace_application(
+            workspace_id=workspace_id, application_id=here.application
+        )
+        await here.ws.deploy_workspace_applications(workspace_id=workspace_id)
+
+        with pytest.raises(DeploymentFailedError) as caught:
+            await here.ws.wait_until_deployed(workspace_id, wanted={here.application: "removed"})
+
+        assert [one.wanted for one in caught.value.failed] == ["removed"]
+
+
+@pytest.mark.parametrize("linger", [False, True])
+async def test_removed_and_absent_are_the_same(linger: bool) -> None:
+    """A removal ends well whether the record lingers or not."""
+    async with world(settings=SimulatorSettings(removed_rows_linger=linger)) as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "COMPLETED")
+        await here.ws.disassociate_workspace_application(
+            workspace_id=workspace_id, application_id=here.application
+        )
+        await here.ws.deploy_workspace_applications(workspace_id=workspace_id)
+
+        outcome = await here.ws.wait_until_deployed(workspace_id)
+
+        assert [one.after for one in outcome.changed] == ["REMOVED" if linger else None]
+
+
+async def test_staged_only_says_that_deploy_is_missing() -> None:
+    """What is still only staged after the grace will not move by itself."""
+    async with world() as (here, [workspace_id]):
+        await here.ws.associate_workspace_application(
+            workspace_id=workspace_id, application_id=here.application
+        )
+
+        with pytest.raises(WaiterError, match="DeployWorkspaceApplications is missing") as caught:
+            await here.ws.wait_until_deployed(workspace_id, start_grace=60)
+
+        assert not isinstance(caught.value, WaiterTimeoutError)
+        assert caught.value.elapsed == timedelta(seconds=60)
+
+
+async def test_a_late_deploy_is_waited_for() -> None:
+    """Within the grace it may look as if nothing had been deployed."""
+    async with world() as (here, [workspace_id]):
+        await here.ws.associate_workspace_application(
+            workspace_id=workspace_id, application_id=here.application
+        )
+        waiting = asyncio.create_task(here.ws.wait_until_deployed(workspace_id))
+        await here.sim.clock.sleep(40)
+        await here.ws.deploy_workspace_applications(workspace_id=workspace_id)
+
+        assert [one.after for one in (await waiting).changed] == ["COMPLETED"]
+
+
+async def test_it_looks_once_more_at_the_deadline() -> None:
+    """The timeout is in time, not in attempts, and the error has the last observation."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        began = here.sim.clock.monotonic()
+
+        with pytest.raises(WaiterTimeoutError, match="INSTALLING") as caught:
+            await here.ws.wait_until_deployed(workspace_id, timeout=timedelta(seconds=100))
+
+        assert here.sim.clock.monotonic() - began == pytest.approx(100)
+        assert caught.value.elapsed == timedelta(seconds=100)
+        last = max(record.at for record in here.sim.requests)
+        assert last.timestamp() == pytest.approx(here.sim.clock.timestamp())
+
+
+async def test_the_deadline_holds_while_a_look_hangs() -> None:
+    """A service that does not answer cannot keep a wait beyond its time and half a minute."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        here.sim.faults.add("slow", operation="DescribeWorkspaceAssociations", delay=3600)
+
+        with pytest.raises(WaiterTimeoutError):
+            await here.ws.wait_until_deployed(workspace_id, timeout=100)
+
+        assert here.sim.clock.monotonic() < 200
+
+
+async def test_a_service_error_is_passed_on_with_what_was_seen() -> None:
+    """An error that retries do not mend ends the wait, and says what was known by then."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        waiting = asyncio.create_task(here.ws.wait_until_deployed(workspace_id))
+        await here.sim.clock.sleep(60)
+        here.sim.fleet.store.workspaces.pop(workspace_id)
+
+        with pytest.raises(ResourceNotFoundException) as caught:
+            await waiting
+
+        assert caught.value.last is not None
+        assert workspace_id in caught.value.last
+
+
+async def test_a_lost_workspace_ends_the_wait() -> None:
+    """A WorkSpace that is being terminated does not come back."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "COMPLETED")
+        here.sim.fleet.set_state(workspace_id, "TERMINATING")
+
+        with pytest.raises(WaiterError, match="TERMINATING"):
+            await here.ws.wait_until_deployed(workspace_id, wanted={here.application: "installed"})
+
+
+async def test_it_waits_until_the_workspace_is_back() -> None:
+    """Terminal associations are not enough: the desktop must be there again."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "COMPLETED")
+        here.sim.fleet.set_state(workspace_id, "UPDATING")
+        waiting = asyncio.create_task(
+            here.ws.wait_until_deployed(workspace_id, wanted={here.application: "installed"})
+        )
+        await here.sim.clock.sleep(300)
+        assert not waiting.done()
+        here.sim.fleet.set_state(workspace_id, "STOPPED")
+
+        assert (await waiting).elapsed >= timedelta(seconds=300)
+
+
+async def test_a_state_from_the_future_keeps_it_waiting() -> None:
+    """A state that this package does not know is no end."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        association = here.sim.fleet.workspace(workspace_id).associations[here.application]
+        object.__setattr__(association, "state", "QUEUED_FOR_LATER")
+        waiting = asyncio.create_task(here.ws.wait_until_deployed(workspace_id))
+        await here.sim.clock.sleep(600)
+        assert not waiting.done()
+        here.sim.fleet.set_association(workspace_id, here.application, "COMPLETED")
+        here.sim.fleet.set_state(workspace_id, "AVAILABLE")
+
+        assert [one.before for one in (await waiting).changed] == ["QUEUED_FOR_LATER"]
+
+
+async def test_hooks_are_told_of_every_change() -> None:
+    """Functions and coroutine functions alike; what they raise changes nothing."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        plain: list[AssociationChange] = []
+        later: list[AssociationChange] = []
+
+        def remember(change: AssociationChange) -> None:
+            plain.append(change)
+            raise RuntimeError("a hook of somebody's")
+
+        async def remember_later(change: AssociationChange) -> None:
+            await here.sim.clock.sleep(1)
+            later.append(change)
+
+        await asyncio.gather(
+            here.ws.wait_until_deployed(workspace_id, on_change=remember),
+            here.ws.wait_until_deployed(workspace_id, on_change=remember_later),
+        )
+
+        assert [str(one.after) for one in plain] == ["INSTALLING", "COMPLETED"]
+        assert plain == later
+
+
+async def test_a_cancelled_wait_leaves_the_others_undisturbed() -> None:
+    """The others still end well, and the last one out stops the poller."""
+    async with world(2) as (here, ids):
+        await deploy(here, *ids)
+        first, second = (asyncio.create_task(here.ws.wait_until_deployed(one)) for one in ids)
+        await here.sim.clock.sleep(60)
+
+        first.cancel()
+        assert (await second).workspace_id == ids[1]
+
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        calls = len(list(here.sim.requests))
+        await here.sim.clock.sleep(600)
+        assert len(list(here.sim.requests)) == calls
+
+
+async def test_the_last_one_out_stops_the_poller() -> None:
+    """After the last wait is cancelled no call is made and no task is left."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        before = asyncio.all_tasks()
+        waiting = asyncio.create_task(here.ws.wait_until_deployed(workspace_id))
+        await here.sim.clock.sleep(60)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        calls = len(list(here.sim.requests))
+
+        await here.sim.clock.sleep(600)
+
+        assert len(list(here.sim.requests)) == calls
+        assert {task for task in asyncio.all_tasks() - before if "waiters" in repr(task)} == set()
+
+
+async def test_closing_the_client_ends_every_wait() -> None:
+    """Waits end with a clear error, and later ones do not begin."""
+    async with world(2) as (here, ids):
+        await deploy(here, *ids)
+        waits = [asyncio.create_task(here.ws.wait_until_deployed(one)) for one in ids]
+        stopping = asyncio.create_task(here.ws.with_options(timeout=9).wait_until_stopped(ids[0]))
+        await here.sim.clock.sleep(60)
+
+        await here.ws.aclose()
+
+        for waiting in waits:
+            with pytest.raises(ClientStateError, match="closed"):
+                await waiting
+        with pytest.raises(ClientStateError, match="closed"):
+            await stopping
+        with pytest.raises(ClientStateError, match="closed"):
+            await here.ws.wait_until_deployed(ids[0])
+
+
+async def test_views_share_the_polls() -> None:
+    """Two waits for one WorkSpace through two views cost what one costs."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+
+        one, other = await asyncio.gather(
+            here.ws.wait_until_deployed(workspace_id),
+            here.ws.with_options(timeout=30).wait_until_deployed(workspace_id),
+        )
+
+        assert one.changed[0].after == other.changed[0].after
+        assert here.count("DescribeWorkspaceAssociations") == one.polls
+
+
+async def test_changes_can_be_iterated_over() -> None:
+    """The iteration ends with the deployment, and the outcome is there."""
+    async with world(settings=SimulatorSettings(failure_rate=1)) as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+
+        async with here.ws.watch_deployment(workspace_id) as changes:
+            at_first = changes.outcome
+            seen = [change async for change in changes]
+            outcome = changes.outcome
+
+        assert at_first is None
+        assert [str(change.after) for change in seen] == ["INSTALLING", "ERROR"]
+        assert seen[-1].reason is not None
+        assert outcome is not None
+        assert [one.application_id for one in outcome.failed] == [here.application]
+
+
+async def test_leaving_a_watch_early_stops_the_polling() -> None:
+    """After the block nobody looks any more."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        watch = here.ws.watch_deployment(workspace_id)
+        async with watch as changes:
+            await anext(changes)
+        calls = len(list(here.sim.requests))
+
+        await here.sim.clock.sleep(600)
+
+        assert len(list(here.sim.requests)) == calls
+        assert watch.outcome is None
+
+
+async def test_a_watch_tells_that_its_time_is_up() -> None:
+    """A deployment that does not end is no silent end of the iteration."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        async with here.ws.watch_deployment(workspace_id, timeout=60) as changes:
+            with pytest.raises(WaiterTimeoutError):
+                assert len([change async for change in changes]) <= 1
+            assert changes.outcome is None
+
+
+async def test_a_watch_must_be_entered() -> None:
+    """Iterating without `async with` says what to do."""
+    async with world() as (here, [workspace_id]):
+        with pytest.raises(ClientStateError, match="async with"):
+            await anext(here.ws.watch_deployment(workspace_id))
+
+
+async def test_many_come_as_they_end() -> None:
+    """Each outcome is given when it is there, and one failure does not end the others."""
+    async with world(6) as (here, ids):
+        await deploy(here, *ids[:5])
+        here.sim.fleet.set_association(ids[5], here.application, "PENDING_INSTALL_DEPLOYMENT")
+
+        outcomes: list[DeploymentOutcome] = [
+            outcome
+            async for outcome in here.ws.wait_until_all_deployed(ids, wanted={here.application: "installed"})
+        ]
+
+        assert sorted(one.workspace_id for one in outcomes) == sorted(ids)
+        assert outcomes[0].workspace_id == ids[5]
+        assert isinstance(outcomes[0].error, WaiterError)
+        assert [one.error for one in outcomes[1:]] == [None] * 5
+        assert [one.elapsed for one in outcomes[1:]] == sorted(one.elapsed for one in outcomes[1:])
+
+
+async def test_many_can_be_had_together() -> None:
+    """Awaiting gives all of them in order; if one failed, the error has both kinds."""
+    async with world(3) as (here, ids):
+        await deploy(here, *ids)
+        outcomes = await here.ws.wait_until_all_deployed([*ids, ids[0]])
+        assert [one.workspace_id for one in outcomes] == ids
+
+        here.sim.fleet.set_association(ids[1], here.application, "ERROR")
+        with pytest.raises(PartialFailureError, match="1 of 3") as caught:
+            await here.ws.wait_until_all_deployed(ids, wanted={here.application: "installed"})
+
+        assert len(caught.value.succeeded) == 2
+        [failed] = caught.value.failed
+        assert isinstance(failed, DeploymentOutcome)
+        assert isinstance(failed.error, DeploymentFailedError)
+
+
+async def test_many_can_fail_fast() -> None:
+    """The first error is raised as it is, and the polling stops."""
+    async with world(2) as (here, ids):
+        await deploy(here, ids[0])
+        here.sim.fleet.set_association(ids[1], here.application, "ERROR")
+        changes: list[AssociationChange] = []
+
+        with pytest.raises(DeploymentFailedError):
+            await here.ws.wait_until_all_deployed(
+                ids, wanted={here.application: "installed"}, fail_fast=True, on_change=changes.append
+            )
+
+        assert {change.workspace_id for change in changes} <= {ids[0]}
+        calls = len(list(here.sim.requests))
+        await here.sim.clock.sleep(600)
+        assert len(list(here.sim.requests)) == calls
+
+
+async def test_bad_arguments_are_refused_before_anything_is_sent() -> None:
+    """The message names the argument and the rule."""
+    async with world() as (here, [workspace_id]):
+        with pytest.raises(RequestValidationError, match="workspace_id"):
+            await here.ws.wait_until_deployed("i-123")
+        with pytest.raises(RequestValidationError, match="application_id"):
+            await here.ws.wait_until_deployed(workspace_id, wanted={"office": "installed"})
+        with pytest.raises(RequestValidationError, match="at least one"):
+            await here.ws.wait_until_deployed(workspace_id, wanted={})
+        with pytest.raises(RequestValidationError, match="several"):
+            await here.ws.wait_until_all_deployed(workspace_id)  # type: ignore[arg-type]  # refused: the point
+        with pytest.raises(RequestValidationError, match="several"):
+            await here.ws.wait_until_all_deployed(None)  # type: ignore[arg-type]  # refused: the point
+        with pytest.raises(RequestValidationError, match="mapping"):
+            await here.ws.wait_until_deployed(workspace_id, wanted=[])  # type: ignore[arg-type]  # refused: the point
+        wrong = {here.application: "there"}
+        with pytest.raises(RequestValidationError, match="for each"):
+            await here.ws.wait_until_deployed(workspace_id, wanted=wrong)  # type: ignore[arg-type]  # refused: the point
+        with pytest.raises(ConfigurationError, match="timeout"):
+            await here.ws.wait_until_deployed(workspace_id, timeout=-1)
+        assert list(here.sim.requests) == []
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"min_delay": 0},
+        {"min_delay": 40},
+        {"growth": 0.5},
+        {"jitter": 1.5},
+        {"jitter": float("nan")},
+        {"growth": True},
+    ],
+)
+def test_a_poll_policy_is_checked(policy: dict[str, float]) -> None:
+    """A policy that cannot be followed is refused where it is made."""
+    with pytest.raises(ConfigurationError, match="PollPolicy"):
+        PollPolicy(**policy)
+
+
+async def test_what_was_never_staged_is_said_to_be_missing() -> None:
+    """What is wanted and neither there nor on its way needs staging first, in the right direction."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.another, "COMPLETED")
+
+        with pytest.raises(WaiterError) as caught:
+            await here.ws.wait_until_deployed(
+                workspace_id, wanted={here.application: "installed", here.another: "removed"}
+            )
+
+        assert f"{here.application} (absent) is not even staged: Associate" in str(caught.value)
+        assert f"{here.another} (COMPLETED) is not even staged: Disassociate" in str(caught.value)
+
+
+async def test_a_failure_is_no_timeout() -> None:
+    """If everything is terminal at the deadline and only the WorkSpace is not back, the failure is what counts."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+        here.sim.fleet.set_state(workspace_id, "UPDATING")
+
+        with pytest.raises(DeploymentFailedError):
+            await here.ws.wait_until_deployed(
+                workspace_id, wanted={here.application: "installed"}, timeout=300
+            )
+
+
+async def test_a_listing_that_fails_ends_the_waits_for_its_application_only() -> None:
+    """Others, also on the same WorkSpace, go on."""
+    async with world(30) as (here, ids):
+        for one in ids:
+            here.sim.fleet.set_association(one, here.application, "PENDING_INSTALL")
+            here.sim.fleet.set_association(one, here.another, "PENDING_INSTALL")
+        here.sim.faults.add(
+            "error", operation="DescribeApplicationAssociations", application_id=here.application
+        )
+
+        failing = [
+            asyncio.create_task(here.ws.wait_until_deployed(one, wanted={here.application: "installed"}))
+            for one in ids
+        ]
+        going_on = [
+            asyncio.create_task(here.ws.wait_until_deployed(one, wanted={here.another: "installed"}))
+            for one in ids
+        ]
+        await here.sim.clock.sleep(60)
+
+        assert all(isinstance(task.exception(), ServiceError) for task in failing)
+        assert not any(task.done() for task in going_on)
+        for task in going_on:
+            task.cancel()
+        await asyncio.wait(going_on)
+
+
+async def test_a_listing_that_turns_out_long_is_left_for_single_looks() -> None:
+    """Two waits on an application of six hundred WorkSpaces do not read all of its pages."""
+    async with world(600) as (here, ids):
+        for one in ids:
+            here.sim.fleet.set_association(one, here.application, "COMPLETED")
+        for one in ids[-3:]:
+            here.sim.fleet.set_association(one, here.application, "PENDING_INSTALL")
+        waits = [
+            asyncio.create_task(here.ws.wait_until_deployed(one, wanted={here.application: "installed"}))
+            for one in ids[-3:]
+        ]
+        await here.sim.clock.sleep(1)
+
+        assert here.count("DescribeApplicationAssociations") <= 3
+        assert here.count("DescribeWorkspaceAssociations") == 3
+        for task in waits:
+            task.cancel()
+        await asyncio.wait(waits)
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "reset_before"])
+async def test_a_state_that_cannot_be_had_ends_the_wait(kind: FaultKind) -> None:
+    """Whatever hinders the look at WorkSpaces is passed on, and with it what was seen."""
+    async with world(2) as (here, ids):
+        for one in ids:
+            here.sim.fleet.set_association(one, here.application, "COMPLETED")
+        here.sim.faults.add(kind, operation="DescribeWorkspaces")
+
+        results = await asyncio.gather(
+            *(here.ws.wait_until_deployed(one, wanted={here.application: "installed"}) for one in ids),
+            return_exceptions=True,
+        )
+
+        assert all(isinstance(one, WorkSpacesError) and one.last for one in results)
+
+
+async def test_one_workspace_that_cannot_be_described_does_not_end_the_others() -> None:
+    """If a call for several states is refused, each is asked for by itself."""
+    async with world(2) as (here, ids):
+        for one in ids:
+            here.sim.fleet.set_association(one, here.application, "COMPLETED")
+        here.sim.faults.add("error", operation="DescribeWorkspaces", workspace_id=ids[1])
+
+        results = await asyncio.gather(
+            *(here.ws.wait_until_deployed(one, wanted={here.application: "installed"}) for one in ids),
+            return_exceptions=True,
+        )
+
+        assert isinstance(results[0], DeploymentOutcome)
+        assert isinstance(results[1], ServiceError)
+
+
+async def test_a_removal_among_many_is_confirmed_before_it_is_believed() -> None:
+    """A record that one of several pages does not show, and that nobody saw on its way, may have slipped by."""
+    async with world(30) as (here, ids):
+        for one in ids[:-1]:
+            here.sim.fleet.set_association(one, here.application, "PENDING_UNINSTALL")
+        waits = [
+            asyncio.create_task(here.ws.wait_until_deployed(one, wanted={here.application: "removed"}))
+            for one in ids
+        ]
+        await waits[-1]
+
+        assert here.count("DescribeApplicationAssociations") == 2
+        asked = here.sim.requests.select("DescribeWorkspaceAssociations")
+        assert [(one.parameters or {}).get("WorkspaceId") for one in asked] == [ids[-1]]
+        for task in waits[:-1]:
+            task.cancel()
+        await asyncio.wait(waits[:-1])
+
+
+async def test_a_sweep_that_fails_leaves_the_first_looks_to_do() -> None:
+    """It only saves calls: without it each WorkSpace is asked."""
+    async with world(60) as (here, ids):
+        here.sim.faults.add("error", operation="DescribeApplications")
+
+        outcomes = await asyncio.gather(*(here.ws.wait_until_deployed(one) for one in ids))
+
+        assert {outcome.changed for outcome in outcomes} == {()}
+        assert here.count("DescribeWorkspaceAssociations") == 60

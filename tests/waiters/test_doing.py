@@ -1,0 +1,273 @@
+"""`install_applications` and `uninstall_applications`: from any state there, and nothing done twice."""
+
+import asyncio
+from typing import Final, Literal, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.waiters.world import World, world
+from workspaces_apps import (
+    AssociationChange,
+    AssociationState,
+    DeploymentFailedError,
+    RequestValidationError,
+    ServiceError,
+    StagedChangesError,
+    WaiterError,
+    WaiterTimeoutError,
+)
+from workspaces_apps.simulator import SimulatorSettings
+from workspaces_apps.simulator.lifecycle import State
+from workspaces_apps.waiters.acts import ACTS, Act, act_for
+
+WRITES: Final = (
+    "AssociateWorkspaceApplication",
+    "DisassociateWorkspaceApplication",
+    "DeployWorkspaceApplications",
+)
+ARRIVES: dict[State | None, State | None] = {
+    "PENDING_INSTALL": "COMPLETED",
+    "INSTALLING": "COMPLETED",
+    "PENDING_UNINSTALL": None,
+    "UNINSTALLING": None,
+}
+STATES: Final[tuple[State | None, ...]] = (None, *get_args(State))
+
+
+def test_every_state_has_its_act() -> None:
+    """The table knows each state of the service, and a stranger is waited for."""
+    assert set(ACTS) == {None, *AssociationState}
+    assert act_for("FERMENTING", "installed") is Act.WAIT
+
+
+async def test_it_stages_deploys_and_waits() -> None:
+    """The outcome says what was done, and what was so already."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.another, "COMPLETED")
+
+        outcome = await here.ws.install_applications(workspace_id, [here.application, here.another])
+
+        assert outcome.done == (here.application,)
+        assert outcome.already == (here.another,)
+        assert [(one.application_id, one.before, one.after) for one in outcome.changed] == [
+            (here.application, None, "COMPLETED")
+        ]
+        assert [here.count(operation) for operation in WRITES] == [1, 0, 1]
+
+
+async def test_what_is_there_already_costs_one_look() -> None:
+    """A second call does nothing."""
+    async with world() as (here, [workspace_id]):
+        await here.ws.install_applications(workspace_id, [here.application])
+        calls = len(here.sim.requests)
+
+        outcome = await here.ws.install_applications(workspace_id, [here.application])
+
+        assert (outcome.done, outcome.already, outcome.changed) == ((), (here.application,), ())
+        assert len(here.sim.requests) == calls + 1
+
+
+def finish_later(here: World, workspace_id: str) -> asyncio.Task[None]:
+    """What is on its way arrives two minutes from now, and the WorkSpace is back."""
+    here.sim.fleet.set_state(workspace_id, "UPDATING")
+
+    async def finish() -> None:
+        await here.sim.clock.sleep(120)
+        for application, state in here.sim.fleet.associations(workspace_id).items():
+            here.sim.fleet.set_association(workspace_id, application, ARRIVES.get(state, state))
+        here.sim.fleet.set_state(workspace_id, "AVAILABLE")
+
+    return asyncio.create_task(finish())
+
+
+@settings(max_examples=60)
+@given(
+    install=st.booleans(),
+    state=st.sampled_from(STATES),
+    other=st.sampled_from(STATES),
+    direction=st.sampled_from(["install", "uninstall"]),
+    error_record=st.sampled_from(["restate", "keep", "refuse"]),
+    linger=st.booleans(),
+    updating=st.booleans(),
+)
+async def test_it_gets_there_from_any_half_done_state(
+    install: bool,
+    state: State | None,
+    other: State | None,
+    direction: Literal["install", "uninstall"],
+    error_record: Literal["restate", "keep", "refuse"],
+    linger: bool,
+    updating: bool,
+) -> None:
+    """Whatever a crash left behind, and whatever the service assumes: both applications end where they should."""
+    options = SimulatorSettings(error_record=error_record, removed_rows_linger=linger)
+    async with world(settings=options) as (here, [workspace_id]):
+        found_at_first: dict[str, State | None] = {here.application: state, here.another: other}
+        for application, initial in found_at_first.items():
+            here.sim.fleet.set_association(workspace_id, application, initial, direction=direction)
+        finishing = finish_later(here, workspace_id) if updating or {state, other} & set(ARRIVES) else None
+        do = here.ws.install_applications if install else here.ws.uninstall_applications
+
+        outcome = await do(workspace_id, [here.application, here.another], retry_failed=True)
+
+        if finishing is not None:
+            await finishing
+        found = here.sim.fleet.associations(workspace_id)
+        ended = {found.get(one) for one in (here.application, here.another)}
+        assert ended <= ({"COMPLETED"} if install else {None, "REMOVED"})
+        assert not outcome.failed
+        calls = len(here.sim.requests)
+        again = await do(workspace_id, [here.application, here.another])
+        assert (again.done, len(here.sim.requests)) == ((), calls + 1)
+
+
+@pytest.mark.parametrize("foreign", ["PENDING_INSTALL_DEPLOYMENT", "PENDING_UNINSTALL_DEPLOYMENT"])
+async def test_it_refuses_to_commit_what_somebody_else_staged(foreign: State) -> None:
+    """Nothing is staged or deployed beside a foreign staged change, unless that is allowed."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.another, foreign)
+
+        with pytest.raises(StagedChangesError, match="include_staged") as caught:
+            await here.ws.install_applications(workspace_id, [here.application])
+        assert caught.value.staged == {here.another: foreign}
+        assert [here.count(operation) for operation in WRITES] == [0, 0, 0]
+
+        outcome = await here.ws.install_applications(workspace_id, [here.application], include_staged=True)
+        assert outcome.done == (here.application,)
+        assert here.sim.fleet.associations(workspace_id).get(here.another) in {None, "COMPLETED"}
+
+
+async def test_taking_back_what_was_staged_needs_no_deploy() -> None:
+    """A staged installation that is not wanted any more is reverted, whatever else is staged."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "PENDING_INSTALL_DEPLOYMENT")
+        here.sim.fleet.set_association(workspace_id, here.another, "PENDING_INSTALL_DEPLOYMENT")
+
+        outcome = await here.ws.uninstall_applications(workspace_id, [here.application])
+
+        assert outcome.done == (here.application,)
+        assert here.sim.fleet.associations(workspace_id) == {here.another: "PENDING_INSTALL_DEPLOYMENT"}
+        assert [here.count(operation) for operation in WRITES] == [0, 1, 0]
+
+
+async def test_what_is_in_error_is_retried_only_if_asked() -> None:
+    """Without `retry_failed` it says what is in ERROR, and that nobody knows what had been tried."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+
+        with pytest.raises(DeploymentFailedError, match="retry_failed") as caught:
+            await here.ws.install_applications(workspace_id, [here.application])
+
+        assert [one.wanted for one in caught.value.failed] == [None]
+        assert [here.count(operation) for operation in WRITES] == [0, 0, 0]
+
+
+async def test_force_is_for_what_cannot_be_restated_and_only_once() -> None:
+    """Where Associate does not take a failed record, Deploy repeats it with Force, and a second failure is the end."""
+    options = SimulatorSettings(error_record="refuse", failure_rate=1)
+    async with world(settings=options) as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+
+        with pytest.raises(DeploymentFailedError):
+            await here.ws.install_applications(workspace_id, [here.application], retry_failed=True)
+
+        deploys = here.sim.requests.select("DeployWorkspaceApplications")
+        assert [(one.parameters or {}).get("Force") for one in deploys] == [True]
+
+
+async def test_force_does_not_repeat_a_stranger_s_failure() -> None:
+    """Force takes up everything in ERROR on the WorkSpace, so that it needs leave if there is more."""
+    async with world(settings=SimulatorSettings(error_record="refuse")) as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+        here.sim.fleet.set_association(workspace_id, here.another, "ERROR")
+
+        with pytest.raises(StagedChangesError):
+            await here.ws.install_applications(workspace_id, [here.application], retry_failed=True)
+
+        assert here.count("DeployWorkspaceApplications") == 0
+
+
+async def test_a_failure_of_our_own_has_its_direction() -> None:
+    """What this call staged and deployed is known to be an installation."""
+    async with world(settings=SimulatorSettings(failure_rate=1)) as (here, [workspace_id]):
+        with pytest.raises(DeploymentFailedError) as caught:
+            await here.ws.install_applications(workspace_id, [here.application])
+
+        assert [one.wanted for one in caught.value.failed] == ["installed"]
+
+
+async def test_the_timeout_is_for_the_whole_job() -> None:
+    """Staging, deploying and waiting share the time."""
+    async with world() as (here, [workspace_id]):
+        with pytest.raises(WaiterTimeoutError):
+            await here.ws.install_applications(workspace_id, [here.application], timeout=100)
+
+        assert here.sim.clock.monotonic() == pytest.approx(100)
+
+
+async def test_changes_are_told_while_it_works() -> None:
+    """`on_change` sees the deployment as `wait_until_deployed` would show it."""
+    async with world() as (here, [workspace_id]):
+        changes: list[AssociationChange] = []
+
+        await here.ws.install_applications(workspace_id, [here.application], on_change=changes.append)
+
+        assert [str(one.after) for one in changes] == ["INSTALLING", "COMPLETED"]
+
+
+async def test_something_that_works_against_it_is_noticed() -> None:
+    """It does not stage for ever what somebody keeps taking back."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("error", operation=WRITES[0], code="ResourceInUseException")
+
+        with pytest.raises(WaiterError, match="does not come to rest"):
+            await here.ws.install_applications(workspace_id, [here.application])
+
+
+async def test_other_refusals_are_passed_on() -> None:
+    """An application that the WorkSpace cannot have is the service's to refuse."""
+    async with world() as (here, [workspace_id]):
+        wrong = here.sim.fleet.application("office professional 2016")
+
+        with pytest.raises(ServiceError):
+            await here.ws.install_applications(workspace_id, [wrong])
+        with pytest.raises(RequestValidationError, match="several"):
+            await here.ws.install_applications(workspace_id, wrong)  # type: ignore[arg-type]  # refused: the point
+        with pytest.raises(RequestValidationError, match="at least one"):
+            await here.ws.uninstall_applications(workspace_id, [])
+
+
+async def test_a_deploy_that_comes_second_waits_for_the_first() -> None:
+    """If another deployment is under way by then, it is waited for, and the rest is done after it."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("error", operation=WRITES[2], code="ResourceInUseException", times=1)
+
+        outcome = await here.ws.install_applications(workspace_id, [here.application])
+
+        assert outcome.done == (here.application,)
+        assert here.count(WRITES[2]) == 2
+
+
+async def test_a_refused_deploy_is_passed_on() -> None:
+    """What the service says for other reasons is the caller's to hear."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("error", operation=WRITES[2], code="AccessDeniedException")
+
+        with pytest.raises(ServiceError) as caught:
+            await here.ws.install_applications(workspace_id, [here.application])
+
+        assert caught.value.code == "AccessDeniedException"
+
+
+async def test_a_refused_retry_is_passed_on() -> None:
+    """Only refusals that may mean "not with a failed record" lead on to Force."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+        here.sim.faults.add("error", operation=WRITES[0], code="AccessDeniedException")
+
+        with pytest.raises(ServiceError):
+            await here.ws.install_applications(workspace_id, [here.application], retry_failed=True)
+
+        assert here.count(WRITES[2]) == 0

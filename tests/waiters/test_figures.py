@@ -1,0 +1,157 @@
+"""What polling costs and how soon it notices, counted by the simulator in simulated time."""
+
+import asyncio
+from collections import Counter
+from statistics import median
+
+from tests.waiters.world import World, deploy, world
+from workspaces_apps import DeploymentOutcome
+from workspaces_apps.simulator import Throttle
+from workspaces_apps.waiters import Target
+
+MAX_DELAY = 30.0
+
+
+async def wait_for_all(
+    here: World, ids: list[str], *, wanted: bool
+) -> tuple[list[DeploymentOutcome], list[float]]:
+    """Wait for each by a task of its own; the outcomes, and how long after its end each returned."""
+    noticed: dict[str, float] = {}
+
+    async def wait(workspace_id: str) -> DeploymentOutcome:
+        wish: dict[str, Target] | None = {here.application: "installed"} if wanted else None
+        outcome = await here.ws.wait_until_deployed(workspace_id, wanted=wish)
+        noticed[workspace_id] = here.sim.clock.timestamp()
+        return outcome
+
+    outcomes = await asyncio.gather(*(wait(one) for one in ids))
+    return outcomes, [noticed[one] - here.ended_at(one) for one in ids]
+
+
+def usual_calls(here: World, ids: list[str], began: float, delay: float) -> int:
+    """What a loop for each WorkSpace would call that notices as soon: two calls every twice that delay."""
+    return sum(2 * (1 + int((here.ended_at(one) - began) / (2 * delay))) for one in ids)
+
+
+def polls(here: World) -> Counter[str]:
+    """The describing calls by operation."""
+    names = [record.operation or "" for record in here.sim.requests]
+    return Counter(name for name in names if name.startswith("Describe"))
+
+
+async def test_a_thousand_waits_cost_a_twentieth_of_a_thousand_loops() -> None:
+    """And notice within half the longest delay; a round is a listing of 25 on a page."""
+    async with world(1000) as (here, ids):
+        await deploy(here, *ids)
+        began = here.sim.clock.timestamp()
+
+        outcomes, delays = await wait_for_all(here, ids, wanted=True)
+
+        assert all(outcome.changed[0].after == "COMPLETED" for outcome in outcomes)
+        assert median(delays) <= MAX_DELAY / 2
+        calls = polls(here)
+        assert calls.total() <= 0.05 * usual_calls(here, ids, began, median(delays))
+        listings = here.sim.requests.select("DescribeApplicationAssociations")
+        by_round = Counter(record.at for record in listings)
+        assert max(by_round.values()) <= 1000 / 25 + 1
+
+
+async def test_states_are_asked_only_where_they_decide() -> None:
+    """DescribeWorkspaces names only WorkSpaces whose associations have ended, at most 25 in a call."""
+    async with world(60) as (here, ids):
+        await deploy(here, *ids)
+
+        await wait_for_all(here, ids, wanted=True)
+
+        for record in here.sim.requests.select("DescribeWorkspaces"):
+            named = (record.parameters or {}).get("WorkspaceIds")
+            assert isinstance(named, list)
+            assert 1 <= len(named) <= 25
+            assert all(here.ended_at(str(one)) <= record.at.timestamp() for one in named)
+
+
+async def test_first_looks_at_many_are_a_sweep() -> None:
+    """Without `wanted`, many waits that begin together list the catalogue, and do not ask each WorkSpace."""
+    async with world(200) as (here, ids):
+        await deploy(here, *ids)
+
+        await wait_for_all(here, ids, wanted=False)
+
+        assert polls(here)["DescribeApplications"] == 1
+        assert polls(here)["DescribeWorkspaceAssociations"] <= 20
+
+
+async def test_a_sweep_that_does_not_pay_is_given_up() -> None:
+    """In a fleet that is large beside the waits, each WorkSpace is asked after all."""
+    async with world(600) as (here, ids):
+        for one in ids:
+            here.sim.fleet.set_association(one, here.application, "COMPLETED")
+        waits = ids[-51:]
+        await deploy(here, *waits, application=here.another)
+
+        outcomes, _ = await wait_for_all(here, waits, wanted=False)
+
+        assert all(outcome.changed for outcome in outcomes)
+        assert polls(here)["DescribeApplicationAssociations"] < 26 + 1000
+
+
+async def test_nothing_pending_on_many_is_confirmed_one_by_one() -> None:
+    """A sweep that shows nothing decides nothing."""
+    async with world(60) as (here, ids):
+        outcomes, _ = await asyncio.gather(*(here.ws.wait_until_deployed(one) for one in ids)), None
+
+        assert {outcome.changed for outcome in outcomes} == {()}
+        assert polls(here)["DescribeWorkspaceAssociations"] == 60
+
+
+async def test_throttled_to_two_calls_a_second_every_wait_ends() -> None:
+    """Polling takes at most half of the rate, and notices within half a round of such calls."""
+    async with world(1000) as (here, ids):
+        await deploy(here, *ids)
+        here.sim.throttle = Throttle.at(2.0)
+        began = here.sim.clock.monotonic()
+
+        outcomes, delays = await wait_for_all(here, ids, wanted=True)
+
+        assert all(outcome.changed for outcome in outcomes)
+        taken = here.sim.clock.monotonic() - began
+        # The rate is a learned one: there is a burst before the first throttle, and it probes a little above.
+        for operation in ("DescribeApplicationAssociations", "DescribeWorkspaces"):
+            assert polls(here)[operation] <= 1.1 * 2.0 / 2 * taken + 10
+        one_round = 1000 / 25 / (2.0 / 2)
+        between_calls = 1.0
+        assert median(delays) <= (max(MAX_DELAY, one_round) + between_calls) / 2
+
+
+async def test_other_calls_keep_their_half_of_the_rate() -> None:
+    """While many waits poll, another task's calls of the same operation still go at half the rate."""
+    async with world(300) as (here, ids):
+        await deploy(here, *ids)
+        here.sim.throttle = Throttle.at(2.0)
+        waiting = asyncio.create_task(wait_for_all(here, ids, wanted=True))
+        await here.sim.clock.sleep(60)
+        began = here.sim.clock.monotonic()
+
+        for _ in range(60):
+            await here.ws.describe_application_associations(
+                application_id=here.application, associated_resource_types=["WORKSPACE"]
+            )
+
+        assert 60 / (here.sim.clock.monotonic() - began) >= 0.45 * 2.0
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
+async def test_a_newcomer_is_not_kept_waiting_by_a_long_round() -> None:
+    """While a listing of sixteen seconds goes on, one more wait has its first look between two pages."""
+    async with world(401) as (here, ids):
+        await deploy(here, *ids[1:])
+        here.sim.throttle = Throttle.at(2.0)
+        waiting = asyncio.create_task(wait_for_all(here, ids[1:], wanted=True))
+        await here.sim.clock.sleep(120)
+
+        outcome = await here.ws.wait_until_deployed(ids[0])
+
+        assert outcome.elapsed.total_seconds() < 5
+        waiting.cancel()
+        await asyncio.wait([waiting])

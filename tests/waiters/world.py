@@ -1,0 +1,70 @@
+"""A simulator in simulated time, and a client that lives by the same clock."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from workspaces_apps import ClientConfig, PacingRegistry, RetryPolicy, WorkSpacesClient
+from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Throttle
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The simulator and a client of it."""
+
+    sim: Simulator
+    ws: WorkSpacesClient
+
+    @property
+    def application(self) -> str:
+        """An application that every WorkSpace of the world can have."""
+        return self.sim.fleet.application("visio standard 2021")
+
+    @property
+    def another(self) -> str:
+        """Another one, that goes with it."""
+        return self.sim.fleet.application("project standard 2021")
+
+    def count(self, operation: str) -> int:
+        """How often an operation was called."""
+        return self.sim.requests.count(operation)
+
+    def ended_at(self, workspace_id: str) -> float:
+        """When the last association of a WorkSpace changed, in simulated epoch seconds."""
+        return max(one.updated for one in self.sim.fleet.workspace(workspace_id).associations.values())
+
+
+@asynccontextmanager
+async def world(
+    count: int = 1,
+    *,
+    throttle: Throttle | None = None,
+    settings: SimulatorSettings | None = None,
+    seed: int = 0,
+) -> AsyncGenerator[tuple[World, list[str]]]:
+    """A world with so many alike WorkSpaces, and their ids."""
+    clock = ManualClock(autojump=True)
+    async with Simulator(workspaces=0, clock=clock, throttle=None, settings=settings, seed=seed) as sim:
+        ids = sim.fleet.add_workspaces(count)
+        config = ClientConfig(
+            pacing_registry=PacingRegistry(), retry=RetryPolicy(max_attempts=2), random=lambda: 0.5
+        )
+        async with WorkSpacesClient(
+            region=sim.region,
+            endpoint_url=sim.url,
+            credentials=sim.credentials,
+            config=config,
+            clock=clock,
+        ) as ws:
+            if throttle is not None:
+                sim.throttle = throttle
+            yield World(sim, ws), ids
+
+
+async def deploy(world: World, *workspace_ids: str, application: str | None = None) -> None:
+    """Begin to install an application."""
+    for workspace_id in workspace_ids:
+        await world.ws.associate_workspace_application(
+            workspace_id=workspace_id, application_id=application or world.application
+        )
+        await world.ws.deploy_workspace_applications(workspace_id=workspace_id)
