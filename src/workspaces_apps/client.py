@@ -123,6 +123,16 @@ class WorkSpacesClient(Waiters):
     ) -> None:
         await self.aclose()
 
+    @property
+    def clock(self) -> Clock:
+        """Where the client's time comes from."""
+        return self._shared.target.clock
+
+    @property
+    def hooks(self) -> Hooks:
+        """Who is told of attempts, retries and throttles."""
+        return self._options.hooks
+
     async def warm_up(self) -> None:
         """Do the slow things before the first call: imports, models, botocore's data, opening.
 

@@ -106,8 +106,8 @@ class Deployment:
             if wanted is None
             else {application: _Followed(where) for application, where in wanted.items()}
         )
-        self.grace = grace
-        self.listener = listener
+        self.grace: float = grace
+        self.listener: Listener | None = listener
         self._quiet_since = began
         self._moving_seen = False
         self._asked = False

@@ -49,11 +49,11 @@ class DeploymentWait(Wait[DeploymentOutcome]):
         """
         began = clock.monotonic()
         super().__init__(workspace_id, policy=policy, began=began, timeout=timeout)
-        self.timeout = timeout
+        self.timeout: float = timeout
         self._now = clock.now
-        self.on_change = on_change
+        self.on_change: Callable[[AssociationChange], None] | None = on_change
         listener = self._changed if on_change is not None else None
-        self.deployment = Deployment(wanted, began=began, grace=grace, listener=listener)
+        self.deployment: Deployment = Deployment(wanted, began=began, grace=grace, listener=listener)
 
     def last(self) -> Mapping[str, object]:
         """The associations as they were seen last, by WorkSpace."""

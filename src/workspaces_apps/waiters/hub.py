@@ -43,7 +43,7 @@ class Hub:
         """
         self.clock = clock
         share = RateShare(clock, rate)
-        self.deployments = DeploymentPoller(client, share, clock, random)
+        self.deployments: DeploymentPoller = DeploymentPoller(client, share, clock, random)
 
         async def workspaces(ids: list[str]) -> dict[str, Workspace]:
             return {one.workspace_id: one async for one in client.describe_workspaces(workspace_ids=ids)}
@@ -57,13 +57,13 @@ class Hub:
                 async for one in client.describe_workspace_directories(directory_ids=ids)
             }
 
-        self.workspaces = ResourcePoller(
+        self.workspaces: ResourcePoller[Workspace] = ResourcePoller(
             Kind(operation="DescribeWorkspaces", describe=workspaces), share, clock, random
         )
-        self.images = ResourcePoller(
+        self.images: ResourcePoller[WorkspaceImage] = ResourcePoller(
             Kind(operation="DescribeWorkspaceImages", describe=images), share, clock, random
         )
-        self.directories = ResourcePoller(
+        self.directories: ResourcePoller[WorkspaceDirectory] = ResourcePoller(
             Kind(operation="DescribeWorkspaceDirectories", describe=directories), share, clock, random
         )
 

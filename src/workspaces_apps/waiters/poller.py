@@ -43,13 +43,13 @@ class Wait(ABC, Generic[ResultT]):
             began: The moment, in seconds of the clock's `monotonic`.
             timeout: Seconds until it ends without success; None for never.
         """
-        self.resource_id = resource_id
-        self.policy = policy
-        self.began = began
-        self.deadline = math.inf if timeout is None else began + timeout
-        self.delay = policy.shortest
-        self.longest = policy.longest
-        self.due = began
+        self.resource_id: str = resource_id
+        self.policy: PollPolicy = policy
+        self.began: float = began
+        self.deadline: float = math.inf if timeout is None else began + timeout
+        self.delay: float = policy.shortest
+        self.longest: float = policy.longest
+        self.due: float = began
         self.polls: int = 0
         self.future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
 

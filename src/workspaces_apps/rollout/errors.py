@@ -1,0 +1,65 @@
+"""What can go wrong with a roll-out as such, beside what the service answers.
+
+WorkSpacesError
+└── RolloutError
+    ├── ManifestError (ValueError)
+    ├── PlanError (ValueError)
+    └── JournalError
+        └── JournalBusyError
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workspaces_apps.errors import WorkSpacesError
+
+
+class RolloutError(WorkSpacesError):
+    """A roll-out cannot be planned, applied or read back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One thing wrong with a manifest.
+
+    Attributes:
+        key: Where: the path of keys, such as ``applications[2].version``; empty for the file as a whole.
+        rule: What would be right.
+        file: The file, if it came from one.
+        line: The line, from 1, where the format tells.
+    """
+
+    key: str
+    rule: str
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        return ": ".join(part for part in (place, self.key, self.rule) if part)
+
+
+class ManifestError(RolloutError, ValueError):
+    """A manifest cannot be right; nothing was called.
+
+    Attributes:
+        mistakes: Everything that is wrong with it.
+    """
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes: tuple[Mistake, ...] = tuple(mistakes)
+        count = len(self.mistakes)
+        head = "the manifest has a mistake" if count == 1 else f"the manifest has {count} mistakes"
+        super().__init__("\n  ".join([head, *map(str, self.mistakes)]))
+
+
+class PlanError(RolloutError, ValueError):
+    """A saved plan cannot be read, or does not fit what it is used with."""
+
+
+class JournalError(RolloutError):
+    """The journal cannot be read or written."""
+
+
+class JournalBusyError(JournalError):
+    """Another apply has the journal open."""

@@ -1,0 +1,339 @@
+"""What happens in a roll-out, as frozen records: the events of an apply, and the lines of its journal.
+
+Text that came from the service (names, messages, codes) is kept as it came, cut at `TEXT_LIMIT`: it is data, and
+whoever shows it must escape it for the place where it is shown.
+"""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+TEXT_LIMIT: Final = 1000
+"""Characters at most of a text that the service sent."""
+
+Direction: TypeAlias = Literal["install", "uninstall"]
+"""Where a change leads."""
+
+Action: TypeAlias = Literal["install", "uninstall", "retry", "nothing", "blocked"]
+"""What a plan says of one application on one WorkSpace."""
+
+Ending: TypeAlias = Literal["complete", "incomplete", "drained", "stopped", "budget-spent", "dry-run"]
+"""How an apply ended.
+
+``complete``: every change that was planned is made, what the plan calls blocked aside; ``incomplete``: it went
+through, and something failed or was skipped; ``drained``: asked to begin nothing more; ``stopped``: asked to stop at once; ``budget-spent``: too much
+failed, so nothing more was begun; ``dry-run``: nothing was to be written.
+"""
+
+
+def _cut(value: object) -> object:
+    return value[:TEXT_LIMIT] if isinstance(value, str) else value
+
+
+Text: TypeAlias = Annotated[str, BeforeValidator(_cut, json_schema_input_type=str)]
+"""A text that may have come from the service, cut at `TEXT_LIMIT`."""
+
+
+class Record(BaseModel, frozen=True):
+    """What every event has.
+
+    Attributes:
+        at: When it happened, by the client's clock.
+        run: Which apply it belongs to: each gets an id of its own, also on the same journal.
+        target: The name of the manifest's target (account and Region).
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
+
+    at: AwareDatetime
+    run: str
+    target: str = "default"
+
+
+class Started(Record, frozen=True):
+    """An apply began, or began again on the same journal. Always the first of its run.
+
+    Attributes:
+        format: The version of the journal's format: 1.
+        name: The manifest's name.
+        plan: The plan's fingerprint.
+        workspaces: How many WorkSpaces the plan names.
+        changes: How many changes the plan asks for, those to be retried included.
+        resumed: Whether the journal held an earlier run.
+        dry_run: Whether nothing will be written to the service.
+    """
+
+    kind: Literal["started"] = "started"
+    format: int = 1
+    name: Text
+    plan: str
+    workspaces: int
+    changes: int
+    resumed: bool = False
+    dry_run: bool = False
+
+
+class Planned(Record, frozen=True):
+    """What the plan says of one application on one WorkSpace. A WorkSpace without any application has none.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application.
+        application: The application's name, where the catalogue has one.
+        action: What the plan says.
+        direction: Where the change leads; None for ``nothing`` and where it is unknown.
+        reason: For ``blocked``: why, a word such as ``operating-system``; see `reasons.Reason`.
+        message: The reason in words.
+        user_name: The WorkSpace's user.
+        connected: Whether the user was connected; None where that was not asked.
+    """
+
+    kind: Literal["planned"] = "planned"
+    workspace_id: str
+    application_id: str
+    application: Text | None = None
+    action: Action
+    direction: Direction | None = None
+    reason: Text | None = None
+    message: Text | None = None
+    user_name: Text | None = None
+    connected: bool | None = None
+
+
+class WaveBegan(Record, frozen=True):
+    """A wave began.
+
+    Attributes:
+        wave: Its number, from 1.
+        waves: How many there are.
+        workspaces: How many WorkSpaces are in it.
+    """
+
+    kind: Literal["wave"] = "wave"
+    wave: int
+    waves: int
+    workspaces: int
+
+
+class Intent(Record, frozen=True):
+    """A write is about to be sent. On disk before it is: what happened to it, the service tells.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application; for a deployment one intent is written for each application it commits.
+        operation: The API operation.
+        direction: Where the change leads.
+        force: Whether it is a deployment with Force.
+        retry: Whether the deployment tries again what had ended in ERROR for this application, with Force or
+            staged anew; such intents are what `retries` counts, over all runs.
+    """
+
+    kind: Literal["intent"] = "intent"
+    workspace_id: str
+    application_id: str
+    operation: Literal[
+        "AssociateWorkspaceApplication",
+        "DisassociateWorkspaceApplication",
+        "DeployWorkspaceApplications",
+    ]
+    direction: Direction
+    force: bool = False
+    retry: bool = False
+
+
+class Staged(Record, frozen=True):
+    """The service took an Associate or Disassociate.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application.
+        direction: Where the change leads.
+        request_id: The service's id of the answer.
+    """
+
+    kind: Literal["staged"] = "staged"
+    workspace_id: str
+    application_id: str
+    direction: Direction
+    request_id: str | None = None
+
+
+class Deployed(Record, frozen=True):
+    """The service took a Deploy; the deployment begins.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        applications: What was committed, as far as this roll-out knows.
+        force: Whether with Force.
+        request_id: The service's id of the answer.
+    """
+
+    kind: Literal["deployed"] = "deployed"
+    workspace_id: str
+    applications: tuple[str, ...]
+    force: bool = False
+    request_id: str | None = None
+
+
+class Changed(Record, frozen=True):
+    """An association was seen in another state than before.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application.
+        state: The state it is in now, as the service calls it; ``REMOVED`` also when it is absent.
+    """
+
+    kind: Literal["changed"] = "changed"
+    workspace_id: str
+    application_id: str
+    state: Text
+
+
+class Succeeded(Record, frozen=True):
+    """An application on a WorkSpace is as the manifest wants it. The last word on it in this run.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application.
+        direction: What was wanted.
+        elapsed: Seconds since Deploy was taken; None when it was so without a deployment of this run.
+    """
+
+    kind: Literal["succeeded"] = "succeeded"
+    workspace_id: str
+    application_id: str
+    direction: Direction
+    elapsed: float | None = None
+
+
+class Failed(Record, frozen=True):
+    """A change failed: a deployment ended in ERROR, or the service refused a call.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application; None when a deployment as a whole was refused.
+        direction: What was wanted.
+        reason: The service's code, such as ``DeploymentError.WorkspaceUnreachable`` or an exception's name.
+        message: The service's words.
+        request_id: The service's id of the answer, for a call that was refused.
+        final: Whether this is the last word on it in this run; False when it will be tried again.
+        refused: Whether the service refused a Deploy without beginning anything, so that a retry which its intent
+            announced does not count.
+        elapsed: Seconds since Deploy was taken; None without one.
+    """
+
+    kind: Literal["failed"] = "failed"
+    workspace_id: str
+    application_id: str | None = None
+    direction: Direction | None = None
+    reason: Text
+    message: Text = ""
+    request_id: str | None = None
+    final: bool = True
+    refused: bool = False
+    elapsed: float | None = None
+
+
+class Skipped(Record, frozen=True):
+    """A WorkSpace with planned changes is left alone in this run. The last word on it in this run.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application; None when all of the WorkSpace's changes are left out.
+        reason: A word such as ``connected``; see `reasons.Reason`.
+        message: The reason in words.
+    """
+
+    kind: Literal["skipped"] = "skipped"
+    workspace_id: str
+    application_id: str | None = None
+    reason: Text
+    message: Text = ""
+
+
+class Progress(Record, frozen=True):
+    """Numbers at a moment, about once a minute, and at the end; counted since the run began.
+
+    Attributes:
+        calls: Requests that this process sent for this target.
+        throttled: How many of them the service refused for their rate.
+        in_flight: WorkSpaces whose deployment goes on.
+        waiting: WorkSpaces that have not begun.
+        succeeded: Changes that are as wanted.
+        failed: Changes that failed for good.
+        skipped: Changes that were left alone.
+    """
+
+    kind: Literal["progress"] = "progress"
+    calls: int
+    throttled: int
+    in_flight: int
+    waiting: int
+    succeeded: int
+    failed: int
+    skipped: int
+
+
+class Finished(Record, frozen=True):
+    """An apply ended. A run without one was killed.
+
+    Attributes:
+        ending: How.
+        elapsed: Seconds since it began.
+        calls: Requests that were sent.
+        throttled: How many of them the service refused for their rate.
+        succeeded: Changes that are as wanted.
+        failed: Changes that failed for good.
+        skipped: Changes that were left alone.
+        message: What ended it early, in words.
+    """
+
+    kind: Literal["finished"] = "finished"
+    ending: Ending
+    elapsed: float
+    calls: int
+    throttled: int
+    succeeded: int
+    failed: int
+    skipped: int
+    message: Text = ""
+
+
+Event: TypeAlias = (
+    Started
+    | Planned
+    | WaveBegan
+    | Intent
+    | Staged
+    | Deployed
+    | Changed
+    | Succeeded
+    | Failed
+    | Skipped
+    | Progress
+    | Finished
+)
+"""One event; `kind` tells which."""
+
+_READER: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+
+
+def from_line(line: bytes) -> Event:
+    """The event of one journal line.
+
+    Raises:
+        pydantic.ValidationError: It is none.
+    """
+    return _READER.validate_json(line)
+
+
+def to_line(event: Event) -> bytes:
+    """The journal line of an event, with its line break."""
+    return event.model_dump_json(exclude_none=True, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def moment(event: Event) -> datetime:
+    """When the event happened; a key to sort by."""
+    return event.at

@@ -1,0 +1,335 @@
+"""From what is wanted and what was read to what would happen: one target's part of a plan."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from workspaces_apps.api.applications import WorkSpaceApplication
+from workspaces_apps.api.workspaces import WorkspaceState
+from workspaces_apps.rollout.associations import ABSENT, ERROR, GONE, IN_FLIGHT, RESTING, STAGED, Seen
+from workspaces_apps.rollout.catalogue import Catalogue, UnresolvedError
+from workspaces_apps.rollout.compatibility import Row, obstacle
+from workspaces_apps.rollout.counting import Tally
+from workspaces_apps.rollout.decisions import Step, step_for
+from workspaces_apps.rollout.errors import ManifestError, Mistake
+from workspaces_apps.rollout.events import Action, Direction
+from workspaces_apps.rollout.manifest import ApplicationRef, Manifest, Rule
+from workspaces_apps.rollout.memory import Key, Memory
+from workspaces_apps.rollout.plan import (
+    ForeignChange,
+    PlannedChange,
+    PlannedWorkspace,
+    TargetReading,
+)
+from workspaces_apps.rollout.reading import Fleet, read_connected, read_fleet, read_tags
+from workspaces_apps.rollout.reasons import Reason
+from workspaces_apps.rollout.selectors import Scope, Selector, Tags, WorkspaceFacts
+
+DEPLOYABLE: Final = frozenset({WorkspaceState.AVAILABLE, WorkspaceState.STOPPED})
+"""The states in which applications can be deployed [doc]."""
+
+Wanted = dict[str, "Direction | None"]
+"""By application: where to; None where rules contradict each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ResolvedRule:
+    label: str
+    select: Selector
+    wanted: Mapping[str, Direction]
+
+
+@dataclass(slots=True, kw_only=True)
+class TargetPlan:
+    """One target's part of a plan."""
+
+    reading: TargetReading
+    workspaces: list[PlannedWorkspace]
+    warnings: list[str]
+
+
+async def plan_target(manifest: Manifest, target: str, tally: Tally, memory: Memory) -> TargetPlan:
+    """Read a target and say what would happen to it.
+
+    Args:
+        manifest: What is wanted.
+        target: The name of the target.
+        tally: Its client.
+        memory: What the journal knows.
+
+    Raises:
+        ManifestError: It names applications that the target's catalogue does not have.
+        WorkSpacesError: The target could not be read.
+    """
+    before = tally.calls, tally.throttled
+    rules = manifest.rules_for(target)
+    scope = Scope()
+    for rule in rules:
+        scope |= rule.select.scope
+    fleet = await read_fleet(tally.client, scope)
+    resolved = _resolve(manifest, rules, fleet.catalogue, target)
+    planner = _Planner(manifest, target, fleet, resolved, memory)
+    tags = await read_tags(tally.client, planner.undecided())
+    planned = planner.plan(tags)
+    changed = [workspace for workspace in planned if workspace.pending]
+    wants_more = manifest.policy.order_by_tag is not None or any(
+        hours.select is not None and hours.select.wants_tags for hours in manifest.policy.hours
+    )
+    if wants_more:
+        missing = [one.workspace_id for one in changed if one.workspace_id not in tags]
+        tags |= await read_tags(tally.client, missing)
+    connected: Mapping[str, bool] = {}
+    if manifest.policy.show_connected or manifest.policy.skip_connected:
+        connected = await read_connected(tally.client, [workspace.workspace_id for workspace in changed])
+    return TargetPlan(
+        reading=TargetReading(
+            name=target,
+            workspaces=len(fleet.workspaces),
+            calls=tally.calls - before[0],
+            throttled=tally.throttled - before[1],
+            names=planner.names(),
+        ),
+        workspaces=[planner.finish(workspace, tags, connected) for workspace in planned],
+        warnings=planner.warnings(scope),
+    )
+
+
+def _resolve(
+    manifest: Manifest, rules: Iterable[Rule], catalogue: Catalogue, target: str
+) -> list[_ResolvedRule]:
+    mistakes: list[Mistake] = []
+    where = f" in target {target}" if len(manifest.target_names) > 1 else ""
+
+    def ids(number: int, key: str, refs: Iterable[ApplicationRef]) -> list[str]:
+        found: list[str] = []
+        for index, ref in enumerate(refs):
+            try:
+                found.append(catalogue.resolve(ref))
+            except UnresolvedError as error:
+                mistakes.append(
+                    Mistake(key=f"rules[{number}].{key}[{index}]", rule=f"{error.message}{where}")
+                )
+        return found
+
+    resolved: list[_ResolvedRule] = []
+    for rule in rules:
+        number = manifest.rules.index(rule)
+        present, absent = ids(number, "present", rule.present), ids(number, "absent", rule.absent)
+        mistakes += [
+            Mistake(key=f"rules[{number}]", rule=f"{both} is wanted present and absent, by different names")
+            for both in sorted(set(present) & set(absent))
+        ]
+        wanted: dict[str, Direction] = dict.fromkeys(present, "install")
+        wanted |= dict.fromkeys(absent, "uninstall")
+        label = rule.name or f"rules[{number}]"
+        resolved.append(_ResolvedRule(label=label, select=rule.select, wanted=wanted))
+    if mistakes:
+        raise ManifestError(mistakes)
+    return resolved
+
+
+class _Planner:
+    """Plans one target from what was read."""
+
+    def __init__(
+        self, manifest: Manifest, target: str, fleet: Fleet, rules: list[_ResolvedRule], memory: Memory
+    ) -> None:
+        self._policy = manifest.policy
+        self._target = target
+        self._fleet = fleet
+        self._rules = rules
+        self._memory = memory
+        self._selected = dict.fromkeys((rule.label for rule in rules), 0)
+        self._obstacles: dict[object, Row | None] = {}
+
+    def undecided(self) -> list[str]:
+        """The WorkSpaces whose tags are needed to tell which rules are for them."""
+        return [
+            workspace.workspace_id
+            for workspace in self._fleet.workspaces.values()
+            if any(rule.select.fits(workspace, None) is None for rule in self._rules)
+        ]
+
+    def plan(self, tags: Mapping[str, Tags]) -> list[PlannedWorkspace]:
+        """What would happen, WorkSpace by WorkSpace, in the service's order."""
+        planned: list[PlannedWorkspace] = []
+        for workspace in self._fleet.workspaces.values():
+            wanted = self._wanted(workspace, tags.get(workspace.workspace_id))
+            if wanted:
+                planned.append(self._workspace(workspace, wanted))
+        return planned
+
+    def finish(
+        self, workspace: PlannedWorkspace, tags: Mapping[str, Tags], connected: Mapping[str, bool]
+    ) -> PlannedWorkspace:
+        """The same, with its place in the order, its hours, and whether its user is connected."""
+        facts = self._fleet.workspaces[workspace.workspace_id]
+        known = tags.get(workspace.workspace_id)
+        order = self._policy.order_by_tag
+        return PlannedWorkspace(
+            target=workspace.target,
+            workspace_id=workspace.workspace_id,
+            user_name=workspace.user_name,
+            changes=workspace.changes,
+            foreign=workspace.foreign,
+            connected=connected.get(workspace.workspace_id),
+            rank=order.rank(dict(known or {})) if order is not None else 0,
+            hours=next(
+                (
+                    number
+                    for number, hours in enumerate(self._policy.hours)
+                    if hours.select is None or hours.select.fits(facts, known)
+                ),
+                None,
+            ),
+        )
+
+    def names(self) -> dict[str, str]:
+        """The names of the applications that rules name."""
+        wanted = {application for rule in self._rules for application in rule.wanted}
+        found = {application: self._fleet.catalogue.name(application) for application in sorted(wanted)}
+        return {application: name for application, name in found.items() if name is not None}
+
+    def warnings(self, scope: Scope) -> list[str]:
+        """What looks like a mistake."""
+        found = [
+            f"{self._target}: {label} selects no WorkSpace"
+            for label, count in self._selected.items()
+            if not count
+        ]
+        missing = sorted(scope.workspace_ids - self._fleet.workspaces.keys())
+        if missing:
+            more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+            found.append(f"{self._target}: there is no WorkSpace {', '.join(missing[:10])}{more}")
+        if not self._fleet.workspaces and not missing:
+            found.append(f"{self._target}: there are no WorkSpaces")
+        return found
+
+    def _wanted(self, workspace: WorkspaceFacts, tags: Tags | None) -> Wanted:
+        wanted: Wanted = {}
+        for rule in self._rules:
+            if not rule.select.fits(workspace, tags):
+                continue
+            self._selected[rule.label] += 1
+            for application, direction in rule.wanted.items():
+                agreed = wanted.setdefault(application, direction) == direction
+                wanted[application] = direction if agreed else None
+        return wanted
+
+    def _workspace(self, workspace: WorkspaceFacts, wanted: Wanted) -> PlannedWorkspace:
+        seen = self._fleet.states.get(workspace.workspace_id, {})
+        changes = [self._change(workspace, seen, wanted, application) for application in wanted]
+        acted = {
+            change.application_id for change in changes if change.action in ("install", "uninstall", "retry")
+        }
+        foreign = tuple(
+            ForeignChange(application_id=application, state=one.state)
+            for application, one in sorted(seen.items())
+            if one.state in STAGED and application not in acted
+        )
+        if foreign and acted and not self._policy.allow_foreign_staged:
+            message = "staged by somebody else: " + ", ".join(one.application_id for one in foreign)
+            changes = [
+                _blocked(change, Reason.FOREIGN_STAGED, message) if change.application_id in acted else change
+                for change in changes
+            ]
+        return PlannedWorkspace(
+            target=self._target,
+            workspace_id=workspace.workspace_id,
+            user_name=workspace.user_name,
+            changes=tuple(changes),
+            foreign=foreign,
+        )
+
+    def _change(
+        self, workspace: WorkspaceFacts, seen: Mapping[str, Seen], wanted: Wanted, application: str
+    ) -> PlannedChange:
+        direction = wanted[application]
+        state = seen.get(application, GONE).state
+        if direction is None:
+            change = _planned(application, "blocked", None, state)
+            return _blocked(change, Reason.CONTRADICTION, "one rule wants it present, another absent")
+        step = step_for(direction, state)
+        if step is Step.DONE:
+            return _planned(application, "nothing", direction, state)
+        if state in IN_FLIGHT:
+            return _planned(application, direction, direction, state)
+        change = _planned(application, "retry" if step is Step.MEND else direction, direction, state)
+        if step is Step.WAIT:
+            return _blocked(change, Reason.UNKNOWN, f"the state {state[:60]!r} is not known to this release")
+        updating = any(one.state in IN_FLIGHT for one in seen.values())
+        if workspace.state not in DEPLOYABLE and not updating:
+            return _blocked(change, Reason.WORKSPACE_STATE, f"the WorkSpace is {workspace.state[:60]}")
+        if step is Step.MEND:
+            return self._retry(change, workspace.workspace_id)
+        if direction == "install" and step is Step.STAGE and state == ABSENT:
+            row = self._obstacle(application, workspace, seen, wanted)
+            if row is not None:
+                return _blocked(change, row.reason, row.source)
+        return change
+
+    def _retry(self, change: PlannedChange, workspace_id: str) -> PlannedChange:
+        key = Key(self._target, workspace_id, change.application_id)
+        tries = self._memory.retries(key)
+        if tries >= self._policy.retries:
+            return _blocked(
+                change,
+                Reason.RETRIES_EXHAUSTED,
+                f"in ERROR; tried again {tries} of {self._policy.retries} times",
+            )
+        if self._memory.direction(key) is None:
+            message = "in ERROR; the journal does not know in which direction, so it is staged anew if the service takes it"
+            return PlannedChange(
+                application_id=change.application_id,
+                action="retry",
+                direction=change.direction,
+                state=change.state,
+                message=message,
+            )
+        return change
+
+    def _obstacle(
+        self, application: str, workspace: WorkspaceFacts, seen: Mapping[str, Seen], wanted: Wanted
+    ) -> Row | None:
+        others = frozenset(_staying(application, seen, wanted))
+        key = (
+            application,
+            workspace.operating_system,
+            workspace.compute_type,
+            workspace.root_volume_gib,
+            others,
+        )
+        if key not in self._obstacles:
+            found = self._fleet.catalogue.get(application)
+            rest: list[WorkSpaceApplication] = []
+            for other in others:
+                one = self._fleet.catalogue.get(other)
+                rest += [one] if one is not None else []
+            self._obstacles[key] = obstacle(found, workspace, rest) if found is not None else None
+        return self._obstacles[key]
+
+
+def _staying(application: str, seen: Mapping[str, Seen], wanted: Wanted) -> Iterable[str]:
+    """What else will be on a WorkSpace once all that is wanted and staged is done."""
+    for other, direction in wanted.items():
+        if direction == "install" and other != application:
+            yield other
+    leads = {**STAGED, **IN_FLIGHT, **RESTING, ERROR: None}
+    for other, one in seen.items():
+        if other not in wanted and leads.get(one.state, "install") == "install":
+            yield other
+
+
+def _planned(application: str, action: Action, direction: Direction | None, state: str) -> PlannedChange:
+    return PlannedChange(application_id=application, action=action, direction=direction, state=state)
+
+
+def _blocked(change: PlannedChange, reason: Reason, message: str) -> PlannedChange:
+    return PlannedChange(
+        application_id=change.application_id,
+        action="blocked",
+        direction=change.direction,
+        state=change.state,
+        reason=reason.value,
+        message=message,
+    )

@@ -1,0 +1,33 @@
+"""What came of a roll-out: read from its journal, given as text, JSON, CSV, JUnit XML or one HTML page."""
+
+from workspaces_apps.rollout.report.model import (
+    OUTCOMES,
+    ApplicationCount,
+    Change,
+    Counts,
+    Moment,
+    Outcome,
+    ProgressPoint,
+    ReasonCount,
+    Run,
+    TrafficPoint,
+    Wave,
+    Workspace,
+)
+from workspaces_apps.rollout.report.report import Report
+
+__all__ = [
+    "OUTCOMES",
+    "ApplicationCount",
+    "Change",
+    "Counts",
+    "Moment",
+    "Outcome",
+    "ProgressPoint",
+    "ReasonCount",
+    "Report",
+    "Run",
+    "TrafficPoint",
+    "Wave",
+    "Workspace",
+]

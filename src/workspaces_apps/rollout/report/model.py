@@ -1,0 +1,273 @@
+"""The records that a report is made of: changes, WorkSpaces, runs, waves, reasons, and what happened when.
+
+All of it is data: texts of the service and of the manifest are as they came, except that a lone surrogate, which no
+file can hold, is replaced. Renderers escape them for the place where they are shown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from workspaces_apps.rollout.events import Action, Direction, Ending
+
+Outcome: TypeAlias = Literal[
+    "succeeded", "unchanged", "failed", "skipped", "blocked", "in-progress", "waiting"
+]
+"""What became of one application on one WorkSpace, over all runs of the journal.
+
+``succeeded``: a run reported it as wanted; ``unchanged``: it was as wanted before; ``failed``: for good, in the last
+run that tried; ``skipped``: left alone; ``blocked``: the plan says that it cannot be; ``in-progress``: begun, and no
+last word yet; ``waiting``: planned, and not begun.
+"""
+
+OUTCOMES: Final[tuple[Outcome, ...]] = (
+    "succeeded",
+    "unchanged",
+    "failed",
+    "skipped",
+    "blocked",
+    "in-progress",
+    "waiting",
+)
+
+UNFINISHED: Final[frozenset[Outcome]] = frozenset({"in-progress", "waiting"})
+
+GRAVEST_FIRST: Final[tuple[Outcome, ...]] = (
+    "failed",
+    "in-progress",
+    "waiting",
+    "skipped",
+    "blocked",
+    "succeeded",
+    "unchanged",
+)
+"""A WorkSpace's outcome is the first of these that one of its changes has."""
+
+Counts: TypeAlias = Mapping[Outcome, int]
+"""How many there are of each outcome; every outcome is a key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One application on one WorkSpace.
+
+    Attributes:
+        target: The name of the manifest's target.
+        workspace_id: The WorkSpace.
+        application_id: The application; None where the journal tells of the WorkSpace as a whole only.
+        application: The application's name, where known.
+        action: What the last plan said; None where no plan names it.
+        direction: Where the change leads; None where it is unknown.
+        outcome: What became of it.
+        reason: Why, for what failed, was skipped or is blocked: the service's code or one of `reasons.Reason`.
+        message: The reason in words.
+        request_id: The service's id of the answer that refused it.
+        state: The association's state that was seen last, as the service calls it.
+        attempts: Deployments announced for it, over all runs.
+        retries: How many of them tried again what had ended in ERROR.
+        setbacks: Failures that were followed by another try.
+        seconds: From Deploy to the last word; None without a deployment in that run.
+        wave: The wave in which it was begun last.
+        run: The run of its last event.
+        began: When a write for it was first announced.
+        ended: When its last word was said; None for what is unfinished.
+    """
+
+    target: str
+    workspace_id: str
+    application_id: str | None
+    application: str | None = None
+    action: Action | None = None
+    direction: Direction | None = None
+    outcome: Outcome
+    reason: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+    state: str | None = None
+    attempts: int = 0
+    retries: int = 0
+    setbacks: int = 0
+    seconds: float | None = None
+    wave: int | None = None
+    run: str
+    began: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One line of a WorkSpace's timeline.
+
+    Attributes:
+        at: When, in UTC.
+        run: In which run.
+        kind: The kind of the journal's event.
+        application_id: The application; None where it is about the WorkSpace as a whole.
+        what: The operation, the direction, the state, or the reason, whatever the kind tells.
+        message: More in words.
+        request_id: The service's id of the answer.
+    """
+
+    at: datetime
+    run: str
+    kind: str
+    application_id: str | None = None
+    what: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """One WorkSpace.
+
+    Attributes:
+        target: The name of the manifest's target.
+        workspace_id: Its id.
+        user_name: Its user.
+        connected: Whether the user was connected when the last plan was made; None where that was not asked.
+        outcome: The gravest of its changes' outcomes; see `GRAVEST_FIRST`.
+        changes: What was to change, in the order of the plan.
+        seconds: How long its slowest deployment took; for one that goes on: so far. None without one.
+        timeline: What happened to it, in the order of the journal.
+    """
+
+    target: str
+    workspace_id: str
+    user_name: str | None
+    connected: bool | None
+    outcome: Outcome
+    changes: tuple[Change, ...]
+    seconds: float | None
+    timeline: tuple[Moment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One apply.
+
+    Attributes:
+        run: Its id.
+        name: The manifest's name.
+        plan: The plan's fingerprint.
+        began: Its first event.
+        ended: Its last event so far.
+        seconds: How long it took, or takes so far.
+        offset: Time spent in the runs before it, in seconds: where it begins in `Report.progress`.
+        ending: How it ended; None while it goes on, or if it was killed.
+        interrupted: Whether it was killed for certain: another run began without its end.
+        message: What ended it early, in words.
+        dry_run: Whether nothing was to be written.
+        changes: How many changes its plan asked for.
+        calls: Requests it sent, as far as it told; None if it told none.
+        throttled: How many of them the service refused for their rate.
+    """
+
+    run: str
+    name: str
+    plan: str
+    began: datetime
+    ended: datetime
+    seconds: float
+    offset: float
+    ending: Ending | None
+    interrupted: bool
+    message: str
+    dry_run: bool
+    changes: int
+    calls: int | None
+    throttled: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """One wave of one run.
+
+    Attributes:
+        run: The run.
+        wave: Its number, from 1.
+        waves: How many were meant.
+        workspaces: How many WorkSpaces are in it.
+        began: When it began.
+        ended: When the next one began, or the run ended; None while it goes on.
+        seconds: How long it took, or takes so far.
+        succeeded: Last words of success while it went on.
+        failed: Last words of failure.
+        skipped: Changes left alone.
+    """
+
+    run: str
+    wave: int
+    waves: int
+    workspaces: int
+    began: datetime
+    ended: datetime | None
+    seconds: float
+    succeeded: int
+    failed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCount:
+    """Why changes failed, were skipped or are blocked, counted.
+
+    Attributes:
+        outcome: Which of the three.
+        reason: The service's code, or one of `reasons.Reason`.
+        changes: How many changes ended so.
+        workspaces: On how many WorkSpaces.
+        setbacks: How many further failures with this reason were followed by another try.
+        example: The words of one of them.
+    """
+
+    outcome: Literal["failed", "skipped", "blocked"]
+    reason: str
+    changes: int
+    workspaces: int
+    setbacks: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationCount:
+    """One application, counted over its WorkSpaces.
+
+    Attributes:
+        application_id: The application; None where the journal tells of WorkSpaces as a whole only.
+        application: Its name, where known.
+        counts: How many changes of it there are of each outcome.
+    """
+
+    application_id: str | None
+    application: str | None
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressPoint:
+    """How things stood at a moment.
+
+    Attributes:
+        seconds: Time spent in runs until then; the time between two runs is left out.
+        counts: How many changes there were of each outcome.
+    """
+
+    seconds: float
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficPoint:
+    """How many requests had been sent at a moment, over all runs so far.
+
+    Attributes:
+        seconds: Time spent in runs until then.
+        calls: Requests.
+        throttled: How many of them the service refused for their rate.
+    """
+
+    seconds: float
+    calls: int
+    throttled: int

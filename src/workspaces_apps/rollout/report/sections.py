@@ -1,0 +1,274 @@
+"""What the report says in words and tables, whatever it is rendered to; cells are text that is not escaped yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from workspaces_apps.rollout.events import Ending
+from workspaces_apps.rollout.report.model import OUTCOMES, UNFINISHED, Change, Outcome, Wave, Workspace
+from workspaces_apps.rollout.report.report import Report
+from workspaces_apps.rollout.report.text import clock_time, count, length
+
+WORDS: Final[Mapping[Outcome, str]] = {
+    "succeeded": "Succeeded",
+    "unchanged": "Unchanged",
+    "failed": "Failed",
+    "skipped": "Skipped",
+    "blocked": "Blocked",
+    "in-progress": "In progress",
+    "waiting": "Waiting",
+}
+
+MEANINGS: Final[Mapping[Outcome, str]] = {
+    "succeeded": "as wanted since a run of this roll-out",
+    "unchanged": "as wanted before",
+    "failed": "the service refused it, or its deployment ended in ERROR",
+    "skipped": "left alone",
+    "blocked": "cannot be, says the plan",
+    "in-progress": "begun, without a last word",
+    "waiting": "planned, and not begun",
+}
+
+ENDINGS: Final[Mapping[Ending, str]] = {
+    "complete": "Complete: everything planned is as wanted",
+    "incomplete": "Incomplete: it went through, and something failed or was left out",
+    "drained": "Drained: asked to begin nothing more",
+    "stopped": "Stopped",
+    "budget-spent": "Failure budget spent: too much failed, so nothing more was begun",
+    "dry-run": "Dry run: nothing was written",
+}
+
+NO_ENDING: Final = "No end recorded: it goes on, or was killed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A table.
+
+    Attributes:
+        title: Its heading.
+        columns: The headings of its columns.
+        rows: Its rows.
+        numeric: The columns that hold numbers, and are aligned at their end.
+        outcomes: For a table whose rows are about an outcome: that of each row.
+        note: What is said below it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int] = frozenset()
+    outcomes: tuple[Outcome, ...] = ()
+    note: str = ""
+
+
+def title(report: Report) -> str:
+    """The report's heading."""
+    return f"Roll-out {report.name}".strip() if report.name else "Roll-out"
+
+
+def headline(report: Report) -> str:
+    """How it ended, in a sentence."""
+    if not report.runs:
+        return "The journal holds no events yet"
+    last = report.runs[-1]
+    said = ENDINGS[last.ending] if last.ending is not None else NO_ENDING
+    return f"{said} ({last.message})" if last.message else said
+
+
+def facts(report: Report) -> tuple[str, ...]:
+    """When, how long, how much, each in a few words."""
+    found = [
+        count(len(report.workspaces), "WorkSpace"),
+        count(report.total, "change"),
+    ]
+    if len(report.runs) > 1:
+        found.append(count(len(report.runs), "run"))
+    found.append(f"{length(report.seconds)} of work")
+    if report.calls is not None:
+        found.append(f"{count(report.calls, 'call')}, {report.throttled or 0:,} throttled")
+    return tuple(found)
+
+
+def outcomes(report: Report) -> Section:
+    """How many changes and WorkSpaces there are of each outcome."""
+    shown: list[Outcome] = [one for one in OUTCOMES if report.counts[one] or report.workspace_counts[one]]
+    return Section(
+        title="Outcomes",
+        columns=("Outcome", "Changes", "WorkSpaces", "Meaning"),
+        rows=tuple(
+            (WORDS[one], f"{report.counts[one]:,}", f"{report.workspace_counts[one]:,}", MEANINGS[one])
+            for one in shown
+        ),
+        numeric=frozenset({1, 2}),
+        outcomes=tuple(shown),
+        note="A WorkSpace counts for the gravest outcome of its changes.",
+    )
+
+
+def reasons(report: Report, limit: int) -> Section:
+    """Why what failed, was skipped or is blocked is so."""
+    shown = report.reasons[:limit]
+    return Section(
+        title="Reasons",
+        columns=("Outcome", "Reason", "Changes", "WorkSpaces", "Tried again", "In words"),
+        rows=tuple(
+            (
+                WORDS[one.outcome],
+                one.reason,
+                f"{one.changes:,}",
+                f"{one.workspaces:,}",
+                f"{one.setbacks:,}" if one.setbacks else "",
+                one.example,
+            )
+            for one in shown
+        ),
+        numeric=frozenset({2, 3, 4}),
+        outcomes=tuple(one.outcome for one in shown),
+        note=_more(len(report.reasons) - len(shown), "reason"),
+    )
+
+
+def unfinished(report: Report, limit: int) -> Section:
+    """What has no last word."""
+    return _changes("Unfinished", report, report.unfinished, limit)
+
+
+def troubled(report: Report, limit: int) -> Section:
+    """What is not as wanted, and will not be without another run; then what is unfinished."""
+    order = ("failed", "in-progress", "waiting", "skipped", "blocked")
+    found = [change for change in report.changes if change.outcome in order]
+    found.sort(key=lambda change: order.index(change.outcome))
+    return _changes("Not as wanted", report, found, limit)
+
+
+def slowest(report: Report, limit: int) -> Section:
+    """The WorkSpaces whose deployments took longest."""
+    shown = report.slowest(limit)
+    several = has_targets(report)
+    return Section(
+        title="Slowest WorkSpaces",
+        columns=("WorkSpace", "User", "Outcome", "Deployment"),
+        rows=tuple(
+            (place(one, several=several), one.user_name or "", WORDS[timed(one)], took(one)) for one in shown
+        ),
+        numeric=frozenset({3}),
+        outcomes=tuple([timed(one) for one in shown]),
+    )
+
+
+def runs(report: Report, limit: int) -> Section:
+    """Every apply, the last ones if there are many."""
+    shown = report.runs[-limit:]
+    return Section(
+        title="Runs",
+        columns=("Began", "Took", "Changes", "Calls", "Throttled", "End"),
+        rows=tuple(
+            (
+                clock_time(run.began),
+                length(run.seconds),
+                f"{run.changes:,}",
+                f"{run.calls:,}" if run.calls is not None else "",
+                f"{run.throttled:,}" if run.throttled is not None else "",
+                run.ending or ("killed" if run.interrupted else "none recorded"),
+            )
+            for run in shown
+        ),
+        numeric=frozenset({1, 2, 3, 4}),
+        note=_more(len(report.runs) - len(shown), "earlier run"),
+    )
+
+
+def waves(report: Report, limit: int) -> Section:
+    """Every wave, the last ones if there are many."""
+    shown = report.waves[-limit:]
+    numbers = {run.run: number for number, run in enumerate(report.runs, start=1)}
+    killed = {run.run for run in report.runs if run.interrupted}
+
+    def name(wave: Wave) -> str:
+        words = f"{wave.wave} of {wave.waves}"
+        return f"Run {numbers[wave.run]}: {words}" if len(numbers) > 1 else words
+
+    def lasted(wave: Wave) -> str:
+        open_end = " until killed" if wave.run in killed else " so far"
+        return length(wave.seconds) + ("" if wave.ended is not None else open_end)
+
+    return Section(
+        title="Waves",
+        columns=("Wave", "WorkSpaces", "Took", "Succeeded", "Failed", "Skipped"),
+        rows=tuple(
+            (
+                name(wave),
+                f"{wave.workspaces:,}",
+                lasted(wave),
+                f"{wave.succeeded:,}",
+                f"{wave.failed:,}",
+                f"{wave.skipped:,}",
+            )
+            for wave in shown
+        ),
+        numeric=frozenset(range(1, 6)),
+        note=_more(len(report.waves) - len(shown), "earlier wave"),
+    )
+
+
+def place(one: Workspace | Change, *, several: bool) -> str:
+    """The WorkSpace's id, with its target where there are several."""
+    return f"{one.target}: {one.workspace_id}" if several else one.workspace_id
+
+
+def has_targets(report: Report) -> bool:
+    """Whether the report is about several targets."""
+    return len({workspace.target for workspace in report.workspaces}) > 1
+
+
+def named(change: Change) -> str:
+    """The application's name; its id where it has none."""
+    return change.application or change.application_id or "all applications"
+
+
+def timed(workspace: Workspace) -> Outcome:
+    """What became of the WorkSpace's slowest deployment."""
+    for change in workspace.changes:
+        if change.seconds is not None and change.seconds == workspace.seconds:
+            return change.outcome
+    return "in-progress"
+
+
+def took(workspace: Workspace) -> str:
+    """How long the WorkSpace's slowest deployment took."""
+    so_far = " so far" if timed(workspace) == "in-progress" else ""
+    return length(workspace.seconds) + so_far
+
+
+def _changes(title: str, report: Report, changes: Sequence[Change], limit: int) -> Section:
+    shown = changes[:limit]
+    several = has_targets(report)
+    return Section(
+        title=title,
+        columns=("WorkSpace", "Application", "Outcome", "Why", "State"),
+        rows=tuple(
+            (
+                place(change, several=several),
+                named(change),
+                WORDS[change.outcome],
+                why(change),
+                change.state or "",
+            )
+            for change in shown
+        ),
+        outcomes=tuple(change.outcome for change in shown),
+        note=_more(len(changes) - len(shown), "change"),
+    )
+
+
+def why(change: Change) -> str:
+    """The reason with its words; for what is unfinished, where it leads."""
+    if change.outcome in UNFINISHED:
+        tries = f", {count(change.attempts, 'deployment')} announced" if change.attempts else ""
+        return f"{change.direction or 'direction unknown'}{tries}"
+    return ": ".join(part for part in (change.reason, change.message) if part)
+
+
+def _more(number: int, noun: str) -> str:
+    return f"And {count(number, f'more {noun}')}: the JSON and CSV forms have all." if number > 0 else ""

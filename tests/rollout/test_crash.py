@@ -1,0 +1,193 @@
+"""Applies that are killed at arbitrary moments, and resumed: everything ends up as wanted, nothing is done twice."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.rollout.site import OFFICE, Site, connection_to, last_words, manifest, site
+from workspaces_apps.hooks import Hooks
+from workspaces_apps.rollout import Apply, ApplyOptions, Journal, JournalError, Planned, read_journal
+from workspaces_apps.rollout.counting import Tally
+from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span, Throttle
+
+KILLS = int(os.environ.get("WORKSPACES_APPS_CHAOS_KILLS", "3"))
+WORKSPACES = int(os.environ.get("WORKSPACES_APPS_CHAOS_WORKSPACES", "30"))
+
+
+class Killed(Exception):
+    """The apply did not live to see its end."""
+
+
+class DyingJournal(Journal):
+    """A journal whose process dies at one of its writes: before it, after it, or with half of it done."""
+
+    def __init__(self, path: Path, writes: int, tear: bool) -> None:
+        super().__init__(path)
+        self._left = writes
+        self._tear = tear
+
+    def append(self, *events: object, durable: bool = False) -> None:
+        """Write, or die."""
+        self._left -= 1
+        if self._left == 0:
+            self.close()
+            if self._tear:
+                with self.path.open("ab") as file:
+                    file.write(b'{"at":"2026-01-05T08:00')
+            raise JournalError("killed")
+        super().append(*events, durable=durable)  # type: ignore[arg-type]  # events
+
+
+async def run_until_killed(here: Site, journal: Journal, seconds: float | None = None) -> bool:
+    """One apply of a fresh plan, killed without a last word; whether it came to its end."""
+    plan = await here.rollout.plan(manifest(failure_budget="100%"), journal=journal.path)
+    tallies = {"default": Tally(here.client, Hooks())}
+    apply = Apply(plan, tallies, here.clock, journal, ApplyOptions())
+    killer: asyncio.Task[None] | None = None
+    try:
+        async with apply:
+            if seconds is not None:
+                killer = asyncio.create_task(kill_after(here, journal, seconds))
+            await apply.finished()
+    except JournalError:
+        return False
+    finally:
+        if killer is not None:
+            killer.cancel()
+            await asyncio.gather(killer, return_exceptions=True)
+    return True
+
+
+async def kill_after(here: Site, journal: Journal, seconds: float) -> None:
+    """After that much simulated time nothing reaches the journal any more."""
+    await here.clock.sleep(seconds)
+    journal.close()
+
+
+def check_the_end(here: Site, ids: list[str], journal: Path) -> None:
+    """Converged, each WorkSpace deployed once, and nothing planned without its last word."""
+    events = read_journal(journal)
+    planned = {
+        (event.workspace_id, event.application_id)
+        for event in events
+        if isinstance(event, Planned) and event.action != "nothing"
+    }
+    words = last_words(events)
+    assert here.states(OFFICE, ids) == {"COMPLETED": len(ids)}
+    assert here.deployments() == dict.fromkeys(ids, 1)
+    assert {key for key in planned if words.get(key) != "succeeded"} == set()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_killed_at_a_journal_write_it_resumes(seed: int, tmp_path: Path) -> None:
+    """Killed again and again, at random writes, torn lines included."""
+    source = random.Random(seed)
+    journal = tmp_path / "journal"
+    async with site(seed=seed) as here:
+        ids = here.sim.fleet.add_workspaces(12)
+        for _ in range(8):
+            await run_until_killed(here, DyingJournal(journal, source.randint(1, 40), source.random() < 0.5))
+            await here.clock.sleep(source.uniform(0, 60))
+        assert await run_until_killed(here, Journal(journal))
+        check_the_end(here, ids, journal)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_killed_at_a_moment_it_resumes(seed: int, tmp_path: Path) -> None:
+    """Killed again and again, at random moments of simulated time, under a throttle."""
+    source = random.Random(seed)
+    journal = tmp_path / "journal"
+    async with site(seed=seed, throttle=Throttle()) as here:
+        ids = here.sim.fleet.add_workspaces(16)
+        for _ in range(6):
+            await run_until_killed(here, Journal(journal), source.uniform(0, 20))
+        assert await run_until_killed(here, Journal(journal))
+        check_the_end(here, ids, journal)
+
+
+async def test_a_broken_journal_ends_the_apply_before_the_write(tmp_path: Path) -> None:
+    """When an intent cannot be written, the write it announces is not sent."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(2)
+        # The first write is the beginning, the next one an intent.
+        ended = await run_until_killed(here, DyingJournal(tmp_path / "journal", 3, tear=False))
+
+        assert not ended
+        assert here.sim.requests.count("AssociateWorkspaceApplication") == 0
+
+
+_CHILD = """
+import asyncio, json, sys
+from pathlib import Path
+from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
+from workspaces_apps.pacing import Pacing
+from workspaces_apps.rollout import Manifest, Rollout
+from workspaces_apps.simulator import ScaledClock
+
+async def main(given):
+    clock = ScaledClock(given["factor"])
+    client = WorkSpacesClient(
+        region=given["region"], endpoint_url=given["url"], clock=clock,
+        credentials=Credentials(*given["keys"]), config=ClientConfig(pacing=Pacing.off()),
+    )
+    async with client:
+        rollout = Rollout(client, clock=clock)
+        plan = await rollout.plan(Manifest.from_data(given["manifest"]), journal=given["journal"])
+        async with rollout.apply(plan, journal=given["journal"]) as run:
+            print("begun", flush=True)
+            result = await run.finished()
+    print(result.ending)
+
+asyncio.run(main(json.loads(sys.argv[1])))
+"""
+
+
+def test_killed_by_signal_9_it_resumes(tmp_path: Path) -> None:
+    """A process that applies is killed with SIGKILL and started again, until it ends by itself."""
+    source = random.Random(WORKSPACES)
+    journal = tmp_path / "journal"
+    factor = 100.0
+    settings = SimulatorSettings(pending_delay=Span(1, 5), install_duration=Span(60, 120))
+    with Simulator.in_thread(
+        workspaces=0, clock=ScaledClock(factor), settings=settings, throttle=None
+    ) as sim:
+        ids = sim.fleet.add_workspaces(WORKSPACES)
+        keys = connection_to(sim)["credentials"]
+        given = {
+            "factor": factor,
+            "region": sim.region,
+            "url": sim.url,
+            "keys": [keys.access_key_id, keys.secret_access_key],
+            "journal": str(journal),
+            "manifest": manifest(max_in_flight=1000).model_dump(mode="json"),
+        }
+        command = [sys.executable, "-c", _CHILD, json.dumps(given)]
+        for _ in range(KILLS):
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+                assert child.stdout is not None
+                with contextlib.suppress(ValueError):
+                    child.stdout.readline()
+                time.sleep(source.uniform(0, 0.8))
+                child.send_signal(signal.SIGKILL)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert ended.stdout.split() == ["begun", "complete"], ended.stderr
+        taken = [
+            str((request.parameters or {})["WorkspaceId"])
+            for request in sim.requests
+            if request.operation == "DeployWorkspaceApplications" and request.status == 200
+        ]
+        office = sim.fleet.application(OFFICE)
+
+        assert sorted(taken) == sorted(ids)
+        assert {sim.fleet.associations(one)[office] for one in ids} == {"COMPLETED"}
+        assert set(last_words(read_journal(journal)).values()) == {"succeeded"}
+        assert len(last_words(read_journal(journal))) == len(ids)

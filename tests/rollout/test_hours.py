@@ -1,0 +1,73 @@
+"""The hours in which deployments may begin."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from workspaces_apps.rollout import Hours
+from workspaces_apps.rollout.hours import DAYS, Day
+
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"]
+times = st.times().map(lambda moment: f"{moment.hour:02}:{moment.minute:02}")
+moments = st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001 - the zone follows
+
+
+def hours_of(zone: str, start: str, end: str, days: list[Day]) -> Hours:
+    """An entry of a policy."""
+    return Hours.model_validate({"time_zone": zone, "start": start, "end": end, "days": days})
+
+
+hours = st.builds(
+    hours_of,
+    st.sampled_from(ZONES),
+    times,
+    times,
+    st.lists(st.sampled_from(DAYS), min_size=1, unique=True),
+)
+
+
+@given(hours, moments)
+def test_the_next_opening_is_open_and_the_moment_before_is_not(entry: Hours, now: datetime) -> None:
+    """Across midnight, across zones, across changes of the clock."""
+    opening = entry.next_opening(now)
+
+    assert opening >= now
+    assert entry.is_open(opening)
+    if opening > now:
+        assert not entry.is_open(now)
+        assert not entry.is_open(opening - timedelta(seconds=1))
+        local = opening.astimezone(ZoneInfo(entry.time_zone))
+        assert DAYS[local.weekday()] in entry.days
+
+
+def test_hours_over_midnight_belong_to_the_day_they_begin_on() -> None:
+    """Friday 22:00 to 06:00 goes on into Saturday, and Thursday night is not meant."""
+    entry = Hours.model_validate(
+        {"time_zone": "Europe/Berlin", "start": "22:00", "end": "06:00", "days": ["fri"]}
+    )
+    berlin = ZoneInfo("Europe/Berlin")
+
+    assert entry.is_open(datetime(2026, 1, 10, 5, 59, tzinfo=berlin))
+    assert not entry.is_open(datetime(2026, 1, 10, 6, 0, tzinfo=berlin))
+    assert not entry.is_open(datetime(2026, 1, 9, 5, 0, tzinfo=berlin))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"time_zone": "Berlin", "start": "22:00", "end": "06:00"},
+        {"time_zone": "../etc/passwd", "start": "22:00", "end": "06:00"},
+        {"time_zone": "UTC", "start": "24:00", "end": "06:00"},
+        {"time_zone": "UTC", "start": "22:00", "end": "6"},
+        {"time_zone": "UTC", "start": "22:00", "end": "06:00", "days": []},
+        {"time_zone": "UTC", "start": "22:00", "end": "06:00", "days": ["Friday"]},
+    ],
+)
+def test_what_is_no_time_is_refused(wrong: dict[str, object]) -> None:
+    """A zone that nobody knows, a time that no clock shows, no days."""
+    with pytest.raises(ValidationError):
+        Hours.model_validate(wrong)

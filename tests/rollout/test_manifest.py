@@ -1,0 +1,165 @@
+"""Manifests: what they say, and how they say what is wrong with them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workspaces_apps.rollout import Amount, Manifest, ManifestError
+
+TOML = """
+name = "office"
+
+[[targets]]
+name = "prod"
+region = "eu-west-1"
+role_arn = "arn:aws:iam::123456789012:role/rollout"
+
+[[rules]]
+name = "finance"
+select = { tags = { Department = ["Finance", "Legal"] }, none_of = [{ user_names = "boss" }] }
+present = ["wsa-12345678", { name = "Office", version = "2021", owner = "AMAZON" }]
+
+[policy]
+canary = "5%"
+pause = "1h30m"
+failure_budget = 3
+
+[[policy.hours]]
+time_zone = "Europe/Berlin"
+start = 22:00:00
+end = "06:00"
+"""
+
+YAML = """
+name: office
+policy:
+  canary: 5x
+  hourss: 1
+rules:
+  - select: {}
+    present: [a]
+  - select:
+      everything: true
+    present:
+      - id: x
+      - {name: a, ownr: b}
+"""
+
+MINIMAL: dict[str, Any] = {"name": "x", "rules": [{"select": {"everything": True}, "present": ["Office"]}]}
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    """A file with that text."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_toml_yaml_and_json_say_the_same(tmp_path: Path) -> None:
+    """One manifest, three formats."""
+    manifest = Manifest.load(write(tmp_path, "m.toml", TOML))
+    as_json = manifest.model_dump_json(exclude_none=True)
+
+    assert manifest.policy.canary == Amount(5, percent=True)
+    assert manifest.policy.pause == 5400
+    assert str(manifest.rules[0].present[1]) == "Office version 2021 of AMAZON"
+    assert Manifest.load(write(tmp_path, "m.json", as_json)) == manifest
+    # JSON is YAML.
+    pytest.importorskip("ruamel.yaml")
+    assert Manifest.load(write(tmp_path, "m.yaml", as_json)) == manifest
+
+
+def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
+    """File, line and key path of each, all at once."""
+    pytest.importorskip("ruamel.yaml")
+    path = write(tmp_path, "m.yaml", YAML)
+    with pytest.raises(ManifestError) as caught:
+        Manifest.load(path)
+    found = {mistake.key: mistake.line for mistake in caught.value.mistakes}
+
+    assert found == {
+        "policy.canary": 4,
+        "policy.hourss": 5,
+        "rules[0].select": 7,
+        "rules[1].present[0].id": 12,
+        "rules[1].present[1].ownr": 13,
+    }
+    assert f"{path}:12: rules[1].present[0].id: " in str(caught.value)
+    assert "5 mistakes" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change,key,rule",
+    [
+        ({"name": ""}, "name", "empty"),
+        ({"rules": []}, "rules", "empty"),
+        ({"version": 2}, "version", "1"),
+        ({"surprise": 1}, "surprise", "no such key"),
+        ({"targets": [{"name": "a"}, {"name": "a"}]}, "", "same name: a"),
+        ({"targets": [{"name": "a", "external_id": "x"}]}, "targets[0]", "role_arn"),
+        ({"targets": [{"name": "a", "region": "Ireland"}]}, "targets[0].region", "pattern"),
+        ({"rules": [{"select": {"everything": True}}]}, "rules[0]", "present, or absent"),
+        (
+            {"rules": [{"select": {"everything": True}, "present": ["a"], "absent": ["a"]}]},
+            "rules[0]",
+            "contradict",
+        ),
+        (
+            {"rules": [{"select": {"everything": True}, "present": ["a"], "targets": ["b"]}]},
+            "",
+            "rules[0].targets: there is no target b",
+        ),
+        ({"policy": {"growth": 0.5}}, "policy.growth", "greater"),
+        ({"policy": {"pause": "soon"}}, "policy.pause", "1h30m"),
+        ({"policy": {"retries": 11}}, "policy.retries", "10"),
+        ({"policy": {"skip_connected": "yes"}}, "policy.skip_connected", "boolean"),
+        ({"policy": {"failure_budget": -1}}, "policy.failure_budget", "count"),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, Any], key: str, rule: str) -> None:
+    """Each with its key and its rule."""
+    with pytest.raises(ManifestError) as caught:
+        Manifest.from_data(MINIMAL | change)
+
+    assert [mistake.key for mistake in caught.value.mistakes] == [key]
+    assert rule in caught.value.mistakes[0].rule
+
+
+@pytest.mark.parametrize(
+    "name,content,rule",
+    [
+        ("m.toml", "name = ", "is not TOML"),
+        ("m.json", "{", "is not JSON"),
+        ("m.json", "[1]", "valid dictionary"),
+        ("m.json", "[" * 100_000, "nested too deeply"),
+        ("m.yaml", "a: [", "is not YAML"),
+        ("m.yaml", "a: &x [1]\nb: *x", "aliases"),
+        ("m.yaml", "a: !!python/object/apply:os.system [x]", "is not YAML"),
+        ("m.yaml", "", "valid dictionary"),
+        ("m.ini", "", "ends in .toml"),
+    ],
+)
+def test_a_file_that_is_none_gets_one_clear_line(tmp_path: Path, name: str, content: str, rule: str) -> None:
+    """Broken, hostile or foreign files."""
+    pytest.importorskip("ruamel.yaml")
+    with pytest.raises(ManifestError, match=rule):
+        Manifest.load(write(tmp_path, name, content))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Named, with the system's reason; bytes that are no text too."""
+    with pytest.raises(ManifestError, match="cannot be read"):
+        Manifest.load(tmp_path / "absent.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff")
+    with pytest.raises(ManifestError, match="UTF-8"):
+        Manifest.load(tmp_path / "bytes.toml")
+
+
+def test_the_json_schema_is_one() -> None:
+    """Serialisable, and knows the keys of every part."""
+    schema = json.dumps(Manifest.json_schema())
+
+    for key in ("failure_budget", "any_of", "time_zone", "role_arn", "everything"):
+        assert f'"{key}"' in schema

@@ -1,0 +1,407 @@
+"""Plans: what they say about a fleet, what reading it costs, and what can be done with them."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from tests.rollout.site import LARGE, OFFICE, OTHER_EDITION, VISIO, manifest, site
+from workspaces_apps.errors import ServiceError
+from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError, Reason
+from workspaces_apps.simulator import Throttle
+
+
+@pytest.mark.parametrize(
+    "state,present,action,reason",
+    [
+        (None, True, "install", None),
+        ("PENDING_INSTALL_DEPLOYMENT", True, "install", None),
+        ("INSTALLING", True, "install", None),
+        ("COMPLETED", True, "nothing", None),
+        ("PENDING_UNINSTALL_DEPLOYMENT", True, "install", None),
+        ("UNINSTALLING", True, "install", None),
+        ("REMOVED", True, "install", None),
+        ("ERROR", True, "retry", None),
+        ("UNHEARD_OF", True, "blocked", Reason.UNKNOWN),
+        (None, False, "nothing", None),
+        ("PENDING_INSTALL_DEPLOYMENT", False, "uninstall", None),
+        ("INSTALLING", False, "uninstall", None),
+        ("COMPLETED", False, "uninstall", None),
+        ("PENDING_UNINSTALL_DEPLOYMENT", False, "uninstall", None),
+        ("UNINSTALLING", False, "uninstall", None),
+        ("REMOVED", False, "nothing", None),
+        ("ERROR", False, "retry", None),
+    ],
+)
+async def test_each_state_has_its_action(
+    state: str | None, present: bool, action: str, reason: str | None
+) -> None:
+    """One WorkSpace, one application, every state, both wishes."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        if state is not None:
+            here.sim.fleet.set_association(one, here.sim.fleet.application(OFFICE), state)  # type: ignore[arg-type]  # one of them is unknown on purpose
+        asked = manifest(present=[OFFICE] if present else [], absent=[] if present else [OFFICE])
+        (change,) = (await here.rollout.plan(asked)).workspaces[0].changes
+
+        assert (change.action, change.reason) == (action, reason)
+        assert change.direction == ("install" if present else "uninstall")
+
+
+@pytest.mark.parametrize(
+    "kind,application,reason",
+    [
+        ({"operating_system": "UBUNTU_22_04"}, OFFICE, Reason.OPERATING_SYSTEM),
+        ({"operating_system": "WINDOWS_SERVER_2019"}, LARGE, Reason.OPERATING_SYSTEM),
+        ({"compute": "STANDARD"}, LARGE, Reason.COMPUTE_TYPE),
+        ({"compute": "VALUE"}, OFFICE, Reason.COMPUTE_TYPE),
+        ({"state": "STOPPING"}, OFFICE, Reason.WORKSPACE_STATE),
+        ({}, "Microsoft Office Standard 2019", Reason.UNINSTALL_ONLY),
+        ({}, "Contoso VPN Client 9", Reason.NOT_OFFERED),
+    ],
+)
+async def test_what_cannot_be_is_blocked_with_its_reason(
+    kind: dict[str, str], application: str, reason: Reason
+) -> None:
+    """By what the WorkSpace and the application are; the simulator would refuse each of these too."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(
+            1,
+            operating_system=kind.get("operating_system", "WINDOWS_SERVER_2022"),
+            compute=kind.get("compute", "PERFORMANCE"),
+            state=kind.get("state", "AVAILABLE"),
+        )
+        plan = await here.rollout.plan(manifest([application]))
+        (change,) = plan.workspaces[0].changes
+
+        assert (change.action, change.reason) == ("blocked", reason)
+        assert change.message
+        assert plan.exit_code == 0
+
+
+async def test_clashes_are_blocked_unless_the_other_goes() -> None:
+    """One edition across Office and Visio; with the other on its way out there is no clash."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        here.sim.fleet.set_association(one, here.sim.fleet.application(OTHER_EDITION), "COMPLETED")
+        clash = await here.rollout.plan(manifest())
+        fine = await here.rollout.plan(manifest(absent=[OTHER_EDITION]))
+
+        assert clash.workspaces[0].changes[0].reason == Reason.CLASH
+        assert fine.counts == {"install": 1, "uninstall": 1}
+
+
+async def test_foreign_staged_changes_block_unless_allowed() -> None:
+    """The plan shows them; only the policy lets them through."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        large = here.sim.fleet.application(LARGE)
+        here.sim.fleet.set_association(one, large, "PENDING_INSTALL_DEPLOYMENT")
+        refused = await here.rollout.plan(manifest())
+        allowed = await here.rollout.plan(manifest(allow_foreign_staged=True))
+
+        assert refused.workspaces[0].changes[0].reason == Reason.FOREIGN_STAGED
+        assert allowed.counts == {"install": 1}
+        for plan in (refused, allowed):
+            assert [foreign.application_id for foreign in plan.workspaces[0].foreign] == [large]
+
+
+async def test_rules_that_contradict_each_other_block() -> None:
+    """Present by one rule and absent by another: nothing is done there, and the rest goes on."""
+    async with site() as here:
+        (one, other) = here.sim.fleet.add_workspaces(2)
+        asked = Manifest.from_data(
+            {
+                "name": "x",
+                "rules": [
+                    {"select": {"everything": True}, "present": [OFFICE, VISIO]},
+                    {"select": {"workspace_ids": one}, "absent": [OFFICE]},
+                ],
+            }
+        )
+        plan = await here.rollout.plan(asked)
+        found = {
+            (workspace.workspace_id, change.application_id): change.reason or change.action
+            for workspace in plan.workspaces
+            for change in workspace.changes
+        }
+        office, visio = here.sim.fleet.application(OFFICE), here.sim.fleet.application(VISIO)
+
+        assert found == {
+            (one, office): Reason.CONTRADICTION,
+            (one, visio): "install",
+            (other, office): "install",
+            (other, visio): "install",
+        }
+
+
+async def test_unresolved_applications_are_all_named_with_candidates() -> None:
+    """Ambiguous and unknown ones, before anything is planned."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        asked = manifest(["Office 2021", {"name": "Ofice LTSC Standard 2021"}, "wsa-00000000"], [OFFICE])
+        with pytest.raises(ManifestError) as caught:
+            await here.rollout.plan(asked)
+        mistakes = {mistake.key: mistake.rule for mistake in caught.value.mistakes}
+
+        assert mistakes.keys() == {"rules[0].present[0]", "rules[0].present[1]", "rules[0].present[2]"}
+        assert "may mean any of" in mistakes["rules[0].present[0]"]
+        assert OFFICE in mistakes["rules[0].present[0]"]
+        assert "Microsoft Office LTSC Standard 2021" in mistakes["rules[0].present[1]"]
+
+
+async def test_one_application_by_two_names_is_a_contradiction() -> None:
+    """Present by its name and absent by its id."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        asked = manifest([OFFICE], [here.sim.fleet.application(OFFICE)])
+
+        with pytest.raises(ManifestError, match="present and absent"):
+            await here.rollout.plan(asked)
+
+
+async def test_suspicious_manifests_get_warnings() -> None:
+    """A rule that selects nothing, ids that do not exist, an empty fleet."""
+    async with site() as here:
+        empty = await here.rollout.plan(manifest())
+        here.sim.fleet.add_workspaces(1)
+        nobody = await here.rollout.plan(manifest(select={"user_names": "nobody"}))
+        missing = await here.rollout.plan(manifest(select={"workspace_ids": ["ws-00000000"]}))
+
+        assert any("there are no WorkSpaces" in warning for warning in empty.warnings)
+        assert any("rules[0] selects no WorkSpace" in warning for warning in nobody.warnings)
+        assert any("there is no WorkSpace ws-00000000" in warning for warning in missing.warnings)
+        assert empty.exit_code == nobody.exit_code == missing.exit_code == 0
+
+
+async def test_reading_costs_pages_not_workspaces() -> None:
+    """A call for 25 WorkSpaces, and for each application of the catalogue what its pages take."""
+    async with site(100, associations_per_workspace=2) as here:
+        plan = await here.rollout.plan(manifest())
+        applications = len(here.sim.fleet.application_ids)
+        associations = sum(len(here.sim.fleet.associations(one)) for one in here.sim.fleet)
+        counts = {name: here.sim.requests.count(name) for name in ("DescribeWorkspaces", "DescribeTags")}
+
+        assert len(plan.workspaces) == 100
+        assert plan.targets[0].calls == len(here.sim.requests)
+        assert counts == {"DescribeWorkspaces": 4, "DescribeTags": 0}
+        assert len(here.sim.requests) <= 4 + associations / 25 + applications + 1
+        assert here.sim.requests.count("DescribeWorkspaceAssociations") == 0
+
+
+async def test_a_few_workspaces_by_id_are_read_one_by_one() -> None:
+    """That is cheaper than paging through the catalogue's associations."""
+    async with site(100) as here:
+        ids = here.sim.fleet.workspace_ids[:3]
+        plan = await here.rollout.plan(manifest(select={"workspace_ids": ids}))
+
+        assert len(plan.workspaces) == 3
+        assert here.sim.requests.count("DescribeWorkspaceAssociations") == 3
+        assert here.sim.requests.count("DescribeApplicationAssociations") == 0
+
+
+async def test_tags_are_asked_for_only_where_they_decide() -> None:
+    """What the other conditions settle costs no call."""
+    async with site() as here:
+        fits = here.sim.fleet.add_workspaces(2, tags={"Ring": "pilot"})
+        here.sim.fleet.add_workspaces(1, tags={"Ring": "broad"})
+        here.sim.fleet.add_workspaces(5, tags={"Ring": "pilot"}, operating_system="UBUNTU_22_04")
+        select = {"tags": {"Ring": "pilot"}, "operating_systems": ["WINDOWS_SERVER_2022"]}
+        plan = await here.rollout.plan(manifest(select=select))
+
+        assert {workspace.workspace_id for workspace in plan.workspaces} == set(fits)
+        assert here.sim.requests.count("DescribeTags") == 3
+
+
+async def test_the_order_of_a_tag_is_the_order_of_the_plan() -> None:
+    """Pilots first; whoever has no such tag last."""
+    async with site() as here:
+        last = here.sim.fleet.add_workspaces(1)
+        second = here.sim.fleet.add_workspaces(1, tags={"Ring": "early"})
+        first = here.sim.fleet.add_workspaces(1, tags={"Ring": "pilot"})
+        order = {"key": "Ring", "values": ["pilot", "early"]}
+        plan = await here.rollout.plan(manifest(order_by_tag=order))
+
+        assert [workspace.workspace_id for workspace in plan.workspaces] == [*first, *second, *last]
+
+
+async def test_connected_users_are_shown() -> None:
+    """A call for 25 WorkSpaces that would change, and only when asked."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(3)
+        for one in ids:
+            here.sim.fleet.workspace(one).connected = one == ids[1]
+        plan = await here.rollout.plan(manifest(show_connected=True))
+
+        assert [workspace.connected for workspace in plan.workspaces] == [False, True, False]
+        assert here.sim.requests.count("DescribeWorkspacesConnectionStatus") == 1
+
+
+async def test_plans_are_saved_shown_again_and_compared(tmp_path: Path) -> None:
+    """Nothing is lost in a file; a newer plan tells what is different."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(3)
+        office = here.sim.fleet.application(OFFICE)
+        plan = await here.rollout.plan(manifest(canary="10%"))
+        plan.save(tmp_path / "plan.json")
+        here.sim.fleet.set_association(ids[0], office, "COMPLETED")
+        here.sim.fleet.add_workspaces(1)
+        newer = await here.rollout.plan(manifest(canary="10%"))
+        difference = plan.diff(newer)
+
+        assert Plan.load(tmp_path / "plan.json") == plan
+        assert Plan.load(tmp_path / "plan.json").fingerprint == plan.fingerprint != newer.fingerprint
+        assert (plan.exit_code, len(difference.added), len(difference.removed)) == (2, 1, 0)
+        assert difference.changed.keys() == {("default", ids[0], office)}
+        assert not plan.diff(plan)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1}', "null"])
+def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
+    """One line, without a traceback of the parser's."""
+    with pytest.raises(PlanError, match="not a saved plan"):
+        Plan.from_json(text)
+    with pytest.raises(PlanError, match="cannot read"):
+        Plan.load(tmp_path)
+
+
+async def test_a_plan_of_another_format_is_refused() -> None:
+    """The message says which format this release reads."""
+    async with site() as here:
+        plan = await here.rollout.plan(manifest())
+        with pytest.raises(PlanError, match="format 2; this release reads 1"):
+            Plan.from_json(dataclasses.replace(plan, format=2).to_json())
+
+
+async def test_a_plan_for_another_target_is_refused() -> None:
+    """There must be a client for each target with changes."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        plan = await here.rollout.plan(manifest())
+        moved = dataclasses.replace(
+            plan,
+            workspaces=tuple(
+                dataclasses.replace(one, target=name) for one in plan.workspaces for name in ("mars", "venus")
+            ),
+        )
+        with pytest.raises(PlanError, match="mars, venus"):
+            here.rollout.apply(moved)
+
+
+async def test_an_answer_that_cannot_be_read_is_asked_for_again() -> None:
+    """A reading of many pages does not end with the first answer that is none."""
+    async with site(60) as here:
+        here.sim.faults.add("not_json", operation="DescribeWorkspaces", times=2)
+        here.sim.faults.add("truncated", operation="DescribeApplicationAssociations", times=2)
+        plan = await here.rollout.plan(manifest())
+
+        assert len(plan.workspaces) == 60
+
+
+async def test_a_missing_permission_is_the_plan_s_error() -> None:
+    """With one target there is nothing to plan: the service's own error is raised."""
+    async with site(1) as here:
+        here.sim.faults.add("error", operation="DescribeWorkspaces", code="AccessDeniedException")
+
+        with pytest.raises(ServiceError, match="AccessDeniedException"):
+            await here.rollout.plan(manifest())
+
+
+async def test_the_estimate_is_about_right() -> None:
+    """Calls within a fifth and time within a fifth of what the apply then takes."""
+    async with site(throttle=Throttle()) as here:
+        here.sim.fleet.add_workspaces(60)
+        plan = await here.rollout.plan(manifest())
+        settings = here.sim.settings
+        assert settings.install_duration.high < plan.estimate.deployment_seconds
+        result, _ = await here.carry_out(plan)
+
+        # The simulated deployments are shorter than the ones that were assumed.
+        assert plan.estimate.rate_is_learned
+        assert 0.8 * result.calls <= plan.estimate.calls
+        assert plan.estimate.seconds >= result.elapsed
+
+
+async def test_status_tells_how_far_a_fleet_is_from_its_manifest() -> None:
+    """As wanted, missing, unwanted, staged, in progress and failed, with an exit code."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(5)
+        office, visio = here.sim.fleet.application(OFFICE), here.sim.fleet.application(VISIO)
+        here.sim.fleet.set_association(ids[0], office, "COMPLETED")
+        here.sim.fleet.set_association(ids[1], office, "ERROR")
+        here.sim.fleet.set_association(ids[2], office, "INSTALLING")
+        here.sim.fleet.set_association(ids[3], office, "PENDING_INSTALL_DEPLOYMENT")
+        here.sim.fleet.set_association(ids[0], visio, "COMPLETED")
+        status = await here.rollout.status(manifest(absent=[VISIO]))
+
+        assert status.counts == {
+            "as-wanted": 5,
+            "unwanted": 1,
+            "error": 1,
+            "in-progress": 1,
+            "staged": 1,
+            "missing": 1,
+        }
+        assert status.exit_code == 2
+        assert len(status.drifted) == 5
+
+
+async def test_watching_sees_drift_come_and_go() -> None:
+    """A reading each interval, until nobody asks any more."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        office = here.sim.fleet.application(OFFICE)
+        codes: list[int] = []
+        began = here.clock.monotonic()
+        watching = here.rollout.watch(manifest(), interval=30)
+        async for status in watching:
+            codes.append(status.exit_code)
+            here.sim.fleet.set_association(one, office, "COMPLETED" if len(codes) == 1 else None)
+            if len(codes) == 3:
+                break
+
+        assert codes == [2, 0, 2]
+        assert here.clock.monotonic() - began >= 60
+
+
+async def test_only_the_directories_and_bundles_that_are_selected_are_read() -> None:
+    """One filter a call, which is all that DescribeWorkspaces takes; nothing is counted twice."""
+    async with site(100) as here:
+        fleet = here.sim.fleet
+        directory, bundle = fleet.directory_ids[2], fleet.bundle_ids[0]
+        select = {"any_of": [{"directory_ids": directory}, {"bundle_ids": [bundle]}]}
+        plan = await here.rollout.plan(manifest(select=select))
+        wanted = {
+            one
+            for one in fleet
+            if fleet.workspace(one).directory_id == directory or fleet.workspace(one).bundle_id == bundle
+        }
+
+        assert {workspace.workspace_id for workspace in plan.workspaces} == wanted
+        assert plan.targets[0].workspaces == len(wanted) < 100
+
+
+async def test_the_hours_of_a_workspace_are_those_that_fit_it_first() -> None:
+    """By tags as well; the plan keeps which entry it is."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1, tags={"Site": "Tokyo"})
+        here.sim.fleet.add_workspaces(1)
+        night = {"start": "22:00", "end": "06:00"}
+        hours = [
+            {"time_zone": "Asia/Tokyo", **night, "select": {"tags": {"Site": "Tokyo"}}},
+            {"time_zone": "UTC", **night},
+        ]
+        plan = await here.rollout.plan(manifest(hours=hours))
+
+        assert [workspace.hours for workspace in plan.workspaces] == [0, 1]
+
+
+async def test_a_status_of_what_cannot_be_read_is_an_error() -> None:
+    """Exit code 1 goes before 2: nobody knows whether it is as wanted."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        status = await here.rollout.status(manifest())
+        reading = dataclasses.replace(status.plan.targets[0], error="unreachable")
+        unknown = dataclasses.replace(status, plan=dataclasses.replace(status.plan, targets=(reading,)))
+
+        assert (status.exit_code, unknown.exit_code) == (2, 1)
