@@ -145,6 +145,13 @@ def codegen(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against other clients and write docs/benchmarks.md; `-- --calls-only` and the like are passed on."""
+    install_development(session)
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run the demonstration."""
     install_development(session)

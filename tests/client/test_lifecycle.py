@@ -138,6 +138,19 @@ async def test_closing_fails_calls_under_way(server: ScriptedServer, connect: Co
     assert len(server.requests) == 2
 
 
+async def test_closing_tells_of_a_creation_under_way(server: ScriptedServer, connect: Connect) -> None:
+    """What may have been carried out and must not be repeated says so, also when it was our own doing."""
+    server.respond(lambda _: Answer(after=asyncio.Event()))
+    ws = connect()
+    call = asyncio.create_task(ws.create_ip_group(group_name="office"))
+    await server.arrived(1)
+
+    await ws.aclose()
+
+    with pytest.raises(ClientStateError, match="outcome is unknown"):
+        await asyncio.wait_for(call, 5)
+
+
 async def test_closing_ends_a_backoff(server: ScriptedServer, connect: Connect) -> None:
     """A call between two attempts ends at once, without another request, and leaves no sleeper."""
     clock = VirtualClock()
