@@ -106,6 +106,10 @@ def chaos(session: nox.Session) -> None:
         "python", "-m", "pytest", "tests/chaos", *rest,
         env={"WORKSPACES_CHAOS_SEED": seed, "WORKSPACES_CHAOS_SCALE": "4"},
     )  # fmt: skip
+    session.run(
+        "python", "-m", "pytest", "tests/rollout/test_crash.py",
+        env={"WORKSPACES_APPS_CHAOS_KILLS": "50", "WORKSPACES_APPS_CHAOS_WORKSPACES": "500"},
+    )  # fmt: skip
 
 
 @nox.session

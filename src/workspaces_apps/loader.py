@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -46,5 +47,5 @@ def make_loader(data_path: str | None) -> Loader:
     return QuickLoader(extra_search_paths=paths, file_loader=_PlainFiles())
 
 
-shared_loader = cache(make_loader)
+shared_loader: Callable[[str | None], Loader] = cache(make_loader)
 """The loader of every session in this process with the same AWS_DATA_PATH."""

@@ -1,0 +1,1 @@
+"""What a call costs, side by side with what people use today."""
