@@ -1,0 +1,8 @@
+"""`python -m workspaces_apps.cli`, where the command is not on the path."""
+
+import sys
+
+from workspaces_apps.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What goes to the terminal: where it goes, how it looks, and that no text from elsewhere can steer it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CONTROL: Final = re.compile(
+    # C0, DEL and C1; soft hyphen; what changes the direction or the order of the text around it; what is invisible,
+    # tags included; lone surrogates, which no encoding can write, and what is no character.
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]+"
+)
+
+
+def harmless(value: object) -> str:
+    """The text of a value in one line, without what a terminal would take for a command."""
+    return " ".join(_CONTROL.sub(" ", str(value)).split())
+
+
+@cache
+def out() -> Console:
+    """The standard output, for what was asked for. Colours only on a terminal and without NO_COLOR."""
+    from rich.console import Console
+
+    class Output(Console):
+        """A console whose reader may leave: work on WorkSpaces is not given up because nobody watches."""
+
+        def on_broken_pipe(self) -> None:
+            """Write into the void from now on."""
+            void = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(void, sys.stdout.fileno())
+            os.close(void)
+
+    # Neither markup nor emoji codes nor colours found in text: much of it comes from the service.
+    return Output(markup=False, emoji=False, highlight=False)
+
+
+def is_live(console: Console) -> bool:
+    """Whether lines that were written can be written over."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """One line of JSON on standard output, at once: whoever waits for it reads a pipe."""
+    print(json.dumps(value), flush=True)
+
+
+def print_document(value: object) -> None:
+    """One JSON document on standard output, indented, in ASCII: no terminal takes any of it for a command."""
+    print(json.dumps(value, indent=1), flush=True)
+
+
+def write_anything() -> None:
+    """Let standard output and error take every character: one that they cannot encode is escaped, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def complain(message: str) -> None:
+    """One line on standard error that names the program."""
+    print(f"workspaces-apps: {harmless(message)}", file=sys.stderr)
+
+
+def log_to_stderr(*, debug: bool = False) -> None:
+    """Send this package's logs to standard error: from INFO, or everything."""
+    logger = logging.getLogger("workspaces_apps")
+    logger.setLevel(logging.DEBUG if debug else min(logger.level or logging.INFO, logging.INFO))
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        source = "%(name)s: " if debug else ""
+        handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {source}%(message)s", "%H:%M:%S"))
+        logger.addHandler(handler)

@@ -1,0 +1,266 @@
+"""`workspaces-apps install` and `uninstall`: applications on a few WorkSpaces, without a manifest."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from workspaces_apps.cli.apply import agreed
+from workspaces_apps.cli.connection import Connection
+from workspaces_apps.cli.console import harmless, is_live, out, print_document
+from workspaces_apps.cli.deployments import Deployments, following, table
+from workspaces_apps.cli.failures import ExitCode, exit_code
+from workspaces_apps.cli.options import (
+    DebugOption,
+    EndpointOption,
+    Output,
+    OutputOption,
+    ProfileOption,
+    RegionOption,
+    YesOption,
+)
+from workspaces_apps.cli.words import count
+from workspaces_apps.errors import WorkSpacesError
+
+if TYPE_CHECKING:
+    from workspaces_apps.client import WorkSpacesClient
+    from workspaces_apps.waiters import AssociationChange, DeploymentOutcome
+
+EPILOG = (
+    "Exit codes: 0 it is as wanted on every WorkSpace; 1 not on every one; 75 the time ran out; 64 usage. For more than"
+    " a few WorkSpaces, or to be able to resume, write a manifest and use apply."
+)
+
+Doing: TypeAlias = Literal["install", "uninstall"]
+
+_Applications = Annotated[
+    list[str], typer.Argument(metavar="APPLICATION...", help="By id, or by name (some words of it).")
+]
+_Workspaces = Annotated[
+    list[str], typer.Option("--workspace", "-w", metavar="ID", help="On this WorkSpace; may be repeated.")
+]
+_Timeout = Annotated[float, typer.Option(min=1, max=100_000, metavar="MINUTES", help="For each WorkSpace.")]
+_Staged = Annotated[
+    bool, typer.Option("--include-staged", help="Deploy even if that commits what somebody else has staged.")
+]
+_Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what is in ERROR.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog=EPILOG)(install)
+    app.command(epilog=EPILOG)(uninstall)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is asked.
+
+    Attributes:
+        doing: What to do.
+        applications: Ids or names.
+        workspaces: Ids.
+        minutes: The time for each WorkSpace.
+        include_staged: Commit what somebody else has staged, too.
+        retry_failed: Try again what is in ERROR.
+        yes: Do not ask.
+        output: For whom to write.
+    """
+
+    doing: Doing
+    applications: tuple[str, ...]
+    workspaces: tuple[str, ...]
+    minutes: float
+    include_staged: bool
+    retry_failed: bool
+    yes: bool
+    output: Output
+
+
+@dataclass(slots=True)
+class Results:
+    """What became of each WorkSpace."""
+
+    outcomes: dict[str, DeploymentOutcome] = field(default_factory=dict["str", "DeploymentOutcome"])
+    errors: dict[str, WorkSpacesError] = field(default_factory=dict[str, WorkSpacesError])
+
+
+def install(
+    applications: _Applications,
+    workspace: _Workspaces,
+    timeout: _Timeout = 60.0,
+    include_staged: _Staged = False,
+    retry_failed: _Retry = False,
+    yes: YesOption = False,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    endpoint_url: EndpointOption = None,
+    debug: DebugOption = False,
+) -> int:
+    """Have applications installed on a few WorkSpaces: stage, deploy, wait. A deployment ends its user's session."""
+    del debug
+    connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
+    return asyncio.run(
+        run(
+            connection,
+            Task(
+                doing="install",
+                applications=tuple(applications),
+                workspaces=tuple(dict.fromkeys(workspace)),
+                minutes=timeout,
+                include_staged=include_staged,
+                retry_failed=retry_failed,
+                yes=yes,
+                output=output,
+            ),
+        )
+    )
+
+
+def uninstall(
+    applications: _Applications,
+    workspace: _Workspaces,
+    timeout: _Timeout = 60.0,
+    include_staged: _Staged = False,
+    retry_failed: _Retry = False,
+    yes: YesOption = False,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    endpoint_url: EndpointOption = None,
+    debug: DebugOption = False,
+) -> int:
+    """Have applications removed from a few WorkSpaces: stage, deploy, wait. A deployment ends its user's session."""
+    del debug
+    connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
+    return asyncio.run(
+        run(
+            connection,
+            Task(
+                doing="uninstall",
+                applications=tuple(applications),
+                workspaces=tuple(dict.fromkeys(workspace)),
+                minutes=timeout,
+                include_staged=include_staged,
+                retry_failed=retry_failed,
+                yes=yes,
+                output=output,
+            ),
+        )
+    )
+
+
+async def run(connection: Connection, task: Task) -> int:
+    """Do it on all WorkSpaces at the same time, and show it."""
+    from workspaces_apps.cli.traffic import Traffic
+
+    clock = connection.clock
+    traffic, results, console = Traffic(clock.monotonic), Results(), out()
+    for_people = task.output is Output.TEXT
+    async with connection.client() as opened:
+        ws = opened.with_options(hooks=traffic.hooks)
+        names = await resolve(ws, task.applications)
+        deployments = Deployments(dict.fromkeys(task.workspaces, ""), names, clock.now)
+        named = ", ".join(map(harmless, names.values()))
+        if for_people:
+            console.print(
+                f"{task.doing} {named} on {count(len(task.workspaces), 'WorkSpace')}", soft_wrap=True
+            )
+        agreed("A deployment ends its user's session. Go on?", task.yes)
+        shown = (
+            following(console, deployments, lambda: f"so far; {traffic.words}")
+            if for_people
+            else nullcontext()
+        )
+        with shown:
+            async with asyncio.TaskGroup() as tasks:
+                for workspace_id in task.workspaces:
+                    tasks.create_task(do(ws, workspace_id, task, deployments, results))
+    if for_people:
+        for workspace_id, outcome in results.outcomes.items():
+            for status in outcome.associations:
+                deployments.note(workspace_id, status.application_id, status.state or "REMOVED")
+        show(task, deployments, results, traffic.words)
+    else:
+        from workspaces_apps.cli.documents import of_outcome
+
+        entries = [
+            of_outcome(one, results.outcomes.get(one), results.errors.get(one)) for one in task.workspaces
+        ]
+        print_document({"format": 1, "doing": task.doing, "applications": names, "workspaces": entries})
+    return max((int(exit_code(error)) for error in results.errors.values()), default=int(ExitCode.DONE))
+
+
+async def resolve(ws: WorkSpacesClient, applications: tuple[str, ...]) -> dict[str, str]:
+    """The name of each application that is meant, by its id.
+
+    Raises:
+        ManifestError: One means none, or several; all of them are told.
+    """
+    from workspaces_apps.rollout import ApplicationRef, ManifestError, Mistake
+    from workspaces_apps.rollout.catalogue import Catalogue, UnresolvedError
+
+    catalogue = Catalogue(await ws.describe_applications().collect())
+    names: dict[str, str] = {}
+    mistakes: list[Mistake] = []
+    for given in applications:
+        is_id = given.startswith("wsa-")
+        try:
+            ref = ApplicationRef(id=given) if is_id else ApplicationRef(name=given)
+            found = catalogue.resolve(ref)
+        except UnresolvedError as error:
+            mistakes.append(Mistake(key="", rule=error.message))
+        except ValueError:
+            mistakes.append(
+                Mistake(key="", rule=f"{given!r} is neither the id nor the name of an application")
+            )
+        else:
+            names[found] = catalogue.name(found) or found
+    if mistakes:
+        raise ManifestError(mistakes)
+    return names
+
+
+async def do(
+    ws: WorkSpacesClient, workspace_id: str, task: Task, deployments: Deployments, results: Results
+) -> None:
+    """Do it on one WorkSpace; an error is its own, and the others go on."""
+
+    def note(change: AssociationChange) -> None:
+        deployments.note(change.workspace_id, change.application_id, change.after or "REMOVED")
+
+    call = ws.install_applications if task.doing == "install" else ws.uninstall_applications
+    try:
+        results.outcomes[workspace_id] = await call(
+            workspace_id,
+            list(deployments.applications),
+            include_staged=task.include_staged,
+            retry_failed=task.retry_failed,
+            timeout=timedelta(minutes=task.minutes),
+            on_change=note,
+        )
+    except WorkSpacesError as error:
+        results.errors[workspace_id] = error
+
+
+def show(task: Task, deployments: Deployments, results: Results, words: str) -> None:
+    """How it ended."""
+    console = out()
+    if is_live(console):
+        console.print(table(console, deployments))
+    done = sum(bool(outcome.done) for outcome in results.outcomes.values())
+    already = len(results.outcomes) - done
+    verb = f"{task.doing}ed"
+    console.print(
+        f"{verb} on {done}, {verb} before on {already}, failed on {len(results.errors)}"
+        f" of {count(len(task.workspaces), 'WorkSpace')}; {words}",
+        soft_wrap=True,
+    )
+    for workspace_id, error in results.errors.items():
+        console.print(f"{harmless(workspace_id)}: {harmless(error)}", style="red", soft_wrap=True)

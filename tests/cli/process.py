@@ -1,0 +1,84 @@
+"""`workspaces-apps` as a process of its own, for tests that need what only a process has: signals, pipes, exit codes."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+
+COMMAND = (sys.executable, "-m", "workspaces_apps.cli")
+PATIENCE = 60.0
+"""Real seconds after which a process is taken for hung; nothing waits that long when it works."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What `simulate` prints once it listens."""
+
+    url: str
+    access_key_id: str
+    secret_access_key: str
+    region: str
+    control_url: str
+    control_token: str
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.url.rpartition(":")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A running `simulate`."""
+
+    process: "subprocess.Popen[str]"
+    endpoint: Endpoint
+
+
+def child_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment, with more in it, and UTF-8 at the ends of pipes."""
+    return {**os.environ, "PYTHONIOENCODING": "utf-8", **given}
+
+
+def run_command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `workspaces-apps` to its end, without a terminal."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+        env=child_environment(environment),
+    )
+
+
+@contextlib.contextmanager
+def simulating(*options: str) -> Generator[Simulation]:
+    """`workspaces-apps simulate` with these options, listening; killed at the end if it still runs."""
+    # Buffered as for everybody, so that a line which is not flushed is missed here too.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        [*COMMAND, "simulate", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    # Reading a line knows no timeout; killed, the process ends it.
+    watchdog = threading.Timer(PATIENCE, process.kill)
+    with process:
+        try:
+            assert process.stdout is not None
+            watchdog.start()
+            line = process.stdout.readline()
+            assert line, f"simulate ended with {process.wait(PATIENCE)} before it listened"
+            yield Simulation(process, Endpoint(**json.loads(line)))
+        finally:
+            watchdog.cancel()
+            if process.poll() is None:
+                process.kill()

@@ -1,0 +1,76 @@
+"""What may reach a terminal."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from workspaces_apps.cli.console import complain, harmless, is_live, out
+
+
+@given(st.text())
+def test_no_text_can_steer_a_terminal(text: str) -> None:
+    """Whatever the text, what is shown is one line of characters that a terminal only prints."""
+    shown = harmless(text)
+
+    assert len(shown.splitlines()) <= 1
+    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@pytest.mark.parametrize("text", ["Größe & Co", "日本語", "C:\\Program Files", "[bold]not markup[/bold]", ""])
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    """Letters of any language, and what looks like markup, are shown as they came."""
+    assert harmless(text) == text
+
+
+def test_a_value_that_is_no_text_is_shown_as_text() -> None:
+    """Enum members, errors and None are shown as str() gives them."""
+    assert harmless(None) == "None"
+
+
+def test_complaints_go_to_standard_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard output stays free for what was asked for."""
+    complain("one\ntwo")
+
+    assert tuple(capsys.readouterr()) == ("", "workspaces-apps: one two\n")
+
+
+def test_standard_output_shows_markup_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name like [red]x[/red] is a name."""
+    out().print("[red]x[/red] :smile:")
+
+    assert capsys.readouterr().out == "[red]x[/red] :smile:\n"
+
+
+def test_work_goes_on_when_nobody_reads_any_more() -> None:
+    """A reader that leaves, such as head, ends neither the command nor its exit code, and brings no traceback."""
+    script = """if True:
+        import os, sys
+        from workspaces_apps.cli.console import out
+        reading, writing = os.pipe()
+        os.dup2(writing, 1)
+        os.close(writing)
+        os.close(reading)
+        for _ in range(3):
+            out().print("unread")
+        sys.exit(7)
+    """
+
+    ended = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, check=False)
+
+    assert (ended.returncode, ended.stderr) == (7, b"")
+
+
+@pytest.mark.parametrize(
+    "terminal,term,live", [(True, "xterm", True), (True, "dumb", False), (False, "xterm", False)]
+)
+def test_only_a_capable_terminal_is_drawn_on(terminal: bool, term: str, live: bool) -> None:
+    """Files, pipes and dumb terminals get plain lines."""
+    console = Console(file=io.StringIO(), force_terminal=terminal, _environ={"TERM": term})
+
+    assert is_live(console) is live

@@ -1,0 +1,239 @@
+"""How an apply stands, as a panel and as lines."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from workspaces_apps.cli.board import LAST, Board
+from workspaces_apps.cli.console import harmless
+from workspaces_apps.cli.progress import Lines, panel
+from workspaces_apps.cli.screens import show_plan
+from workspaces_apps.cli.traffic import Traffic
+from workspaces_apps.cli.words import about, count
+from workspaces_apps.hooks import AttemptRecord, ThrottleRecord
+from workspaces_apps.rollout import (
+    Deployed,
+    Estimate,
+    Event,
+    Failed,
+    Intent,
+    Plan,
+    Planned,
+    PlannedChange,
+    PlannedWorkspace,
+    Policy,
+    Progress,
+    Skipped,
+    Succeeded,
+    TargetReading,
+    WaveBegan,
+)
+
+BEGAN = datetime(2026, 1, 5, 8, tzinfo=UTC)
+HOSTILE = "x\x1b[2J\x9b31m[bold]\u202e\r\n\u200b{evil}"
+"""What a terminal would take for commands, or show turned round or not at all."""
+
+
+class Now:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.time = BEGAN
+
+    def now(self) -> datetime:
+        """The time it was set to."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """The same in seconds."""
+        return (self.time - BEGAN).total_seconds()
+
+
+@pytest.fixture
+def clock() -> Now:
+    """A clock at the beginning."""
+    return Now()
+
+
+@pytest.fixture
+def board(clock: Now) -> Board:
+    """An apply that is to install something on ten WorkSpaces, whose names are as bad as can be."""
+    return Board(plan_of(10), clock.now)
+
+
+def plan_of(workspaces: int) -> Plan:
+    """A plan of one installation on each WorkSpace."""
+    change = PlannedChange(application_id="wsa-1", action="install", direction="install", state="REMOVED")
+    blocked = PlannedChange(
+        application_id="wsa-2",
+        action="blocked",
+        direction="install",
+        state="REMOVED",
+        reason=HOSTILE,
+        message=HOSTILE,
+    )
+    return Plan(
+        name=HOSTILE,
+        created=BEGAN,
+        policy=Policy(),
+        targets=(TargetReading(name="default", names={"wsa-1": HOSTILE}, calls=3),),
+        workspaces=tuple(
+            PlannedWorkspace(
+                target="default", workspace_id=f"ws-{number}", user_name=HOSTILE, changes=(change, blocked)
+            )
+            for number in range(workspaces)
+        ),
+        warnings=(HOSTILE,),
+        estimate=Estimate(calls=50, seconds=1000, rate=2.0, rate_is_learned=False, deployment_seconds=900.0),
+    )
+
+
+def make(kind: type[Event], number: int = 0, **members: object) -> Event:
+    """An event about a WorkSpace."""
+    about_it = {"workspace_id": f"ws-{number}", "application_id": "wsa-1"} | members
+    return kind.model_validate({"at": BEGAN, "run": "r", **about_it})
+
+
+def begin(board: Board, number: int) -> None:
+    """A WorkSpace is staged and deployed."""
+    board.note(make(Intent, number, operation="AssociateWorkspaceApplication", direction="install"))
+    board.note(make(Deployed, number, applications=["wsa-1"]))
+
+
+def drawn(board: Board, traffic: Traffic, width: int) -> str:
+    """The panel as a terminal of this width gets it, without colours."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width, markup=False)
+    with console.capture() as captured:
+        console.print(panel(board, traffic, width))
+    return captured.get()
+
+
+def test_the_board_follows_each_workspace(board: Board) -> None:
+    """Waiting, deploying, done, failed, tried again and skipped add up."""
+    for number in range(4):
+        begin(board, number)
+    board.note(make(Succeeded, 0, direction="install", elapsed=60.0))
+    board.note(make(Failed, 1, reason="Code", final=False))
+    board.note(make(Failed, 2, reason="Code"))
+    board.note(make(Skipped, 5, application_id=None, reason="connected"))
+
+    assert (board.total, board.done, board.deploying, board.waiting) == (10, 3, 2, 5)
+    assert [board.counts[kind] for kind in ("succeeded", "failed", "retried", "skipped")] == [1, 1, 1, 1]
+    assert (board.why("failed"), board.why("skipped")) == ({"Code": 1}, {"connected": 1})
+
+
+def test_only_the_last_failures_are_kept(board: Board) -> None:
+    """However many there are."""
+    for number in range(10):
+        board.note(make(Failed, number, reason="Code"))
+
+    assert [one.workspace_id for one in board.failures] == [f"ws-{number}" for number in range(10 - LAST, 10)]
+
+
+def test_the_time_left_comes_from_the_waves_and_from_what_deployments_took(board: Board, clock: Now) -> None:
+    """Before the first one has ended, what the plan assumes; then what they took; nothing known when draining."""
+    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    assert board.left == timedelta(seconds=900 + 10 / 2.0)
+
+    clock.time += timedelta(seconds=100)
+    board.note(make(Succeeded, 0, direction="install", elapsed=100.0))
+    assert board.left is not None
+    assert timedelta(seconds=10) < board.left < timedelta(seconds=100)
+
+    board.draining = True
+    assert board.left is None
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_panel_fits_and_nothing_in_it_steers_the_terminal(board: Board, width: int, clock: Now) -> None:
+    """Names, reasons and messages are as bad as can be; each line stays a line."""
+    traffic = Traffic(clock.monotonic)
+    board.note(make(Planned, 0, application=HOSTILE, action="install", direction="install"))
+    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=2, workspaces=5))
+    board.note(make(Failed, 1, reason=HOSTILE, message=HOSTILE))
+
+    shown = drawn(board, traffic, width)
+
+    assert set("\x1b\x9b\u202e\u200b\r") & set(shown) == set()
+    assert [line for line in shown.splitlines() if len(line) > width] == []
+    assert "wave 1 of 2" in shown or width == 40
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_nothing_in_a_plan_steers_the_terminal(terminal: bool) -> None:
+    """Neither names nor users nor reasons nor warnings."""
+    console = Console(
+        file=io.StringIO(), force_terminal=terminal, color_system=None, width=80, markup=False, emoji=False
+    )
+
+    with console.capture() as captured:
+        show_plan(console, plan_of(2), details=True)
+
+    assert set("\x1b\x9b\u202e\u200b\r") & set(captured.get()) == set()
+    assert "[bold]" in captured.get()
+
+
+def test_lines_tell_each_reason_for_skipping_once_and_progress_seldom(board: Board, clock: Now) -> None:
+    """Thousands of lines would hide the few that matter."""
+    lines = Lines(board, Traffic(clock.monotonic))
+    progress = {
+        "calls": 1,
+        "throttled": 0,
+        "in_flight": 0,
+        "waiting": 0,
+        "succeeded": 0,
+        "failed": 0,
+        "skipped": 0,
+    }
+
+    def tell(event: Event) -> str | None:
+        board.note(event)
+        return lines.about(event)
+
+    assert tell(make(Skipped, 0, reason="connected")) is not None
+    assert tell(make(Skipped, 1, reason="connected")) is None
+    first, second = (tell(Progress.model_validate({"at": BEGAN, "run": "r", **progress})) for _ in range(2))
+    assert first is not None
+    assert "2 of 10 changes" in first
+    assert second is None
+    clock.time += timedelta(minutes=6)
+    assert tell(Progress.model_validate({"at": BEGAN, "run": "r", **progress})) is not None
+
+
+def test_traffic_counts_rates_and_throttles(clock: Now) -> None:
+    """The rate is that of the last minute; the operation held back most is named."""
+    traffic = Traffic(clock.monotonic)
+    for _ in range(60):
+        clock.time += timedelta(seconds=1)
+        record = AttemptRecord(operation="Deploy", attempt=1, elapsed=0.1, outcome="success")
+        assert traffic.hooks.on_attempt is not None
+        traffic.hooks.on_attempt(record)
+    assert traffic.hooks.on_throttle is not None
+    for operation, rate in (("Deploy", 1.5), ("Describe", 3.0), ("Other", None)):
+        traffic.hooks.on_throttle(ThrottleRecord(operation=operation, attempt=1, rate=rate))
+
+    assert (traffic.calls, round(traffic.per_second, 1)) == (60, 1.0)
+    assert traffic.slowest == "held to 1.5/s: Deploy"
+    clock.time += timedelta(minutes=2)
+    assert traffic.per_second == 0
+
+
+@pytest.mark.parametrize(
+    "seconds,told", [(0, "10s"), (44, "40s"), (300, "5m"), (754, "13m"), (3900, "1h05m"), (36000, "10h00m")]
+)
+def test_what_is_known_roughly_is_told_roughly(seconds: int, told: str) -> None:
+    """Seconds only where it is short."""
+    assert about(timedelta(seconds=seconds)) == told
+
+
+def test_numbers_have_their_nouns() -> None:
+    """One is one."""
+    assert (count(1, "call"), count(1200, "call")) == ("1 call", "1,200 calls")
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\ufeffa", "a\u2066b", "\U000e0041a", "a\u00adb", "\u061ca"])
+def test_what_is_invisible_or_no_character_is_left_out(text: str) -> None:
+    """What remains is letters and spaces, and can be encoded."""
+    assert set(harmless(text)) <= set("ab ")
