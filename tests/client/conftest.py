@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypedDict, Unpack
 
 import pytest
+from botocore import handlers
 
 from tests.client.clocks import SkippingClock
 from tests.client.server import ScriptedServer
@@ -23,6 +24,14 @@ from workspaces_apps import (
 )
 from workspaces_apps.config import RequestChecks
 from workspaces_apps.pacing import PacingRegistry
+
+
+@pytest.fixture(autouse=True)
+def no_stubs_of_moto(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions as they are without moto, which listens to every one once another test has imported it."""
+    kept = [entry for entry in handlers.BUILTIN_HANDLERS if not entry[1].__module__.startswith("moto.")]
+    monkeypatch.setattr(handlers, "BUILTIN_HANDLERS", kept)
+
 
 CREDENTIALS: Final = Credentials("AKIAEXAMPLE", "the-secret-key", "the-session-token", "123456789012")
 

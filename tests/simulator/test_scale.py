@@ -7,29 +7,31 @@ import sys
 import textwrap
 import time
 
+import pytest
+
 from workspaces_apps.simulator import Simulator
 from workspaces_apps.simulator.operations import OPERATIONS, Call
 from workspaces_apps.simulator.paging import Roll
 from workspaces_apps.simulator.transitions import Transitions
 from workspaces_apps.simulator.wire import Parameters
 
-# Memory and time are those of a process of its own; the bar of 5 s is for an idle machine, tests run on busy ones.
+# In a process of its own; VmHWM, because the maximum that getrusage tells is inherited from the parent.
 MEASURE = textwrap.dedent(
     """
-    import json, resource, time
+    import json, pathlib
     from workspaces_apps.simulator import Simulator
-    began = time.process_time()
     sim = Simulator(workspaces=100_000, associations_per_workspace=5)
-    took = time.process_time() - began
     count = sum(len(one.associations) for one in sim.fleet.store.workspaces.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": took, "associations": count, "mebibytes": peak}))
+    status = pathlib.Path("/proc/self/status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+    print(json.dumps({"associations": count, "mebibytes": peak}))
     """
 )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
 def test_a_hundred_thousand_fit() -> None:
-    """300,000 associations, at most 5 s of processor time, under 300 MB in all."""
+    """With 300,000 associations, under 300 MB in all; how long it takes is in `benchmarks/simulator.py`."""
     # Without what makes a coverage run measure its child processes too.
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     run = subprocess.run(
@@ -38,7 +40,6 @@ def test_a_hundred_thousand_fit() -> None:
     figures = json.loads(run.stdout)
 
     assert figures["associations"] >= 300_000
-    assert figures["seconds"] <= 5
     assert figures["mebibytes"] < 300
 
 
