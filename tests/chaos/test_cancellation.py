@@ -16,6 +16,8 @@ from workspaces_apps.hooks import AttemptRecord, RetryRecord
 from workspaces_apps.retry import RetryBudgetPolicy
 from workspaces_apps.simulator import FaultKind
 
+pytestmark = pytest.mark.campaign
+
 RETRY = RetryPolicy(budget=RetryBudgetPolicy(capacity=10**6, transient_cost=1, throttle_cost=1, refund=0))
 """Every retry takes a token, and only its success, or its cancellation, gives it back."""
 

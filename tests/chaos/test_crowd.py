@@ -9,6 +9,8 @@ from tests.chaos.site import NOTHING, Site, site
 from workspaces_apps import Pacing
 from workspaces_apps.simulator import Throttle
 
+pytestmark = pytest.mark.campaign
+
 CALLS = 1000
 
 

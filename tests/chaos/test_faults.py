@@ -2,9 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from tests.chaos.callers import LATE, Caller, Tally
 from tests.chaos.effects import applied, repeated_creations, repeated_deployments, repeated_stagings
 from tests.chaos.site import NOTHING, SCALE, SEED, SLOW, Site, site
+
+pytestmark = pytest.mark.campaign
 
 CALLERS = 25
 CALLS = round(200 * SCALE)

@@ -339,6 +339,7 @@ async def test_no_secret_is_shown_or_logged(
     server: ScriptedServer, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither the secret key nor the session token is in a log of this package, a repr or an error."""
+    caplog.set_level(logging.DEBUG, logger="workspaces_apps")
     caplog.set_level(logging.DEBUG)
     server.script(Answer(status=503), fault("AccessDeniedException", "no"))
     ws = connect()
@@ -358,6 +359,7 @@ async def test_the_secret_key_is_in_no_log_at_all(
     server: ScriptedServer, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not even at DEBUG, and not in those of the libraries underneath."""
+    caplog.set_level(logging.DEBUG, logger="workspaces_apps")
     caplog.set_level(logging.DEBUG)
     server.script(ok())
 

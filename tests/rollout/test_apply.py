@@ -25,6 +25,8 @@ from workspaces_apps.rollout import (
 )
 from workspaces_apps.simulator import FaultKind, Throttle
 
+pytestmark = pytest.mark.campaign
+
 FAULTS: tuple[FaultKind, ...] = (
     "throttle",
     "internal_error",

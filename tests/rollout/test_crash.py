@@ -19,6 +19,8 @@ from workspaces_apps.rollout import Apply, ApplyOptions, Journal, JournalError, 
 from workspaces_apps.rollout.counting import Tally
 from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span, Throttle
 
+pytestmark = pytest.mark.campaign
+
 KILLS = int(os.environ.get("WORKSPACES_APPS_CHAOS_KILLS", "3"))
 WORKSPACES = int(os.environ.get("WORKSPACES_APPS_CHAOS_WORKSPACES", "30"))
 

@@ -14,6 +14,8 @@ from workspaces_apps.simulator import ManualClock, Simulator
 from workspaces_apps.simulator.operations import OPERATIONS
 from workspaces_apps.simulator.snapshot import stored_world
 
+pytestmark = pytest.mark.campaign
+
 READING = [name for name in sorted(OPERATIONS) if name.startswith(("Describe", "List", "Get"))]
 CASES = settings(
     max_examples=1000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]

@@ -13,6 +13,8 @@ from tests.simulator.peer import Call, peer_of, refusal
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings
 from workspaces_apps.simulator.lifecycle import ABSENT, TABLE, State, Trigger, look_up
 
+pytestmark = pytest.mark.campaign
+
 OFFICE = "office ltsc professional plus 2021"
 VISIO = "visio ltsc professional 2021"
 PROJECT = "project professional 2021"

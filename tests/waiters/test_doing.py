@@ -22,6 +22,8 @@ from workspaces_apps.simulator import SimulatorSettings
 from workspaces_apps.simulator.lifecycle import State
 from workspaces_apps.waiters.acts import ACTS, Act, act_for
 
+pytestmark = pytest.mark.campaign
+
 WRITES: Final = (
     "AssociateWorkspaceApplication",
     "DisassociateWorkspaceApplication",

@@ -4,10 +4,14 @@ import asyncio
 from collections import Counter
 from statistics import median
 
+import pytest
+
 from tests.waiters.world import World, deploy, world
 from workspaces_apps import DeploymentOutcome
 from workspaces_apps.simulator import Throttle
 from workspaces_apps.waiters import Target
+
+pytestmark = pytest.mark.campaign
 
 MAX_DELAY = 30.0
 

@@ -28,7 +28,7 @@ EPOCH = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 """When a manual clock starts: a Monday morning, always the same, so that runs can be compared."""
 
 _CHECK_INTERVAL = 0.001
-_QUIET_CHECKS = 2
+_QUIET_CHECKS = 4
 _QUIET_TURNS = 30
 _LONG_TURN = 0.0002
 _TURNING_PATIENCE = 0.05
@@ -417,7 +417,10 @@ def _threads_run() -> bool:
     me = threading.get_ident()
     # Documented, for all its underscore.
     frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
-    return any(ident != me and not _is_executor(frame) for ident, frame in frames.items())
+    return any(
+        ident != me and not _is_executor(frame) and not _is_remote_control(frame)
+        for ident, frame in frames.items()
+    )
 
 
 def _executors_work() -> bool:
@@ -435,6 +438,11 @@ def _executors_work() -> bool:
 
 def _is_executor(frame: FrameType) -> bool:
     return frame.f_code.co_name == "_worker" and frame.f_code.co_filename == _EXECUTORS
+
+
+def _is_remote_control(frame: FrameType) -> bool:
+    # The thread through which pytest-xdist speaks to its worker; it never calls the simulator.
+    return str(frame.f_globals.get("__name__", "")).startswith("execnet.")
 
 
 class _Watch:
