@@ -1,12 +1,16 @@
 """The catalogue, and what goes on what."""
 
+from typing import Any
+
 import pytest
 
 from tests.simulator.conformance import model
-from tests.simulator.peer import Call, collect, refusal
-from workspaces_apps.simulator import Simulator
+from tests.simulator.peer import Call, collect, peer_of, refusal
+from workspaces_apps import ConfigurationError
+from workspaces_apps.simulator import Simulator, SimulatorSettings
 from workspaces_apps.simulator.catalogue import catalogue
 from workspaces_apps.simulator.compatibility import RULES
+from workspaces_apps.simulator.settings import Condition
 
 OFFICE_2021 = "office ltsc professional plus 2021"
 SHAPES = model()["shapes"]
@@ -156,3 +160,31 @@ def test_a_helper_finds_what_is_compatible(sim: Simulator, call: Call) -> None:
         call("associate_workspace_application", WorkspaceId=ws, ApplicationId=app)
     with pytest.raises(ValueError, match="ask for a larger fleet"):
         sim.fleet.compatible(app, 10_000)
+
+
+CONDITIONS: dict[Condition, tuple[str, str, str]] = {
+    "uninstall only": ("office professional plus 2016", "WINDOWS_11", "STANDARD"),
+    "operating system": (OFFICE_2021, "AMAZON_LINUX_2", "STANDARD"),
+    "compute type": (OFFICE_2021, "WINDOWS_11", "VALUE"),
+}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_another_exception_can_be_assumed(condition: Condition) -> None:
+    """Which exception a condition raises is a setting, because it is documented nowhere."""
+    name, system, compute = CONDITIONS[condition]
+    settings = SimulatorSettings(exceptions={condition: "OperationNotSupportedException"})
+    with Simulator.in_thread(settings=settings, throttle=None) as sim, peer_of(sim) as call:
+        (ws,) = sim.fleet.add_workspaces(operating_system=system, compute=compute)
+        app = sim.fleet.application(name)
+
+        error = refusal(lambda: call("associate_workspace_application", WorkspaceId=ws, ApplicationId=app))
+
+    assert error["Code"] == "OperationNotSupportedException"
+
+
+def test_a_condition_that_is_none_is_refused() -> None:
+    """A misspelt condition is told at once, with those there are."""
+    misspelt: Any = {"operating sistem": "X"}
+    with pytest.raises(ConfigurationError, match="operating system, compute type"):
+        SimulatorSettings(exceptions=misspelt)

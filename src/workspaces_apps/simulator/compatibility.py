@@ -9,7 +9,7 @@ from typing import Final
 
 from workspaces_apps.simulator.catalogue import AMAZON, OFFICE
 from workspaces_apps.simulator.records import Application, Workspace
-from workspaces_apps.simulator.settings import Mark, SimulatorSettings
+from workspaces_apps.simulator.settings import Condition, Mark, SimulatorSettings
 from workspaces_apps.simulator.wire import ApiError, not_supported
 
 
@@ -28,12 +28,14 @@ class Rule:
 
     Attributes:
         broken: Whether the rule is broken.
-        code: The exception.
+        condition: Its name among the settings.
+        code: The exception, unless the settings name another.
         mark: How the condition is known; that this exception says it is always assumed.
         source: What is known, in a sentence.
     """
 
     broken: Callable[[Candidate], bool]
+    condition: Condition
     code: str
     mark: Mark
     source: str
@@ -51,35 +53,46 @@ def clash(one: Application, other: Application) -> bool:
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         lambda asked: asked.application.state == "UNINSTALL_ONLY",
+        "uninstall only",
         "ApplicationNotSupportedException",
         "doc",
         "An UNINSTALL_ONLY application can be removed and not installed.",
     ),
     Rule(
         lambda asked: not asked.workspace.operating_system.startswith("WINDOWS"),
+        "operating system",
         "OperatingSystemNotCompatibleException",
         "doc",
         "Applications are managed on Windows only.",
     ),
     Rule(
         lambda asked: asked.workspace.operating_system not in asked.application.operating_systems,
+        "operating system",
         "OperatingSystemNotCompatibleException",
         "doc",
         "Each application names the operating systems it supports.",
     ),
     Rule(
         lambda asked: asked.workspace.compute not in asked.application.computes,
+        "compute type",
         "ComputeNotCompatibleException",
         "doc",
         "Each application names the compute types it supports.",
     ),
     Rule(
         lambda asked: any(clash(asked.application, other) for other in asked.others),
+        "edition or version",
         "IncompatibleApplicationsException",
         "doc",
         "One edition and one version across Office, Visio and Project on a WorkSpace.",
     ),
 )
+
+
+def refused(settings: SimulatorSettings, condition: Condition, natural: ApiError) -> ApiError:
+    """The error that says so: the natural one, unless the settings name another for the condition."""
+    code = (settings.exceptions or {}).get(condition)
+    return natural if code is None else ApiError(code, natural.message or f"Refused: {condition}.")
 
 
 def check_installation(
@@ -106,7 +119,7 @@ def check_installation(
     asked = Candidate(application, workspace, tuple(others))
     for rule in RULES:
         if rule.broken(asked):
-            raise ApiError(rule.code)
+            raise refused(settings, rule.condition, ApiError(rule.code))
 
 
 def installable(

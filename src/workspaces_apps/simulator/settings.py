@@ -6,12 +6,24 @@ reported by people who run fleets; ``assumed`` no source found.
 
 import dataclasses
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from workspaces_apps.errors import ConfigurationError
 
 Mark: TypeAlias = Literal["doc", "seen", "field", "assumed"]
+Condition: TypeAlias = Literal[
+    "uninstall only",
+    "operating system",
+    "compute type",
+    "edition or version",
+    "associated already",
+    "not associated",
+    "change in flight",
+    "workspace not ready",
+]
+"""Why an application operation is refused; which exception says so is documented nowhere."""
 T = TypeVar("T")
 
 
@@ -123,6 +135,13 @@ class SimulatorSettings:
         "Restore takes away what was installed since the last snapshot; whether its association goes too, or "
         "stays COMPLETED, is not documented.",
     )
+    exceptions: Mapping[Condition, str] | None = _setting(
+        None,
+        "assumed",
+        "The error code that a condition of the application operations raises, where it is not to be the natural one: "
+        + ", ".join(get_args(Condition))
+        + ".",
+    )
     snapshot_interval: float = _setting(43200.0, "doc", "Snapshots are made every 12 hours.")
     page_token_lifetime: float = _setting(86400.0, "assumed", "How long a page token can be used.")
     default_page_size: int = _setting(25, "assumed", "Items on a page for which no size was asked.")
@@ -142,6 +161,12 @@ class SimulatorSettings:
             raise ConfigurationError(f"failure_rate is a share from 0 to 1, not {self.failure_rate}")
         if not 1 <= self.default_page_size <= 25:
             raise ConfigurationError(f"default_page_size is 1 to 25, not {self.default_page_size}")
+        unknown = (self.exceptions or {}).keys() - set(get_args(Condition))
+        if unknown:
+            raise ConfigurationError(
+                f"exceptions names conditions, which are {', '.join(get_args(Condition))};"
+                f" not {', '.join(sorted(unknown))}"
+            )
         for name, allowed in (
             ("deploy_nothing", ("accept", "refuse")),
             ("error_record", ("restate", "keep", "refuse")),

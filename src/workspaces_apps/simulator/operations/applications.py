@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from workspaces_apps.simulator.compatibility import check_installation, clash
+from workspaces_apps.simulator.compatibility import check_installation, clash, refused
 from workspaces_apps.simulator.lifecycle import (
     ABSENT,
     IN_FLIGHT,
@@ -116,13 +116,14 @@ def disassociate_workspace_application(call: Call, parameters: Parameters) -> Js
 def deploy_workspace_applications(call: Call, parameters: Parameters) -> JsonObject:
     """Carry out everything that is staged on a WorkSpace."""
     workspace = call.store.workspace(parameters.text("WorkspaceId"))
-    _check_ready(workspace)
+    _check_ready(call.settings, workspace)
     trigger: Trigger = "force" if parameters.flag("Force") else "deploy"
     plan: list[tuple[Association, State]] = []
     for association in workspace.associations.values():
         row = look_up(trigger, association.state)
         if row.effect == "in use":
-            raise in_use("An application of the WorkSpace is being installed or removed.", workspace.id)
+            busy = in_use("An application of the WorkSpace is being installed or removed.", workspace.id)
+            raise refused(call.settings, "change in flight", busy)
         if row.effect == "move":
             plan.append((association, _deployed(row, association)))
     if not plan and call.settings.deploy_nothing == "refuse":
@@ -146,17 +147,17 @@ def _pair(call: Call, parameters: Parameters) -> tuple[Workspace, Application]:
     workspace = call.store.workspace(parameters.text("WorkspaceId"))
     application = call.store.application(parameters.text("ApplicationId"))
     if call.settings.staging_needs_ready_workspace or workspace.state == "UPDATING":
-        _check_ready(workspace)
+        _check_ready(call.settings, workspace)
     return workspace, application
 
 
-def _check_ready(workspace: Workspace) -> None:
+def _check_ready(settings: SimulatorSettings, workspace: Workspace) -> None:
     if workspace.state == "UPDATING":
-        raise in_use("Applications of the WorkSpace are being deployed.", workspace.id)
+        busy = in_use("Applications of the WorkSpace are being deployed.", workspace.id)
+        raise refused(settings, "change in flight", busy)
     if workspace.state not in DEPLOYABLE:
-        raise not_supported(
-            f"The WorkSpace is {workspace.state}; it must be AVAILABLE or STOPPED.", "WORKSPACE_STATE"
-        )
+        state = f"The WorkSpace is {workspace.state}; it must be AVAILABLE or STOPPED."
+        raise refused(settings, "workspace not ready", not_supported(state, "WORKSPACE_STATE"))
 
 
 def _place(association: Association | None) -> Place:
@@ -185,7 +186,7 @@ def _check_together(call: Call, workspace: Workspace) -> None:
     ]
     for application in staged:
         if any(clash(application, other) for other in _staying(call, workspace, application)):
-            raise ApiError("IncompatibleApplicationsException")
+            raise refused(call.settings, "edition or version", ApiError("IncompatibleApplicationsException"))
 
 
 def _stage(
@@ -194,14 +195,14 @@ def _stage(
     effect = _effect(row, call.settings)
     match effect:
         case "already exists":
-            raise ApiError(
-                "ResourceAlreadyExistsException",
-                f"{application.id} is associated with {workspace.id} already.",
-            )
+            there = f"{application.id} is associated with {workspace.id} already."
+            natural = ApiError("ResourceAlreadyExistsException", there)
+            raise refused(call.settings, "associated already", natural)
         case "not found":
-            raise not_found("association", application.id)
+            raise refused(call.settings, "not associated", not_found("association", application.id))
         case "in use":
-            raise in_use("The association is staged, or being changed.", application.id)
+            busy = in_use("The association is staged, or being changed.", application.id)
+            raise refused(call.settings, "change in flight", busy)
         case _:
             pass
     if association is None or association.state == "REMOVED":
