@@ -60,15 +60,17 @@ def to_seconds(value: Duration, name: str, *, positive: bool = False) -> float:
     Raises:
         ConfigurationError: It is not a duration, not finite, or negative.
     """
-    if isinstance(value, timedelta):
-        seconds = value.total_seconds()
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(
-            f"{name} must be a timedelta or a number of seconds, not {type(value).__name__}"
-        )
-    else:
-        seconds = float(value)
+    seconds = _number_of_seconds(value, name)
     if not math.isfinite(seconds) or seconds < 0 or (positive and seconds == 0):
         bound = "more than 0" if positive else "0 or more"
         raise ConfigurationError(f"{name} must be a finite number of seconds, {bound}, not {seconds:g}")
     return seconds
+
+
+def _number_of_seconds(value: object, name: str) -> float:
+    """The seconds of what should be a duration, but may be anything if nobody checked types."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ConfigurationError(f"{name} must be a timedelta or a number of seconds, not {type(value).__name__}")

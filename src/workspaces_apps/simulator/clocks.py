@@ -64,7 +64,7 @@ class Activity:
             return False
         self._asked += 1
         # What is called from outside runs before what the same look at the sockets finds: so twice round.
-        loop.call_soon_threadsafe(loop.call_soon, loop.call_soon, self._tell)
+        loop.call_soon_threadsafe(lambda: loop.call_soon(lambda: loop.call_soon(self._tell)))
         return True
 
     def _tell(self) -> None:
