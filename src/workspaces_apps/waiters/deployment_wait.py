@@ -76,7 +76,7 @@ class DeploymentWait(Wait[DeploymentOutcome]):
 
     def settle(self, step: Step, now: float) -> None:
         """End it as `step` says."""
-        self.polls += 1
+        self.counted()
         if step is Step.DONE:
             self.succeed(self.outcome(now))
         elif step is Step.FAILED:

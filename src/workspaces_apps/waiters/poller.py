@@ -53,6 +53,10 @@ class Wait(ABC, Generic[ResultT]):
         self.polls: int = 0
         self.future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
 
+    def counted(self) -> None:
+        """Count one look."""
+        self.polls += 1
+
     @property
     def ended(self) -> bool:
         """Whether it has ended, or nobody waits any more."""
@@ -75,7 +79,7 @@ class Wait(ABC, Generic[ResultT]):
             changed: Whether something was new.
             chance: A number in [0, 1), the same for all in a round, which keeps them together.
         """
-        self.polls += 1
+        self.counted()
         if changed:
             self.delay = self.policy.shortest
         self.due = max(now, at + self.delay * (1 - self.policy.jitter * chance))
