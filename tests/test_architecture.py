@@ -25,6 +25,7 @@ LAYERS = (
         "network",
         "routes",
         "sender",
+        "session",
         "signing",
         "sigv4",
         "transport",

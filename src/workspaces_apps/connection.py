@@ -10,12 +10,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.exceptions import (
     BotoCoreError,
@@ -38,12 +37,12 @@ from workspaces_apps.errors import (
     ThrottlingException,
     WorkSpacesError,
 )
-from workspaces_apps.loader import shared_loader
 from workspaces_apps.models import Result
 from workspaces_apps.network import describe_failure
 from workspaces_apps.retry import FailureKind, classify, read_retry_after
 from workspaces_apps.routes import Routes
 from workspaces_apps.sender import DirectSession, PlainSession, Sender
+from workspaces_apps.session import PROFILE_ADVICE, SERVICE
 from workspaces_apps.signing import Signer, Stamp
 from workspaces_apps.values import as_utc
 from workspaces_apps.version import VERSION
@@ -52,15 +51,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from aiobotocore.client import AioBaseClient
+    from aiobotocore.session import AioSession
     from botocore.awsrequest import AWSRequest
     from botocore.model import OperationModel
 
     from workspaces_apps.config import ClientConfig
     from workspaces_apps.signing import CredentialsSource
-
-SERVICE: Final = "workspaces"
-
-_PROFILE_ADVICE: Final = "Check profile=, AWS_PROFILE and ~/.aws/config"
 
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -173,21 +169,6 @@ class Exchange(Generic[ResultT]):
 
 
 _exchange: ContextVar[Exchange[Result]] = ContextVar("workspaces_apps_exchange")
-
-
-def make_session(profile: str | None) -> AioSession:
-    """A session that shares the data of botocore with the others of the process.
-
-    Raises:
-        ConfigurationError: The profile does not exist, or a configuration file cannot be read.
-    """
-    try:
-        session = AioSession(profile=profile)
-        loader = shared_loader(session.get_config_variable("data_path"))
-    except BotoCoreError as error:
-        raise ConfigurationError(f"{error}. {_PROFILE_ADVICE}") from error
-    session.register_component("data_loader", loader)
-    return session
 
 
 def user_agent(extra: str | None) -> str:
@@ -347,7 +328,7 @@ def resolve_region(session: AioSession) -> str:
     try:
         found: str | None = session.get_config_variable("region") or os.environ.get("AWS_REGION")
     except BotoCoreError as error:
-        raise ConfigurationError(f"{error}. {_PROFILE_ADVICE}") from error
+        raise ConfigurationError(f"{error}. {PROFILE_ADVICE}") from error
     if not found:
         raise ConfigurationError(
             'no AWS Region: pass region="eu-west-1", or set AWS_DEFAULT_REGION, or `region` in the profile'

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from botocore import xform_name
 
 from workspaces_apps.clock import to_seconds
-from workspaces_apps.connection import Connection, Exchange, make_session, open_connection, resolve_region
+from workspaces_apps.connection import Connection, Exchange, open_connection, resolve_region
 from workspaces_apps.credentials import AssumeRole, Credentials, StaticProvider
 from workspaces_apps.errors import (
     ClientStateError,
@@ -36,6 +36,7 @@ from workspaces_apps.retry import (
     rule_for,
     run_attempts,
 )
+from workspaces_apps.session import make_session
 from workspaces_apps.signing import ChainSource, CredentialsSource, ProviderSource
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import importlib
 from pydantic import BaseModel
 
 from workspaces_apps import api
-from workspaces_apps.connection import SERVICE, make_session
+from workspaces_apps.session import SERVICE, make_session
 
 _DATA = ("endpoints", "partitions", "sdk-default-configuration", "_retry")
 

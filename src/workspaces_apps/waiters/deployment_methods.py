@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from workspaces_apps.clock import to_seconds
 from workspaces_apps.waiters.base import HOUR, MINUTE, Waiting, unique
-from workspaces_apps.waiters.policy import DEFAULT_POLL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -161,6 +160,7 @@ class DeploymentMethods(Waiting):
     ) -> Callable[[str, Callable[[AssociationChange], None] | None], DeploymentWait]:
         """Checks the arguments, and gives what makes the wait for a WorkSpace."""
         from workspaces_apps.waiters.deployment_wait import DeploymentWait
+        from workspaces_apps.waiters.policy import DEFAULT_POLL
 
         if wanted is not None:
             self._check_wanted(wanted, "wanted")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from workspaces_apps.clock import to_seconds
 from workspaces_apps.waiters.base import HOUR, MINUTE, Waiting, unique
-from workspaces_apps.waiters.policy import DEFAULT_POLL
 
 if TYPE_CHECKING:
     from workspaces_apps.clock import Duration
@@ -134,6 +133,7 @@ class JobMethods(Waiting):
         on_change: OnChange | None,
     ) -> DeploymentOutcome:
         from workspaces_apps.waiters.doing import Job, JobOptions
+        from workspaces_apps.waiters.policy import DEFAULT_POLL
 
         wanted = dict.fromkeys(unique(application_ids, "application_ids"), target)
         self._check_workspace(workspace_id)
