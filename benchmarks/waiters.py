@@ -8,10 +8,13 @@ reading of the answers.
 import argparse
 import asyncio
 import gc
+import random
+import sys
 import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeVar
 
@@ -37,15 +40,37 @@ ItemT = TypeVar("ItemT")
 
 APPLICATION = "wsa-0123456789"
 ROUNDS = 10
+MAX_DELAY = 30.0
+DRAWS = 5
+"""In which part of a round a deployment ends is chance: the median of one draw of a thousand scatters by half a second."""
 
 
-async def count_calls(waits: int, throttle: Throttle | None) -> None:
-    """Wait for so many deployments on a simulator, and print what that took."""
+@dataclass(slots=True)
+class Counted:
+    """What waiting cost, of one or several draws together.
+
+    Attributes:
+        calls: The polls, by operation.
+        usual: How many calls a loop for each WorkSpace would make that notices as soon.
+        refused: How many requests were throttled.
+        seconds: How long it took, in simulated seconds.
+        delays: By WorkSpace, the seconds from the end of its deployment to the waiter's return.
+    """
+
+    calls: Counter[str] = field(default_factory=Counter[str])
+    usual: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    delays: list[float] = field(default_factory=list[float])
+
+
+async def count_calls(waits: int, throttle: Throttle | None, seed: int, counted: Counted) -> None:
+    """Wait for so many deployments on a simulator, and add what that took."""
     clock = ManualClock(autojump=True)
-    async with Simulator(workspaces=0, clock=clock, throttle=None) as sim:
+    async with Simulator(workspaces=0, clock=clock, throttle=None, seed=seed) as sim:
         ids = sim.fleet.add_workspaces(waits)
         application = sim.fleet.application("visio standard 2021")
-        config = ClientConfig(pacing_registry=PacingRegistry())
+        config = ClientConfig(pacing_registry=PacingRegistry(), random=random.Random(seed).random)
         async with WorkSpacesClient(
             region=sim.region,
             endpoint_url=sim.url,
@@ -66,17 +91,43 @@ async def count_calls(waits: int, throttle: Throttle | None) -> None:
 
             await asyncio.gather(*(wait(one) for one in ids))
             ended = {one: sim.fleet.workspace(one).associations[application].updated for one in ids}
-        calls = Counter(record.operation for record in sim.requests if record.at.timestamp() > began)
-        refused = sum(record.error == "ThrottlingException" for record in sim.requests)
-    del calls["AssociateWorkspaceApplication"], calls["DeployWorkspaceApplications"]
-    delay = median(noticed[one] - ended[one] for one in ids)
-    usual = sum(2 * (1 + int((ended[one] - began) / (2 * delay))) for one in ids)
-    rate = f"{throttle.default.per_second:g}/s" if throttle and throttle.default else "none"
-    print(
-        f"throttle {rate}: {waits} waits, {calls.total()} calls ({dict(calls)}), {refused} refused;"
-        f" median delay in noticing {delay:.1f} s;"
-        f" as many loops that notice as soon: {usual} calls; {100 * calls.total() / usual:.1f} %"
-    )
+        counted.calls.update(
+            record.operation or ""
+            for record in sim.requests
+            if (record.operation or "").startswith("Describe")
+        )
+        counted.refused += sum(record.error == "ThrottlingException" for record in sim.requests)
+    delays = [noticed[one] - ended[one] for one in ids]
+    counted.usual += sum(2 * (1 + int((ended[one] - began) / (2 * median(delays)))) for one in ids)
+    counted.seconds += clock.timestamp() - began
+    counted.delays += delays
+
+
+def show_calls(waits: int, throttle: float | None) -> bool:
+    """Print what waiting takes at a rate of the service; False if that misses a bar."""
+    counted = Counted()
+    for seed in range(DRAWS):
+        asyncio.run(count_calls(waits, Throttle.at(throttle) if throttle else None, seed, counted))
+    total, delay = counted.calls.total(), median(counted.delays)
+    share = 100 * total / counted.usual
+    # At a rate, a round is the listing and one look at states, in half of it.
+    round_time = (waits / 25 + 1) / (throttle / 2) if throttle else 0.0
+    bar = max(MAX_DELAY, round_time) / 2
+    at = f"{throttle:g}/s" if throttle else "none"
+    lines = [
+        f"{DRAWS} × {waits} waits, throttle {at}: {total} calls {dict(counted.calls)}, {counted.refused} refused",
+        f"  loops that notice as soon: {counted.usual} calls; ours are {share:.1f} % (bar 5 %)",
+        f"  median delay in noticing {delay:.1f} s (bar {bar:g} s)",
+    ]
+    met = share <= 5 and delay <= bar
+    if throttle:
+        # Others keep their half whatever this says: tests/waiters/test_figures.py lets them call too.
+        most = max(counted.calls.values()) / counted.seconds / throttle
+        lines.append(
+            f"  polling takes {100 * most:.1f} % of the rate of an operation at most where nobody else calls"
+        )
+    print("\n".join(lines))
+    return met
 
 
 class Canned(Waiters):
@@ -189,17 +240,17 @@ async def count_work(waits: int) -> None:
     )
 
 
-def main() -> None:
+def main() -> int:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--waits", type=int, default=1000, help="for the calls; CPU and memory take ten times as many"
     )
     waits: int = parser.parse_args().waits
-    asyncio.run(count_calls(waits, None))
-    asyncio.run(count_calls(waits, Throttle.at(2.0)))
+    met = [show_calls(waits, None), show_calls(waits, 2.0)]
     asyncio.run(count_work(10 * waits))
+    return int(not all(met))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -253,7 +253,7 @@ class WorkSpacesClient(Waiters):
             own._options = options = self._own_options
 
             async def rate(operation: str) -> float | None:
-                return await shared.transport().rate(operation, options)
+                return await shared.transport().proven_rate(operation, options)
 
             target = shared.target
             shared.hub = Hub(own, clock=target.clock, random=target.config.random, rate=rate)

@@ -157,12 +157,12 @@ class Transport:
                 raise
             raise ClientStateError("the client was closed while the call waited for its turn") from None
 
-    async def rate(self, operation: str, options: CallOptions) -> float | None:
-        """The rate at which calls of an operation may go now, in calls a second; None while none is known."""
+    async def proven_rate(self, operation: str, options: CallOptions) -> float | None:
+        """The rate of an operation, in calls a second, once it has stood the test; None while none has."""
         connection, account = await self._connection()
         key = PacingKey(connection.endpoint, connection.region, account, operation)
         registry = self._target.config.pacing_registry
-        return registry.pacer(key, options.pacing, self._target.clock).rate
+        return registry.pacer(key, options.pacing, self._target.clock).proven_rate
 
     async def _call(
         self,

@@ -121,6 +121,29 @@ def test_a_rate_that_is_not_used_does_not_grow() -> None:
     assert rule.rate == before
 
 
+def test_a_rate_is_proven_by_twenty_answers_at_full_use_without_a_throttle() -> None:
+    """Before, while it is not made use of, and after a further throttle, it is not."""
+    rule = learned()
+    for number in range(20):
+        assert rule.proven is None
+        rule.take(1000.0 * (number + 1), 0)
+        rule.succeeded()
+    assert rule.proven is None
+    for _ in range(20):
+        assert rule.proven is None
+        keep_busy(rule)
+        rule.succeeded()
+    assert rule.proven == rule.rate
+    rule.throttled(10**6, 10**6)
+    assert rule.proven is None
+
+
+def test_a_fixed_rate_needs_no_proof() -> None:
+    """It is known, and where there is none, none is proven."""
+    assert FixedRate(2.0, 1).proven == 2.0
+    assert RateRule().proven is None
+
+
 def test_calls_at_a_learned_rate_are_spaced_evenly() -> None:
     """After 2/s is set, the turns are half a second apart."""
     rule = AdaptiveRate()

@@ -14,6 +14,7 @@ from workspaces_apps.waiters import Target
 pytestmark = pytest.mark.campaign
 
 MAX_DELAY = 30.0
+RATE = 2.0
 
 
 async def wait_for_all(
@@ -108,30 +109,33 @@ async def test_nothing_pending_on_many_is_confirmed_one_by_one() -> None:
         assert polls(here)["DescribeWorkspaceAssociations"] == 60
 
 
-async def test_throttled_to_two_calls_a_second_every_wait_ends() -> None:
-    """Polling takes at most half of the rate, and notices within half a round of such calls."""
-    async with world(1000) as (here, ids):
+@pytest.mark.parametrize("seed", range(2))
+async def test_throttled_to_two_calls_a_second_every_wait_ends(seed: int) -> None:
+    """Polling takes half of the rate, as far as that can be known, and notices within half a round of such calls."""
+    async with world(1000, seed=seed) as (here, ids):
         await deploy(here, *ids)
-        here.sim.throttle = Throttle.at(2.0)
+        here.sim.throttle = Throttle.at(RATE)
         began = here.sim.clock.monotonic()
 
         outcomes, delays = await wait_for_all(here, ids, wanted=True)
 
         assert all(outcome.changed for outcome in outcomes)
         taken = here.sim.clock.monotonic() - began
-        # The rate is a learned one: there is a burst before the first throttle, and it probes a little above.
-        for operation in ("DescribeApplicationAssociations", "DescribeWorkspaces"):
-            assert polls(here)[operation] <= 1.1 * 2.0 / 2 * taken + 10
-        one_round = 1000 / 25 / (2.0 / 2)
-        between_calls = 1.0
-        assert median(delays) <= (max(MAX_DELAY, one_round) + between_calls) / 2
+        pace = polls(here)["DescribeApplicationAssociations"] / taken
+        assert pace == pytest.approx(RATE / 2, rel=0.1)
+        assert polls(here)["DescribeWorkspaces"] <= pace * taken
+        # A round is the listing and one look at states. When in it a deployment ends is chance, so that the median
+        # of a thousand scatters by three in a hundred.
+        one_round = (1000 / 25 + 1) / pace
+        assert median(delays) <= 1.03 * max(MAX_DELAY, one_round) / 2
 
 
-async def test_other_calls_keep_their_half_of_the_rate() -> None:
+@pytest.mark.parametrize("rate", [1.0, RATE, 5.0])
+async def test_other_calls_keep_their_half_of_the_rate(rate: float) -> None:
     """While many waits poll, another task's calls of the same operation still go at half the rate."""
     async with world(300) as (here, ids):
         await deploy(here, *ids)
-        here.sim.throttle = Throttle.at(2.0)
+        here.sim.throttle = Throttle.at(rate)
         waiting = asyncio.create_task(wait_for_all(here, ids, wanted=True))
         await here.sim.clock.sleep(60)
         began = here.sim.clock.monotonic()
@@ -141,7 +145,7 @@ async def test_other_calls_keep_their_half_of_the_rate() -> None:
                 application_id=here.application, associated_resource_types=["WORKSPACE"]
             )
 
-        assert 60 / (here.sim.clock.monotonic() - began) >= 0.45 * 2.0
+        assert 60 / (here.sim.clock.monotonic() - began) >= rate / 2
         waiting.cancel()
         await asyncio.wait([waiting])
 
@@ -150,7 +154,7 @@ async def test_a_newcomer_is_not_kept_waiting_by_a_long_round() -> None:
     """While a listing of sixteen seconds goes on, one more wait has its first look between two pages."""
     async with world(401) as (here, ids):
         await deploy(here, *ids[1:])
-        here.sim.throttle = Throttle.at(2.0)
+        here.sim.throttle = Throttle.at(RATE)
         waiting = asyncio.create_task(wait_for_all(here, ids[1:], wanted=True))
         await here.sim.clock.sleep(120)
 

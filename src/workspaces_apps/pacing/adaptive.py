@@ -27,6 +27,9 @@ class Tuning:
             growth in proportion, of two processes on one bucket the slower would stay slow.
         level_bound: How much faster or slower at most.
         slack: Seconds that a call may be late without loss of rate: timers are never punctual.
+        proof: Answers at the full rate since the last cut after which the rate is proven. The throttle before the
+            cut told that nothing was left over, so that a rate which lasts for so many calls is at most a
+            twentieth too high.
         floor: The lowest rate in calls a second; below it, learning that more is possible would take minutes.
     """
 
@@ -41,6 +44,7 @@ class Tuning:
     level_rate: float = 8.0
     level_bound: float = 2.0
     slack: float = 0.05
+    proof: int = 20
     floor: float = 0.1
 
 
@@ -82,6 +86,11 @@ class AdaptiveRate(RateRule):
     def settled(self) -> bool:
         """Whether the fast growth after the first throttle is over."""
         return self._settled
+
+    @property
+    def proven(self) -> float | None:
+        """The learned rate, once enough calls have gone at it without a throttle; None before."""
+        return self._rate if self._settled and self._answers >= self._tuning.proof else None
 
     def delay(self, now: float, in_flight: int) -> float:
         """Seconds until the rate allows a call; without one, 0 while the window is not full."""

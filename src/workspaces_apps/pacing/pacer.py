@@ -91,6 +91,11 @@ class Pacer:
         return self._rule.rate
 
     @property
+    def proven_rate(self) -> float | None:
+        """The same, once it has stood the test; None before, and while it sets none."""
+        return self._rule.proven
+
+    @property
     def in_flight(self) -> int:
         """How many permits are out."""
         return self._in_flight

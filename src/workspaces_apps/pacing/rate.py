@@ -16,6 +16,11 @@ class RateRule:
         """The calls a second it allows at the moment; None if it sets no rate."""
         return None
 
+    @property
+    def proven(self) -> float | None:
+        """The same once it has stood the test, None before."""
+        return self.rate
+
     def delay(self, now: float, in_flight: int) -> float:  # noqa: ARG002 - what other rules need
         """Seconds until the next call may go: 0 for now, infinity for not before an answer comes."""
         return 0.0

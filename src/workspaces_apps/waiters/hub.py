@@ -39,7 +39,7 @@ class Hub:
             client: Whose calls they make.
             clock: Where time comes from.
             random: A number in [0, 1), for jitter.
-            rate: The learned rate of an operation.
+            rate: The proven rate of an operation.
         """
         self.clock = clock
         share = RateShare(clock, rate)

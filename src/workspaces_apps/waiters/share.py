@@ -1,4 +1,4 @@
-"""The share of the service's rate that polling may take: half, so that other calls of the process get the rest."""
+"""The share of the service's rate that polling may take: at most half, so that other calls get the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from workspaces_apps.clock import Clock
 
 Rate: TypeAlias = Callable[[str], Awaitable[float | None]]
-"""The rate at which an operation may be called now, in calls a second; None while none has been learned."""
+"""The rate of an operation, in calls a second, once it has stood the test; None while none has."""
 
 SHARE: Final = 0.5
 
@@ -17,8 +17,8 @@ SHARE: Final = 0.5
 class RateShare:
     """Spaces the polls of each operation so that they take no more than their share of its rate.
 
-    While no rate has been learned the service has not objected to any, and polls go one after the other without a
-    pause.
+    While no rate has been proven, polls go one after the other as the pacing lets them, which puts the rate to the
+    test: in half of what it might be, nobody would ever find out what it is.
     """
 
     def __init__(self, clock: Clock, rate: Rate) -> None:
@@ -26,7 +26,7 @@ class RateShare:
 
         Args:
             clock: Where time comes from.
-            rate: The learned rate of an operation.
+            rate: The proven rate of an operation.
         """
         self._clock = clock
         self._rate = rate
