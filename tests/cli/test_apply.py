@@ -234,3 +234,37 @@ def test_asked_to_end_it_drains_and_asked_again_it_stops(
     assert "draining: nothing more is begun" in err
     assert "Traceback" not in err
     assert sim.requests.count(operation="DeployWorkspaceApplications") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no limit of a file's size")
+def test_a_full_disk_ends_an_apply_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    """What cannot be written down is not begun; with room again, the same command goes on."""
+    limit = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
+        "from workspaces_apps.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ("apply", str(write_manifest(tmp_path)), "--yes", "--journal", str(tmp_path / "full.journal"))
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(1, 2))
+    with Simulator.in_thread(workspaces=20, throttle=None, settings=settings) as sim:
+        ended = [
+            subprocess.run(
+                [*command, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+                env=child_environment(environment(sim)),
+            )
+            for command in ((sys.executable, "-c", limit), COMMAND)
+        ]
+        deployed = [
+            str((request.parameters or {})["WorkspaceId"])
+            for request in sim.requests
+            if request.operation == "DeployWorkspaceApplications"
+        ]
+
+    assert [one.returncode for one in ended] == [ExitCode.FAILED, ExitCode.DONE]
+    assert "cannot write to the journal" in ended[0].stderr
+    assert "applying again goes on with it" in ended[0].stderr
+    assert "Traceback" not in ended[0].stderr
+    assert len(deployed) == len(set(deployed)) > 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from workspaces_apps.cli.console import complain, harmless, is_live, out
+from workspaces_apps.cli.console import COMPLAINT_LIMIT, complain, harmless, is_live, out
 
 
 @given(st.text())
@@ -38,6 +38,15 @@ def test_complaints_go_to_standard_error_in_one_line(capsys: pytest.CaptureFixtu
     complain("one\ntwo")
 
     assert tuple(capsys.readouterr()) == ("", "workspaces-apps: one two\n")
+
+
+def test_a_complaint_of_any_length_is_short(capsys: pytest.CaptureFixture[str]) -> None:
+    """The service's words are in it, however many."""
+    complain("m" * 10_000_000)
+    said = capsys.readouterr().err
+
+    assert len(said) < COMPLAINT_LIMIT + 100
+    assert said.endswith("m…\n")
 
 
 def test_standard_output_shows_markup_as_text(capsys: pytest.CaptureFixture[str]) -> None:

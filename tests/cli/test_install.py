@@ -8,7 +8,8 @@ from rich.console import Console
 
 from tests.cli.fleet import OFFICE, VISIO, in_simulated_time
 from workspaces_apps.cli.failures import ExitCode
-from workspaces_apps.cli.install import Doing, Task, run
+from workspaces_apps.cli.install import Task, run
+from workspaces_apps.cli.leftovers import Doing
 from workspaces_apps.cli.listing import show
 from workspaces_apps.cli.options import Output
 from workspaces_apps.rollout import ManifestError

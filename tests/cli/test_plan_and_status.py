@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from rich.console import Console
 from tests.cli.fleet import OFFICE, VISIO, in_environment, run_json, write_manifest
 from workspaces_apps.cli import main
 from workspaces_apps.cli.failures import ExitCode
-from workspaces_apps.rollout import Plan
+from workspaces_apps.rollout import Plan, Started
+from workspaces_apps.rollout.events import to_line
 from workspaces_apps.simulator import Simulator
 
 
@@ -267,6 +269,55 @@ def test_a_region_that_cannot_be_read_is_told_and_the_others_are_shown(
     assert codes == [ExitCode.FAILED, ExitCode.FAILED]
     assert shown.count("Could not be read: eu-west-1: ") == 2
     assert f"office: {len(sim.fleet)} WorkSpaces in us-east-1, eu-west-1" in shown
+
+
+def test_an_apply_says_in_the_end_what_could_not_be_read(
+    sim: Simulator, two_regions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That everything planned is as wanted is not the whole truth then."""
+    install_everywhere(sim, VISIO)
+    path = Path(two_regions)
+    path.write_text(path.read_text().replace(OFFICE, VISIO))
+    code = main(["apply", two_regions, "--yes"])
+    end = capsys.readouterr().out.rpartition("Read with")[2]
+
+    assert code == ExitCode.FAILED
+    assert "Everything planned is as wanted, but a target could not be read." in end
+    assert end.count("Could not be read: eu-west-1: ") == 2
+
+
+def test_nothing_selected_is_not_called_as_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sim: Simulator
+) -> None:
+    """A selector that fits nothing is most likely a mistake: plan, status and apply say so."""
+    path = write_manifest(tmp_path)
+    path.write_text(path.read_text().replace("everything = true", 'user_names = "nobody"'))
+    codes = [main([*command, str(path)]) for command in (["plan"], ["status"], ["apply", "--yes"])]
+    shown = capsys.readouterr().out
+
+    assert codes == [ExitCode.DONE] * 3
+    assert len(sim.fleet) > 0
+    assert shown.count("No WorkSpace is selected, so there is nothing to do.") == 3
+    assert shown.count("rules[0] selects no WorkSpace") == 3
+    assert "as wanted" not in shown
+
+
+@pytest.mark.parametrize("journal", ["absent/office.journal", "other.journal", "text.journal"])
+def test_a_journal_that_cannot_be_used_is_known_before_a_call(
+    journal: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], sim: Simulator
+) -> None:
+    """No folder, another roll-out's, no journal at all: one line, and the service hears nothing."""
+    (tmp_path / "text.journal").write_text("no line break")
+    theirs = Started(
+        at=datetime(2026, 1, 5, tzinfo=UTC), run="r", name="theirs", plan="0", workspaces=0, changes=0
+    )
+    (tmp_path / "other.journal").write_bytes(to_line(theirs))
+    code = main(["apply", str(write_manifest(tmp_path)), "--yes", "--journal", str(tmp_path / journal)])
+    shown = capsys.readouterr()
+
+    assert (code, shown.out, shown.err.count("\n")) == (ExitCode.FAILED, "", 1)
+    assert journal in shown.err
+    assert sim.requests.count() == 0
 
 
 def test_a_saved_plan_of_several_targets_needs_its_manifest(

@@ -1,6 +1,7 @@
 """How an apply stands, as a panel and as lines."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from workspaces_apps.cli.board import LAST, Board
 from workspaces_apps.cli.console import harmless
-from workspaces_apps.cli.progress import Lines, panel
+from workspaces_apps.cli.progress import Lines, panel, time_left
 from workspaces_apps.cli.screens import show_plan
 from workspaces_apps.cli.traffic import Traffic
 from workspaces_apps.cli.words import about, count
@@ -86,8 +87,13 @@ def plan_of(workspaces: int) -> Plan:
             for number in range(workspaces)
         ),
         warnings=(HOSTILE,),
-        estimate=Estimate(calls=50, seconds=1000, rate=2.0, rate_is_learned=False, deployment_seconds=900.0),
+        estimate=estimate_of(900.0),
     )
+
+
+def estimate_of(deployment: float) -> Estimate:
+    """What a plan expects, of deployments that last so many seconds."""
+    return Estimate(calls=50, seconds=1000, rate=2.0, rate_is_learned=False, deployment_seconds=deployment)
 
 
 def make(kind: type[Event], number: int = 0, **members: object) -> Event:
@@ -144,6 +150,93 @@ def test_the_time_left_comes_from_the_waves_and_from_what_deployments_took(board
 
     board.draining = True
     assert board.left is None
+
+
+def at_night(workspaces: int, **policy: object) -> Plan:
+    """The same plan, but deployments begin from 18:00 to 20:00 only; it begins at 9:00 there."""
+    hours = {"time_zone": "Europe/Berlin", "start": "18:00", "end": "20:00"}
+    plan = plan_of(workspaces)
+    return replace(
+        plan,
+        policy=Policy.model_validate({"hours": [hours], **policy}),
+        workspaces=tuple(replace(one, hours=0) for one in plan.workspaces),
+    )
+
+
+def test_waiting_for_hours_is_said_and_counted(clock: Now) -> None:
+    """Until when, by the wall clock of the policy, and as part of the time left; gone once they begin."""
+    board = Board(at_night(10), clock.now)
+    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    waiting, before = time_left(board), board.left
+
+    clock.time += timedelta(hours=9)
+    begin(board, 0)
+    begun, after = time_left(board), board.left
+
+    assert waiting == "waiting for hours until 18:00 Europe/Berlin, about 9h15m left"
+    assert before == timedelta(hours=9, seconds=905)
+    assert begun == "about 15m left"
+    assert after == timedelta(seconds=900 + 4.5)
+
+
+def test_work_that_does_not_fit_one_night_goes_on_in_the_next(clock: Now) -> None:
+    """Two batches of three hours in nights of two: the time left has both nights in it."""
+    board = Board(replace(at_night(10, max_in_flight=5), estimate=estimate_of(10_800.0)), clock.now)
+    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+
+    # 9 h to the first night, 2 h of it, 22 h to the second, the third hour of beginning, and the last deployment.
+    assert board.left == timedelta(hours=9 + 2 + 22 + 1 + 3)
+
+
+def test_after_the_hours_of_today_it_is_told_which_day(clock: Now) -> None:
+    """And the first line of a wave tells it at once, not after minutes."""
+    board = Board(at_night(10), clock.now)
+    clock.time += timedelta(hours=12)
+    wave = WaveBegan(at=clock.time, run="r", wave=1, waves=1, workspaces=10)
+    board.note(wave)
+    said = Lines(board, Traffic(clock.monotonic)).about(wave) or ""
+
+    assert "wave 1 of 1: 10 WorkSpaces, waiting for hours until Tue 06 Jan 18:00 Europe/Berlin" in said
+    assert "waiting for hours" in drawn(board, Traffic(clock.monotonic), 120)
+
+
+def test_what_is_skipped_outside_its_hours_is_not_waited_for(clock: Now) -> None:
+    """Nor is anything that no hours are for."""
+    skipping = Board(at_night(10, outside_hours="skip"), clock.now)
+    skipping.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    hopeless = at_night(10)
+    nobody = Board(
+        replace(hopeless, workspaces=tuple(replace(one, hours=None) for one in hopeless.workspaces)),
+        clock.now,
+    )
+    nobody.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+
+    assert (skipping.opening, nobody.opening) == (None, None)
+    assert skipping.left == nobody.left == timedelta(0)
+
+
+def test_a_clock_that_is_put_back_is_shown_as_no_time(board: Board, clock: Now) -> None:
+    """Not as a negative one."""
+    clock.time -= timedelta(hours=2)
+    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    said = Lines(board, Traffic(clock.monotonic)).about(
+        WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=1)
+    )
+
+    assert board.elapsed == timedelta(0)
+    assert said is not None
+    assert said.startswith("       0s  wave 1 of 1")
+    assert "-" not in time_left(board)
+
+
+def test_a_plan_tells_how_much_of_its_time_is_waiting() -> None:
+    """So that nobody wonders in the morning."""
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    plan = replace(plan_of(2), estimate=replace(estimate_of(900.0), closed_seconds=32_400.0))
+    with console.capture() as captured:
+        show_plan(console, plan)
+
+    assert "takes about 9h17m if begun now, 9h00m of it waiting for the policy's hours" in captured.get()
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

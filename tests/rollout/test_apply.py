@@ -23,6 +23,7 @@ from workspaces_apps.rollout import (
     WaveBegan,
     read_journal,
 )
+from workspaces_apps.rollout.events import TEXT_LIMIT
 from workspaces_apps.simulator import FaultKind, Throttle
 
 pytestmark = pytest.mark.campaign
@@ -427,6 +428,39 @@ async def test_a_missing_permission_halts_with_a_clear_message() -> None:
         assert here.sim.requests.count("AssociateWorkspaceApplication") < 50
 
 
+async def test_what_a_refused_deploy_leaves_staged_is_said() -> None:
+    """Somebody else's deployment would commit it."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        here.sim.faults.add("error", operation="DeployWorkspaceApplications", code="AccessDeniedException")
+        _, events = await here.carry_out(await here.rollout.plan(manifest()))
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+
+    assert failed.reason == "AccessDeniedException"
+    assert failed.message.endswith("; its change stays staged, and any deployment would commit it")
+
+
+async def test_a_hostile_message_of_any_length_takes_a_line_of_the_journal(tmp_path: Path) -> None:
+    """Five million characters, and half of one: the journal stays small and can be read, and the apply ends."""
+    message = "\ud800" + "m" * 5_000_000
+    async with site() as here:
+        here.sim.fleet.add_workspaces(3)
+        here.sim.faults.add(
+            "error",
+            operation="DeployWorkspaceApplications",
+            code="OperationNotSupportedException",
+            message=message,
+        )
+        plan = await here.rollout.plan(manifest(failure_budget="100%"))
+        result, events = await here.carry_out(plan, tmp_path / "journal")
+    told = [event.message for event in events if isinstance(event, Failed)]
+
+    assert result.ending == "incomplete"
+    assert [(len(one), one[0], one[-1]) for one in told] == [(TEXT_LIMIT, "\ufffd", "…")] * 3
+    assert (tmp_path / "journal").stat().st_size < 30_000
+    assert read_journal(tmp_path / "journal") == tuple(events)
+
+
 async def test_a_refusal_of_the_service_is_the_last_word() -> None:
     """What the plan could not know and the service refuses counts as failed, with the service's code."""
     async with site() as here:
@@ -703,7 +737,7 @@ async def test_a_role_that_cannot_be_assumed_is_its_target_s_error(
         asked = Manifest.from_data(
             {
                 "name": "both",
-                "targets": [{"name": "here"}, {"name": "there", "role_arn": role, "external_id": "x"}],
+                "targets": [{"name": "here"}, {"name": "there", "role_arn": role, "external_id": "given"}],
                 "rules": [{"select": {"everything": True}, "present": [OFFICE]}],
             }
         )

@@ -71,3 +71,29 @@ def test_what_is_no_time_is_refused(wrong: dict[str, object]) -> None:
     """A zone that nobody knows, a time that no clock shows, no days."""
     with pytest.raises(ValidationError):
         Hours.model_validate(wrong)
+
+
+def test_open_time_is_counted_over_the_nights() -> None:
+    """Ten hours of work in nights of eight: the night after the next one."""
+    nights = hours_of("Europe/Berlin", "22:00", "06:00", list(DAYS))
+    noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+    assert nights.after_open(noon, 0) == datetime(2026, 1, 5, 21, tzinfo=UTC)
+    assert nights.after_open(noon, 3600) == datetime(2026, 1, 5, 22, tzinfo=UTC)
+    assert nights.after_open(noon, 10 * 3600) == datetime(2026, 1, 6, 23, tzinfo=UTC)
+    assert nights.closing(datetime(2026, 1, 5, 23, tzinfo=UTC)) == datetime(2026, 1, 6, 5, tzinfo=UTC)
+    assert nights.closing(noon) == noon
+
+
+@given(hours, moments, st.floats(0, 200_000))
+def test_work_in_hours_takes_as_long_as_it_does_and_ends_in_them(
+    entry: Hours, now: datetime, seconds: float
+) -> None:
+    """Never sooner than without hours, and its last moment is one in which work may begin; a year ends the search."""
+    end = entry.after_open(now, seconds)
+
+    assert end >= now
+    if end < now + timedelta(days=300):
+        assert end - now >= timedelta(seconds=seconds)
+    if seconds > 1:
+        assert entry.is_open(end - timedelta(milliseconds=1))

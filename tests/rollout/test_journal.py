@@ -20,8 +20,8 @@ from workspaces_apps.rollout import (
     Started,
     Succeeded,
 )
-from workspaces_apps.rollout.events import TEXT_LIMIT, to_line
-from workspaces_apps.rollout.journal import JournalReader, read_journal
+from workspaces_apps.rollout.events import TEXT_LIMIT, bounded, from_line, to_line
+from workspaces_apps.rollout.journal import JournalReader, check_journal, past_of, read_journal
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 STARTED = Started(at=NOW, run="r", name="test", plan="0", workspaces=1, changes=1)
@@ -178,8 +178,93 @@ def test_a_folder_is_no_journal(tmp_path: Path) -> None:
         read_journal(tmp_path / "absent")
 
 
-def test_texts_of_the_service_are_cut() -> None:
-    """A message of any length takes a bounded part of a line."""
-    event = Failed(at=NOW, run="r", workspace_id="ws-1", reason="x", message="m" * 100_000)
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no such device here")
+def test_what_never_ends_is_no_journal() -> None:
+    """A device is refused before anything of it is read, also by who only reads."""
+    endless = Path("/dev/zero")
+    for use in (lambda: read_journal(endless), lambda: Journal(endless), lambda: past_of(endless, "test")):
+        with pytest.raises(JournalError, match="not a regular file"):
+            use()
 
-    assert len(event.message) == TEXT_LIMIT
+
+def test_the_journal_of_another_rollout_is_refused(tmp_path: Path) -> None:
+    """By plan and by apply; the message names both, and the last name counts."""
+    path = tmp_path / "journal"
+    with Journal(path, of="test") as journal:
+        journal.append(STARTED)
+    for use in (lambda: past_of(path, "other"), lambda: Journal(path, of="other")):
+        with pytest.raises(JournalError, match="roll-out 'test', not of 'other'"):
+            use()
+
+    assert past_of(path, "test") == (STARTED,)
+    Journal(path, of="test").close()
+
+
+def test_whether_a_journal_can_be_written_is_known_before(tmp_path: Path) -> None:
+    """No folder, another's, in use: told; one that could be made is not made."""
+    check_journal(tmp_path / "new", of="test")
+    with Journal(tmp_path / "used", of="test") as journal:
+        journal.append(STARTED)
+        with pytest.raises(JournalBusyError):
+            check_journal(journal.path, of="test")
+    with pytest.raises(JournalError, match="there is no folder"):
+        check_journal(tmp_path / "absent" / "journal", of="test")
+    with pytest.raises(JournalError, match="not of 'other'"):
+        check_journal(tmp_path / "used", of="other")
+    check_journal(tmp_path / "used", of="test")
+
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_an_editor_does_to_a_journal_is_read(tmp_path: Path) -> None:
+    """A mark at the beginning, and line ends of another system."""
+    path = tmp_path / "journal"
+    path.write_bytes(b"\xef\xbb\xbf" + b"".join([to_line(STARTED), to_line(INTENT)]).replace(b"\n", b"\r\n"))
+
+    assert read_journal(path) == (STARTED, INTENT)
+    with Journal(path) as journal:
+        assert journal.past == (STARTED, INTENT)
+
+
+@pytest.mark.parametrize(
+    "text", ["m" * 10_000_000, "\U0001f4a5" * 10_000_000, "\ud83d\ude00" * 10_000], ids=len
+)
+def test_texts_of_the_service_are_cut(text: str) -> None:
+    """Of ten million characters a bounded part is written, in every member, with an ellipsis, and can be read back."""
+    event = Failed(
+        at=NOW, run="r", workspace_id=text, application_id=text, reason=text, message=text, request_id=text
+    )
+    line = to_line(event)
+    back = from_line(line)
+
+    assert {len(one) for one in (event.message, event.reason, event.workspace_id)} <= {
+        TEXT_LIMIT,
+        TEXT_LIMIT // 2 + 1,
+    }
+    assert event.message.endswith("…")
+    assert len(line) < 5 * 12 * TEXT_LIMIT + 1000
+    assert back == event
+
+
+def test_a_text_that_just_fits_is_whole() -> None:
+    """Nothing is put in the place of its last character."""
+    assert bounded("m" * TEXT_LIMIT) == "m" * TEXT_LIMIT
+    assert bounded("m" * (TEXT_LIMIT + 1)) == "m" * (TEXT_LIMIT - 1) + "…"
+
+
+@given(st.text(st.characters(), max_size=3 * TEXT_LIMIT).map(lambda text: text * 3))
+def test_whatever_the_service_says_can_be_written(text: str) -> None:
+    """Also halves of characters, as JSON can carry them; what could be written before is kept as it is."""
+    cut = bounded(text)
+
+    assert len(cut) <= TEXT_LIMIT
+    assert cut.encode().decode() == cut
+    assert bounded(cut) == cut
+
+
+def test_half_a_character_of_the_service_does_not_end_a_rollout() -> None:
+    """It becomes the sign for what cannot be shown; two halves become their character."""
+    event = Failed(at=NOW, run="r", workspace_id="ws-1", reason="x\ud800y", message="\ud83d\ude00")
+
+    assert (event.reason, event.message) == ("x\ufffdy", "\U0001f600")
+    assert from_line(to_line(event)) == event

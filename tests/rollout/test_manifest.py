@@ -1,10 +1,13 @@
 """Manifests: what they say, and how they say what is wrong with them."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workspaces_apps.rollout import Amount, Manifest, ManifestError
 
@@ -98,7 +101,7 @@ def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
         ({"version": 2}, "version", "1"),
         ({"surprise": 1}, "surprise", "no such key"),
         ({"targets": [{"name": "a"}, {"name": "a"}]}, "", "same name: a"),
-        ({"targets": [{"name": "a", "external_id": "x"}]}, "targets[0]", "role_arn"),
+        ({"targets": [{"name": "a", "external_id": "given"}]}, "targets[0]", "role_arn"),
         ({"targets": [{"name": "a", "region": "Ireland"}]}, "targets[0].region", "pattern"),
         ({"rules": [{"select": {"everything": True}}]}, "rules[0]", "present, or absent"),
         (
@@ -138,6 +141,10 @@ def test_what_is_wrong_is_named(change: dict[str, Any], key: str, rule: str) -> 
         ("m.yaml", "a: &x [1]\nb: *x", "aliases"),
         ("m.yaml", "a: !!python/object/apply:os.system [x]", "is not YAML"),
         ("m.yaml", "", "valid dictionary"),
+        ("m.json", '{"name": "a", "name": "b"}', "the key 'name' is there twice"),
+        ("m.yaml", "name: a\nname: b", "duplicate key"),
+        ("m.toml", 'name = "a"\nname = "b"', "is not TOML"),
+        ("m.toml", 'name = "\\ud800"', "not a Unicode scalar value .at line 1"),
         ("m.ini", "", "ends in .toml"),
     ],
 )
@@ -163,3 +170,101 @@ def test_the_json_schema_is_one() -> None:
 
     for key in ("failure_budget", "any_of", "time_zone", "role_arn", "everything"):
         assert f'"{key}"' in schema
+
+
+FLAWED = """
+name: "half \\ud800"
+targets:
+  - {name: default, profile: "p\\0"}
+rules:
+  - name: "two\\nlines"
+    select: {user_names: ["\\udfff"], tags: {"k\\ud800": v}}
+    targets: ["\\ud800"]
+    present: ["wsa-\\ud800", {name: a, version: "\\x9b"}]
+"odd\\ud800": 1
+policy: {growth: 0}
+"""
+
+
+def test_what_no_file_can_hold_is_told_with_its_place(tmp_path: Path) -> None:
+    """Halves of characters and control characters, in keys as in values, beside every other mistake, before a call."""
+    pytest.importorskip("ruamel.yaml")
+    with pytest.raises(ManifestError) as caught:
+        Manifest.load(write(tmp_path, "m.yaml", FLAWED))
+    found = {mistake.key: (mistake.line, mistake.rule) for mistake in caught.value.mistakes}
+
+    assert {key: line for key, (line, _) in found.items()} == {
+        "name": 2,
+        "targets[0].profile": 4,
+        "rules[0].name": 6,
+        "rules[0].select.user_names[0]": 7,
+        "rules[0].select.tags.k?": 7,
+        "rules[0].targets[0]": 8,
+        "rules[0].present[0]": 9,
+        "rules[0].present[1].version": 9,
+        "odd?": 10,
+        "policy.growth": 11,
+    }
+    assert found["name"][1] == "holds half a character (U+D800), which no file can hold"
+    assert found["rules[0].name"][1].startswith("holds the control character U+000A")
+    assert str(caught.value).encode()
+
+
+def through_the_models(data: Mapping[str, Any]) -> Manifest:
+    """A manifest from keyword arguments."""
+    return Manifest(**data)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\0b", "a\x1b[2J", "\x85"])
+@pytest.mark.parametrize("make", [Manifest.from_data, through_the_models])
+def test_python_cannot_bring_it_in_either(text: str, make: Callable[[Mapping[str, Any]], Manifest]) -> None:
+    """Neither as data nor through the models: what is in a manifest can be written to a plan and a journal."""
+    rule = {"select": {"everything": True}, "present": ["Office"]}
+    order = {"order_by_tag": {"key": "Ring", "values": [text]}}
+    for change in (
+        {"name": text},
+        {"rules": [rule | {"select": {"user_names": [text]}}]},
+        {"rules": [rule | {"select": {"tags": {"Ring": [text]}}}]},
+        {"policy": order},
+        {"targets": [{"name": "a", "profile": text}]},
+        {"targets": [{"name": "a", "role_arn": f"arn:aws:iam::123456789012:role/{text}"}]},
+    ):
+        with pytest.raises(ValueError, match=r"character|pattern|unicode"):
+            make(MINIMAL | change)
+
+
+@given(
+    st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+)
+def test_whatever_data_comes_the_mistakes_can_be_told(data: object) -> None:
+    """No data makes anything else of it than a manifest or its mistakes, and those can be written."""
+    for change in ({"name": data}, {"rules": data}, {"policy": data}, {"surprise": data}):
+        try:
+            manifest = Manifest.from_data(MINIMAL | change)
+        except ManifestError as error:
+            said = str(error)
+        else:
+            said = manifest.model_dump_json()
+        assert said.encode()
+
+
+def test_a_table_in_itself_ends() -> None:
+    """Python can make what no file can."""
+    loop: dict[str, Any] = {"everything": True}
+    loop["all_of"] = [loop]
+    with pytest.raises(ManifestError, match="nested too deeply"):
+        Manifest.from_data({"name": "x", "rules": [{"select": loop, "present": ["a"]}]})
+
+
+@pytest.mark.parametrize(
+    "name,text", [("m.toml", TOML), ("m.json", json.dumps(MINIMAL)), ("m.yaml", json.dumps(MINIMAL))]
+)
+def test_a_mark_at_the_beginning_and_other_line_ends_change_nothing(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    """What editors of some systems write."""
+    pytest.importorskip("ruamel.yaml")
+    plain = Manifest.load(write(tmp_path, name, text))
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+
+    assert Manifest.load(tmp_path / name) == plain

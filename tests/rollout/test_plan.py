@@ -1,7 +1,9 @@
 """Plans: what they say about a fleet, what reading it costs, and what can be done with them."""
 
 import dataclasses
+from datetime import timedelta
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -133,6 +135,57 @@ async def test_rules_that_contradict_each_other_block() -> None:
             (other, office): "install",
             (other, visio): "install",
         }
+
+
+async def test_a_contradiction_names_its_rules() -> None:
+    """By name, or by number where they have none."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        select = {"everything": True}
+        asked = Manifest.from_data(
+            {
+                "name": "x",
+                "rules": [
+                    {"select": select, "present": [OFFICE]},
+                    {"select": select, "present": [OFFICE]},
+                    {"select": select, "absent": [OFFICE], "name": "licences"},
+                    {"select": select, "present": [OFFICE]},
+                ],
+            }
+        )
+        plan = await here.rollout.plan(asked)
+    (change,) = plan.workspaces[0].changes
+
+    assert change.reason == "contradiction"
+    assert change.message == "rules[0] and licences: one wants it present, the other absent"
+
+
+async def test_thousands_of_rules_are_planned_in_seconds() -> None:
+    """Each for a WorkSpace of its own that does not exist: a few are named, the others counted, and no time is lost."""
+    rules = [{"select": {"workspace_ids": f"ws-{number:09}"}, "present": [OFFICE]} for number in range(5000)]
+    async with site() as here:
+        began = process_time()
+        plan = await here.rollout.plan(Manifest.from_data({"name": "x", "rules": rules}))
+        spent = process_time() - began
+
+    assert spent < 20
+    assert len(plan.warnings) == 12
+    assert "4990 more rules select no WorkSpace" in plan.warnings[10]
+
+
+async def test_hours_are_part_of_what_a_plan_expects() -> None:
+    """The work as such, and beside it the time in which the policy allows none."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(4)
+        now = here.clock.now()
+        later = {"time_zone": "UTC", "start": f"{now + timedelta(hours=3):%H:%M}", "end": f"{now:%H:%M}"}
+        plain = await here.rollout.plan(manifest())
+        waits = await here.rollout.plan(manifest(hours=[later]))
+        skips = await here.rollout.plan(manifest(hours=[later], outside_hours="skip"))
+
+    assert plain.estimate.closed_seconds == skips.estimate.closed_seconds == 0
+    assert waits.estimate.seconds == plain.estimate.seconds
+    assert 3 * 3600 - 60 <= waits.estimate.closed_seconds <= 3 * 3600
 
 
 async def test_unresolved_applications_are_all_named_with_candidates() -> None:

@@ -173,7 +173,11 @@ async def run(
     from workspaces_apps.cli.reports import write_report
     from workspaces_apps.cli.screens import show_end, show_plan
     from workspaces_apps.cli.traffic import Traffic
+    from workspaces_apps.rollout.journal import check_journal
 
+    name = plan.name if plan is not None else manifest.name if manifest is not None else ""
+    if settings.journal is not None and not settings.dry_run:
+        check_journal(settings.journal, of=name)
     traffic = Traffic(connection.clock.monotonic)
     console, for_people = out(), settings.output is Output.TEXT
     async with connection.rollout(manifest, traffic.hooks) as rollout:

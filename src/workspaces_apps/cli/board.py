@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 from statistics import mean
 from typing import TYPE_CHECKING, Final
 
@@ -21,10 +20,13 @@ from workspaces_apps.rollout import (
     Succeeded,
     WaveBegan,
 )
-from workspaces_apps.rollout.waves import wave_sizes
+from workspaces_apps.rollout.estimate import Pace
+from workspaces_apps.rollout.waves import cut, wave_sizes
 
 if TYPE_CHECKING:
-    from workspaces_apps.rollout import Event, Plan
+    from collections.abc import Sequence
+
+    from workspaces_apps.rollout import Event, Hours, Plan, PlannedWorkspace
 
 LAST: Final = 5
 """Failures that are shown while it goes on."""
@@ -78,11 +80,20 @@ class Board:
         self._deploying: set[tuple[str, str]] = set()
         self._names: dict[str, str] = {}
         self._lengths: list[float] = []
+        self._last_deployed = self._began
+        policy = plan.policy
+        sizes = wave_sizes(self.workspaces, policy.canary, policy.growth, policy.largest_wave)
+        self._waves = cut(plan.pending, sizes)
 
     @property
     def elapsed(self) -> timedelta:
-        """The time since the beginning."""
-        return self._now() - self._began
+        """The time since the beginning; none where the clock was put back before it."""
+        return max(timedelta(0), self._now() - self._began)
+
+    @property
+    def now(self) -> datetime:
+        """The time, by the clock that the apply lives by."""
+        return self._now()
 
     @property
     def deploying(self) -> int:
@@ -96,23 +107,58 @@ class Board:
 
     @property
     def left(self) -> timedelta | None:
-        """About how long it will still take; None where nobody knows."""
+        """About how long it will still take, hours that are waited for included; None where nobody knows."""
         if self.draining or not self.total:
             return None
-        estimate, policy = self.plan.estimate, self.plan.policy
-        deployment = mean(self._lengths) * _SLOWEST if self._lengths else estimate.deployment_seconds
-        sizes = wave_sizes(self.workspaces, policy.canary, policy.growth, policy.largest_wave)
+        estimate, policy, now = self.plan.estimate, self.plan.policy, self._now()
+        pace = Pace(
+            policy=policy,
+            writes=self.total / self.workspaces / estimate.rate,
+            deployment=mean(self._lengths) * _SLOWEST if self._lengths else estimate.deployment_seconds,
+        )
+        if self.wave is None:
+            return pace.all_end(now, self._waves) - now
+        later = self._waves[self.wave.wave :]
+        end = now
+        if self.done < self.total:
+            end = self._wave_ends(self.wave, pace)
+            end += timedelta(seconds=policy.pause if later else 0.0)
+        return pace.all_end(end, later) - now
 
-        def lasts(size: int) -> float:
-            writes = size * self.total / self.workspaces / estimate.rate
-            return max(writes, deployment * (ceil(size / policy.max_in_flight) - 1)) + deployment
+    def _wave_ends(self, wave: WaveBegan, pace: Pace) -> datetime:
+        now, hours = self._now(), self.plan.policy.hours
+        waiting = self._waiting_in(wave)
+        if hours and waiting:
+            return pace.wave_ends(now, waiting)
+        # With hours, nobody knows how much of the time since the wave began was spent waiting for them.
+        lasts = pace.deployment + (0.0 if hours else pace.beginning(wave.workspaces))
+        spent = (now - (self._last_deployed if hours else wave.at)).total_seconds()
+        return now + timedelta(seconds=max(lasts - spent, _LAST_BIT * pace.deployment))
 
-        number = self.wave.wave if self.wave is not None else 0
-        left = sum(lasts(size) + policy.pause for size in sizes[number:])
-        if self.wave is not None and self.done < self.total:
-            spent = (self._now() - self.wave.at).total_seconds()
-            left += max(lasts(self.wave.workspaces) - spent, _LAST_BIT * deployment)
-        return timedelta(seconds=left)
+    def _waiting_in(self, wave: WaveBegan) -> Sequence[PlannedWorkspace]:
+        """The WorkSpaces of the wave that have not begun and are not left out."""
+        if not 0 < wave.wave <= len(self._waves):
+            return ()
+        return [
+            one
+            for one in self._waves[wave.wave - 1]
+            if (one.target, one.workspace_id) not in self._begun
+            and self._pending.get((one.target, one.workspace_id))
+        ]
+
+    @property
+    def opening(self) -> tuple[datetime, Hours] | None:
+        """When the next hours begin, and which, while nothing but they is waited for; None otherwise."""
+        policy, now = self.plan.policy, self._now()
+        if not policy.hours or policy.outside_hours != "wait" or self.wave is None or self.draining:
+            return None
+        if any(self._pending.get(key) for key in self._begun):
+            return None
+        numbers = {one.hours for one in self._waiting_in(self.wave) if one.hours is not None}
+        entries = [policy.hours[number] for number in sorted(numbers)]
+        if not entries or any(one.is_open(now) for one in entries):
+            return None
+        return min(((one.next_opening(now), one) for one in entries), key=lambda found: found[0])
 
     def note(self, event: Event) -> None:
         """Take an event down."""
@@ -128,6 +174,7 @@ class Board:
             case Intent():
                 self._begun.add((event.target, event.workspace_id))
             case Deployed():
+                self._last_deployed = event.at
                 self._deploying.add((event.target, event.workspace_id))
             case Succeeded():
                 if event.elapsed is not None:

@@ -22,6 +22,9 @@ _CONTROL: Final = re.compile(
     "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]+"
 )
 
+COMPLAINT_LIMIT: Final = 4000
+"""Characters at most of a message on standard error."""
+
 
 def harmless(value: object) -> str:
     """The text of a value in one line, without what a terminal would take for a command."""
@@ -69,8 +72,9 @@ def write_anything() -> None:
 
 
 def complain(message: str) -> None:
-    """One line on standard error that names the program."""
-    print(f"workspaces-apps: {harmless(message)}", file=sys.stderr)
+    """One line on standard error that names the program; the service's words may be in it, however many."""
+    said = harmless(message if len(message) <= COMPLAINT_LIMIT else f"{message[:COMPLAINT_LIMIT]}…")
+    print(f"workspaces-apps: {said}", file=sys.stderr)
 
 
 def log_to_stderr(*, debug: bool = False) -> None:

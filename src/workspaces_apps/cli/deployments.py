@@ -121,7 +121,8 @@ def look_of(state: str | None) -> Look:
 
 def short_duration(duration: timedelta) -> str:
     """Hours, minutes and seconds, as in 1h02m03s."""
-    minutes, seconds = divmod(round(duration.total_seconds()), 60)
+    # A clock may have been put back meanwhile.
+    minutes, seconds = divmod(max(0, round(duration.total_seconds())), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours}h{minutes:02}m{seconds:02}s"

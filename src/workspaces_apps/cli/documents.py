@@ -99,6 +99,12 @@ def of_outcome(
     }
 
 
+def of_interrupted(workspace_id: str, left: Mapping[str, str] | None) -> dict[str, object]:
+    """What is left on a WorkSpace that `install` or `uninstall` was asked not to wait for any longer."""
+    found = of_outcome(workspace_id, None, None)
+    return found | {"outcome": "interrupted", "left": dict(left) if left is not None else None}
+
+
 def _change(change: PlannedChange) -> dict[str, object]:
     return {
         "application_id": change.application_id,

@@ -41,7 +41,7 @@ class ExitCode(IntEnum):
     DRAINED = 4
     """`apply`: asked once to end; what had begun has ended."""
     STOPPED = 5
-    """`apply`: asked twice to end; deployments may go on at the service."""
+    """`apply`: asked twice to end; `install`, `uninstall`: asked to end. Deployments may go on at the service."""
     USAGE = 64
     """The command line, the configuration, the manifest or the saved plan is wrong, or the extra is missing."""
     INTERNAL = 70

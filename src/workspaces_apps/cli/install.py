@@ -6,7 +6,7 @@ import asyncio
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,8 @@ from workspaces_apps.cli.connection import Connection
 from workspaces_apps.cli.console import harmless, is_live, out, print_document
 from workspaces_apps.cli.deployments import Deployments, following, table
 from workspaces_apps.cli.failures import ExitCode, exit_code
+from workspaces_apps.cli.interrupts import on_signals
+from workspaces_apps.cli.leftovers import ADVICE, Doing, Interruption, in_words, look
 from workspaces_apps.cli.options import (
     DebugOption,
     EndpointOption,
@@ -28,15 +30,14 @@ from workspaces_apps.cli.words import count
 from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:
+    from workspaces_apps.cli.leftovers import States
     from workspaces_apps.client import WorkSpacesClient
     from workspaces_apps.waiters import AssociationChange, DeploymentOutcome
 
 EPILOG = (
-    "Exit codes: 0 it is as wanted on every WorkSpace; 1 not on every one; 75 the time ran out; 64 usage. For more than"
-    " a few WorkSpaces, or to be able to resume, write a manifest and use apply."
+    "Exit codes: 0 it is as wanted on every WorkSpace; 1 not on every one; 5 stopped waiting (Ctrl-C); 75 the time ran"
+    " out; 64 usage. For more than a few WorkSpaces, or to be able to resume, write a manifest and use apply."
 )
-
-Doing: TypeAlias = Literal["install", "uninstall"]
 
 _Applications = Annotated[
     list[str], typer.Argument(metavar="APPLICATION...", help="By id, or by name (some words of it).")
@@ -84,10 +85,26 @@ class Task:
 
 @dataclass(slots=True)
 class Results:
-    """What became of each WorkSpace."""
+    """What became of each WorkSpace.
+
+    Attributes:
+        outcomes: How it ended, by WorkSpace.
+        errors: Why it did not end well, by WorkSpace.
+        interrupted: Those that were not waited for any longer.
+        left: What those of them that were looked at again have.
+    """
 
     outcomes: dict[str, DeploymentOutcome] = field(default_factory=dict["str", "DeploymentOutcome"])
     errors: dict[str, WorkSpacesError] = field(default_factory=dict[str, WorkSpacesError])
+    interrupted: tuple[str, ...] = ()
+    left: States = field(default_factory=dict[str, dict[str, str]])
+
+    @property
+    def code(self) -> int:
+        """What the process returns."""
+        if self.interrupted:
+            return ExitCode.STOPPED
+        return max((int(exit_code(error)) for error in self.errors.values()), default=int(ExitCode.DONE))
 
 
 def install(
@@ -103,7 +120,11 @@ def install(
     endpoint_url: EndpointOption = None,
     debug: DebugOption = False,
 ) -> int:
-    """Have applications installed on a few WorkSpaces: stage, deploy, wait. A deployment ends its user's session."""
+    """Have applications installed on a few WorkSpaces: stage, deploy, wait. A deployment ends its user's session.
+
+    Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
+    once. The same command goes on from there.
+    """
     del debug
     connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
     return asyncio.run(
@@ -136,7 +157,11 @@ def uninstall(
     endpoint_url: EndpointOption = None,
     debug: DebugOption = False,
 ) -> int:
-    """Have applications removed from a few WorkSpaces: stage, deploy, wait. A deployment ends its user's session."""
+    """Have applications removed from a few WorkSpaces: stage, deploy, wait. A deployment ends its user's session.
+
+    Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
+    once. The same command goes on from there.
+    """
     del debug
     connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
     return asyncio.run(
@@ -178,23 +203,34 @@ async def run(connection: Connection, task: Task) -> int:
             if for_people
             else nullcontext()
         )
-        with shown:
-            async with asyncio.TaskGroup() as tasks:
-                for workspace_id in task.workspaces:
-                    tasks.create_task(do(ws, workspace_id, task, deployments, results))
+        interruption = Interruption()
+        with on_signals(interruption.stop_waiting, interruption.end):
+            with shown:
+                async with asyncio.TaskGroup() as tasks:
+                    for workspace_id in task.workspaces:
+                        interruption.holds(
+                            tasks.create_task(do(ws, workspace_id, task, deployments, results))
+                        )
+            if interruption.asked:
+                ended = results.outcomes.keys() | results.errors.keys()
+                results.interrupted = tuple(one for one in task.workspaces if one not in ended)
+                results.left = await look(ws, results.interrupted, list(names), interruption)
     if for_people:
         for workspace_id, outcome in results.outcomes.items():
             for status in outcome.associations:
                 deployments.note(workspace_id, status.application_id, status.state or "REMOVED")
         show(task, deployments, results, traffic.words)
     else:
-        from workspaces_apps.cli.documents import of_outcome
+        from workspaces_apps.cli.documents import of_interrupted, of_outcome
 
         entries = [
-            of_outcome(one, results.outcomes.get(one), results.errors.get(one)) for one in task.workspaces
+            of_outcome(one, results.outcomes.get(one), results.errors.get(one))
+            if one not in results.interrupted
+            else of_interrupted(one, results.left.get(one))
+            for one in task.workspaces
         ]
         print_document({"format": 1, "doing": task.doing, "applications": names, "workspaces": entries})
-    return max((int(exit_code(error)) for error in results.errors.values()), default=int(ExitCode.DONE))
+    return results.code
 
 
 async def resolve(ws: WorkSpacesClient, applications: tuple[str, ...]) -> dict[str, str]:
@@ -257,10 +293,16 @@ def show(task: Task, deployments: Deployments, results: Results, words: str) -> 
     done = sum(bool(outcome.done) for outcome in results.outcomes.values())
     already = len(results.outcomes) - done
     verb = f"{task.doing}ed"
+    stopped = f", not waited for on {len(results.interrupted)}" if results.interrupted else ""
     console.print(
-        f"{verb} on {done}, {verb} before on {already}, failed on {len(results.errors)}"
+        f"{verb} on {done}, {verb} before on {already}, failed on {len(results.errors)}{stopped}"
         f" of {count(len(task.workspaces), 'WorkSpace')}; {words}",
         soft_wrap=True,
     )
     for workspace_id, error in results.errors.items():
         console.print(f"{harmless(workspace_id)}: {harmless(error)}", style="red", soft_wrap=True)
+    for workspace_id in results.interrupted:
+        left = in_words(task.doing, results.left.get(workspace_id), deployments.applications)
+        console.print(f"{harmless(workspace_id)}: {left}", style="yellow", soft_wrap=True)
+    if results.interrupted:
+        console.print(ADVICE)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from workspaces_apps.cli.console import harmless, is_live
 from workspaces_apps.cli.deployments import short_duration
@@ -77,6 +78,7 @@ class Lines:
         match event:
             case WaveBegan():
                 said = f"wave {event.wave} of {event.waves}: {count(event.workspaces, 'WorkSpace')}"
+                said += f", {time_left(board)}" if board.opening is not None else ""
             case Failed():
                 last = board.failures[-1]
                 again = "" if last.final else " (will be tried again)"
@@ -99,6 +101,8 @@ class Lines:
 
     def _is_due(self) -> bool:
         board = self._board
+        if not board.total:
+            return False
         far = board.done - self._told_done >= max(1, STEP * board.total) or board.done == board.total
         if not far and board.elapsed - self._told_at < SILENCE:
             return False
@@ -166,4 +170,16 @@ def time_left(board: Board) -> str:
     """About how long it will still take, in words."""
     if board.draining:
         return "draining"
-    return "time left unknown" if board.left is None else f"about {about(board.left)} left"
+    left = "time left unknown" if board.left is None else f"about {about(board.left)} left"
+    if board.opening is None:
+        return left
+    opens, hours = board.opening
+    return f"waiting for hours until {opening_time(opens, hours.time_zone, board.now)}, {left}"
+
+
+def opening_time(opens: datetime, time_zone: str, now: datetime) -> str:
+    """When hours begin, by the wall clock of their time zone; with the day if that is not today."""
+    zone = ZoneInfo(time_zone)
+    local = opens.astimezone(zone)
+    day = "" if local.date() == now.astimezone(zone).date() else f"{local:%a %d %b} "
+    return f"{day}{local:%H:%M} {time_zone}"

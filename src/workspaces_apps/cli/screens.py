@@ -42,6 +42,8 @@ STANDINGS: Final = {
 SHOWN: Final = 20
 """WorkSpaces that are named where not all are asked for."""
 
+NOTHING_SELECTED: Final = "No WorkSpace is selected, so there is nothing to do."
+
 ENDINGS: Final = {
     "complete": ("Everything planned is as wanted.", "bold green"),
     "incomplete": ("Not everything is as wanted yet.", "bold yellow"),
@@ -83,6 +85,8 @@ def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> 
     console.print()
     if plan.errors:
         _show_errors(console, plan)
+    elif not plan.workspaces:
+        _say(console, NOTHING_SELECTED, "bold yellow")
     elif drifted:
         of_all = f"{len(drifted):,} of {count(len(plan.workspaces), 'WorkSpace')}"
         _say(console, f"{of_all} {'is' if len(drifted) == 1 else 'are'} not as wanted.", "bold yellow")
@@ -110,8 +114,13 @@ def show_end(console: Console, board: Board) -> None:
     if result is None:
         return
     sentence, style = ENDINGS[result.ending]
+    if not board.total and result.ending == "complete":
+        sentence, style = "There was nothing to do.", "bold green"
+    if board.plan.errors and result.ending == "complete":
+        sentence, style = "Everything planned is as wanted, but a target could not be read.", "bold yellow"
     _say(console, sentence, style)
-    if result.message and result.ending == "budget-spent":
+    _show_errors(console, board.plan)
+    if result.message and result.ending in ("budget-spent", "incomplete"):
         _say(console, harmless(result.message), "")
     took = short_duration(timedelta(seconds=result.elapsed))
     _say(
@@ -213,13 +222,17 @@ def _show_verdict(console: Console, plan: Plan) -> None:
         changes = sum(len(workspace.pending) for workspace in pending)
         _say(console, f"{count(changes, 'change')} on {count(len(pending), 'WorkSpace')} to make.", "bold")
         known = "as the service has shown" if plan.estimate.rate_is_learned else "which is assumed"
-        took = about(timedelta(seconds=plan.estimate.seconds))
+        closed = timedelta(seconds=plan.estimate.closed_seconds)
+        took = about(timedelta(seconds=plan.estimate.seconds) + closed)
+        waits = f" if begun now, {about(closed)} of it waiting for the policy's hours" if closed else ""
         _say(
             console,
-            f"An apply makes about {plan.estimate.calls:,} calls and takes about {took}, at"
+            f"An apply makes about {plan.estimate.calls:,} calls and takes about {took}{waits}, at"
             f" {plan.estimate.rate:.1f} calls/s of each operation, {known}.",
             "",
         )
+    elif not plan.workspaces and not plan.errors:
+        _say(console, NOTHING_SELECTED, "bold yellow")
     elif not plan.errors:
         _say(console, "There is nothing to do.", "bold green")
     _say(console, f"Read with {count(calls, 'call')}{told}, {plan.created:%Y-%m-%d %H:%M:%S} UTC.", "dim")

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -104,6 +105,8 @@ class Apply:
         self._slots = asyncio.Semaphore(plan.policy.max_in_flight)
         self._closing = asyncio.Event()
         self._why: tuple[Reason, str] | None = None
+        self._halted: dict[str, tuple[Reason, str]] = {}
+        self._halts = {name: asyncio.Event() for name in tallies}
         self._budget = plan.policy.failure_budget.of(len(plan.pending))
         self._failures = 0
         self._desks: dict[asyncio.Task[None], Desk] = {}
@@ -185,9 +188,17 @@ class Apply:
         if self._main is not None:
             self._main.cancel()
 
-    def _halt(self, message: str) -> None:
-        """Begin nothing more: nothing else would work either."""
-        self._close(Reason.BUDGET_SPENT, message)
+    def _halt(self, target: str, message: str) -> None:
+        """Begin nothing more in a target: nothing else would work there either. The others go on."""
+        if target not in self._halted:
+            self._halted[target] = Reason.BUDGET_SPENT, message
+            self._halts[target].set()
+        if self._halted.keys() >= {workspace.target for workspace in self._plan.pending}:
+            self._close(Reason.BUDGET_SPENT, message)
+
+    def _why_not(self, target: str) -> tuple[Reason, str] | None:
+        """Why nothing more is begun in a target; None while it is."""
+        return self._why or self._halted.get(target)
 
     def _close(self, reason: Reason, message: str) -> None:
         if self._why is None:
@@ -340,8 +351,9 @@ class Apply:
         while later:
             queue, later = later, []
             for workspace in queue:
-                if self._why is not None:
-                    self._skip(workspace, *self._why)
+                why = self._why_not(workspace.target)
+                if why is not None:
+                    self._skip(workspace, *why)
                 elif not self._is_open(workspace):
                     later.append(workspace)
                 else:
@@ -356,9 +368,10 @@ class Apply:
         return workspace.hours is not None and hours[workspace.hours].is_open(self._clock.now())
 
     async def _outside_hours(self, workspaces: Sequence[PlannedWorkspace]) -> Sequence[PlannedWorkspace]:
-        policy = self._plan.policy
-        if policy.outside_hours == "skip" or self._why is not None:
-            reason, message = self._why or (Reason.OUTSIDE_HOURS, "outside the hours of the policy")
+        policy, target = self._plan.policy, workspaces[0].target
+        why = self._why_not(target)
+        if policy.outside_hours == "skip" or why is not None:
+            reason, message = why or (Reason.OUTSIDE_HOURS, "outside the hours of the policy")
             for workspace in workspaces:
                 self._skip(workspace, reason, message)
             return []
@@ -369,7 +382,7 @@ class Apply:
         now = self._clock.now()
         openings = [policy.hours[one.hours].next_opening(now) for one in hopeful if one.hours is not None]
         if openings:
-            await self._rest((min(openings) - now) / timedelta(seconds=1))
+            await self._rest((min(openings) - now) / timedelta(seconds=1), self._halts[target])
         return hopeful
 
     async def _begin_desk(self, workspace: PlannedWorkspace) -> None:
@@ -380,10 +393,11 @@ class Apply:
         except BaseException:
             self._slots.release()
             raise
-        if self._why is not None:
+        why = self._why_not(workspace.target)
+        if why is not None:
             bench.acting.release()
             self._slots.release()
-            self._skip(workspace, *self._why)
+            self._skip(workspace, *why)
             return
         if not self._is_open(workspace):
             bench.acting.release()
@@ -393,7 +407,12 @@ class Apply:
             return
         seen = dict(self._states[workspace.target].get(workspace.workspace_id, {}))
         desk = Desk(
-            planned=workspace, bench=bench, care=self._care, ledger=self._ledger, seen=seen, halt=self._halt
+            planned=workspace,
+            bench=bench,
+            care=self._care,
+            ledger=self._ledger,
+            seen=seen,
+            halt=partial(self._halt, workspace.target),
         )
         self._waiting -= 1
         task = asyncio.create_task(desk.run())
@@ -447,18 +466,18 @@ class Apply:
                 message=message,
             )
 
-    async def _rest(self, seconds: float) -> None:
-        """Wait, unless there is nothing left to wait for."""
+    async def _rest(self, seconds: float, *reasons: asyncio.Event) -> None:
+        """Wait, unless there is nothing left to wait for, or one of these events says so too."""
         if seconds <= 0:
             return
+        waits = [asyncio.ensure_future(one.wait()) for one in (self._closing, *reasons)]
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        closing = asyncio.ensure_future(self._closing.wait())
         try:
-            await asyncio.wait((sleeping, closing), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sleeping, *waits), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sleeping.cancel()
-            closing.cancel()
-            await asyncio.gather(sleeping, closing, return_exceptions=True)
+            for wait in (sleeping, *waits):
+                wait.cancel()
+            await asyncio.gather(sleeping, *waits, return_exceptions=True)
 
     def _ending(self) -> tuple[Ending, str]:
         if self._dry_run:
@@ -467,7 +486,8 @@ class Apply:
             reason, message = self._why
             return ("budget-spent" if reason is Reason.BUDGET_SPENT else "drained"), message
         left = self._ledger.counts["failed"] + self._ledger.counts["skipped"]
-        return ("incomplete" if left else "complete"), ""
+        halted = "; ".join(f"{target}: {message}" for target, (_, message) in sorted(self._halted.items()))
+        return ("incomplete" if left else "complete"), halted
 
     def _finish(self, ending: Ending, message: str) -> None:
         self._report()

@@ -31,7 +31,7 @@ from workspaces_apps.rollout.decisions import (
 )
 from workspaces_apps.rollout.errors import JournalError
 from workspaces_apps.rollout.events import Changed, Deployed, Direction, Intent, Staged
-from workspaces_apps.rollout.last_words import IN_ERROR, LastWords
+from workspaces_apps.rollout.last_words import IN_ERROR, LastWords, left_over
 from workspaces_apps.rollout.ledger import Ledger
 from workspaces_apps.rollout.memory import Key
 from workspaces_apps.rollout.plan import PlannedWorkspace
@@ -151,7 +151,9 @@ class Desk:
         except _Refused as refused:
             error = refused.error
             for application in refused.applications:
-                self.words.fail(application, word_for(error), error.message, request_id=error.request_id)
+                # What was staged before the service refused stays so, and somebody should know.
+                said = left_over(self.seen.get(application, GONE).state, error.message)
+                self.words.fail(application, word_for(error), said, request_id=error.request_id)
             self.give_up(Reason.UNKNOWN, f"another change of this WorkSpace was refused: {word_for(error)}")
 
     def give_up(self, reason: Reason, message: str) -> None:

@@ -1,6 +1,9 @@
-"""What an apply will cost, about: calls and time, from the plan and the rate that is known."""
+"""What an apply will cost, about: calls and time, from the plan, the policy's hours and the rate that is known."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
@@ -8,7 +11,7 @@ from workspaces_apps.rollout.associations import ABSENT, RESTING
 from workspaces_apps.rollout.plan import Estimate, PlannedWorkspace
 from workspaces_apps.rollout.policy import Policy
 from workspaces_apps.rollout.reading import PAGE
-from workspaces_apps.rollout.waves import wave_sizes
+from workspaces_apps.rollout.waves import cut, wave_sizes
 
 ASSUMED_RATE: Final = 2.0
 """Calls a second of one operation, while the service has not shown better: fleets settle on 1.3 to 1.5 [field], the
@@ -20,13 +23,61 @@ DEPLOYMENT_SECONDS: Final = 900.0
 _ROUND_SECONDS: Final = 60.0
 
 
-def estimate(workspaces: Sequence[PlannedWorkspace], policy: Policy, learned: Iterable[float]) -> Estimate:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast an apply goes, about.
+
+    Attributes:
+        policy: Its ceilings and hours.
+        writes: Seconds that the writes of one WorkSpace take.
+        deployment: Seconds that a deployment takes.
+    """
+
+    policy: Policy
+    writes: float
+    deployment: float
+
+    def beginning(self, workspaces: int) -> float:
+        """Seconds until the last of so many WorkSpaces has begun."""
+        # Writes of one batch go on while an earlier one deploys.
+        batches = ceil(workspaces / self.policy.max_in_flight)
+        return max(workspaces * self.writes, self.deployment * (batches - 1))
+
+    def wave_ends(self, now: datetime, wave: Sequence[PlannedWorkspace]) -> datetime:
+        """When WorkSpaces that begin at `now`, or once their hours allow it, will have ended."""
+        policy = self.policy
+        if not policy.hours:
+            return now + timedelta(seconds=self.beginning(len(wave)) + self.deployment)
+        sizes = Counter(one.hours for one in wave)
+        begun: list[datetime] = []
+        for entry, size in sizes.items():
+            # What no entry is for is never begun, and what is outside its hours may be left out.
+            if entry is not None and (policy.outside_hours == "wait" or policy.hours[entry].is_open(now)):
+                begun.append(policy.hours[entry].after_open(now, self.beginning(size)))
+        if not begun:
+            return now
+        last = max(*begun, now + timedelta(seconds=self.beginning(len(wave))))
+        return last + timedelta(seconds=self.deployment)
+
+    def all_end(self, now: datetime, waves: Iterable[Sequence[PlannedWorkspace]]) -> datetime:
+        """When waves will have ended, of which the first begins at `now`."""
+        for number, wave in enumerate(waves):
+            if number:
+                now += timedelta(seconds=self.policy.pause)
+            now = self.wave_ends(now, wave)
+        return now
+
+
+def estimate(
+    workspaces: Sequence[PlannedWorkspace], policy: Policy, learned: Iterable[float], now: datetime
+) -> Estimate:
     """What applying a plan will cost.
 
     Args:
         workspaces: What is planned.
-        policy: Waves and ceilings.
+        policy: Waves, ceilings and hours.
         learned: The rates that the service has shown, in calls a second.
+        now: When it would begin.
     """
     known = min(learned, default=None)
     rate = known if known is not None else ASSUMED_RATE
@@ -34,16 +85,14 @@ def estimate(workspaces: Sequence[PlannedWorkspace], policy: Policy, learned: It
     staging = sum(
         change.state in RESTING or change.state == ABSENT for one in pending for change in one.pending
     )
-    writes = max(len(pending), staging)
-    seconds = 0.0
-    for number, size in enumerate(
-        wave_sizes(len(pending), policy.canary, policy.growth, policy.largest_wave)
-    ):
-        share = size / len(pending)
-        deployments = ceil(size / policy.max_in_flight)
-        # Writes of one batch go on while an earlier one deploys.
-        seconds += max(writes * share / rate, DEPLOYMENT_SECONDS * (deployments - 1)) + DEPLOYMENT_SECONDS
-        seconds += policy.pause if number else 0.0
+    writes = max(len(pending), staging) / max(1, len(pending)) / rate
+    waves = cut(pending, wave_sizes(len(pending), policy.canary, policy.growth, policy.largest_wave))
+    always = policy.model_copy(update={"hours": ()})
+    ends = [
+        Pace(policy=one, writes=writes, deployment=DEPLOYMENT_SECONDS).all_end(now, waves)
+        for one in (always, policy)
+    ]
+    seconds = (ends[0] - now).total_seconds()
     pages = ceil(sum(len(one.pending) for one in pending) / PAGE)
     rounds = ceil(seconds / max(_ROUND_SECONDS, 1.25 * pages))
     looks = len(pending) * (2 if policy.skip_connected else 1)
@@ -53,4 +102,5 @@ def estimate(workspaces: Sequence[PlannedWorkspace], policy: Policy, learned: It
         rate=rate,
         rate_is_learned=known is not None,
         deployment_seconds=DEPLOYMENT_SECONDS,
+        closed_seconds=max(0.0, (ends[1] - ends[0]).total_seconds()),
     )

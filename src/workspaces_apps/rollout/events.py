@@ -1,7 +1,8 @@
 """What happens in a roll-out, as frozen records: the events of an apply, and the lines of its journal.
 
-Text that came from the service (names, messages, codes) is kept as it came, cut at `TEXT_LIMIT`: it is data, and
-whoever shows it must escape it for the place where it is shown.
+Text that came from the service (names, messages, codes, ids) is kept as it came, but for two things: it is cut at
+`TEXT_LIMIT`, so that no message fills the disk, and half of a surrogate pair becomes U+FFFD, because no file can hold
+it. It is data: whoever shows it must escape it for the place where it is shown.
 """
 
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 TEXT_LIMIT: Final = 1000
-"""Characters at most of a text that the service sent."""
+"""Characters at most of a text that the service sent, the ellipsis of a longer one included."""
 
 Direction: TypeAlias = Literal["install", "uninstall"]
 """Where a change leads."""
@@ -27,12 +28,21 @@ failed, so nothing more was begun; ``dry-run``: nothing was to be written.
 """
 
 
-def _cut(value: object) -> object:
-    return value[:TEXT_LIMIT] if isinstance(value, str) else value
+def bounded(text: str) -> str:
+    """The text, as a file can hold it, and of `TEXT_LIMIT` characters at most; the last one is … if more was there."""
+    short = text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1]}…"
+    if short.isascii():
+        return short
+    # Two halves that belong together become their character.
+    return short.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-Text: TypeAlias = Annotated[str, BeforeValidator(_cut, json_schema_input_type=str)]
-"""A text that may have come from the service, cut at `TEXT_LIMIT`."""
+def _bounded(value: object) -> object:
+    return bounded(value) if isinstance(value, str) else value
+
+
+Text: TypeAlias = Annotated[str, BeforeValidator(_bounded, json_schema_input_type=str)]
+"""A text that may have come from the service; see `bounded`."""
 
 
 class Record(BaseModel, frozen=True):
@@ -90,8 +100,8 @@ class Planned(Record, frozen=True):
     """
 
     kind: Literal["planned"] = "planned"
-    workspace_id: str
-    application_id: str
+    workspace_id: Text
+    application_id: Text
     application: Text | None = None
     action: Action
     direction: Direction | None = None
@@ -130,8 +140,8 @@ class Intent(Record, frozen=True):
     """
 
     kind: Literal["intent"] = "intent"
-    workspace_id: str
-    application_id: str
+    workspace_id: Text
+    application_id: Text
     operation: Literal[
         "AssociateWorkspaceApplication",
         "DisassociateWorkspaceApplication",
@@ -153,10 +163,10 @@ class Staged(Record, frozen=True):
     """
 
     kind: Literal["staged"] = "staged"
-    workspace_id: str
-    application_id: str
+    workspace_id: Text
+    application_id: Text
     direction: Direction
-    request_id: str | None = None
+    request_id: Text | None = None
 
 
 class Deployed(Record, frozen=True):
@@ -170,10 +180,10 @@ class Deployed(Record, frozen=True):
     """
 
     kind: Literal["deployed"] = "deployed"
-    workspace_id: str
-    applications: tuple[str, ...]
+    workspace_id: Text
+    applications: tuple[Text, ...]
     force: bool = False
-    request_id: str | None = None
+    request_id: Text | None = None
 
 
 class Changed(Record, frozen=True):
@@ -186,8 +196,8 @@ class Changed(Record, frozen=True):
     """
 
     kind: Literal["changed"] = "changed"
-    workspace_id: str
-    application_id: str
+    workspace_id: Text
+    application_id: Text
     state: Text
 
 
@@ -202,8 +212,8 @@ class Succeeded(Record, frozen=True):
     """
 
     kind: Literal["succeeded"] = "succeeded"
-    workspace_id: str
-    application_id: str
+    workspace_id: Text
+    application_id: Text
     direction: Direction
     elapsed: float | None = None
 
@@ -225,12 +235,12 @@ class Failed(Record, frozen=True):
     """
 
     kind: Literal["failed"] = "failed"
-    workspace_id: str
-    application_id: str | None = None
+    workspace_id: Text
+    application_id: Text | None = None
     direction: Direction | None = None
     reason: Text
     message: Text = ""
-    request_id: str | None = None
+    request_id: Text | None = None
     final: bool = True
     refused: bool = False
     elapsed: float | None = None
@@ -247,8 +257,8 @@ class Skipped(Record, frozen=True):
     """
 
     kind: Literal["skipped"] = "skipped"
-    workspace_id: str
-    application_id: str | None = None
+    workspace_id: Text
+    application_id: Text | None = None
     reason: Text
     message: Text = ""
 

@@ -1,8 +1,15 @@
-"""Reading what a parser made of a file: lists, single values where a list is meant, and tables."""
+"""Reading what a parser made of a file: lists, single values where a list is meant, tables, and text."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypeIs
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def is_list(value: object) -> TypeIs[list[object]]:
@@ -23,3 +30,37 @@ def listed(value: object) -> object:
 def several(value: object) -> object:
     """One string where a list of them is meant."""
     return (value,) if isinstance(value, str) else listed(value)
+
+
+def is_row(value: object) -> TypeIs[list[object] | tuple[object, ...]]:
+    """Whether it is a list or a tuple, of whatever."""
+    return isinstance(value, list | tuple)
+
+
+def flaw_of(text: str) -> str | None:
+    """Why a text cannot be part of a manifest; None if it can.
+
+    Half of a surrogate pair is no character: neither a journal nor a request can hold it. A control character could
+    be held, but nothing in the service is named with one: a name or id that has one would fit nothing, in silence.
+    """
+    if half := _SURROGATE.search(text):
+        return f"holds half a character (U+{ord(half[0]):04X}), which no file can hold"
+    if control := _CONTROL.search(text):
+        return f"holds the control character U+{ord(control[0]):04X}, which no name or id can have"
+    return None
+
+
+def without_flaws(text: str) -> str:
+    """The text with a question mark for each character that cannot be part of a manifest."""
+    return _CONTROL.sub("?", _SURROGATE.sub("?", text))
+
+
+def _check_plain(value: object) -> object:
+    flaw = flaw_of(value) if isinstance(value, str) else None
+    if flaw is not None:
+        raise PydanticCustomError("text", "{flaw}", {"flaw": flaw})
+    return value
+
+
+PLAIN: Final = BeforeValidator(_check_plain)
+"""Makes a field of text refuse what cannot be part of a manifest."""

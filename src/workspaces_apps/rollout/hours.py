@@ -16,6 +16,7 @@ Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
 _SEARCH_DAYS: Final = 9
+_MOST_OPENINGS: Final = 366
 
 
 def _read_time(value: object) -> object:
@@ -79,6 +80,28 @@ class Hours(BaseModel, frozen=True):
             return now
         return min(begin for begin, _ in self._spans(now) if begin > now).astimezone(UTC)
 
+    def closing(self, now: datetime) -> datetime:
+        """The end of the hours that `now` is in, in UTC; `now` itself outside of them."""
+        return max(
+            (end for begin, end in self._spans(now) if begin <= now < end), default=now.astimezone(UTC)
+        )
+
+    def after_open(self, now: datetime, seconds: float) -> datetime:
+        """When they will have been open for so long, counted from `now`; within a year or so, else some time before.
+
+        Args:
+            now: A time with a zone.
+            seconds: How long, 0 or more.
+        """
+        at, left = self.next_opening(now), timedelta(seconds=seconds)
+        for _ in range(_MOST_OPENINGS):
+            closes = self.closing(at)
+            if left <= closes - at:
+                break
+            left -= closes - at
+            at = self.next_opening(closes)
+        return at + min(left, self.closing(at) - at)
+
     def _spans(self, now: datetime) -> Sequence[tuple[datetime, datetime]]:
         zone = ZoneInfo(self.time_zone)
         today = now.astimezone(zone).date()
@@ -90,5 +113,8 @@ class Hours(BaseModel, frozen=True):
             last = day if self.end > self.start else day + timedelta(days=1)
             # In UTC: two times of one zone are compared by the wall clock, which goes back once a year.
             begin = datetime.combine(day, self.start, zone).astimezone(UTC)
-            spans.append((begin, datetime.combine(last, self.end, zone).astimezone(UTC)))
+            end = datetime.combine(last, self.end, zone).astimezone(UTC)
+            # Hours within the one that a change of the clock leaves out are none.
+            if begin < end:
+                spans.append((begin, end))
         return spans

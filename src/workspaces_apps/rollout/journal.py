@@ -8,6 +8,7 @@ A line counts once its line break is there: a torn last line was never acted on,
 cuts it off. Any other line that cannot be read is an error, because a forgotten direction is worse than none.
 """
 
+import codecs
 import contextlib
 import os
 import stat
@@ -20,13 +21,16 @@ from typing import Final, Self
 from pydantic import ValidationError
 
 from workspaces_apps.rollout.errors import JournalBusyError, JournalError
-from workspaces_apps.rollout.events import Event, Started, from_line, to_line
+from workspaces_apps.rollout.events import Event, Started, bounded, from_line, to_line
 
 FORMAT: Final = 1
 """The version of the format that this release writes and reads."""
 
 _BEGINNING: Final = b'{"at":"'
 """How every line begins; a file of a single line that does not is somebody else's."""
+
+_FLAGS: Final[int] = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY", "O_NONBLOCK"))
+"""How files are opened: as bytes, for this process only, and without waiting for the other end of a pipe."""
 
 if sys.platform == "win32":  # pragma: no cover - the checks run on POSIX
     import msvcrt
@@ -55,6 +59,7 @@ class Journal:
 
     Args:
         path: The file; it is made, readable by its owner only, if there is none.
+        of: The name of the roll-out that it must be of; None: of any.
 
     Attributes:
         path: The file.
@@ -62,18 +67,22 @@ class Journal:
 
     Raises:
         JournalBusyError: Another apply writes to it.
-        JournalError: It is no journal, or cannot be opened.
+        JournalError: It is no journal, or that of another roll-out, or cannot be opened.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, of: str | None = None) -> None:
         self.path: Path = Path(path)
-        self._descriptor = _open(self.path)
+        try:
+            self._descriptor = _open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        except OSError as error:
+            raise JournalError(f"cannot open the journal {path}: {error.strerror}") from error
         try:
             _claim(self._descriptor, self.path)
             content = _read_all(self._descriptor)
             whole = content.rfind(b"\n") + 1
             self.past: tuple[Event, ...] = tuple(_parse(content[:whole], self.path))
             _check_format(self.past, self.path)
+            _check_name(self.past, self.path, of)
             if not whole and not content.startswith(_BEGINNING[: len(content)]):
                 raise JournalError(f"{self.path} is no journal of a roll-out; it is left as it is")
             if whole < len(content):
@@ -115,7 +124,10 @@ class Journal:
         except OSError as error:
             # Half a line may be out; a further line behind it would make the file unreadable.
             self.close()
-            raise JournalError(f"cannot write to the journal {self.path}: {error.strerror}") from error
+            raise JournalError(
+                f"cannot write to the journal {self.path}: {error.strerror}; nothing more is begun, what the service has"
+                " taken goes on there, and applying again goes on with it"
+            ) from error
 
     def close(self) -> None:
         """Close the file and let go of the lock; may be called again."""
@@ -143,7 +155,7 @@ class JournalReader:
             JournalError: The file cannot be read, or is no journal.
         """
         try:
-            with self.path.open("rb") as file:
+            with os.fdopen(_open(self.path, os.O_RDONLY), "rb") as file:
                 file.seek(self._offset)
                 content = file.read()
         except OSError as error:
@@ -166,22 +178,47 @@ def read_journal(path: str | Path) -> Sequence[Event]:
     return JournalReader(path).read()
 
 
-def past_of(path: str | Path | None) -> Sequence[Event]:
-    """Every event of a journal; none where there is no journal yet.
+def past_of(path: str | Path | None, name: str) -> Sequence[Event]:
+    """Every event of a roll-out's journal; none where there is no journal yet.
+
+    Args:
+        path: The file; None for no journal.
+        name: The roll-out.
 
     Raises:
-        JournalError: The file cannot be read, or is no journal.
+        JournalError: The file cannot be read, or is no journal, or that of another roll-out.
     """
-    return read_journal(path) if path is not None and Path(path).exists() else ()
+    if path is None or not Path(path).exists():
+        return ()
+    events = read_journal(path)
+    _check_name(events, Path(path), name)
+    return events
 
 
-def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
-    except OSError as error:
-        raise JournalError(f"cannot open the journal {path}: {error.strerror}") from error
+def check_journal(path: str | Path, *, of: str) -> None:
+    """Find out before anything is done whether a journal can be written to. Makes no file.
+
+    Args:
+        path: The file.
+        of: The roll-out.
+
+    Raises:
+        JournalBusyError: Another apply writes to it.
+        JournalError: It cannot be opened or made, or is no journal, or that of another roll-out.
+    """
+    path = Path(path)
+    if path.exists():
+        Journal(path, of=of).close()
+    elif not path.parent.is_dir():
+        raise JournalError(f"cannot open the journal {path}: there is no folder {path.parent}")
+    elif not os.access(path.parent, os.W_OK):
+        raise JournalError(f"cannot open the journal {path}: the folder {path.parent} cannot be written to")
+
+
+def _open(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | _FLAGS, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        # Of folders, pipes and devices some never end.
         os.close(descriptor)
         raise JournalError(f"the journal {path} is not a regular file")
     return descriptor
@@ -214,6 +251,9 @@ def _read_all(descriptor: int) -> bytes:
 
 
 def _parse(content: bytes, path: Path, before: int = 0) -> Iterator[Event]:
+    if not before:
+        # An editor's mark at the beginning is no reason to forget everything.
+        content = content.removeprefix(codecs.BOM_UTF8)
     for number, line in enumerate(content.split(b"\n")[:-1], start=before + 1):
         try:
             yield from_line(line)
@@ -234,4 +274,14 @@ def _check_format(events: Sequence[Event], path: Path) -> None:
     if newer:
         raise JournalError(
             f"{path} is of format {max(newer)}, which a newer release wrote; this one reads {FORMAT}"
+        )
+
+
+def _check_name(events: Sequence[Event], path: Path, name: str | None) -> None:
+    """Refuse what another roll-out remembers: its changes would count as this one's."""
+    names = [event.name for event in events if isinstance(event, Started)]
+    if name is not None and names and names[-1] != bounded(name):
+        raise JournalError(
+            f"{path} is the journal of the roll-out {names[-1]!r}, not of {name!r}: give this one a journal of its own,"
+            " or, if it was renamed, its former name"
         )

@@ -96,10 +96,11 @@ class LastWords:
     def give_up(self, reason: Reason, message: str, seen: dict[str, Seen]) -> None:
         """All that is open is left alone; what was begun is told."""
         for application in list(self.open):
-            self.skip(application, reason, _left_over(seen.get(application, GONE).state, message))
+            self.skip(application, reason, left_over(seen.get(application, GONE).state, message))
 
 
-def _left_over(state: str, message: str) -> str:
+def left_over(state: str, message: str) -> str:
+    """The message, and what is left of a change that was begun."""
     if state in STAGED:
         return f"{message}; its change stays staged, and any deployment would commit it"
     if state in IN_FLIGHT:

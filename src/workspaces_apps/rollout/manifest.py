@@ -1,6 +1,6 @@
 """The manifest: which applications are wanted present or absent, on which WorkSpaces, and how carefully."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from workspaces_apps.rollout.errors import ManifestError, Mistake
-from workspaces_apps.rollout.fields import listed
-from workspaces_apps.rollout.manifest_file import Document, read_document
+from workspaces_apps.rollout.fields import PLAIN, flaw_of, is_row, is_table, listed, without_flaws
+from workspaces_apps.rollout.manifest_file import DEPTH, Document, Key, read_document
 from workspaces_apps.rollout.policy import Policy
 from workspaces_apps.rollout.selectors import Selector
 from workspaces_apps.values import JsonObject
@@ -18,7 +18,7 @@ DEFAULT_TARGET: Final = "default"
 """The target of a manifest that names none: whatever the client is for."""
 
 _ApplicationId: TypeAlias = Annotated[str, Field(pattern=r"^wsa-[0-9a-z]{8,63}$")]
-_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100)]
+_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), PLAIN]
 
 
 class ApplicationRef(BaseModel, frozen=True):
@@ -36,9 +36,9 @@ class ApplicationRef(BaseModel, frozen=True):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     id: _ApplicationId | None = None
-    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    owner: Annotated[str, Field(pattern=r"^(\d{12}|AMAZON)$")] | None = None
-    version: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200), PLAIN] | None = None
+    owner: Annotated[str, Field(pattern=r"^([0-9]{12}|AMAZON)$")] | None = None
+    version: Annotated[str, Field(min_length=1, max_length=50), PLAIN] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -84,7 +84,7 @@ class Rule(BaseModel, frozen=True):
     select: Selector
     present: _Refs = ()
     absent: _Refs = ()
-    targets: Annotated[tuple[str, ...] | None, BeforeValidator(listed)] = None
+    targets: Annotated[tuple[Annotated[str, PLAIN], ...] | None, BeforeValidator(listed)] = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -115,9 +115,12 @@ class Target(BaseModel, frozen=True):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$")] | None = None
-    profile: Annotated[str, Field(min_length=1)] | None = None
-    role_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::\d{12}:role/.+$")] | None = None
-    external_id: str | None = None
+    profile: Annotated[str, Field(min_length=1), PLAIN] | None = None
+    role_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/[!-~]+$")] | None = None
+    # What STS takes [doc] AssumeRole; refused there, it would be so only after the first calls.
+    external_id: (
+        Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$")] | None
+    ) = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -169,9 +172,13 @@ class Manifest(BaseModel, frozen=True):
         """The names of the targets, at least one."""
         return tuple(target.name for target in self.targets) or (DEFAULT_TARGET,)
 
-    def rules_for(self, target: str) -> tuple[Rule, ...]:
-        """The rules that are for a target."""
-        return tuple(rule for rule in self.rules if rule.targets is None or target in rule.targets)
+    def rules_for(self, target: str) -> tuple[tuple[int, Rule], ...]:
+        """The rules that are for a target, each with its number in the manifest."""
+        return tuple(
+            (number, rule)
+            for number, rule in enumerate(self.rules)
+            if rule.targets is None or target in rule.targets
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -201,24 +208,70 @@ class Manifest(BaseModel, frozen=True):
 
     @classmethod
     def _validated(cls, data: object, document: Document | None) -> Self:
+        flaws: dict[Key, Mistake] = {}
+        mistakes: list[Mistake] = []
         try:
-            return cls.model_validate(data)
+            # Without what pydantic would stumble over, so that it still finds everything else.
+            clean = _cleaned(data, (), (), flaws, document)
+            mistakes += flaws.values()
+            found = cls.model_validate(clean)
+        except RecursionError:
+            raise ManifestError([_mistake((), "", "is nested too deeply", document)]) from None
         except ValidationError as error:
-            raise ManifestError(
-                [
-                    _mistake(detail["loc"], detail["type"], detail["msg"], document)
-                    for detail in error.errors(include_url=False, include_context=False, include_input=False)
-                ]
-            ) from None
+            mistakes += [
+                _mistake(detail["loc"], detail["type"], detail["msg"], document)
+                for detail in error.errors(include_url=False, include_context=False, include_input=False)
+                if not any(detail["loc"][: len(key)] == key for key in flaws)
+            ]
+            raise ManifestError(mistakes) from None
+        if mistakes:
+            raise ManifestError(mistakes)
+        return found
 
 
-def _mistake(location: tuple[int | str, ...], kind: str, message: str, document: Document | None) -> Mistake:
-    rules = {
-        "extra_forbidden": "there is no such key",
-        "missing": "is missing",
-        "too_short": "must not be empty",
-        "string_too_short": "must not be empty",
-    }
+def _cleaned(
+    value: object, key: Key, raw: Key, flaws: MutableMapping[Key, Mistake], document: Document | None
+) -> object:
+    """What a parser made of a file, with harmless text in the place of what a manifest cannot hold.
+
+    Args:
+        value: It, or a part of it.
+        key: Where it is, in harmless text.
+        raw: Where it is, as the file has it.
+        flaws: Gets what was found, by key.
+        document: The file.
+    """
+    if len(key) > DEPTH:
+        raise RecursionError
+    if isinstance(value, str):
+        flaw = flaw_of(value)
+        if flaw is None:
+            return value
+        flaws.setdefault(key, _mistake(key, "", flaw, document, raw))
+        return without_flaws(value)
+    if is_row(value):
+        return [
+            _cleaned(item, (*key, number), (*raw, number), flaws, document)
+            for number, item in enumerate(value)
+        ]
+    if not is_table(value):
+        return value
+    table: dict[object, object] = {}
+    for name, item in value.items():
+        clean = without_flaws(name) if isinstance(name, str) else name
+        place, raw_place = (*key, str(clean)), (*raw, str(name))
+        if isinstance(name, str) and clean != name:
+            flaws[place] = _mistake(place, "", f"the key {flaw_of(name)}", document, raw_place)
+        table[clean] = _cleaned(item, place, raw_place, flaws, document)
+    return table
+
+
+def _mistake(
+    location: Key, kind: str, message: str, document: Document | None, raw: Key | None = None
+) -> Mistake:
+    rules = {"extra_forbidden": "there is no such key", "missing": "is missing"}
+    if kind in ("too_short", "string_too_short") and " at least 1 " in message:
+        rules[kind] = "must not be empty"
     key = ""
     for part in location:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
@@ -226,5 +279,5 @@ def _mistake(location: tuple[int | str, ...], kind: str, message: str, document:
         key=key,
         rule=rules.get(kind, message),
         file=str(document.path) if document is not None else None,
-        line=document.line(location) if document is not None else None,
+        line=document.line(raw or location) if document is not None else None,
     )

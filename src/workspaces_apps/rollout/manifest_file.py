@@ -3,7 +3,8 @@
 import importlib
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
@@ -16,7 +17,8 @@ MAX_BYTES: Final = 10_000_000
 Key: TypeAlias = tuple[int | str, ...]
 """The path to a value: keys of tables, and places in lists."""
 
-_DEPTH: Final = 100
+DEPTH: Final = 100
+"""How deep values may be nested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,8 @@ def read_document(path: Path) -> Document:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise _mistake(path, f"the file is larger than {MAX_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
+        # Editors of some systems begin a file with a mark that is no part of it.
+        text = path.read_text(encoding="utf-8").removeprefix("\ufeff")
     except OSError as error:
         raise _mistake(path, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -76,9 +79,26 @@ def _read_toml(path: Path, text: str) -> Document:
 
 def _read_json(path: Path, text: str) -> Document:
     try:
-        return Document(path=path, data=json.loads(text))
+        return Document(path=path, data=json.loads(text, object_pairs_hook=_table))
+    except _RepeatedKeyError as error:
+        raise _mistake(path, f"the key {error.key!r} is there twice in one object") from None
     except ValueError as error:
         raise _mistake(path, f"is not JSON: {error}") from None
+
+
+class _RepeatedKeyError(Exception):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _table(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """An object of JSON; of two members of one name the parser would keep the last, in silence."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        raise _RepeatedKeyError(next(name for name, count in names.items() if count > 1))
+    return table
 
 
 class _Mark(Protocol):
@@ -103,7 +123,7 @@ def _read_yaml(path: Path, text: str) -> Document:
     lines: dict[Key, int] = {}
 
     def walk(node: _Node, key: Key, depth: int) -> None:
-        if depth > _DEPTH:
+        if depth > DEPTH:
             raise RecursionError
         lines.setdefault(key, node.start_mark.line + 1)
         if isinstance(node, mapping):

@@ -120,6 +120,7 @@ class Estimate:
         rate: The calls a second of each operation that this is based on.
         rate_is_learned: Whether the service has shown that rate; it is assumed otherwise.
         deployment_seconds: How long one deployment was taken to last [assumed].
+        closed_seconds: How much longer, because the policy's hours are waited for, if it begins when the plan was made.
     """
 
     calls: int
@@ -127,6 +128,7 @@ class Estimate:
     rate: float
     rate_is_learned: bool
     deployment_seconds: float
+    closed_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,9 @@ from workspaces_apps.rollout.selectors import Scope, Selector, Tags, WorkspaceFa
 DEPLOYABLE: Final = frozenset({WorkspaceState.AVAILABLE, WorkspaceState.STOPPED})
 """The states in which applications can be deployed [doc]."""
 
+_NAMED: Final = 10
+"""Rules or WorkSpaces that a warning names; it counts the others."""
+
 Wanted = dict[str, "Direction | None"]
 """By application: where to; None where rules contradict each other."""
 
@@ -63,9 +66,7 @@ async def plan_target(manifest: Manifest, target: str, tally: Tally, memory: Mem
     """
     before = tally.calls, tally.throttled
     rules = manifest.rules_for(target)
-    scope = Scope()
-    for rule in rules:
-        scope |= rule.select.scope
+    scope = Scope.union(rule.select.scope for _, rule in rules)
     fleet = await read_fleet(tally.client, scope)
     resolved = _resolve(manifest, rules, fleet.catalogue, target)
     planner = _Planner(manifest, target, fleet, resolved, memory)
@@ -95,16 +96,20 @@ async def plan_target(manifest: Manifest, target: str, tally: Tally, memory: Mem
 
 
 def _resolve(
-    manifest: Manifest, rules: Iterable[Rule], catalogue: Catalogue, target: str
+    manifest: Manifest, rules: Iterable[tuple[int, Rule]], catalogue: Catalogue, target: str
 ) -> list[_ResolvedRule]:
     mistakes: list[Mistake] = []
     where = f" in target {target}" if len(manifest.target_names) > 1 else ""
+
+    known: dict[ApplicationRef, str] = {}
 
     def ids(number: int, key: str, refs: Iterable[ApplicationRef]) -> list[str]:
         found: list[str] = []
         for index, ref in enumerate(refs):
             try:
-                found.append(catalogue.resolve(ref))
+                if ref not in known:
+                    known[ref] = catalogue.resolve(ref)
+                found.append(known[ref])
             except UnresolvedError as error:
                 mistakes.append(
                     Mistake(key=f"rules[{number}].{key}[{index}]", rule=f"{error.message}{where}")
@@ -112,8 +117,7 @@ def _resolve(
         return found
 
     resolved: list[_ResolvedRule] = []
-    for rule in rules:
-        number = manifest.rules.index(rule)
+    for number, rule in rules:
         present, absent = ids(number, "present", rule.present), ids(number, "absent", rule.absent)
         mistakes += [
             Mistake(key=f"rules[{number}]", rule=f"{both} is wanted present and absent, by different names")
@@ -140,6 +144,7 @@ class _Planner:
         self._rules = rules
         self._memory = memory
         self._selected = dict.fromkeys((rule.label for rule in rules), 0)
+        self._at_odds: dict[tuple[str, str], str] = {}
         self._obstacles: dict[object, Row | None] = {}
 
     def undecided(self) -> list[str]:
@@ -192,28 +197,30 @@ class _Planner:
 
     def warnings(self, scope: Scope) -> list[str]:
         """What looks like a mistake."""
-        found = [
-            f"{self._target}: {label} selects no WorkSpace"
-            for label, count in self._selected.items()
-            if not count
-        ]
+        idle = [label for label, count in self._selected.items() if not count]
+        found = [f"{self._target}: {label} selects no WorkSpace" for label in idle[:_NAMED]]
+        if len(idle) > _NAMED:
+            found.append(f"{self._target}: {len(idle) - _NAMED} more rules select no WorkSpace")
         missing = sorted(scope.workspace_ids - self._fleet.workspaces.keys())
         if missing:
-            more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
-            found.append(f"{self._target}: there is no WorkSpace {', '.join(missing[:10])}{more}")
+            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+            found.append(f"{self._target}: there is no WorkSpace {', '.join(missing[:_NAMED])}{more}")
         if not self._fleet.workspaces and not missing:
             found.append(f"{self._target}: there are no WorkSpaces")
         return found
 
     def _wanted(self, workspace: WorkspaceFacts, tags: Tags | None) -> Wanted:
         wanted: Wanted = {}
+        by: dict[str, str] = {}
         for rule in self._rules:
             if not rule.select.fits(workspace, tags):
                 continue
             self._selected[rule.label] += 1
             for application, direction in rule.wanted.items():
-                agreed = wanted.setdefault(application, direction) == direction
-                wanted[application] = direction if agreed else None
+                first = by.setdefault(application, rule.label)
+                if wanted.setdefault(application, direction) not in (direction, None):
+                    wanted[application] = None
+                    self._at_odds[workspace.workspace_id, application] = f"{first} and {rule.label}"
         return wanted
 
     def _workspace(self, workspace: WorkspaceFacts, wanted: Wanted) -> PlannedWorkspace:
@@ -248,7 +255,8 @@ class _Planner:
         state = seen.get(application, GONE).state
         if direction is None:
             change = _planned(application, "blocked", None, state)
-            return _blocked(change, Reason.CONTRADICTION, "one rule wants it present, another absent")
+            rules = self._at_odds[workspace.workspace_id, application]
+            return _blocked(change, Reason.CONTRADICTION, f"{rules}: one wants it present, the other absent")
         step = step_for(direction, state)
         if step is Step.DONE:
             return _planned(application, "nothing", direction, state)

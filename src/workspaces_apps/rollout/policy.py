@@ -15,7 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from workspaces_apps.errors import ConfigurationError
-from workspaces_apps.rollout.fields import listed
+from workspaces_apps.rollout.fields import PLAIN, listed
 from workspaces_apps.rollout.hours import Hours
 from workspaces_apps.rollout.waves import Amount
 
@@ -89,8 +89,8 @@ class OrderByTag(BaseModel, frozen=True):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
-    key: Annotated[str, Field(min_length=1, max_length=127)]
-    values: Annotated[tuple[str, ...], BeforeValidator(listed), Field(min_length=1)]
+    key: Annotated[str, Field(min_length=1, max_length=127), PLAIN]
+    values: Annotated[tuple[Annotated[str, PLAIN], ...], BeforeValidator(listed), Field(min_length=1)]
 
     def rank(self, tags: dict[str, str]) -> int:
         """The place of a WorkSpace with these tags."""

@@ -16,6 +16,7 @@ from workspaces_apps.rollout.apply import Apply, ApplyOptions
 from workspaces_apps.rollout.counting import Tally
 from workspaces_apps.rollout.errors import ManifestError, Mistake, PlanError
 from workspaces_apps.rollout.estimate import estimate
+from workspaces_apps.rollout.events import bounded
 from workspaces_apps.rollout.journal import Journal, past_of
 from workspaces_apps.rollout.manifest import DEFAULT_TARGET, Manifest
 from workspaces_apps.rollout.memory import Memory
@@ -96,11 +97,11 @@ class Rollout:
 
         Raises:
             ManifestError: It names targets or applications that do not exist; it lists all of them.
-            JournalError: The journal cannot be read.
+            JournalError: The journal cannot be read, or is that of another roll-out.
             WorkSpacesError: No target could be read; of several errors the first.
         """
         names = self._targets_of(manifest)
-        memory = Memory(past_of(journal))
+        memory = Memory(past_of(journal, manifest.name))
         answers = await asyncio.gather(
             *(self._plan_target(manifest, name, memory) for name in names), return_exceptions=True
         )
@@ -119,7 +120,7 @@ class Rollout:
                     mistakes += found
                 case WorkSpacesError():
                     errors.append(answer)
-                    readings.append(TargetReading(name=name, error=str(answer)))
+                    readings.append(TargetReading(name=name, error=bounded(str(answer))))
                 case BaseException():
                     raise answer
         if mistakes:
@@ -128,14 +129,15 @@ class Rollout:
             raise errors[0]
         workspaces.sort(key=lambda workspace: workspace.rank)
         learned = [rate for name in names for rate in self._tally(name).rates.values()]
+        now = self._clock.now()
         return Plan(
             name=manifest.name,
-            created=self._clock.now(),
+            created=now,
             policy=manifest.policy,
             targets=tuple(readings),
             workspaces=tuple(workspaces),
             warnings=tuple(warnings),
-            estimate=estimate(workspaces, manifest.policy, learned),
+            estimate=estimate(workspaces, manifest.policy, learned, now),
         )
 
     def apply(
@@ -163,14 +165,14 @@ class Rollout:
         Raises:
             PlanError: The plan has targets that there is no client for.
             JournalBusyError: Another apply writes to the journal.
-            JournalError: The journal cannot be read or written.
+            JournalError: The journal cannot be read or written, or is that of another roll-out.
         """
         wanted = dict.fromkeys(workspace.target for workspace in plan.pending)
         strange = self._strange(tuple(wanted))
         if strange:
             raise PlanError(f"there is no client for the plan's target {', '.join(strange)}")
         tallies = {name: self._tally(name) for name in wanted}
-        opened = Journal(journal) if journal is not None and not dry_run else None
+        opened = Journal(journal, of=plan.name) if journal is not None and not dry_run else None
         options = ApplyOptions(dry_run=dry_run, fresh_look=fresh_look, assume_direction=assume_direction)
         return Apply(plan, tallies, self._clock, opened, options)
 

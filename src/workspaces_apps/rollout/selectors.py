@@ -7,7 +7,6 @@ for.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -15,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from workspaces_apps.api.shared import Compute, OperatingSystemName
 from workspaces_apps.api.workspaces import RunningMode
-from workspaces_apps.rollout.fields import is_list, is_table, listed, several
+from workspaces_apps.rollout.fields import PLAIN, is_list, is_table, listed, several
 
 Tags: TypeAlias = Mapping[str, str]
 Verdict: TypeAlias = bool | None
@@ -65,14 +64,17 @@ class Scope:
     directory_ids: frozenset[str] = frozenset()
     bundle_ids: frozenset[str] = frozenset()
 
-    def __or__(self, other: "Scope") -> "Scope":
-        if self.everything or other.everything:
-            return Scope(everything=True)
-        return Scope(
+    @classmethod
+    def union(cls, scopes: Iterable["Scope"]) -> "Scope":
+        """What has to be read for all of them."""
+        every = tuple(scopes)
+        if any(one.everything for one in every):
+            return cls(everything=True)
+        return cls(
             False,
-            self.workspace_ids | other.workspace_ids,
-            self.directory_ids | other.directory_ids,
-            self.bundle_ids | other.bundle_ids,
+            frozenset[str]().union(*(one.workspace_ids for one in every)),
+            frozenset[str]().union(*(one.directory_ids for one in every)),
+            frozenset[str]().union(*(one.bundle_ids for one in every)),
         )
 
     @property
@@ -107,6 +109,7 @@ def _read_tags(value: object) -> object:
 _WorkspaceId: TypeAlias = Annotated[str, Field(pattern=r"^ws-[0-9a-z]{8,63}$")]
 _DirectoryId: TypeAlias = Annotated[str, Field(pattern=r"^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$")]
 _BundleId: TypeAlias = Annotated[str, Field(pattern=r"^wsb-[0-9a-z]{8,63}$")]
+_Plain: TypeAlias = Annotated[str, PLAIN]
 _NonEmpty = Field(default=None, min_length=1)
 _Several: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str, ...] | None)
 
@@ -135,10 +138,10 @@ class Selector(BaseModel, frozen=True):
     everything: bool | None = None
     workspace_ids: Annotated[tuple[_WorkspaceId, ...] | None, _Several] = _NonEmpty
     directory_ids: Annotated[tuple[_DirectoryId, ...] | None, _Several] = _NonEmpty
-    user_names: Annotated[tuple[str, ...] | None, _Several] = _NonEmpty
+    user_names: Annotated[tuple[_Plain, ...] | None, _Several] = _NonEmpty
     bundle_ids: Annotated[tuple[_BundleId, ...] | None, _Several] = _NonEmpty
     tags: Annotated[
-        dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] | None, BeforeValidator(_read_tags)
+        dict[_Plain, Annotated[tuple[_Plain, ...], Field(min_length=1)]] | None, BeforeValidator(_read_tags)
     ] = _NonEmpty
     compute_types: Annotated[
         tuple[Compute, ...] | None, BeforeValidator(_words(Compute, map(str, Compute)))
@@ -214,7 +217,7 @@ class Selector(BaseModel, frozen=True):
             candidates.append(Scope(bundle_ids=frozenset(self.bundle_ids)))
         candidates += [each.scope for each in self.all_of or ()]
         if self.any_of is not None:
-            candidates.append(reduce(Scope.__or__, (each.scope for each in self.any_of)))
+            candidates.append(Scope.union(each.scope for each in self.any_of))
         return min(candidates, key=lambda scope: scope.width)
 
     @property

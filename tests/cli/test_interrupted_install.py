@@ -1,0 +1,115 @@
+"""`install` and `uninstall` that are asked to end: what they do, and what they say of what is left; in real time."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.cli.fleet import OFFICE
+from tests.cli.test_install import task
+from workspaces_apps.cli.connection import Connection
+from workspaces_apps.cli.failures import ExitCode
+from workspaces_apps.cli.install import run
+from workspaces_apps.cli.leftovers import in_words
+from workspaces_apps.cli.options import Output
+from workspaces_apps.simulator import Simulator, SimulatorSettings, Span
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+
+ASSOCIATE, DEPLOY = "AssociateWorkspaceApplication", "DeployWorkspaceApplications"
+LOOK = "DescribeWorkspaceAssociations"
+
+
+@asynccontextmanager
+async def slow_site() -> AsyncGenerator[tuple[Simulator, Connection, str], None]:
+    """A simulator in real time whose deployments outlast every test, and a WorkSpace that can have Office."""
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(600, 600))
+    async with Simulator(workspaces=10, throttle=None, settings=settings) as sim:
+        connection = Connection(region=sim.region, endpoint_url=sim.url, credentials=sim.credentials)
+        (workspace_id,) = sim.fleet.compatible(sim.fleet.application(OFFICE))
+        yield sim, connection, workspace_id
+
+
+async def once(condition: Callable[[], bool]) -> None:
+    """Wait until it holds; the test ends before this does, if it never does."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - the simulator tells nobody
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_asked_to_end_it_tells_what_goes_on(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It stops waiting at once, says what the service still does and how to go on, and has an exit code of its own."""
+    async with slow_site() as (sim, connection, workspace_id):
+        running = asyncio.create_task(run(connection, task(workspace_id)))
+        await once(lambda: "INSTALLING" in sim.fleet.associations(workspace_id).values())
+        os.kill(os.getpid(), number)
+        code = await asyncio.wait_for(running, 20)
+    shown = capsys.readouterr()
+
+    assert code == ExitCode.STOPPED
+    assert "stopped waiting; looking at what is left" in shown.err
+    assert f"{workspace_id}: {OFFICE}: its deployment goes on at the service" in shown.out
+    assert "failed on 0, not waited for on 1 of 1 WorkSpace" in shown.out
+    assert "The same command goes on from there" in shown.out
+    assert sim.requests.count(operation=DEPLOY) == 1
+
+
+async def test_what_was_only_staged_is_told_to_programs_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """A document with the state of each application; standard error has the words."""
+    async with slow_site() as (sim, connection, workspace_id):
+        sim.faults.add("slow", operation=DEPLOY, delay=600)
+        running = asyncio.create_task(run(connection, task(workspace_id, output=Output.JSON)))
+        await once(lambda: "PENDING_INSTALL_DEPLOYMENT" in sim.fleet.associations(workspace_id).values())
+        os.kill(os.getpid(), signal.SIGINT)
+        code = await asyncio.wait_for(running, 20)
+        office = sim.fleet.application(OFFICE)
+    (entry,) = json.loads(capsys.readouterr().out)["workspaces"]
+
+    assert code == ExitCode.STOPPED
+    assert (entry["outcome"], entry["error"]) == ("interrupted", None)
+    assert entry["left"] == {office: "PENDING_INSTALL_DEPLOYMENT"}
+
+
+async def test_asked_again_it_does_not_even_look(capsys: pytest.CaptureFixture[str]) -> None:
+    """A service that does not answer holds nobody up; what is not known is said to be so."""
+    async with slow_site() as (sim, connection, workspace_id):
+        running = asyncio.create_task(run(connection, task(workspace_id)))
+        await once(lambda: "INSTALLING" in sim.fleet.associations(workspace_id).values())
+        slow = sim.faults.add("slow", operation=LOOK, delay=600)
+        os.kill(os.getpid(), signal.SIGINT)
+        await once(lambda: slow.hits > 0)
+        os.kill(os.getpid(), signal.SIGINT)
+        code = await asyncio.wait_for(running, 20)
+    shown = capsys.readouterr()
+
+    assert code == ExitCode.STOPPED
+    assert "ending at once" in shown.err
+    assert f"{workspace_id}: unknown: it was not looked at again" in shown.out
+
+
+@pytest.mark.parametrize(
+    "state,words",
+    [
+        ("COMPLETED", "installed"),
+        ("PENDING_INSTALL_DEPLOYMENT", "staged and not deployed"),
+        ("INSTALLING", "goes on at the service"),
+        ("ERROR", "in ERROR"),
+        ("REMOVED", "not begun"),
+        ("NEW\x1b[2J", "NEW [2J"),
+    ],
+)
+def test_each_state_has_its_words(state: str, words: str) -> None:
+    """Also one that this release does not know, and none of them steers the terminal."""
+    said = in_words("install", {"wsa-1": state}, {"wsa-1": "Office"})
+
+    assert said.startswith("Office: ")
+    assert words in said
+    assert "\x1b" not in said
