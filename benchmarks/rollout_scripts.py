@@ -1,14 +1,15 @@
-"""What people do by hand: scripts on aiobotocore, in scaled time, against the simulator with its default throttle.
+"""What people do by hand: scripts on aiobotocore, in virtual time, against the simulator.
 
-Their waits are the event loop's and botocore's own, so both are made to run as fast as the simulator's clock.
+The simulator answers over HTTP on the scripts' own event loop, each request after `LATENCY` seconds. Nothing runs
+out of processor time, as it would in scaled time, so the calls are those that the scripts would make.
 """
 
 import asyncio
-import contextlib
-import selectors
-import time
+import random
+import statistics
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeAlias
 from unittest import mock
 
@@ -16,13 +17,39 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
-from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings
+from benchmarks.virtual import SimulatorLoopClock, run_virtual
+from workspaces_apps.simulator import Simulator, SimulatorSettings, Throttle
 
-FACTOR: Final = 60.0
-POLL_SECONDS: Final = 10.0
+LATENCY: Final = 0.1
+CONNECTIONS: Final = 50
+POLL_SECONDS: Final = 30.0
+AFTER_THROTTLE_SECONDS: Final = 1.0
 RERUN_SECONDS: Final = 300.0
+THROTTLING: Final = "ThrottlingException"
 
-Script: TypeAlias = Callable[[Any, Sequence[str], str], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a script is given.
+
+    Attributes:
+        client: A botocore client.
+        workspace_ids: Where the application is wanted.
+        application_id: The application.
+        noticed: Filled by the script: when it knew that a WorkSpace was done, by the event loop's clock.
+    """
+
+    client: Any
+    workspace_ids: Sequence[str]
+    application_id: str
+    noticed: dict[str, float] = field(default_factory=dict[str, float])
+
+    def notice(self, workspace_id: str) -> None:
+        """Write down that a WorkSpace is done."""
+        self.noticed.setdefault(workspace_id, asyncio.get_running_loop().time())
+
+
+Script: TypeAlias = Callable[[Job], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,123 +58,150 @@ class Contender:
 
     Attributes:
         name: What to call it.
-        work: Takes a botocore client, the WorkSpaces and the application.
+        work: Does it.
         retries: botocore's retry mode.
-        times: How many times our calls it must make at least; None where it is only shown.
     """
 
     name: str
     work: Script
     retries: str
-    times: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What it cost: requests, those of them that were throttled, and simulated seconds."""
+    """What it cost.
+
+    Attributes:
+        calls: Requests.
+        throttled: How many of them were throttled.
+        seconds: How long it took, in simulated time.
+        delay: Seconds from the end of a deployment until the script knew, median; None where it never knew.
+    """
 
     calls: int
     throttled: int
     seconds: float
+    delay: float | None
 
 
-async def state_of(client: Any, workspace_id: str, application: str) -> str | None:
+def as_soon_as(delay: float, deployment: float) -> float:
+    """Calls for one WorkSpace of a loop that asks for association and state, and notices after `delay` (median)."""
+    return 2 + 2 * (1 + int(deployment / (2 * delay)))
+
+
+async def state_of(job: Job, workspace_id: str) -> str | None:
     """The state of the application on one WorkSpace."""
-    answer = await client.describe_workspace_associations(
+    answer = await job.client.describe_workspace_associations(
         WorkspaceId=workspace_id, AssociatedResourceTypes=["APPLICATION"]
     )
-    rows = [row for row in answer["Associations"] if row["AssociatedResourceId"] == application]
+    rows = [row for row in answer["Associations"] if row["AssociatedResourceId"] == job.application_id]
     return rows[0]["State"] if rows else None
 
 
-async def gather(client: Any, workspace_ids: Sequence[str], application: str) -> None:
-    """All at once, each with a loop of its own that polls until it is done."""
+async def gather(job: Job) -> None:
+    """All at once, each with a loop of its own that polls until it is done.
+
+    Half a minute between polls, as published loops over a WorkSpace's state have it, and a second after a throttle;
+    it asks for the association and for the WorkSpace, because a deployment is over when both say so. No more calls at once than there are connections: with a thousand tasks in the queue of
+    botocore's rate limiter, every one of which wakes for every call, the script is busy with itself.
+    """
+    slots = asyncio.Semaphore(CONNECTIONS)
 
     async def patiently(call: Callable[[], Awaitable[Any]]) -> Any:
-        # Without this the script dies of its own throttles: botocore's budget for retries is soon spent.
+        # Without this the script dies of its own throttles: botocore's three attempts are soon spent.
         while True:
             try:
-                return await call()
+                async with slots:
+                    return await call()
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") != "ThrottlingException":
+                if error.response.get("Error", {}).get("Code") != THROTTLING:
                     raise
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(AFTER_THROTTLE_SECONDS)
 
     async def one(workspace_id: str) -> None:
+        client = job.client
         await patiently(
             lambda: client.associate_workspace_application(
-                WorkspaceId=workspace_id, ApplicationId=application
+                WorkspaceId=workspace_id, ApplicationId=job.application_id
             )
         )
         await patiently(lambda: client.deploy_workspace_applications(WorkspaceId=workspace_id))
-        # Polling is what such scripts do.
-        while await patiently(lambda: state_of(client, workspace_id, application)) != "COMPLETED":  # noqa: ASYNC110
+        while True:
+            state = await patiently(lambda: state_of(job, workspace_id))
+            answer = await patiently(lambda: client.describe_workspaces(WorkspaceIds=[workspace_id]))
+            if state == "COMPLETED" and answer["Workspaces"][0]["State"] in ("AVAILABLE", "STOPPED"):
+                job.notice(workspace_id)
+                return
             await asyncio.sleep(POLL_SECONDS)
 
-    await asyncio.gather(*map(one, workspace_ids))
+    await asyncio.gather(*map(one, job.workspace_ids))
 
 
-async def sample(client: Any, workspace_ids: Sequence[str], application: str) -> None:
-    """Desktop by desktop: describe, describe, associate, deploy; errors swallowed, nothing waited for.
-
-    Such a script does not know when it is done, so it is run again every few minutes until nothing is left.
-    """
-    while True:
-        done = True
-        for workspace_id in workspace_ids:
-            with contextlib.suppress(ClientError):
-                await client.describe_workspaces(WorkspaceIds=[workspace_id])
-                state = await state_of(client, workspace_id, application)
-                done = done and state == "COMPLETED"
-                if state is None:
-                    await client.associate_workspace_application(
-                        WorkspaceId=workspace_id, ApplicationId=application
-                    )
-                    await client.deploy_workspace_applications(WorkspaceId=workspace_id)
-                continue
+async def sample_pass(job: Job) -> bool:
+    """WorkSpaces by pages, then one after the other: describe, associate, deploy; errors swallowed, no waiting."""
+    done = True
+    listed: list[str] = []
+    async for page in job.client.get_paginator("describe_workspaces").paginate(
+        PaginationConfig={"PageSize": 25}
+    ):
+        listed += [row["WorkspaceId"] for row in page["Workspaces"]]
+    for workspace_id in listed:
+        try:
+            state = await state_of(job, workspace_id)
+            if state is None:
+                await job.client.associate_workspace_application(
+                    WorkspaceId=workspace_id, ApplicationId=job.application_id
+                )
+            if state in (None, "PENDING_INSTALL_DEPLOYMENT"):
+                await job.client.deploy_workspace_applications(WorkspaceId=workspace_id)
+        except ClientError:
+            state = None
+        if state == "COMPLETED":
+            job.notice(workspace_id)
+        else:
             done = False
-        if done:
-            return
+    return done
+
+
+async def sample_once(job: Job) -> None:
+    """A pass, whose outcome nobody knows."""
+    await sample_pass(job)
+
+
+async def sample(job: Job) -> None:
+    """As the sample does not know when it is done, it is run again every few minutes until nothing is left."""
+    # Time is all that it waits for.
+    while not await sample_pass(job):  # noqa: ASYNC110
         await asyncio.sleep(RERUN_SECONDS)
 
 
-SCRIPTS: Final = (
-    Contender(
-        name="gather and one poll loop per WorkSpace (adaptive)",
-        work=gather,
-        retries="adaptive",
-        times=6.0,
-    ),
-    Contender(name="a loop that never waits, run again every 5 minutes", work=sample, retries="standard"),
+GATHER: Final = Contender(
+    name="gather and one poll loop per WorkSpace (adaptive)", work=gather, retries="adaptive"
+)
+SAMPLE: Final = Contender(
+    name="the logic of AWS's sample, run again every 5 minutes until done", work=sample, retries="legacy"
+)
+SAMPLE_ONCE: Final = Contender(
+    name="the logic of AWS's sample, run once, outcome unknown", work=sample_once, retries="legacy"
 )
 
 
-class _ScaledSelector(selectors.DefaultSelector):
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(timeout / FACTOR if timeout else timeout)
-
-
-class _ScaledLoop(asyncio.SelectorEventLoop):
-    """An event loop whose seconds are shorter."""
-
-    def __init__(self) -> None:
-        super().__init__(_ScaledSelector())
-
-    def time(self) -> float:
-        return super().time() * FACTOR
-
-
-def run(contender: Contender, workspaces: int, settings: SimulatorSettings) -> Found:
+def run(
+    contender: Contender, workspaces: int, settings: SimulatorSettings, throttle: Throttle | None
+) -> Found:
     """Let a script do the work on so many WorkSpaces."""
-    clock = ScaledClock(FACTOR)
-    with Simulator.in_thread(workspaces=0, clock=clock, settings=settings) as sim:
-        ids = sim.fleet.add_workspaces(workspaces)
-        application = sim.fleet.application("Office LTSC Professional Plus 2021")
 
-        async def work() -> None:
+    async def work() -> Found:
+        clock = SimulatorLoopClock()
+        async with Simulator(
+            workspaces=0, clock=clock, settings=settings, throttle=throttle, verify_signatures=False
+        ) as sim:
+            sim.faults.add("slow", delay=LATENCY)
+            ids = sim.fleet.add_workspaces(workspaces)
+            application = sim.fleet.application("Office LTSC Professional Plus 2021")
             config = AioConfig(
                 retries={"mode": contender.retries},
-                max_pool_connections=50,
+                max_pool_connections=CONNECTIONS,
                 connect_timeout=600,
                 read_timeout=600,
             )
@@ -161,19 +215,22 @@ def run(contender: Contender, workspaces: int, settings: SimulatorSettings) -> F
                 aws_secret_access_key=keys.secret_access_key,
                 config=config,
             ) as client:
-                await contender.work(client, ids, application)
+                job = Job(client=client, workspace_ids=ids, application_id=application)
+                began = clock.monotonic()
+                await contender.work(job)
+                seconds = clock.monotonic() - began
+            origin = clock.timestamp() - clock.monotonic()
+            delays = [
+                noticed - (sim.fleet.workspace(one).associations[application].updated - origin)
+                for one, noticed in job.noticed.items()
+            ]
+            return Found(
+                calls=len(sim.requests),
+                throttled=sim.requests.count(error=THROTTLING),
+                seconds=seconds,
+                delay=statistics.median(delays) if delays else None,
+            )
 
-        origin = time.time()
-        began = clock.monotonic()
-
-        def current_time(_: object) -> float:
-            return origin + (time.time() - origin) * FACTOR
-
-        scaled = mock.patch("botocore.retries.bucket.Clock.current_time", current_time)
-        with scaled, asyncio.Runner(loop_factory=_ScaledLoop) as runner:
-            runner.run(work())
-        return Found(
-            calls=len(sim.requests),
-            throttled=sim.requests.count(error="ThrottlingException"),
-            seconds=clock.monotonic() - began,
-        )
+    random.seed(0)
+    with mock.patch("aiobotocore.retries.bucket.Clock", partial(SimulatorLoopClock, 0.5)):
+        return run_virtual(work())

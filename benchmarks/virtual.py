@@ -62,6 +62,23 @@ class LoopClock:
         await asyncio.sleep(seconds)
 
 
+class SimulatorLoopClock(LoopClock):
+    """The running loop's time for a `Simulator` on that loop; clients talk to it over real sockets."""
+
+    def timestamp(self) -> float:
+        """Epoch seconds."""
+        return _START.timestamp() + self.monotonic()
+
+    def catch_up(self, timestamp: float) -> None:
+        """Nothing to do: there is no saved state."""
+
+    def attach(self, activity: object) -> None:
+        """Nothing to do: what was sent over the loopback is there when the loop looks."""
+
+    def detach(self, activity: object) -> None:
+        """Nothing to do."""
+
+
 class Response:
     """An answer, as aiobotocore's HTTP session gives it."""
 
@@ -80,7 +97,9 @@ class Response:
 
 def answer_with(session: Any, handler: Any) -> None:
     """Have `handler` answer in the network's place for every client of an aiobotocore session."""
-    session.get_component("event_emitter").register("before-send.workspaces", handler)
+    # Handlers of a longer name run first: as `before-send.workspaces` the service would get a request before the wait
+    # that botocore's adaptive mode, a handler of `before-send`, puts in front of it.
+    session.get_component("event_emitter").register_last("before-send", handler)
 
 
 def run_virtual(main: Coroutine[object, object, T]) -> T:

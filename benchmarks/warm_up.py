@@ -1,6 +1,7 @@
 """What `warm_up` does to the event loop, and what each further client needs; run in a process of its own."""
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -31,14 +32,21 @@ async def stall(work: asyncio.Task[None]) -> float:
     return longest
 
 
-async def main(url: str) -> None:
-    """Warm up, call, open further clients, and print the figures as JSON."""
+async def main(url: str, *, freeze: bool) -> None:
+    """Warm up, call, open further clients, and print the figures as JSON.
+
+    Args:
+        url: The server.
+        freeze: Have Python's collector leave alone, from then on, what there is after `warm_up`.
+    """
     async with AsyncExitStack() as stack:
         first = client_of(url)
         stack.push_async_callback(first.aclose)
         began = time.perf_counter()
         warming = await stall(asyncio.create_task(first.warm_up()))
         took = time.perf_counter() - began
+        if freeze:
+            gc.freeze()
 
         async def call(client: WorkSpacesClient) -> None:
             await client.describe_workspaces()
@@ -63,4 +71,4 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(sys.argv[1], freeze="freeze" in sys.argv[2:]))

@@ -1,4 +1,4 @@
-"""`python -m workspaces_apps.cli`, where the command is not on the path."""
+"""`python -m workspaces_apps`, where the command is not on the path."""
 
 import sys
 

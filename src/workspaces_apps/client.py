@@ -136,7 +136,9 @@ class WorkSpacesClient(Waiters):
     async def warm_up(self) -> None:
         """Do the slow things before the first call: imports, models, botocore's data, opening.
 
-        What blocks is done in a thread, so that the event loop goes on meanwhile.
+        What blocks is done in a thread, so that the event loop goes on meanwhile. What it loads stays for good, and
+        Python's garbage collector goes through all of it now and then, which stops the loop for as long: a service
+        that minds calls `gc.freeze()` after it.
 
         Raises:
             ConfigurationError: As for the first call.

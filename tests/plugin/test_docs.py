@@ -36,7 +36,7 @@ def with_aws_cli(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Put `aws`, from its own environment, and `workspaces-apps`, from this one, on the path."""
     commands = {
         "aws": f'PYTHONPATH= exec "{AWS_CLI}" -m awscli "$@"',
-        "workspaces-apps": f'PYTHONPATH="{python_path()}" exec "{sys.executable}" -m workspaces_apps.cli "$@"',
+        "workspaces-apps": f'PYTHONPATH="{python_path()}" exec "{sys.executable}" -m workspaces_apps "$@"',
     }
     for name, line in commands.items():
         script = folder / name
