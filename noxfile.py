@@ -204,7 +204,12 @@ def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
             *IN_PARALLEL,
             "-m",
             "not checkout and not campaign",
-            env={"PATH": path, "VIRTUAL_ENV": str(away / "venv"), "PYTHONPATH": None},
+            env={
+                "PATH": path,
+                "VIRTUAL_ENV": str(away / "venv"),
+                "PYTHONPATH": None,
+                "HYPOTHESIS_PROFILE": "few",
+            },
         )
 
 

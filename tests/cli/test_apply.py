@@ -211,7 +211,7 @@ def test_asked_to_end_it_drains_and_asked_again_it_stops(
 ) -> None:
     """Once: what has begun ends, nothing more begins. Twice: it is over at once. Both are in the journal."""
     manifest = write_manifest(tmp_path, policy='canary = 1\nmax_in_flight = 1\ndeployment_timeout = "1h"')
-    settings = SimulatorSettings(pending_delay=Span(1, 1), install_duration=Span(2, 3))
+    settings = SimulatorSettings(pending_delay=Span(1, 1), install_duration=Span(1, 2))
     with Simulator.in_thread(workspaces=10, throttle=None, settings=settings) as sim:
         process = subprocess.Popen(
             [*COMMAND, "apply", str(manifest), "--yes", "--output", "json"],
@@ -244,7 +244,7 @@ def test_a_full_disk_ends_an_apply_and_nothing_is_done_twice(tmp_path: Path) -> 
         "from workspaces_apps.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     arguments = ("apply", str(write_manifest(tmp_path)), "--yes", "--journal", str(tmp_path / "full.journal"))
-    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(1, 2))
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(0, 0))
     with Simulator.in_thread(workspaces=20, throttle=None, settings=settings) as sim:
         ended = [
             subprocess.run(
