@@ -491,6 +491,21 @@ async def test_a_listing_that_fails_ends_the_waits_for_its_application_only() ->
         await asyncio.wait(going_on)
 
 
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException"])
+async def test_what_cannot_be_listed_is_asked_one_by_one(code: str) -> None:
+    """An application may leave the catalogue while it is being installed; the WorkSpaces still tell."""
+    async with world(30) as (here, ids):
+        await deploy(here, *ids)
+        here.sim.faults.add("error", operation="DescribeApplicationAssociations", code=code, skip=3)
+
+        outcomes = await asyncio.gather(
+            *(here.ws.wait_until_deployed(one, wanted={here.application: "installed"}) for one in ids)
+        )
+
+        assert {outcome.changed[0].after for outcome in outcomes} == {"COMPLETED"}
+        assert here.count("DescribeApplicationAssociations") <= 6
+
+
 async def test_a_listing_that_turns_out_long_is_left_for_single_looks() -> None:
     """Two waits on an application of six hundred WorkSpaces do not read all of its pages."""
     async with world(600) as (here, ids):

@@ -13,6 +13,7 @@ from workspaces_apps import (
     AssociationState,
     DeploymentFailedError,
     RequestValidationError,
+    ResourceNotFoundException,
     ServiceError,
     StagedChangesError,
     WaiterError,
@@ -179,6 +180,18 @@ async def test_force_is_for_what_cannot_be_restated_and_only_once() -> None:
         assert [(one.parameters or {}).get("Force") for one in deploys] == [True]
 
 
+async def test_what_was_restated_is_not_forced_as_well() -> None:
+    """One retry is one deployment: it takes the desktop away for a quarter of an hour."""
+    options = SimulatorSettings(error_record="restate", failure_rate=1)
+    async with world(settings=options) as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+
+        with pytest.raises(DeploymentFailedError):
+            await here.ws.install_applications(workspace_id, [here.application], retry_failed=True)
+
+        assert [here.count(operation) for operation in WRITES] == [1, 0, 1]
+
+
 async def test_force_does_not_repeat_a_stranger_s_failure() -> None:
     """Force takes up everything in ERROR on the WorkSpace, so that it needs leave if there is more."""
     async with world(settings=SimulatorSettings(error_record="refuse")) as (here, [workspace_id]):
@@ -198,6 +211,23 @@ async def test_a_failure_of_our_own_has_its_direction() -> None:
             await here.ws.install_applications(workspace_id, [here.application])
 
         assert [one.wanted for one in caught.value.failed] == ["installed"]
+
+
+@pytest.mark.parametrize("install", [True, False])
+async def test_a_failure_of_what_was_under_way_has_the_direction_it_showed(install: bool) -> None:
+    """After a crash the job finds an installation under way; when that fails, it is known to be one."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "INSTALLING")
+        do = here.ws.install_applications if install else here.ws.uninstall_applications
+        doing = asyncio.create_task(do(workspace_id, [here.application]))
+        await here.sim.clock.sleep(60)
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+
+        with pytest.raises(DeploymentFailedError) as caught:
+            await doing
+
+        assert [one.wanted for one in caught.value.failed] == ["installed"]
+        assert "repeat the installation" in caught.value.failed[0].force
 
 
 async def test_the_timeout_is_for_the_whole_job() -> None:
@@ -224,8 +254,11 @@ async def test_something_that_works_against_it_is_noticed() -> None:
     async with world() as (here, [workspace_id]):
         here.sim.faults.add("error", operation=WRITES[0], code="ResourceInUseException")
 
-        with pytest.raises(WaiterError, match="does not come to rest"):
+        with pytest.raises(WaiterError, match="does not come to rest") as caught:
             await here.ws.install_applications(workspace_id, [here.application])
+
+        assert getattr(caught.value.__cause__, "code", None) == "ResourceInUseException"
+        assert here.sim.clock.monotonic() >= 50
 
 
 async def test_other_refusals_are_passed_on() -> None:
@@ -273,3 +306,39 @@ async def test_a_refused_retry_is_passed_on() -> None:
             await here.ws.install_applications(workspace_id, [here.application], retry_failed=True)
 
         assert here.count(WRITES[2]) == 0
+
+
+async def test_an_application_that_does_not_exist_is_refused_once() -> None:
+    """The service's own error is passed on, with what was seen, and is no reason to try again."""
+    async with world() as (here, [workspace_id]):
+        with pytest.raises(ResourceNotFoundException) as caught:
+            await here.ws.install_applications(workspace_id, ["wsa-000000000"])
+
+        assert [here.count(operation) for operation in WRITES] == [1, 0, 0]
+        assert caught.value.last is not None
+        assert workspace_id in caught.value.last
+
+
+@pytest.mark.parametrize("nothing", ["accept", "refuse"])
+async def test_two_that_do_the_same_at_once_both_end_well(nothing: Literal["accept", "refuse"]) -> None:
+    """Whoever comes second with Deploy finds nothing staged, and waits for the first one's deployment."""
+    async with world(settings=SimulatorSettings(deploy_nothing=nothing)) as (here, [workspace_id]):
+        outcomes = await asyncio.gather(
+            *(here.ws.install_applications(workspace_id, [here.application]) for _ in range(2))
+        )
+
+        assert [[str(one.state) for one in outcome.associations] for outcome in outcomes] == [
+            ["COMPLETED"]
+        ] * 2
+
+
+@pytest.mark.parametrize("operation", ["DescribeWorkspaceAssociations", "DescribeWorkspaces", *WRITES[::2]])
+async def test_a_call_that_hangs_does_not_hold_up_the_job(operation: str) -> None:
+    """Half a minute after its time the job ends, whatever it is doing."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("slow", operation=operation, delay=3600)
+
+        with pytest.raises(WaiterTimeoutError, match="within 100 s"):
+            await here.ws.install_applications(workspace_id, [here.application], timeout=100)
+
+        assert here.sim.clock.monotonic() == pytest.approx(130)

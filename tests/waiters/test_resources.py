@@ -111,12 +111,85 @@ async def test_a_running_mode_is_read_back() -> None:
 
 
 async def test_a_failed_modification_is_an_error() -> None:
-    """UPDATE_FAILED is told apart from not yet."""
+    """UPDATE_FAILED is told apart from not yet, once it cannot be an old one any more."""
     async with world() as (here, [workspace_id]):
         here.sim.fleet.workspace(workspace_id).modifications = {"ROOT_VOLUME": "UPDATE_FAILED"}
 
         with pytest.raises(WaiterError, match="ROOT_VOLUME UPDATE_FAILED"):
             await here.ws.wait_until_modified(workspace_id)
+
+
+async def test_a_failure_that_comes_meanwhile_counts_at_once() -> None:
+    """What was under way and is now in UPDATE_FAILED is no old failure."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.workspace(workspace_id).modifications = {"ROOT_VOLUME": "UPDATE_IN_PROGRESS"}
+        waiting = asyncio.create_task(here.ws.wait_until_modified(workspace_id))
+        await here.sim.clock.sleep(7)
+        here.sim.fleet.workspace(workspace_id).modifications = {"ROOT_VOLUME": "UPDATE_FAILED"}
+
+        with pytest.raises(WaiterError, match="ROOT_VOLUME UPDATE_FAILED"):
+            await waiting
+
+        assert here.sim.clock.monotonic() < 20
+
+
+@pytest.mark.parametrize("read_back", [False, True])
+async def test_a_failure_left_over_from_before_is_not_the_new_change_s(read_back: bool) -> None:
+    """Another property in UPDATE_FAILED from the beginning does not end the wait for what is under way."""
+    async with world() as (here, [workspace_id]):
+        workspace = here.sim.fleet.workspace(workspace_id)
+        workspace.modifications = {"COMPUTE_TYPE": "UPDATE_FAILED", "ROOT_VOLUME": "UPDATE_IN_PROGRESS"}
+        size = workspace.root_gib
+        wanted = WorkspaceProperties(root_volume_size_gib=size) if read_back else None
+        waiting = asyncio.create_task(here.ws.wait_until_modified(workspace_id, properties=wanted))
+        await here.sim.clock.sleep(200)
+        assert not waiting.done()
+        workspace.modifications = {"COMPUTE_TYPE": "UPDATE_FAILED"}
+
+        assert (await waiting).workspace_id == workspace_id
+
+
+async def test_what_was_there_and_stays_absent_is_gone() -> None:
+    """A WorkSpace that is terminated between two looks does not keep the wait for the rest of its hour."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_state(workspace_id, "STOPPED")
+        waiting = asyncio.create_task(here.ws.wait_until_available(workspace_id))
+        await here.sim.clock.sleep(60)
+        here.sim.fleet.store.workspaces.pop(workspace_id)
+
+        with pytest.raises(WaiterError, match="it is absent") as caught:
+            await waiting
+
+        assert not isinstance(caught.value, WaiterTimeoutError)
+        assert 120 <= here.sim.clock.monotonic() < 200
+
+
+async def test_unknown_states_are_waited_through_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the resource: a state newer than this package is no end, and is reported."""
+    async with world(2) as (here, ids):
+        directory, image = here.sim.fleet.directory_ids[0], here.sim.fleet.image_ids[0]
+        for one in ids:
+            here.sim.fleet.set_state(one, "FLOATING")
+        here.sim.fleet.workspace(ids[0]).modifications = {"ROOT_VOLUME": "RETHINKING"}
+        here.sim.fleet.store.directories[directory].state = "NAPPING"
+        here.sim.fleet.store.images[image].state = "BAKING"
+
+        ended = await asyncio.gather(
+            *(here.ws.wait_until_stopped(one, timeout=100) for one in ids),
+            here.ws.wait_until_modified(ids[0], timeout=100),
+            here.ws.wait_until_directory_registered(directory, timeout=100),
+            here.ws.wait_until_image_available(image, timeout=100),
+            return_exceptions=True,
+        )
+
+        assert {type(one) for one in ended} == {WaiterTimeoutError}
+        unknown = [record.getMessage().split(":")[0] for record in caplog.records]
+        assert sorted(line for line in unknown if line.startswith("unknown")) == [
+            "unknown WorkSpace state FLOATING",
+            "unknown directory state NAPPING",
+            "unknown image state BAKING",
+            "unknown modification state RETHINKING",
+        ]
 
 
 async def test_no_entry_at_first_is_not_the_end() -> None:

@@ -14,6 +14,7 @@ from workspaces_apps.waiters.acceptors import (
     ABSENT,
     ACCEPTORS,
     ASSOCIATIONS,
+    GONE,
     Phase,
     Verdict,
     Waiter,
@@ -135,6 +136,7 @@ def test_every_known_state_has_its_row() -> None:
     assert {row.state for row in ASSOCIATIONS} == {ABSENT, *AssociationState}
     assert {row.state for row in ACCEPTORS if row.waiter in {"deployed", "available"}} <= {
         ABSENT,
+        GONE,
         *WorkspaceState,
     }
     assert all(row.why.endswith(".") for row in (*ASSOCIATIONS, *ACCEPTORS))

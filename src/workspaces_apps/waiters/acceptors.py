@@ -15,6 +15,9 @@ Mark: TypeAlias = Literal["doc", "field", "assumed"]
 ABSENT: Final = "ABSENT"
 """Stands for a resource that the service does not list."""
 
+GONE: Final = "GONE"
+"""Stands for a resource that was seen, and that the service has not listed for a minute since."""
+
 
 class Phase(Enum):
     """What the state of an association means to somebody who wants it installed, or removed."""
@@ -145,6 +148,7 @@ _BACK = "A deployment leaves the WorkSpace as it found it, AVAILABLE or STOPPED.
 _GOING = "What is being terminated does not come back."
 _GONE = "A terminated WorkSpace is absent."
 _BROKEN = "It failed beyond use."
+_GONE_SINCE = "What was there and stays absent has been terminated."
 _NOT_YET = "An id just returned by CreateWorkspaces may be absent for a while."
 _SAME_AS_BEFORE = "Right after the call nothing may have changed yet."
 _KEEPS_STATE = "A change of properties does not show in the state; ModificationStates decides."
@@ -163,18 +167,21 @@ ACCEPTORS: Final = (
     Acceptor("ready", "TERMINATING", _NO, "assumed", _GOING),
     Acceptor("ready", "TERMINATED", _NO, "doc", _GOING),
     Acceptor("ready", ABSENT, _WAIT, "doc", _NOT_YET),
+    Acceptor("ready", GONE, _NO, "assumed", _GONE_SINCE),
     Acceptor("available", "AVAILABLE", _OK, "doc", "It runs and can be used."),
     Acceptor("available", "STOPPED", _WAIT, "assumed", _SAME_AS_BEFORE),
     Acceptor("available", "ERROR", _NO, "assumed", _BROKEN),
     Acceptor("available", "TERMINATING", _NO, "assumed", _GOING),
     Acceptor("available", "TERMINATED", _NO, "doc", _GOING),
     Acceptor("available", ABSENT, _WAIT, "doc", _NOT_YET),
+    Acceptor("available", GONE, _NO, "assumed", _GONE_SINCE),
     Acceptor("stopped", "STOPPED", _OK, "doc", "It does not run."),
     Acceptor("stopped", "AVAILABLE", _WAIT, "assumed", _SAME_AS_BEFORE),
     Acceptor("stopped", "ERROR", _NO, "assumed", _BROKEN),
     Acceptor("stopped", "TERMINATING", _NO, "assumed", _GOING),
     Acceptor("stopped", "TERMINATED", _NO, "doc", _GOING),
     Acceptor("stopped", ABSENT, _WAIT, "doc", _NOT_YET),
+    Acceptor("stopped", GONE, _NO, "assumed", _GONE_SINCE),
     Acceptor("terminated", "TERMINATED", _OK, "doc", "It is gone."),
     Acceptor("terminated", "AVAILABLE", _WAIT, "assumed", _SAME_AS_BEFORE),
     Acceptor("terminated", "TERMINATING", _WAIT, "doc", "The termination is under way."),
@@ -185,6 +192,7 @@ ACCEPTORS: Final = (
     Acceptor("modified", "TERMINATING", _NO, "assumed", _GOING),
     Acceptor("modified", "TERMINATED", _NO, "doc", _GOING),
     Acceptor("modified", ABSENT, _WAIT, "doc", _NOT_YET),
+    Acceptor("modified", GONE, _NO, "assumed", _GONE_SINCE),
     Acceptor("modification", "UPDATE_INITIATED", _WAIT, "doc", "The change is under way."),
     Acceptor("modification", "UPDATE_IN_PROGRESS", _WAIT, "doc", "The change is under way."),
     Acceptor("modification", "UPDATE_FAILED", _NO, "doc", "The change failed."),
@@ -192,6 +200,7 @@ ACCEPTORS: Final = (
     Acceptor("image available", "PENDING", _WAIT, "doc", "It is being made."),
     Acceptor("image available", "ERROR", _NO, "doc", "It could not be made."),
     Acceptor("image available", ABSENT, _WAIT, "assumed", "A new image may be absent for a while."),
+    Acceptor("image available", GONE, _NO, "assumed", "What was there and stays absent has been deleted."),
     Acceptor("directory registered", "REGISTERED", _OK, "doc", "It can be used."),
     Acceptor("directory registered", "REGISTERING", _WAIT, "doc", "The registration is under way."),
     Acceptor("directory registered", "DEREGISTERED", _WAIT, "assumed", _SAME_AS_BEFORE),
@@ -209,5 +218,7 @@ _ACCEPTORS: Final = {(row.waiter, row.state): row.verdict for row in ACCEPTORS}
 
 
 def verdict_on(waiter: Waiter, state: str | None) -> Verdict:
-    """What a state means to a waiter; None is absence."""
-    return _ACCEPTORS.get((waiter, ABSENT if state is None else state), Verdict.WAIT)
+    """What a state means to a waiter; None is absence. What no row names for GONE is absence too."""
+    if state is None or (state == GONE and (waiter, GONE) not in _ACCEPTORS):
+        state = ABSENT
+    return _ACCEPTORS.get((waiter, state), Verdict.WAIT)

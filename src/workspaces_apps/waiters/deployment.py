@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
@@ -11,11 +10,10 @@ from workspaces_apps.errors import FailedAssociation
 from workspaces_apps.waiters.acceptors import Phase, Verdict, association_row, verdict_on
 from workspaces_apps.waiters.policy import TINY
 from workspaces_apps.waiters.records import AssociationStatus, Target
+from workspaces_apps.waiters.unknown import note_unknown
 
 if TYPE_CHECKING:
     from workspaces_apps.api import AssociationState, AssociationStateReason, WorkspaceState
-
-_log = logging.getLogger("workspaces_apps.waiters")
 
 
 class AssociationRecord(Protocol):
@@ -63,7 +61,7 @@ ENDS: Final = frozenset({Step.DONE, Step.FAILED, Step.UNSTAGED, Step.LOST})
 class _Followed:
     """One association that is followed."""
 
-    __slots__ = ("first", "moved", "reason", "seen", "state", "sure", "under_way", "wanted")
+    __slots__ = ("first", "missing", "moved", "reason", "seen", "state", "wanted")
 
     def __init__(self, wanted: Target | None) -> None:
         self.wanted: Target | None = wanted
@@ -72,8 +70,7 @@ class _Followed:
         self.state: AssociationState | None = None
         self.reason: AssociationStateReason | None = None
         self.moved = False
-        self.under_way = False
-        self.sure = False
+        self.missing = False
 
 
 class Deployment:
@@ -83,7 +80,16 @@ class Deployment:
     of each observation as an argument, the same observations always mean the same.
     """
 
-    __slots__ = ("_asked", "_moving_seen", "_quiet_since", "_workspace", "followed", "grace", "listener")
+    __slots__ = (
+        "_asked",
+        "_moving_seen",
+        "_open",
+        "_quiet_since",
+        "_workspace",
+        "followed",
+        "grace",
+        "listener",
+    )
 
     def __init__(
         self,
@@ -110,6 +116,7 @@ class Deployment:
         self.listener: Listener | None = listener
         self._quiet_since = began
         self._moving_seen = False
+        self._open = False
         self._asked = False
         self._workspace: WorkspaceState | None = None
 
@@ -125,6 +132,9 @@ class Deployment:
         """
         if self.followed is None:
             self.followed = _staged_or_moving(records)
+        if self._open:
+            for application in records:
+                self._follow_if_moving(application, records[application])
         # They are of one moment: movement anywhere is known before any of them is judged.
         changed = False
         later: list[str] = []
@@ -139,8 +149,13 @@ class Deployment:
         return changed
 
     def begin(self, records: Mapping[str, AssociationRecord]) -> bool:
-        """Follow what is staged or under way; False if nothing is, and then nothing is decided."""
+        """Follow what is staged or under way; False if nothing is, and then nothing is decided.
+
+        Some of it may have slipped by, so that what is seen under way later is followed too: a WorkSpace has one
+        deployment at a time.
+        """
         self.followed = _staged_or_moving(records) or None
+        self._open = True
         return self.followed is not None
 
     def see(self, application: str, record: AssociationRecord | None, now: float, *, sure: bool) -> bool:
@@ -151,23 +166,29 @@ class Deployment:
             record: The association; None if there is none.
             now: When it was seen.
             sure: Whether an absence is certain. It is not where pages were read one after the other: a row may
-                slip from a page that is still to come to one that was read.
+                slip from a page that is still to come to one that was read. Then it changes nothing, and
+                `step` asks for a look that is certain.
 
         Returns:
             Whether it changed.
         """
+        if self._open and record is not None:
+            self._follow_if_moving(application, record)
         followed = self.followed.get(application) if self.followed is not None else None
         if followed is None:
             return False
         state = record.state if record is not None else None
+        known_gone = followed.seen and _gone(followed.state)
+        followed.missing = state is None and not sure and not known_gone
+        if followed.missing:
+            return False
         row = association_row(state)
         phase = row.phase(followed.wanted)
         if phase is Phase.MOVING:
             self._quiet_since = now
-            self._moving_seen = followed.under_way = True
+            self._moving_seen = True
             if not followed.seen or state != followed.state:
-                _note_unknown("association", application, state)
-        followed.sure = sure or state is not None
+                note_unknown("association", state, application)
         if not followed.seen:
             followed.seen = True
             followed.first = followed.state = state
@@ -188,11 +209,16 @@ class Deployment:
             self.listener(application, before, state, followed.reason)
         return True
 
+    def _follow_if_moving(self, application: str, record: AssociationRecord) -> None:
+        row = association_row(record.state)
+        if self.followed is not None and application not in self.followed and row.unknown is Phase.MOVING:
+            self.followed[application] = _Followed(row.shows)
+
     def see_workspace(self, state: WorkspaceState | None) -> bool:
         """Take in the state of the WorkSpace; None if it is absent. True if it is not what it was."""
         changed = not self._asked or state != self._workspace
         if changed:
-            _note_unknown("WorkSpace", "", state)
+            note_unknown("WorkSpace", state)
         self._asked, self._workspace = True, state
         return changed
 
@@ -205,13 +231,13 @@ class Deployment:
         failed = confirm = False
         for followed in self.followed.values():
             phase = self._phase(followed, now)
-            if phase is Phase.FAILED:
+            if followed.missing:
+                confirm = True
+            elif phase is Phase.FAILED:
                 failed = True
             elif phase is not Phase.DONE:
                 overdue = self._is_quiet(now) and phase is not Phase.MOVING and followed.seen
                 return Step.UNSTAGED if overdue and not self._is_moving() else Step.LOOK
-            elif not followed.sure and not followed.under_way:
-                confirm = True
         if confirm:
             return Step.CONFIRM
         if not self._asked:
@@ -328,16 +354,3 @@ def _staged_or_moving(records: Mapping[str, AssociationRecord]) -> dict[str, _Fo
 
 def _gone(state: str | None) -> bool:
     return state is None or state == "REMOVED"
-
-
-_noted: set[tuple[str, str]] = set()
-_NOTED_AT_MOST: Final = 256
-
-
-def _note_unknown(kind: str, name: str, state: AssociationState | WorkspaceState | None) -> None:
-    """Log a state that this package does not know, once in a process."""
-    if state is None or state.is_known or (kind, state) in _noted:
-        return
-    if len(_noted) < _NOTED_AT_MOST:
-        _noted.add((kind, str(state)))
-    _log.warning("unknown %s state %s%s: it counts as under way", kind, state, f" of {name}" if name else "")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from workspaces_apps.api.errors import AccessDeniedException, ResourceNotFoundException
 from workspaces_apps.errors import ServiceError, ThrottlingException, WorkSpacesError
+from workspaces_apps.waiters.absence import surely_absent
 from workspaces_apps.waiters.deployment import ENDS, AssociationRecord, Step
 from workspaces_apps.waiters.deployment_wait import DeploymentWait
 from workspaces_apps.waiters.plan import ROWS, PageCounts, make_plan
 from workspaces_apps.waiters.poller import Poller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from workspaces_apps.api.operations import Operations
     from workspaces_apps.clock import Clock
+    from workspaces_apps.waiters.absence import Place
     from workspaces_apps.waiters.share import RateShare
 
 _IDS: Final = 25
@@ -29,6 +32,10 @@ _FLUSH_SHARE: Final = 0.03
 
 _SWEEP_FROM: Final = 50
 """With more first looks than that at once, listing the whole catalogue may be cheaper."""
+
+_UNLISTED: Final = (ResourceNotFoundException, AccessDeniedException)
+"""What a listing may say although each WorkSpace can be asked: the application has left the catalogue, or may not be
+listed. [assumed]"""
 
 Records: TypeAlias = "dict[str, dict[str, AssociationRecord]]"
 """By WorkSpace and application: its associations, as they were seen."""
@@ -54,6 +61,7 @@ class DeploymentPoller(Poller[DeploymentWait]):
         self._client = client
         self._share = share
         self._counts = PageCounts()
+        self._rows: dict[str, tuple[str, ...]] = {}
         self._by_workspace: dict[str, list[DeploymentWait]] = {}
         self._ready: dict[DeploymentWait, float] = {}
         self._confirm: dict[str, None] = {}
@@ -74,6 +82,8 @@ class DeploymentPoller(Poller[DeploymentWait]):
         others.remove(wait)
         if not others:
             del self._by_workspace[wait.resource_id]
+        if not self._by_workspace:
+            self._rows.clear()
         self._ready.pop(wait, None)
         self._new.pop(wait, None)
 
@@ -87,10 +97,13 @@ class DeploymentPoller(Poller[DeploymentWait]):
         first: dict[str, None] = {}
         for wait in due:
             deployment = wait.deployment
+            step = deployment.step(at)
             if deployment.followed is None:
                 first[wait.resource_id] = None
-            elif deployment.step(at) is Step.WORKSPACE:
+            elif step is Step.WORKSPACE:
                 self._ready.setdefault(wait, at)
+            elif step is Step.CONFIRM:
+                self._confirm[wait.resource_id] = None
             else:
                 needs[wait.resource_id] = [*needs.get(wait.resource_id, ()), *deployment.pending(at)]
         if len(first) > _SWEEP_FROM:
@@ -215,6 +228,7 @@ class DeploymentPoller(Poller[DeploymentWait]):
         listing = self._client.describe_application_associations(
             application_id=application, associated_resource_types=("WORKSPACE",), max_results=ROWS
         ).pages()
+        found: dict[str, Place] = {}
         complete = False
         try:
             while sought and pages < worth:
@@ -223,6 +237,7 @@ class DeploymentPoller(Poller[DeploymentWait]):
                 pages += 1
                 now = self.clock.monotonic()
                 for record in page.associations:
+                    found.setdefault(record.associated_resource_id, (pages, len(found)))
                     for wait in list(self._by_workspace.get(record.associated_resource_id, ())):
                         changed = wait.deployment.see(application, record, now, sure=True)
                         self._saw(wait, changed=changed, now=now)
@@ -232,6 +247,9 @@ class DeploymentPoller(Poller[DeploymentWait]):
                     complete = True
                     break
                 await self._between(chance)
+        except _UNLISTED as error:
+            _log.debug("%s cannot be listed, so its WorkSpaces are asked: %s", application, error)
+            pages = worth
         except WorkSpacesError as error:
             self._fail(
                 [
@@ -245,19 +263,24 @@ class DeploymentPoller(Poller[DeploymentWait]):
             return
         if complete:
             self._counts.read(application, pages)
-            self._absent(application, sought, sure=pages == 1)
+            before = self._rows.get(application, ())
+            self._absent(
+                application, sought, sure=sought if pages == 1 else surely_absent(before, found, pages)
+            )
+            self._rows[application] = tuple(found)
         elif sought:
             self._counts.gave_up(application, pages)
             for workspace_id in sorted(sought):
                 await self._ask(workspace_id)
                 await self._between(chance)
 
-    def _absent(self, application: str, missing: Iterable[str], *, sure: bool) -> None:
-        """Take in that a listing did not show some WorkSpaces."""
+    def _absent(self, application: str, missing: Iterable[str], *, sure: Container[str]) -> None:
+        """Take in that a listing did not show some WorkSpaces; that the sure ones are absent is certain."""
         now = self.clock.monotonic()
         for workspace_id in missing:
             for wait in list(self._by_workspace.get(workspace_id, ())):
-                self._saw(wait, changed=wait.deployment.see(application, None, now, sure=sure), now=now)
+                changed = wait.deployment.see(application, None, now, sure=workspace_id in sure)
+                self._saw(wait, changed=changed, now=now)
 
     async def _states(self, *, everything: bool) -> None:
         """Ask for the states of the WorkSpaces whose associations are terminal, 25 in a call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,12 +14,14 @@ from workspaces_apps.errors import (
     ServiceError,
     StagedChangesError,
     WaiterError,
+    WaiterTimeoutError,
+    WorkSpacesError,
 )
 from workspaces_apps.waiters.acceptors import Phase, association_row
 from workspaces_apps.waiters.acts import STAGED, Act, act_for
 from workspaces_apps.waiters.deployment import failure_of
 from workspaces_apps.waiters.deployment_wait import DeploymentWait
-from workspaces_apps.waiters.poller import too_late
+from workspaces_apps.waiters.poller import LAST_LOOK, too_late
 from workspaces_apps.waiters.records import AssociationChange, AssociationStatus, DeploymentOutcome
 from workspaces_apps.waiters.resources import StateJudge, wait_for
 from workspaces_apps.waiters.watch import DeploymentWatch, tell
@@ -50,9 +53,10 @@ _NOT_RESTATED: Final = frozenset(
 )
 """What Associate and Disassociate may say to a record in ERROR, if they do not state its direction anew. [assumed]"""
 
-_OVERTAKEN: Final = frozenset(
-    {"ResourceAlreadyExistsException", "ResourceNotFoundException", "ResourceInUseException"}
-)
+_OVERTAKEN: Final[Mapping[Target, frozenset[str]]] = {
+    "installed": frozenset({"ResourceAlreadyExistsException", "ResourceInUseException"}),
+    "removed": frozenset({"ResourceNotFoundException", "ResourceInUseException"}),
+}
 """What they say if the record is not any more as it was seen: the next look shows how it is. [assumed]"""
 
 
@@ -117,8 +121,10 @@ class Job:
         self._first: dict[str, api.WorkspaceResourceAssociation] = {}
         self._done: dict[str, None] = {}
         self._unstated: set[str] = set()
-        self._stated: set[str] = set()
+        self._headed: dict[str, Target] = {}
+        self._retried: set[str] = set()
         self._forced = False
+        self._refusals: list[ServiceError] = []
 
     async def run(self) -> DeploymentOutcome:
         """Do it.
@@ -129,18 +135,44 @@ class Job:
         Raises:
             WorkSpacesError: As `install_applications` says.
         """
+        scope = asyncio.timeout(None)
+        alarm = asyncio.create_task(self._end(scope))
+        try:
+            async with scope:
+                return await self._steps()
+        except WorkSpacesError as error:
+            if error.last is None and self._polls:
+                error.last = {self._workspace_id: self._statuses()}
+            raise
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise self._late() from None
+        finally:
+            alarm.cancel()
+
+    async def _end(self, scope: asyncio.Timeout) -> None:
+        """End the job whose last call takes too long: the service may hang, the deadline holds."""
+        await self._clock.sleep(self._options.timeout + LAST_LOOK)
+        scope.reschedule(asyncio.get_running_loop().time())
+
+    async def _steps(self) -> DeploymentOutcome:
         await self._look()
         self._first = dict(self._found)
         for _ in range(_TURNS):
+            refused = len(self._refusals)
             if not await self._turn():
                 return self._outcome()
+            if 0 < refused < len(self._refusals):
+                # Refused again: whatever is in the way takes its time.
+                await self._clock.sleep(max(0.0, min(self._options.policy.shortest, self._left())))
             await self._look()
         raise self._told(
             WaiterError(
                 f"{self._workspace_id} does not come to rest: after {_TURNS} steps its applications are"
                 f" {self._states()}; something else seems to change them"
             )
-        )
+        ) from (self._refusals[-1] if self._refusals else None)
 
     async def _turn(self) -> bool:
         """Do the one thing that is due; False if nothing is."""
@@ -152,6 +184,7 @@ class Job:
         moving = self._moving()
         if moving:
             # Ours or not: meanwhile the service takes no other change. [doc]
+            self._headed.update({one: where for one, where in moving.items() if where is not None})
             await self._wait(moving)
             return True
         if not self._ready:
@@ -164,16 +197,13 @@ class Job:
         if unstated:
             await self._restate(unstated)
             return True
-        if failed and self._forced:
+        if failed and (self._forced or self._retried.issuperset(failed)):
             raise self._failed()
         await self._deploy(list(acts), force=bool(failed))
         return True
 
     async def _look(self) -> None:
-        if self._left() <= 0:
-            raise self._told(
-                too_late(f"{self._workspace_id} is not done ({self._states()})", self._options.timeout)
-            )
+        self._check_time()
         answer = await self._client.describe_workspace_associations(workspace_id=self._workspace_id)
         self._polls += 1
         self._found = {record.associated_resource_id: record for record in answer.associations}
@@ -184,11 +214,13 @@ class Job:
             # Taking a staged change back needs no Deploy, and so touches nothing else.
             self._check_others(force=False)
         for application in applications:
+            self._check_time()
             try:
                 await self._state_direction(application)
             except ServiceError as error:
-                if error.code not in _OVERTAKEN:
+                if error.code not in _OVERTAKEN[self._target]:
                     raise
+                self._refusals.append(error)
                 _log.debug("%s on %s was overtaken: %s", application, self._workspace_id, error)
                 self._ready = False
                 continue
@@ -225,18 +257,27 @@ class Job:
                 workspace_id=self._workspace_id, force=True if force else None
             )
         except ServiceError as error:
-            if error.code != "ResourceInUseException":
+            if error.code != "ResourceInUseException" and not await self._was_overtaken(error, staged):
                 raise
             # Another deployment was faster.
             self._ready = False
+            self._refusals.append(error)
             return
         self._forced = self._forced or force
         self._done.update(dict.fromkeys([*staged, *failed]))
-        self._stated.update(staged)
+        self._headed.update(dict.fromkeys(staged, self._target))
+        self._retried.update(self._unstated.intersection(staged))
         wanted: dict[str, Target | None] = dict.fromkeys(staged, self._target)
         # Force repeats whatever failed, perhaps the other way; where it leads shows while it moves.
         wanted.update(dict.fromkeys(failed))
         await self._wait(wanted)
+
+    async def _was_overtaken(self, error: ServiceError, staged: list[str]) -> bool:
+        """Whether a Deploy was refused because another has committed everything. [assumed]"""
+        if error.code != "OperationNotSupportedException" or not staged:
+            return False
+        await self._look()
+        return not any(self._state(one) in STAGED for one in staged)
 
     async def _wait(self, wanted: Mapping[str, Target | None]) -> None:
         """Wait for a deployment; that something failed is for the next look to judge."""
@@ -352,12 +393,14 @@ class Job:
         statuses: list[AssociationStatus] = []
         for application in self._applications:
             record = self._found.get(application)
-            failed_before = self._state(application) == "ERROR" and application not in self._stated
             statuses.append(
                 AssociationStatus(
                     application_id=application,
                     state=record.state if record is not None else None,
-                    wanted=None if failed_before else self._target,
+                    # A record in ERROR has the direction it was seen to take, if it was.
+                    wanted=self._headed.get(application)
+                    if self._state(application) == "ERROR"
+                    else self._target,
                     reason=record.state_reason if record is not None else None,
                 )
             )
@@ -369,6 +412,14 @@ class Job:
 
     def _states(self) -> str:
         return ", ".join(f"{one} {self._state(one) or 'absent'}" for one in self._applications)
+
+    def _check_time(self) -> None:
+        if self._left() <= 0:
+            raise self._late()
+
+    def _late(self) -> WaiterTimeoutError:
+        late = too_late(f"{self._workspace_id} is not done ({self._states()})", self._options.timeout)
+        return self._told(late)
 
     def _left(self) -> float:
         return self._began + self._options.timeout - self._clock.monotonic()

@@ -12,6 +12,9 @@ from typing import Final
 ROWS: Final = 25
 """Associations on a page of DescribeApplicationAssociations, at most. [doc]"""
 
+_CANDIDATES: Final = 32
+"""So many sets of applications, those that most WorkSpaces share, are weighed against each other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -53,32 +56,38 @@ class PageCounts:
 def make_plan(needs: Mapping[str, Iterable[str]], counts: PageCounts) -> Plan:
     """The cheapest calls that show what is needed, or nearly: listings are taken greedily, the best first.
 
+    A set of applications is a number here, with a bit for each: ten thousand WorkSpaces may want thousands of sets.
+
     Args:
         needs: By WorkSpace, the applications to look at.
         counts: How long the listings are.
     """
-    groups = Counter(frozenset(applications) for applications in needs.values())
-    followers: Counter[str] = Counter()
-    for applications, size in groups.items():
-        for application in applications:
-            followers[application] += size
-    listed: frozenset[str] = frozenset()
+    bits: dict[str, int] = {}
+    masks = {
+        workspace: sum(bits.setdefault(one, 1 << len(bits)) for one in dict.fromkeys(applications))
+        for workspace, applications in needs.items()
+    }
+    groups = Counter(masks.values())
+    cost = {
+        bit: counts.pages(application, sum(size for group, size in groups.items() if group & bit))
+        for application, bit in bits.items()
+    }
+    # The last one covers every group; with more of the others the arithmetic would cost more than the calls it saves.
+    candidates = [group for group, _ in groups.most_common(_CANDIDATES)] + [(1 << len(bits)) - 1]
+    listed = 0
     while True:
+        open_groups = [(group, size) for group, size in groups.items() if group & ~listed]
         best, best_gain = listed, 0
-        for applications in groups:
-            candidate = listed | applications
-            covered = sum(
-                size for group, size in groups.items() if group <= candidate and not group <= listed
-            )
-            cost = sum(counts.pages(one, followers[one]) for one in candidate - listed)
-            if covered - cost > best_gain:
-                best, best_gain = candidate, covered - cost
+        for applications in candidates:
+            left = ~(listed | applications)
+            covered = sum(size for group, size in open_groups if not group & left)
+            gain = covered - sum(pages for bit, pages in cost.items() if bit & applications & ~listed)
+            if gain > best_gain:
+                best, best_gain = listed | applications, gain
         if best == listed:
             break
         listed = best
     return Plan(
-        listings=listed,
-        singles=tuple(
-            workspace for workspace, applications in needs.items() if not listed.issuperset(applications)
-        ),
+        listings=frozenset(one for one, bit in bits.items() if bit & listed),
+        singles=tuple(workspace for workspace, mask in masks.items() if mask & ~listed),
     )

@@ -25,7 +25,7 @@ ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
 _ALONG: Final = 0.2
 """What is due within this share of its delay is looked at along with what is due now."""
 
-_LAST_LOOK: Final = 30.0
+LAST_LOOK: Final = 30.0
 """Seconds that the last look, at a wait's deadline, may take; then it ends with what was seen before."""
 
 
@@ -198,10 +198,10 @@ class Poller(ABC, Generic[WaitT]):
             self._alarm = Alarm(self.clock)
             self._task = self._start(self._run())
         self._alarm.ring()
-        if wait.deadline + _LAST_LOOK < self._watched:
+        if wait.deadline + LAST_LOOK < self._watched:
             if self._watch is not None:
                 self._watch.cancel()
-            self._watched = wait.deadline + _LAST_LOOK
+            self._watched = wait.deadline + LAST_LOOK
             self._watch = self._start(self._watch_deadlines())
 
     def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
@@ -304,11 +304,11 @@ class Poller(ABC, Generic[WaitT]):
         while self._watched < math.inf:
             await self.clock.sleep(max(0.0, self._watched - self.clock.monotonic()))
             now = self.clock.monotonic()
-            for wait in [wait for wait in self.waits if wait.deadline + _LAST_LOOK <= now + TINY]:
+            for wait in [wait for wait in self.waits if wait.deadline + LAST_LOOK <= now + TINY]:
                 wait.fail(wait.late(), now)
                 # Whoever waits leaves by itself, and the last one stops the poller, whatever it is doing.
             self._watched = min(
-                (wait.deadline + _LAST_LOOK for wait in self.waits if not wait.future.done()),
+                (wait.deadline + LAST_LOOK for wait in self.waits if not wait.future.done()),
                 default=math.inf,
             )
 

@@ -32,7 +32,7 @@ class ResourceMethods(Waiting):
 
         Raises:
             WaiterTimeoutError: It is not in time.
-            WaiterError: It is in ERROR, or is being terminated.
+            WaiterError: It is in ERROR, or is being terminated, or was there and has been absent for a minute.
             WorkSpacesError: A look failed, retries included.
         """
         return _there(await self._wait_for_workspace("available", "AVAILABLE", workspace_id, timeout, poll))
@@ -49,7 +49,7 @@ class ResourceMethods(Waiting):
 
         Raises:
             WaiterTimeoutError: It is not in time.
-            WaiterError: It is in ERROR, or is being terminated.
+            WaiterError: It is in ERROR, or is being terminated, or was there and has been absent for a minute.
             WorkSpacesError: A look failed, retries included.
         """
         return _there(await self._wait_for_workspace("stopped", "STOPPED", workspace_id, timeout, poll))
@@ -89,7 +89,8 @@ class ResourceMethods(Waiting):
             properties: What was asked for: every property set here must be read back. None: until there is no
                 entry in ModificationStates, which does not see a change of the running mode.
             timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
-            start_grace: How long an entry may take to show up, without `properties`.
+            start_grace: How long an entry may take to show up, without `properties`; and for how long an entry in
+                UPDATE_FAILED that was there at the first look may be left over from a change before.
             poll: How often to look.
 
         Raises:
@@ -125,7 +126,7 @@ class ResourceMethods(Waiting):
         from workspaces_apps.waiters.resources import StateJudge, wait_for
 
         self._checked(api.DescribeWorkspaceImagesRequest(image_ids=[image_id]))
-        judge = StateJudge[api.WorkspaceImage]("image available", lambda image: image.state)
+        judge = StateJudge[api.WorkspaceImage]("image available", lambda image: image.state, "image")
         images = self._hub().images
         found = await wait_for(images, judge, "AVAILABLE", image_id, timeout, poll)
         return _there(found)
@@ -183,7 +184,7 @@ class ResourceMethods(Waiting):
         from workspaces_apps.waiters.resources import StateJudge, wait_for
 
         self._checked(api.DescribeWorkspaceDirectoriesRequest(directory_ids=[directory_id]))
-        judge = StateJudge[api.WorkspaceDirectory](waiter, lambda directory: directory.state)
+        judge = StateJudge[api.WorkspaceDirectory](waiter, lambda directory: directory.state, "directory")
         return await wait_for(self._hub().directories, judge, goal, directory_id, timeout, poll)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from workspaces_apps.clock import to_seconds
 from workspaces_apps.errors import ServiceError, ThrottlingException, WaiterError, WorkSpacesError
-from workspaces_apps.waiters.acceptors import Verdict, Waiter, verdict_on
+from workspaces_apps.waiters.acceptors import GONE, Verdict, Waiter, verdict_on
 from workspaces_apps.waiters.policy import DEFAULT_POLL
 from workspaces_apps.waiters.poller import Poller, Wait, too_late
+from workspaces_apps.waiters.unknown import note_unknown
 
 if TYPE_CHECKING:
     from workspaces_apps.api import Workspace, WorkspaceProperties
@@ -25,9 +26,24 @@ ResourceT = TypeVar("ResourceT")
 _IDS: Final = 25
 """Ids that one Describe call takes. [doc]"""
 
+_GONE_AFTER: Final = 60.0
+"""Seconds for which a resource that was seen must be absent until it counts as gone, and not as mislaid."""
+
 
 class Judge(ABC, Generic[ResourceT]):
     """Says what a look at a resource means."""
+
+    def __init__(self, waiter: Waiter, kind: str) -> None:
+        """For a waiter.
+
+        Args:
+            waiter: Whose rows of the table.
+            kind: What the resource is, for the log.
+        """
+        self._waiter: Waiter = waiter
+        self._kind = kind
+        self._seen = False
+        self._missed: float | None = None
 
     @abstractmethod
     def judge(self, resource: ResourceT | None, now: float) -> Verdict:
@@ -38,32 +54,46 @@ class Judge(ABC, Generic[ResourceT]):
             now: When, in seconds of the clock's `monotonic`.
         """
 
+    def _there(self, state: OpenEnum | None) -> Verdict:
+        """What a state means, by the table."""
+        note_unknown(self._kind, state)
+        self._seen, self._missed = True, None
+        return Verdict.WAIT if state is None else verdict_on(self._waiter, state)
+
+    def _absent(self, now: float) -> Verdict:
+        """What it means, by the table, that there is no such resource, or none any more."""
+        if self._missed is None:
+            self._missed = now
+        gone = self._seen and now - self._missed >= _GONE_AFTER
+        return verdict_on(self._waiter, GONE if gone else None)
+
 
 class StateJudge(Judge[ResourceT]):
     """Goes by the resource's state and the acceptor table."""
 
-    def __init__(self, waiter: Waiter, state: Callable[[ResourceT], OpenEnum | None]) -> None:
+    def __init__(
+        self, waiter: Waiter, state: Callable[[ResourceT], OpenEnum | None], kind: str = "WorkSpace"
+    ) -> None:
         """For a waiter.
 
         Args:
             waiter: Whose rows of the table.
             state: Reads the state of a resource.
+            kind: What the resource is, for the log.
         """
-        self._waiter: Waiter = waiter
+        super().__init__(waiter, kind)
         self._state = state
 
-    def judge(self, resource: ResourceT | None, now: float) -> Verdict:  # noqa: ARG002 - a state says it all
+    def judge(self, resource: ResourceT | None, now: float) -> Verdict:
         """The table's verdict."""
-        if resource is None:
-            return verdict_on(self._waiter, None)
-        state = self._state(resource)
-        return Verdict.WAIT if state is None else verdict_on(self._waiter, state)
+        return self._absent(now) if resource is None else self._there(self._state(resource))
 
 
 class ModifiedJudge(Judge["Workspace"]):
     """Goes by ModificationStates, and by the properties once they can be read back.
 
-    A change of the running mode has no entry in ModificationStates, so only reading it back tells. [field]
+    A change of the running mode has no entry in ModificationStates, so only reading it back tells. [field] An entry
+    in UPDATE_FAILED may be left over from a change before this one. [assumed]
     """
 
     def __init__(self, properties: WorkspaceProperties | None, began: float, grace: float) -> None:
@@ -72,25 +102,41 @@ class ModifiedJudge(Judge["Workspace"]):
         Args:
             properties: What must be read back; None to go by ModificationStates alone.
             began: When the wait began.
-            grace: For how many seconds an entry need not show yet, where nothing is read back.
+            grace: For how many seconds an entry need not show yet, where nothing is read back, and a failure
+                that was there at the first look may be an old one.
         """
+        super().__init__("modified", "WorkSpace")
         self._properties = properties
         self._quiet_until = began + grace
         self._entered = False
+        self._old: frozenset[str | None] | None = None
 
     def judge(self, resource: Workspace | None, now: float) -> Verdict:
         """Failed, under way, or done."""
-        state = verdict_on("modified", resource.state if resource is not None else None)
-        if resource is None or state is Verdict.FAILURE:
-            return state
-        states = {entry.state for entry in resource.modification_states}
-        if any(verdict_on("modification", entry) is Verdict.FAILURE for entry in states if entry is not None):
+        if resource is None:
+            return self._absent(now)
+        if self._there(resource.state) is Verdict.FAILURE:
             return Verdict.FAILURE
-        if states:
-            self._entered = True
+        failed: set[str | None] = set()
+        moving = False
+        for entry in resource.modification_states:
+            note_unknown("modification", entry.state)
+            if entry.state is not None and verdict_on("modification", entry.state) is Verdict.FAILURE:
+                failed.add(entry.resource)
+            else:
+                moving = True
+        self._old = frozenset(failed if self._old is None else self._old & failed)
+        self._entered = self._entered or moving
+        if failed - self._old:
+            return Verdict.FAILURE
+        if moving:
             return Verdict.WAIT
+        if self._properties is not None and _reads_back(self._properties, resource):
+            return Verdict.SUCCESS
+        if failed and not self._entered and now >= self._quiet_until:
+            return Verdict.FAILURE
         if self._properties is not None:
-            return Verdict.SUCCESS if _reads_back(self._properties, resource) else Verdict.WAIT
+            return Verdict.WAIT
         return Verdict.SUCCESS if self._entered or now >= self._quiet_until else Verdict.WAIT
 
 
