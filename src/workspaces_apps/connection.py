@@ -102,7 +102,7 @@ class Exchange(Generic[ResultT]):
         self.http_status = status
         self.request_id = headers.get("x-amzn-requestid") or headers.get("x-amz-request-id")
         self._date = headers.get("date")
-        if status >= 300:
+        if not 200 <= status < 300:
             self.error = _read_error(self, headers, body)
             return
         try:
@@ -233,7 +233,7 @@ class Connection:
         finally:
             _exchange.reset(token)
         if exchange.error is not None:
-            # Status 300 is an error to us, and a success to botocore.
+            # Statuses up to 300 that are not 2xx are errors to us, and successes to botocore.
             raise exchange.error
         return exchange.result if exchange.result is not None else exchange.read_stub(parsed)
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from workspaces_apps.errors import ConfigurationError, CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+UNFIT: Final = "holds a space, a line break or another character that no key has; read from a file, strip it"
+
+
+def is_fit(value: str) -> bool:
+    """Whether a part of credentials can be one: it is visible ASCII, and so can be sent in a header."""
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,10 @@ class Credentials:
         for name in ("access_key_id", "secret_access_key"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
                 raise ConfigurationError(f"Credentials.{name} must be a non-empty str")
+        for name in ("access_key_id", "secret_access_key", "session_token"):
+            value: object = getattr(self, name)
+            if isinstance(value, str) and not is_fit(value):
+                raise ConfigurationError(f"Credentials.{name} {UNFIT}")
         if self.expires_at is not None and self.expires_at.tzinfo is None:
             raise ConfigurationError("Credentials.expires_at must have a time zone")
 

@@ -40,10 +40,12 @@ ASSOCIATED: Final = frozenset(
         AssociationState.PENDING_INSTALL_DEPLOYMENT,
         AssociationState.PENDING_INSTALL,
         AssociationState.INSTALLING,
-        AssociationState.COMPLETED,
     }
 )
-"""What an association reads once Associate has done its work; ERROR tells no direction."""
+"""What an association reads once Associate has done its work.
+
+Not COMPLETED: an installation takes minutes, so that it was there before the call began. ERROR tells no direction.
+"""
 DISASSOCIATED: Final = frozenset(
     {
         AssociationState.PENDING_UNINSTALL_DEPLOYMENT,

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from workspaces_apps.credentials import Credentials
+from workspaces_apps.credentials import UNFIT, Credentials, is_fit
 from workspaces_apps.errors import CredentialsError, WorkSpacesError
 from workspaces_apps.sigv4 import SigV4
 
@@ -81,6 +81,7 @@ class ChainSource:
         self._session = session
         self._lock = asyncio.Lock()
         self._found: Frozen | None = None
+        self._fit: ReadOnlyCredentials | None = None
 
     async def current(self) -> ReadOnlyCredentials:
         """Credentials of the first member of the chain that has any."""
@@ -89,11 +90,15 @@ class ChainSource:
                 self._found = await self._session.get_credentials()
             if self._found is None:
                 raise CredentialsError(f"no AWS credentials were found: {_ADVICE}")
-            return await self._found.get_frozen_credentials()
-        except (BotoCoreError, OSError, RuntimeError) as error:
-            raise CredentialsError(
-                f"the AWS credentials could not be loaded or refreshed ({error}): {_ADVICE}"
-            ) from error
+            current = await self._found.get_frozen_credentials()
+        except WorkSpacesError:
+            raise
+        except Exception as error:  # whoever is in the chain may raise anything
+            raise _not_loaded(error) from error
+        if current != self._fit:
+            _require_fit(current)
+            self._fit = current
+        return current
 
     async def renew(self, expired: ReadOnlyCredentials) -> None:
         """Go through the chain again, unless the session was given its credentials: they are nobody else's."""
@@ -105,10 +110,28 @@ class ChainSource:
     async def _load(self) -> None:
         try:
             self._found = await self._session.get_component("credential_provider").load_credentials()
-        except (BotoCoreError, OSError, RuntimeError) as error:
-            raise CredentialsError(
-                f"the AWS credentials could not be refreshed ({error}): {_ADVICE}"
-            ) from error
+        except Exception as error:  # whoever is in the chain may raise anything
+            raise _not_loaded(error) from error
+
+
+def _not_loaded(error: Exception) -> CredentialsError:
+    """What a member of the chain raised, as an error of this package.
+
+    It may be a program or a plugin of the user's, so that only the words of known errors are repeated.
+    """
+    known = isinstance(error, BotoCoreError | ClientError | OSError | RuntimeError)
+    said = str(error) if known else type(error).__name__
+    return CredentialsError(f"the AWS credentials could not be loaded or refreshed ({said}): {_ADVICE}")
+
+
+def _require_fit(found: ReadOnlyCredentials) -> None:
+    for name, value in (
+        ("access key id", found.access_key),
+        ("secret access key", found.secret_key),
+        ("session token", found.token),
+    ):
+        if value and not is_fit(value):
+            raise CredentialsError(f"the {name} of the AWS credentials {UNFIT}: {_ADVICE}")
 
 
 class ProviderSource:

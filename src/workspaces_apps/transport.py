@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore import xform_name
 
@@ -33,6 +33,7 @@ from workspaces_apps.retry import (
     Verdict,
     may_have_arrived,
     outcome_unknown,
+    report_failure,
     rule_for,
     run_attempts,
 )
@@ -53,18 +54,24 @@ ResultT = TypeVar("ResultT", bound=Result)
 AnswerT = TypeVar("AnswerT", bound=Result)
 
 
+_REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
+"""By the codes that ask for it: what is put right at most once an attempt, and then sent again."""
+
+
 @dataclass(slots=True)
 class _Progress:
     """How far a call has come, for the error of its deadline.
 
     Attributes:
         attempts: How many were begun.
+        began: When the one under way was, in seconds of the clock's `monotonic`; None between them.
         request_sent: Whether any request has left this machine; None for unknown.
         last: What the last attempt failed with.
         open: Whether a request may have been carried out, and nothing has shown yet what became of it.
     """
 
     attempts: int = 0
+    began: float | None = None
     request_sent: bool | None = False
     last: WorkSpacesError | None = None
     open: bool = False
@@ -134,6 +141,11 @@ class Transport:
                 attempts=progress.attempts or None,
             )
             late.request_sent = progress.request_sent
+            if progress.began is not None:
+                elapsed = clock.monotonic() - progress.began
+                report_failure(
+                    options.hooks, operation, progress.attempts, elapsed, options.retry.kind_of(late), late
+                )
             raise late from progress.last
 
     @asynccontextmanager
@@ -181,12 +193,12 @@ class Transport:
         body = request.__pydantic_serializer__.to_json(request, by_alias=True, exclude_unset=True)
 
         async def attempt(number: int) -> ResultT:
-            progress.attempts = number
+            progress.attempts, progress.began = number, clock.monotonic()
             exchange = Exchange(operation=operation, body=body, result_type=result_type)
             try:
                 result = await self._exchange(connection, exchange, pacer, options.retry, deadline, progress)
             except WorkSpacesError as error:
-                progress.last = error
+                progress.last, progress.began = error, None
                 raise
             meta = ResponseMeta(
                 request_id=exchange.request_id,
@@ -203,6 +215,14 @@ class Transport:
                 return await self._call(question, answer, options, deadline, _Progress())
 
             found = await look_up(request, result_type, ask)
+            if isinstance(found, Settled):
+                # Of the look's answer, but of the call that it settles.
+                meta = replace(
+                    found.result.meta,
+                    attempts=progress.attempts,
+                    elapsed=timedelta(seconds=clock.monotonic() - began),
+                )
+                return Settled(found.result.with_meta(meta))
             if found is Verdict.REPEAT:
                 progress.open = False
             return found
@@ -232,13 +252,16 @@ class Transport:
         deadline: float | None,
         progress: _Progress,
     ) -> ResultT:
-        """One attempt; once more if only credentials or the clock were out of date."""
-        try:
-            return await self._send(connection, exchange, pacer, retry, deadline, progress)
-        except ServiceError as error:
-            if not await _mended(connection, exchange, error):
-                raise
-        return await self._send(connection, exchange, pacer, retry, deadline, progress)
+        """One attempt; again if only credentials or the clock were out of date, once for each."""
+        remedies: tuple[frozenset[str], ...] = _REMEDIES
+        while True:
+            try:
+                return await self._send(connection, exchange, pacer, retry, deadline, progress)
+            except ServiceError as error:
+                others = tuple(codes for codes in remedies if error.code not in codes)
+                if others == remedies or not await _mended(connection, exchange, error):
+                    raise
+                remedies = others
 
     async def _send(
         self,

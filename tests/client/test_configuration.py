@@ -115,6 +115,10 @@ def test_settings_that_cannot_be_right(name: str, value: object) -> None:
     [
         lambda: Credentials("", "secret"),
         lambda: Credentials("AKIA", "  "),
+        lambda: Credentials("AKIA\n", "secret"),
+        lambda: Credentials("AKIA", "secret\r\n"),
+        lambda: Credentials("AKIA", "secret", "tok en"),
+        lambda: Credentials("AKIA", "secret", "tok\u00e9n"),
         lambda: Credentials(None, "secret"),  # type: ignore[arg-type]  # wrong on purpose
         lambda: AssumeRole("roll-out"),
         lambda: AssumeRole("arn:aws:iam::123456789012:user/ada"),

@@ -9,7 +9,7 @@ from tests.client.clocks import sleepers
 from tests.client.conftest import Connect
 from tests.client.server import Answer, ScriptedServer, fault, ok
 from tests.virtual_time import VirtualClock
-from workspaces_apps import DeadlineExceededError, Pacing, RetryPolicy, TransportError
+from workspaces_apps import AttemptRecord, DeadlineExceededError, Hooks, Pacing, RetryPolicy, TransportError
 
 UNAVAILABLE = Answer(status=503)
 
@@ -40,6 +40,28 @@ async def test_a_server_that_hangs_is_given_up_at_the_deadline(
 
     assert (error.operation, error.attempts, error.request_sent) == ("DescribeAccount", 1, None)
     assert "3 s" in str(error)
+
+
+async def test_an_attempt_that_the_deadline_ends_is_reported(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """Whoever counts attempts is told of those that were given up, too; of those before, once each."""
+    clock, told = VirtualClock(), list[AttemptRecord]()
+    server.script(UNAVAILABLE, Answer(after=asyncio.Event()))
+    ws = connect(clock=clock, timeout=3, hooks=Hooks(on_attempt=told.append))
+    call = asyncio.create_task(ws.describe_account())
+    await server.arrived(1)
+    await sleepers(clock, 2)
+    clock.advance(0.1)
+    await server.arrived(2)
+    clock.advance(3)
+
+    with pytest.raises(DeadlineExceededError) as caught:
+        await call
+
+    assert [record.attempt for record in told] == [1, 2]
+    assert (told[1].error, told[1].outcome) == (caught.value, "fatal")
+    assert 2.9 < told[1].elapsed <= 3.1
 
 
 async def test_a_backoff_beyond_the_deadline_is_not_begun(server: ScriptedServer, connect: Connect) -> None:

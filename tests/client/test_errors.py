@@ -116,6 +116,15 @@ async def test_an_unreadable_error_is_still_a_service_error(
         assert error.message.startswith("an answer that cannot be read")
 
 
+async def test_a_switch_of_protocols_is_no_success(server: ScriptedServer, connect: Connect) -> None:
+    """Below 200 is not 2xx either."""
+    server.script(Answer(status=101, body=b""))
+
+    error = await failure(connect(retry=ONCE))
+
+    assert (type(error), error.http_status) == (ServiceError, 101)
+
+
 async def test_an_error_without_a_request_id(server: ScriptedServer, connect: Connect) -> None:
     """A load balancer sends none: the attribute is None and the text does not speak of it."""
     server.script(Answer(status=503, body=b"<html>", headers={"Content-Type": "text/html"}))

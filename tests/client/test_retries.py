@@ -104,9 +104,7 @@ async def test_one_attempt_is_one_request(
     assert server.operations == ["DescribeAccount", "DeployWorkspaceApplications"]
 
 
-@pytest.mark.parametrize(
-    "state", ["PENDING_INSTALL_DEPLOYMENT", "PENDING_INSTALL", "INSTALLING", "COMPLETED"]
-)
+@pytest.mark.parametrize("state", ["PENDING_INSTALL_DEPLOYMENT", "PENDING_INSTALL", "INSTALLING"])
 async def test_an_associate_that_had_its_effect_succeeds(
     server: ScriptedServer, connect: Connect, state: str
 ) -> None:
@@ -117,6 +115,7 @@ async def test_an_associate_that_had_its_effect_succeeds(
 
     assert done.association is not None
     assert done.association.state == AssociationState(state)
+    assert done.meta.attempts == 2
     assert server.operations[2] == "DescribeWorkspaceAssociations"
     assert server.requests[2].json == {"WorkspaceId": WORKSPACE, "AssociatedResourceTypes": ["APPLICATION"]}
 
@@ -124,7 +123,8 @@ async def test_an_associate_that_had_its_effect_succeeds(
 @pytest.mark.parametrize(
     "look",
     [
-        seen("COMPLETED", "wsa-another11"),
+        seen("PENDING_INSTALL", "wsa-another11"),
+        seen("COMPLETED"),
         seen("ERROR"),
         seen("REMOVED"),
         seen("PENDING_UNINSTALL_DEPLOYMENT"),
@@ -137,7 +137,7 @@ async def test_an_associate_that_had_its_effect_succeeds(
 async def test_an_associate_that_a_look_does_not_confirm_fails(
     server: ScriptedServer, connect: Connect, look: Answer
 ) -> None:
-    """Where the look does not show an association that goes towards installed, the service's refusal stands."""
+    """Where the look shows no association that this call can have made, the service's refusal stands."""
     server.script(RESET, fault("ResourceAlreadyExistsException"), look)
 
     with pytest.raises(ResourceAlreadyExistsException) as caught:
@@ -162,11 +162,12 @@ async def test_an_associate_refused_at_once_is_not_looked_up(
     "look",
     [ok({"Associations": []}), seen("REMOVED"), seen("PENDING_UNINSTALL_DEPLOYMENT"), seen("UNINSTALLING")],
 )
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "ResourceInUseException"])
 async def test_a_disassociate_that_had_its_effect_succeeds(
-    server: ScriptedServer, connect: Connect, look: Answer
+    server: ScriptedServer, connect: Connect, look: Answer, code: str
 ) -> None:
-    """The answer was lost, the repetition finds nothing, and a look shows that it is gone or going."""
-    server.script(RESET, fault("ResourceNotFoundException"), look)
+    """The answer was lost, the repetition is refused, and a look shows that it is gone or going."""
+    server.script(RESET, fault(code), look)
 
     done = await connect().disassociate_workspace_application(
         workspace_id=WORKSPACE, application_id=APPLICATION
@@ -187,6 +188,20 @@ async def test_a_disassociate_that_a_look_does_not_confirm_fails(
         await connect().disassociate_workspace_application(workspace_id=WORKSPACE, application_id=APPLICATION)
 
     assert caught.value.resource_id == APPLICATION
+
+
+async def test_what_somebody_else_does_to_the_association_is_not_ours(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """In use, and not on its way out: the refusal stands, and may still be waited out by a policy that does."""
+    server.script(RESET, fault("ResourceInUseException"), seen("INSTALLING"), ok({"Association": None}))
+    retry = RetryPolicy(retry_in_progress=True)
+
+    done = await connect(retry=retry).disassociate_workspace_application(
+        workspace_id=WORKSPACE, application_id=APPLICATION
+    )
+
+    assert done.meta.attempts == 3
 
 
 async def test_an_ambiguous_deploy_that_began_succeeds(server: ScriptedServer, connect: Connect) -> None:
@@ -358,6 +373,25 @@ async def test_a_skewed_clock_is_corrected_once_outside_the_count(
     second = await ws.describe_account()
 
     assert (first.meta.attempts, second.meta.attempts, len(server.requests)) == (1, 1, 3)
+
+
+@pytest.mark.parametrize("expired_first", [True, False])
+async def test_a_laptop_that_slept_has_both_put_right(
+    server: ScriptedServer, connect: Connect, expired_first: bool
+) -> None:
+    """Credentials and clock may be out of date in one call: each is put right once, outside the count."""
+    expired, skewed = honours("token-2"), an_hour_ahead("RequestTimeTooSkewed")
+
+    def answer(request: Recorded) -> Answer:
+        first, second = (expired, skewed) if expired_first else (skewed, expired)
+        refused = first(request)
+        return refused if refused.status != 200 else second(request)
+
+    server.respond(answer)
+
+    result = await connect(credentials=Rotating(), retry=RetryPolicy(max_attempts=1)).describe_account()
+
+    assert (result.meta.attempts, len(server.requests)) == (1, 3)
 
 
 async def test_calls_that_are_skewed_together_are_all_corrected(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -222,6 +223,63 @@ async def test_a_role_that_cannot_be_assumed(
             await connect(credentials=AssumeRole(ROLE, source=CREDENTIALS)).describe_account()
 
     assert CREDENTIALS.secret_access_key not in str(caught.value)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["echo not-json", "echo []", "echo {}", "false", "/no/such/program"],
+)
+async def test_a_program_that_gives_no_credentials(
+    server: ScriptedServer, aws_environment: Path, program: str
+) -> None:
+    """Whatever the profile's `credential_process` says instead, it is a CredentialsError."""
+    (aws_environment / "config").write_text(f"[profile fleet]\ncredential_process = {program}\n")
+
+    async with AsyncExitStack() as closing:
+        ws = WorkSpacesClient(region="eu-west-1", profile="fleet", endpoint_url=server.url)
+        closing.push_async_callback(ws.aclose)
+        with pytest.raises(CredentialsError, match="aws configure"):
+            await ws.describe_account()
+
+    assert server.requests == []
+
+
+async def test_a_profile_whose_role_cannot_be_assumed(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, aws_environment: Path
+) -> None:
+    """The refusal of STS is a CredentialsError, and no answer of the service."""
+    (aws_environment / "config").write_text(
+        f"[profile fleet]\nrole_arn = {ROLE}\nsource_profile = base\n"
+        "[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base-secret\n"
+    )
+    refusal = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
+    async with AsyncExitStack() as closing:
+        sts = await closing.enter_async_context(ScriptedServer())
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
+        sts.respond(lambda _: Answer(status=403, body=refusal))
+        ws = WorkSpacesClient(region="eu-west-1", profile="fleet", endpoint_url=server.url)
+        closing.push_async_callback(ws.aclose)
+
+        with pytest.raises(CredentialsError, match="AccessDenied"):
+            await ws.describe_account()
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+async def test_a_line_break_in_the_environment(
+    server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What no header can carry is told as such, and not as a broken connection; the value is not shown."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env-secret")
+    monkeypatch.setenv(name, "read-from-a-file\n")
+
+    with pytest.raises(CredentialsError, match="line break") as caught:
+        await connect(credentials=None).describe_account()
+
+    assert "read-from-a-file" not in str(caught.value)
     assert server.requests == []
 
 

@@ -1,7 +1,11 @@
 """Who shares a pacer with whom, and what a policy may say."""
 
 import math
+import os
+import subprocess
+import sys
 import threading
+from typing import Final
 
 import pytest
 
@@ -76,6 +80,31 @@ def test_threads_get_the_same_pacer() -> None:
     for thread in threads:
         thread.join()
     assert len(set(found)) == 1
+
+
+_FORK: Final = """
+import os
+from workspaces_apps.clock import SystemClock
+from workspaces_apps.pacing import DEFAULT_REGISTRY, Pacing, PacingKey
+
+def pacer():
+    return DEFAULT_REGISTRY.pacer(PacingKey("", "", "", ""), Pacing.adaptive(), SystemClock())
+
+held = [pacer().try_acquire() for _ in range(8)]
+assert pacer().try_acquire() is None
+with DEFAULT_REGISTRY._lock:
+    child = os.fork()
+    if not child:
+        os._exit(0 if pacer().try_acquire() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+assert pacer().try_acquire() is None
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_does_not_wait_for_calls_of_its_parent() -> None:
+    """Their slots are given back in the parent; so the child begins anew, whoever held a lock at that moment."""
+    subprocess.run([sys.executable, "-c", _FORK], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("rate", [0, -1.0, math.inf, math.nan, True])

@@ -88,6 +88,34 @@ def test_a_clients_own_table_goes_first() -> None:
     assert classify(service("ThrottlingException", 400), extra) is FailureKind.FATAL
 
 
+def test_a_clients_own_rows_count_from_the_nearest() -> None:
+    """The code before the status, the status before the class, the class before what it derives from."""
+    errors = [
+        service("Odd", 520),
+        service("ThrottlingException", 520),
+        transport(True),
+        service("Odder", 400),
+    ]
+
+    kinds = [
+        classify(
+            error,
+            {"Odd": FailureKind.THROTTLE},
+            {520: FailureKind.IN_PROGRESS},
+            {TransportError: FailureKind.FATAL, WorkSpacesError: FailureKind.TRANSIENT},
+        )
+        for error in errors
+    ]
+
+    assert kinds == ["throttle", "in_progress", "fatal", "transient"]
+
+
+def test_no_row_repeats_a_call_that_is_out_of_time() -> None:
+    """Its error is a transport error too, which a row may be about."""
+    error = DeadlineExceededError()
+    assert classify(error, exceptions={TransportError: FailureKind.TRANSIENT}) is FailureKind.FATAL
+
+
 @given(st.text(max_size=30) | st.none(), st.integers(100, 599))
 def test_every_answer_is_classified(code: str | None, status: int) -> None:
     """No code and no status is without a kind, and every unlisted 5xx leaves the outcome open."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps.errors import ConfigurationError, ServiceError
+from workspaces_apps.errors import ConfigurationError, CredentialsError, ServiceError
 from workspaces_apps.retry import FailureKind, RetryBudgetPolicy, RetryPolicy
 
 POLICY = RetryPolicy()
@@ -77,6 +77,11 @@ def test_durations_may_be_timedeltas() -> None:
         ("transient_base", math.nan),
         ("max_backoff", math.inf),
         ("extra_kinds", {"Odd": "sometimes"}),
+        ("extra_kinds", {520: "transient"}),
+        ("extra_statuses", {"520": "transient"}),
+        ("extra_statuses", {200: "transient"}),
+        ("extra_statuses", {520: "sometimes"}),
+        ("extra_exceptions", {ValueError: "transient"}),
     ],
 )
 def test_a_wrong_field_is_named(field: str, value: object) -> None:
@@ -100,9 +105,25 @@ def test_a_client_may_treat_a_code_differently() -> None:
     assert POLICY.kind_of(ServiceError(code="ConflictException", http_status=400)) is FailureKind.FATAL
 
 
+def test_a_client_may_treat_a_status_and_an_exception_differently() -> None:
+    """The tables of a policy are three: codes, statuses and classes."""
+    policy = RetryPolicy(
+        extra_statuses={520: FailureKind.TRANSIENT},
+        extra_exceptions={CredentialsError: FailureKind.TRANSIENT},
+    )
+    failures = [ServiceError(http_status=520), CredentialsError(), ServiceError(http_status=400)]
+    assert [policy.kind_of(error) for error in failures] == ["transient", "transient", "fatal"]
+    assert policy != RetryPolicy()
+    assert hash(policy) != hash(RetryPolicy())
+
+
 def test_policies_are_values() -> None:
     """Equal, hashable, and the same after a copy or a pickle."""
-    policy = RetryPolicy(max_attempts=3, extra_kinds={"Odd": FailureKind.THROTTLE})
+    policy = RetryPolicy(
+        max_attempts=3,
+        extra_kinds={"Odd": FailureKind.THROTTLE},
+        extra_exceptions={ServiceError: FailureKind.FATAL},
+    )
     assert {policy, pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy)} == {policy}
 
 

@@ -1,9 +1,11 @@
 """Pacers by what they pace, so that every client in a process that calls the same thing shares one."""
 
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+from weakref import WeakSet
 
 from workspaces_apps.clock import Clock, SystemClock
 from workspaces_apps.pacing.pacer import Pacer
@@ -30,6 +32,10 @@ class PacingKey:
 _Key: TypeAlias = tuple[PacingKey, Pacing, int]
 
 
+_registries: Final[WeakSet["PacingRegistry"]] = WeakSet()
+"""All that there are."""
+
+
 class PacingRegistry:
     """Pacers by key and policy; safe between threads.
 
@@ -44,6 +50,11 @@ class PacingRegistry:
             limit: How many pacers it holds before it drops idle ones.
         """
         self._limit = limit
+        self.forget()
+        _registries.add(self)
+
+    def forget(self) -> None:
+        """Begin anew, with nothing learned; calls under way keep the pacers that they have."""
         self._pacers: OrderedDict[_Key, tuple[Pacer, Clock]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -80,6 +91,16 @@ class PacingRegistry:
         idle = (key for key, (pacer, _) in self._pacers.items() if pacer.idle and key != newest)
         for key in [key for key, _ in zip(idle, range(surplus), strict=False)]:
             del self._pacers[key]
+
+
+def _forget_all() -> None:
+    for registry in list(_registries):
+        registry.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    # The calls under way are the parent's: in the child nobody would give back their slots and their locks.
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 DEFAULT_REGISTRY: Final = PacingRegistry()

@@ -3,7 +3,7 @@
 It is pure machinery: clock, sleep and randomness come from the caller, and the network is a function.
 """
 
-from workspaces_apps.retry.attempts import Facts, Look, Settled, Verdict, run_attempts
+from workspaces_apps.retry.attempts import Facts, Look, Settled, Verdict, report_failure, run_attempts
 from workspaces_apps.retry.budget import RetryBudget
 from workspaces_apps.retry.classification import (
     CLOCK_SKEW_CODES,
@@ -44,6 +44,7 @@ __all__ = [
     "may_have_arrived",
     "outcome_unknown",
     "read_retry_after",
+    "report_failure",
     "rule_for",
     "run_attempts",
 ]

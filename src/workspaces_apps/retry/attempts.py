@@ -140,6 +140,36 @@ def _report_success(
         notify(hooks.on_attempt, record)
 
 
+def report_failure(
+    hooks: Hooks, operation: str, number: int, elapsed: float, kind: FailureKind, error: WorkSpacesError
+) -> None:
+    """Log a failed attempt, and tell the hook.
+
+    Args:
+        hooks: Who is told.
+        operation: The API operation.
+        number: The attempt's number, from 1.
+        elapsed: Seconds from its beginning to its end.
+        kind: The kind of failure.
+        error: The failure.
+    """
+    _log.debug(
+        "%s: attempt %d failed in %.3f s: %s, code %s, HTTP %s, request id %s",
+        operation, number, elapsed, kind, error.code, error.http_status, error.request_id,
+    )  # fmt: skip
+    if hooks.on_attempt is not None:
+        record = AttemptRecord(
+            operation=operation,
+            attempt=number,
+            elapsed=elapsed,
+            outcome=kind.value,
+            error=error,
+            request_id=error.request_id,
+            http_status=error.http_status,
+        )
+        notify(hooks.on_attempt, record)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Call(Generic[T]):
     """A call whose first attempt has failed; tenacity asks it whether, when and what to try again.
@@ -249,22 +279,7 @@ class _Call(Generic[T]):
         self.error, self.kind = error, kind
         error.attempts = self.number
         error.operation = error.operation or self.operation
-        if self.watched:
-            _log.debug(
-                "%s: attempt %d failed in %.3f s: %s, code %s, HTTP %s, request id %s",
-                self.operation, self.number, elapsed, kind, error.code, error.http_status, error.request_id,
-            )  # fmt: skip
-        if self.hooks.on_attempt is not None:
-            record = AttemptRecord(
-                operation=self.operation,
-                attempt=self.number,
-                elapsed=elapsed,
-                outcome=kind.value,
-                error=error,
-                request_id=error.request_id,
-                http_status=error.http_status,
-            )
-            notify(self.hooks.on_attempt, record)
+        report_failure(self.hooks, self.operation, self.number, elapsed, kind, error)
         if kind is FailureKind.THROTTLE:
             self._throttled(error)
 
@@ -285,7 +300,8 @@ class _Call(Generic[T]):
         error = self.error
         wanted = self.policy.repeats(self.kind) and self.number < self.policy.max_attempts
         if self.ambiguous and explained_by_own_attempt(self.operation, error):
-            return await self._looked(error) is Verdict.REPEAT and wanted
+            await self._looked(error)
+            return self.settled is None and wanted
         if not self.arrived:
             return wanted
         if self.repeatable:

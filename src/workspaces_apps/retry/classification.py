@@ -91,22 +91,36 @@ CLOCK_SKEW_CODES: Final = frozenset(
 _NOTHING_DONE: Final = frozenset({FailureKind.THROTTLE, FailureKind.IN_PROGRESS})
 
 
-def classify(error: WorkSpacesError, extra: Mapping[str, FailureKind] | None = None) -> FailureKind:
-    """The kind of a failure.
+def classify(
+    error: WorkSpacesError,
+    codes: Mapping[str, FailureKind] | None = None,
+    statuses: Mapping[int, FailureKind] | None = None,
+    exceptions: Mapping[type[WorkSpacesError], FailureKind] | None = None,
+) -> FailureKind:
+    """The kind of a failure. A client's own rows go before the tables.
 
     Args:
         error: What the attempt failed with.
-        extra: Error codes that this client treats differently; they go before the tables.
+        codes: The client's own rows by error code.
+        statuses: Those by HTTP status.
+        exceptions: Those by class of error, of which the nearest counts. A call that is out of time is never
+            repeated, whatever they say.
 
     Returns:
         The kind; FATAL if no table knows the error.
     """
     if isinstance(error, ServiceError):
-        if error.code is not None:
-            if extra and error.code in extra:
-                return extra[error.code]
-            if error.code in CODES:
-                return CODES[error.code]
+        if codes and error.code is not None and error.code in codes:
+            return codes[error.code]
+        if statuses and error.http_status is not None and error.http_status in statuses:
+            return statuses[error.http_status]
+    if exceptions and not isinstance(error, DeadlineExceededError):
+        for base in type(error).__mro__:
+            if base in exceptions:
+                return exceptions[base]
+    if isinstance(error, ServiceError):
+        if error.code is not None and error.code in CODES:
+            return CODES[error.code]
         if error.http_status is not None and error.http_status in STATUSES:
             return STATUSES[error.http_status]
     for kind_of_error, kind in EXCEPTIONS:
@@ -119,8 +133,8 @@ def may_have_arrived(error: WorkSpacesError) -> bool:
     """Whether the service may have carried out the request that failed with `error`.
 
     An answer with 5xx, a timeout and a broken connection leave it open; a throttle and any other 4xx mean
-    that nothing was done. An internal fault counts as open whatever status it came with. A client's own
-    `extra_kinds` are no proof, so they do not count here.
+    that nothing was done. An internal fault counts as open whatever status it came with. A client's own rows
+    are no proof, so they do not count here.
     """
     if isinstance(error, TransportError):
         return error.request_sent is not False

@@ -20,6 +20,33 @@ def _require_count(value: object, name: str, *, least: int) -> None:
         raise ConfigurationError(f"{name} must be an integer, {least} or more, not {value!r}")
 
 
+def _kind(value: object, name: str) -> FailureKind:
+    for kind in FailureKind:
+        if value == kind:
+            return kind
+    raise ConfigurationError(f"{name} must be one of {', '.join(FailureKind)}, not {value!r}")
+
+
+def _is_code(key: object) -> bool:
+    return isinstance(key, str) and bool(key)
+
+
+def _is_status(key: object) -> bool:
+    return isinstance(key, int) and key in range(300, 600)
+
+
+def _is_error(key: object) -> bool:
+    return isinstance(key, type) and issubclass(key, WorkSpacesError)
+
+
+_KEYS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "extra_kinds": (_is_code, "an error code"),
+    "extra_statuses": (_is_status, "an HTTP status, 300 to 599"),
+    "extra_exceptions": (_is_error, "a class of WorkSpacesError"),
+}
+"""By field of `RetryPolicy`: what its keys are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudgetPolicy:
     """What a client may spend on retries before an outage makes it stop repeating.
@@ -58,6 +85,9 @@ class RetryPolicy:
             seconds.
         budget: What all calls that share a budget may spend on retries; None for no limit.
         extra_kinds: Error codes that this client treats differently from the tables.
+        extra_statuses: HTTP statuses that it treats differently, 300 to 599.
+        extra_exceptions: Classes of `WorkSpacesError` that it treats differently; of several that fit, the
+            nearest counts. A code goes before a status, and a status before a class.
         retry_in_progress: Whether a call is repeated while another operation holds the resource. Off: that
             takes minutes, and attempts are used up in seconds.
     """
@@ -68,6 +98,10 @@ class RetryPolicy:
     max_backoff: Duration = 20.0
     budget: RetryBudgetPolicy | None = RetryBudgetPolicy()
     extra_kinds: Mapping[str, FailureKind] = field(default_factory=dict[str, FailureKind])
+    extra_statuses: Mapping[int, FailureKind] = field(default_factory=dict[int, FailureKind])
+    extra_exceptions: Mapping[type[WorkSpacesError], FailureKind] = field(
+        default_factory=dict[type[WorkSpacesError], FailureKind]
+    )
     retry_in_progress: bool = False
 
     def __post_init__(self) -> None:
@@ -79,17 +113,14 @@ class RetryPolicy:
         _require_count(self.max_attempts, "RetryPolicy.max_attempts", least=1)
         for name in ("throttle_base", "transient_base", "max_backoff"):
             to_seconds(getattr(self, name), f"RetryPolicy.{name}")
-        kinds: dict[str, FailureKind] = {}
-        for code, kind in self.extra_kinds.items():
-            try:
-                kinds[code] = FailureKind(kind)
-            except ValueError:
-                allowed = ", ".join(FailureKind)
-                raise ConfigurationError(
-                    f"RetryPolicy.extra_kinds[{code!r}] must be one of {allowed}, not {kind!r}"
-                ) from None
-        # A copy: the mapping that came may still be changed by whoever made it.
-        object.__setattr__(self, "extra_kinds", kinds)
+        for name, (fits, allowed) in _KEYS.items():
+            # A copy: the mapping that came may still be changed by whoever made it.
+            own = dict[object, object](getattr(self, name))
+            for key, kind in own.items():
+                if not fits(key):
+                    raise ConfigurationError(f"a key of RetryPolicy.{name} must be {allowed}, not {key!r}")
+                own[key] = _kind(kind, f"RetryPolicy.{name}[{key!r}]")
+            object.__setattr__(self, name, own)
 
     def __hash__(self) -> int:
         """By every field, the mapping by its items."""
@@ -101,13 +132,15 @@ class RetryPolicy:
                 self.max_backoff,
                 self.budget,
                 frozenset(self.extra_kinds.items()),
+                frozenset(self.extra_statuses.items()),
+                frozenset(self.extra_exceptions.items()),
                 self.retry_in_progress,
             )
         )
 
     def kind_of(self, error: WorkSpacesError) -> FailureKind:
-        """The kind of a failure, `extra_kinds` counted in."""
-        return classify_by_table(error, self.extra_kinds)
+        """The kind of a failure, this policy's own rows counted in."""
+        return classify_by_table(error, self.extra_kinds, self.extra_statuses, self.extra_exceptions)
 
     def repeats(self, kind: FailureKind) -> bool:
         """Whether failures of that kind are repeated at all."""

@@ -145,8 +145,8 @@ REPEATABLE: Final[Mapping[str, RepetitionRule]] = MappingProxyType(
         ),
         "DisassociateWorkspaceApplication": _yes(
             "It only stages, or takes a staged install back; gone already, it answers"
-            " ResourceNotFoundException and changes nothing [assumed], and that answer to a repetition is"
-            " success."
+            " ResourceNotFoundException, staged already, ResourceInUseException, and changes nothing [assumed],"
+            " and such an answer to a repetition is success."
         ),
         "ImportClientBranding": _no(
             "Whether it replaces or refuses what is there is not documented.",
@@ -218,13 +218,16 @@ REPEATABLE: Final[Mapping[str, RepetitionRule]] = MappingProxyType(
 )
 """By operation. An operation without a row is not repeatable; a test demands a row for each in the model."""
 
-AMBIGUOUS: Final[Mapping[str, str]] = MappingProxyType(
+AMBIGUOUS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "AssociateWorkspaceApplication": "ResourceAlreadyExistsException",
-        "DisassociateWorkspaceApplication": "ResourceNotFoundException",
+        "AssociateWorkspaceApplication": frozenset({"ResourceAlreadyExistsException"}),
+        # Not found after a staged installation was taken back; in use where a removal is staged. [assumed]
+        "DisassociateWorkspaceApplication": frozenset(
+            {"ResourceNotFoundException", "ResourceInUseException"}
+        ),
     }
 )
-"""By operation: the error code that our own earlier attempt explains, if that one may have arrived."""
+"""By operation: the error codes that our own earlier attempt explains, if that one may have arrived."""
 
 _UNKNOWN: Final = RepetitionRule(
     repeatable=False,
@@ -244,7 +247,7 @@ def explained_by_own_attempt(operation: str, error: WorkSpacesError) -> bool:
 
     Ask only after an attempt that may have arrived; then look what is there before calling it success.
     """
-    return error.code is not None and AMBIGUOUS.get(operation) == error.code
+    return error.code is not None and error.code in AMBIGUOUS.get(operation, ())
 
 
 def outcome_unknown(operation: str) -> str:
