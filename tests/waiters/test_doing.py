@@ -342,3 +342,52 @@ async def test_a_call_that_hangs_does_not_hold_up_the_job(operation: str) -> Non
             await here.ws.install_applications(workspace_id, [here.application], timeout=100)
 
         assert here.sim.clock.monotonic() == pytest.approx(130)
+
+
+@pytest.mark.parametrize("install", [True, False])
+async def test_a_refused_job_leaves_nothing_staged(install: bool) -> None:
+    """What it had staged before the refusal is taken back: the next Deploy, whoever's, would commit it."""
+    async with world() as (here, [workspace_id]):
+        do, state = here.ws.install_applications, None
+        if not install:
+            do, state = here.ws.uninstall_applications, "COMPLETED"
+            for one in (here.application, here.another):
+                here.sim.fleet.set_association(workspace_id, one, "COMPLETED")
+        stage, _ = WRITES[:2] if install else WRITES[1::-1]
+        refusal = "OperatingSystemNotCompatibleException" if install else "AccessDeniedException"
+        here.sim.faults.add("error", code=refusal, operation=stage, skip=1, times=1)
+
+        with pytest.raises(ServiceError) as caught:
+            await do(workspace_id, [here.application, here.another])
+
+        assert caught.value.code == refusal
+        assert here.application in caught.value.__notes__[0]
+        found = here.sim.fleet.associations(workspace_id)
+        assert {found.get(one) for one in (here.application, here.another)} == {state}
+        assert here.count("DeployWorkspaceApplications") == 0
+
+
+async def test_what_cannot_be_taken_back_is_told() -> None:
+    """Then the error says what the next Deploy would commit."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("error", code="AccessDeniedException", operation=WRITES[0], skip=1)
+        here.sim.faults.add("error", code="AccessDeniedException", operation=WRITES[1])
+
+        with pytest.raises(ServiceError) as caught:
+            await here.ws.install_applications(workspace_id, [here.application, here.another])
+
+        assert "staged still" in caught.value.__notes__[0]
+        assert here.sim.fleet.associations(workspace_id) == {here.application: "PENDING_INSTALL_DEPLOYMENT"}
+
+
+async def test_two_jobs_that_meet_leave_nothing_staged() -> None:
+    """Each finds the other's staged application, and refuses; neither stands in the way of a third."""
+    async with world() as (here, [workspace_id]):
+        ended = await asyncio.gather(
+            here.ws.install_applications(workspace_id, [here.application]),
+            here.ws.install_applications(workspace_id, [here.another]),
+            return_exceptions=True,
+        )
+
+        assert {type(one) for one in ended} == {StagedChangesError}
+        assert here.sim.fleet.associations(workspace_id) == {}

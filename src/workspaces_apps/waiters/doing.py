@@ -17,6 +17,7 @@ from workspaces_apps.errors import (
     WaiterTimeoutError,
     WorkSpacesError,
 )
+from workspaces_apps.retry import FailureKind, classify
 from workspaces_apps.waiters.acceptors import Phase, association_row
 from workspaces_apps.waiters.acts import STAGED, Act, act_for
 from workspaces_apps.waiters.deployment import failure_of
@@ -120,6 +121,7 @@ class Job:
         self._found: dict[str, api.WorkspaceResourceAssociation] = {}
         self._first: dict[str, api.WorkspaceResourceAssociation] = {}
         self._done: dict[str, None] = {}
+        self._staged: dict[str, None] = {}
         self._unstated: set[str] = set()
         self._headed: dict[str, Target] = {}
         self._retried: set[str] = set()
@@ -139,7 +141,12 @@ class Job:
         alarm = asyncio.create_task(self._end(scope))
         try:
             async with scope:
-                return await self._steps()
+                try:
+                    return await self._steps()
+                except (ServiceError, StagedChangesError) as error:
+                    if self._staged and classify(error) is FailureKind.FATAL:
+                        await self._take_back(error)
+                    raise
         except WorkSpacesError as error:
             if error.last is None and self._polls:
                 error.last = {self._workspace_id: self._statuses()}
@@ -216,7 +223,7 @@ class Job:
         for application in applications:
             self._check_time()
             try:
-                await self._state_direction(application)
+                await self._state_direction(application, self._target)
             except ServiceError as error:
                 if error.code not in _OVERTAKEN[self._target]:
                     raise
@@ -225,20 +232,43 @@ class Job:
                 self._ready = False
                 continue
             self._done[application] = None
+            if self._state(application) not in STAGED:
+                self._staged[application] = None
+
+    async def _take_back(self, error: WorkSpacesError) -> None:
+        """Leave nothing staged by a job that was refused: the next Deploy, whoever's, would commit it.
+
+        The opposite call takes a staged change back. [doc] What could not be taken back is told.
+        """
+        opposite: Target = "removed" if self._target == "installed" else "installed"
+        try:
+            for application in self._staged:
+                await self._state_direction(application, opposite)
+            await self._look()
+        except WorkSpacesError as trouble:
+            _log.debug("on %s, taking back failed: %s", self._workspace_id, trouble)
+            error.add_note(
+                f"What this call staged on {self._workspace_id} may be staged still, and the next Deploy would commit"
+                f" it: {', '.join(self._staged)}"
+            )
+        else:
+            error.add_note(
+                f"What this call had staged on {self._workspace_id} was taken back: {', '.join(self._staged)}"
+            )
 
     async def _restate(self, applications: list[str]) -> None:
         """State the direction of failed records anew, where the service takes that; it may not. [assumed]"""
         for application in applications:
             self._unstated.add(application)
             try:
-                await self._state_direction(application)
+                await self._state_direction(application, self._target)
             except ServiceError as error:
                 if error.code not in _NOT_RESTATED:
                     raise
                 _log.debug("%s on %s cannot be restated: %s", application, self._workspace_id, error)
 
-    async def _state_direction(self, application: str) -> None:
-        if self._target == "installed":
+    async def _state_direction(self, application: str, target: Target) -> None:
+        if target == "installed":
             await self._client.associate_workspace_application(
                 workspace_id=self._workspace_id, application_id=application
             )
@@ -263,6 +293,7 @@ class Job:
             self._ready = False
             self._refusals.append(error)
             return
+        self._staged.clear()
         self._forced = self._forced or force
         self._done.update(dict.fromkeys([*staged, *failed]))
         self._headed.update(dict.fromkeys(staged, self._target))

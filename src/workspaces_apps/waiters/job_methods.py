@@ -34,7 +34,7 @@ class JobMethods(Waiting):
         It looks before it acts, does nothing that is done already, and may be called again after a crash at any
         point. Deploying ends the user's session, and commits everything staged on the WorkSpace. [doc] So it
         refuses where something else is staged; what somebody stages between its last look and Deploy is committed
-        all the same.
+        all the same. Where the service refuses a step, it takes back what it has staged; a note on the error tells.
 
         Args:
             workspace_id: The WorkSpace.
