@@ -9,7 +9,8 @@ import pytest
 from tests.rollout.site import OFFICE, Site, manifest, site
 from workspaces_apps.rollout import Deployed, Event, Failed, Intent, Journal
 from workspaces_apps.rollout.associations import Seen
-from workspaces_apps.rollout.desk import Bench, Care, Desk
+from workspaces_apps.rollout.bench import Bench, Care, Place
+from workspaces_apps.rollout.desk import Desk
 from workspaces_apps.rollout.ledger import Ledger
 from workspaces_apps.rollout.reading import read_one
 from workspaces_apps.rollout.sight import Sight
@@ -62,15 +63,17 @@ async def work(
     bench = Bench(
         client=here.client,
         clock=here.clock,
+        care=Care(policy=plan.policy, fresh_look=fresh_look),
         sight=sight,
-        acting=asyncio.Semaphore(0),
+        found={planned.workspace_id: await read_one(here.client, planned.workspace_id)},
+        acting=asyncio.Semaphore(1),
         gate=asyncio.Semaphore(1),
     )
+    place = Place(bench.acting)
+    await place.take()
     notes = Notes(here, past)
-    seen = await read_one(here.client, planned.workspace_id)
-    care = Care(policy=plan.policy, fresh_look=fresh_look)
     halted: list[str] = []
-    desk = Desk(planned=planned, bench=bench, care=care, ledger=notes, seen=seen, halt=halted.append)
+    desk = Desk(planned=planned, bench=bench, place=place, ledger=notes, halt=halted.append)
     await desk.run()
     assert not halted
     assert not desk.words.open

@@ -5,18 +5,14 @@ Deploy is sent directly after a look at that WorkSpace that shows nothing unplan
 the moment between that look and the service's taking the Deploy is committed too: the API has no way to prevent it.
 """
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Callable, Mapping
 
 from workspaces_apps.api.errors import ResourceNotFoundException
-from workspaces_apps.client import WorkSpacesClient
-from workspaces_apps.clock import Clock
 from workspaces_apps.errors import WorkSpacesError
-from workspaces_apps.retry import RetryPolicy
 from workspaces_apps.retry.classification import may_have_arrived
-from workspaces_apps.rollout.associations import ABSENT, ERROR, GONE, IN_FLIGHT, RESTING, STAGED, Seen
+from workspaces_apps.rollout.associations import ERROR, GONE, RESTING, Seen
+from workspaces_apps.rollout.belief import Belief
+from workspaces_apps.rollout.bench import Bench, Place
 from workspaces_apps.rollout.decisions import (
     Decision,
     Deploy,
@@ -30,62 +26,16 @@ from workspaces_apps.rollout.decisions import (
     step_for,
 )
 from workspaces_apps.rollout.errors import JournalError
-from workspaces_apps.rollout.events import Changed, Deployed, Direction, Intent, Staged
+from workspaces_apps.rollout.events import Changed, Deployed, Intent, Staged
 from workspaces_apps.rollout.last_words import IN_ERROR, LastWords, left_over
 from workspaces_apps.rollout.ledger import Ledger
 from workspaces_apps.rollout.memory import Key
+from workspaces_apps.rollout.patience import BUSY_DELAY, Patience
 from workspaces_apps.rollout.plan import PlannedWorkspace
-from workspaces_apps.rollout.policy import Policy
 from workspaces_apps.rollout.reading import read_connected, read_one
 from workspaces_apps.rollout.reasons import Reason
 from workspaces_apps.rollout.refusals import Meaning, meaning_of, word_for
-from workspaces_apps.rollout.sight import Sight
-
-GRACE: Final = 60.0
-"""Seconds for which a deployment that was taken need not show yet [assumed]."""
-
-_FAULTS: Final = 6
-"""Faults of the moment in a row after which a WorkSpace counts as failed."""
-
-_BUSY_DELAY: Final = 30.0
-"""Seconds to wait for what else goes on on a WorkSpace."""
-
-_ACTS: Final = 4
-"""Times that a change may be staged or deployed beyond its retries, before somebody must be undoing it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What the desks of one target share.
-
-    Attributes:
-        client: The target's client.
-        clock: The client's clock.
-        sight: Follows deployments.
-        acting: How many desks may act at the same time; the others wait, or follow their deployment.
-        gate: How many may be between the fresh look and Deploy: few, so that the look is fresh.
-    """
-
-    client: WorkSpacesClient
-    clock: Clock
-    sight: Sight
-    acting: asyncio.Semaphore
-    gate: asyncio.Semaphore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Care:
-    """How careful an apply is.
-
-    Attributes:
-        policy: The plan's policy.
-        fresh_look: Whether to look at a WorkSpace directly before Deploy.
-        assume_direction: Whether to take the wanted direction for the one that failed, where it is not known.
-    """
-
-    policy: Policy
-    fresh_look: bool = True
-    assume_direction: bool = False
+from workspaces_apps.rollout.writing import DEPLOYING, STAGING, deploy, stage
 
 
 class _Skip(Exception):
@@ -102,45 +52,40 @@ class _Refused(Exception):
         self.applications = applications
 
 
-@dataclass(slots=True)
 class Desk:
     """Brings one WorkSpace to what is planned.
 
     Args:
         planned: What is planned.
         bench: What it shares.
-        care: How careful it is.
+        place: Its place at the bench, taken; whoever runs it makes sure that it is left at the end.
         ledger: Where it writes to.
-        seen: What is known of the WorkSpace's associations.
         halt: Called with a message when nothing else will work either.
 
     Attributes:
         words: What was said of it.
-        acting: Whether it holds a place in `bench.acting`, which whoever runs it gave it, and takes back.
     """
 
-    planned: PlannedWorkspace
-    bench: Bench
-    care: Care
-    ledger: Ledger
-    seen: dict[str, Seen]
-    halt: Callable[[str], None]
-    words: LastWords = field(init=False)
-    acting: bool = True
-    _deployed_at: float | None = None
-    _before_deploy: dict[str, Seen] = field(default_factory=dict[str, Seen])
-    _committed: set[str] = field(default_factory=set[str])
-    _restated: set[str] = field(default_factory=set[str])
-    _stubborn: set[str] = field(default_factory=set[str])
-    _errors: dict[str, Seen] = field(default_factory=dict[str, Seen])
-    _absences: int = 0
-    _faults: int = 0
-    _acts: int = 0
-    _waiting_since: float | None = None
-    _busy_since: float | None = None
-
-    def __post_init__(self) -> None:
-        self.words = LastWords(self.planned, self.ledger)
+    def __init__(
+        self,
+        *,
+        planned: PlannedWorkspace,
+        bench: Bench,
+        place: Place,
+        ledger: Ledger,
+        halt: Callable[[str], None],
+    ) -> None:
+        self.words: LastWords = LastWords(planned, ledger)
+        self._planned = planned
+        self._bench = bench
+        self._place = place
+        self._ledger = ledger
+        self._halt = halt
+        self._belief = Belief(self.words.wanted, bench.found.get(planned.workspace_id, {}), bench.clock)
+        self._patience = Patience(bench.clock, bench.care.policy)
+        # In ERROR, and staged anew, so that the next Deploy tries them again; or the service would not have that.
+        self._restated: set[str] = set()
+        self._stubborn: set[str] = set()
 
     async def run(self) -> None:
         """Go on until every change has its last word."""
@@ -152,21 +97,21 @@ class Desk:
             error = refused.error
             for application in refused.applications:
                 # What was staged before the service refused stays so, and somebody should know.
-                said = left_over(self.seen.get(application, GONE).state, error.message)
+                said = left_over(self._belief.of(application).state, error.message)
                 self.words.fail(application, word_for(error), said, request_id=error.request_id)
             self.give_up(Reason.UNKNOWN, f"another change of this WorkSpace was refused: {word_for(error)}")
 
     def give_up(self, reason: Reason, message: str) -> None:
         """Leave the changes without a last word alone, and say why."""
-        self.words.give_up(reason, message, self.seen)
+        self.words.give_up(reason, message, self._belief.seen)
 
     async def _reconcile(self) -> None:
-        if self.planned.connected and self.care.policy.skip_connected:
+        if self._planned.connected and self._bench.care.policy.skip_connected:
             await self._check_connected()
         while True:
             decision = self._decide()
             if not isinstance(decision, Wait):
-                self._waiting_since = None
+                self._patience.end_wait()
             match decision:
                 case Wait():
                     await self._wait()
@@ -184,35 +129,39 @@ class Desk:
                     return
 
     def _decide(self) -> Decision:
-        memory, target, workspace = self.ledger.memory, self.planned.target, self.planned.workspace_id
-        keys = {application: Key(target, workspace, application) for application in self.words.wanted}
-        allowed = self.planned.foreign if self.care.policy.allow_foreign_staged else ()
+        memory, target, workspace = self._ledger.memory, self._planned.target, self._planned.workspace_id
+        policy, wanted = self._bench.care.policy, self.words.wanted
+        keys = {application: Key(target, workspace, application) for application in wanted}
+        allowed = self._planned.foreign if policy.allow_foreign_staged else ()
         return decide(
             Situation(
-                wanted=self.words.wanted,
-                seen={application: seen.state for application, seen in self.seen.items()},
+                wanted=wanted,
+                seen={application: seen.state for application, seen in self._belief.seen.items()},
                 known={application: memory.direction(key) for application, key in keys.items()},
                 tries={application: memory.retries(key) for application, key in keys.items()},
-                retries=self.care.policy.retries,
+                retries=policy.retries,
                 stubborn=frozenset(self._stubborn),
-                committed=frozenset(self._committed),
+                committed=self._belief.committed,
                 allowed=frozenset((one.application_id, one.state) for one in allowed),
-                assume_direction=self.care.assume_direction,
+                assume_direction=self._bench.care.assume_direction,
             )
         )
 
+    def _count_act(self) -> None:
+        if self._patience.count_act():
+            raise _Skip(Reason.NOT_CONVERGING, "something else keeps changing it back")
+
     async def _stage(self, application: str, *, restates: bool) -> None:
         direction = self.words.wanted[application]
-        installs = direction == "install"
         self.words.record(
             Intent,
             application_id=application,
-            operation="AssociateWorkspaceApplication" if installs else "DisassociateWorkspaceApplication",
+            operation=STAGING[direction],
             direction=direction,
             durable=True,
         )
         try:
-            now, request_id = await self._send(application, direction)
+            answer = await stage(self._bench.client, self._planned.workspace_id, application, direction)
         except WorkSpacesError as error:
             meaning = meaning_of(error)
             if restates and meaning not in (Meaning.AGAIN, Meaning.HALT):
@@ -221,39 +170,26 @@ class Desk:
                 return
             await self._cope(error, meaning, (application,))
             return
-        self._faults = 0
-        self._busy_since = None
-        self.words.record(Staged, application_id=application, direction=direction, request_id=request_id)
-        # What is seen from now on is not what an earlier deployment left.
-        self._before_deploy.pop(application, None)
-        self._see(application, now)
-        if restates:
-            (self._stubborn if now.state == ERROR else self._restated).add(application)
-
-    async def _send(self, application: str, direction: Direction) -> tuple[Seen, str | None]:
-        """Associate or Disassociate; the association as the service then shows it, and the request id."""
-        client, workspace_id = self.bench.client, self.planned.workspace_id
-        if direction == "install":
-            associated = await client.associate_workspace_application(
-                workspace_id=workspace_id, application_id=application
-            )
-            return Seen.of(associated.association), associated.meta.request_id
-        removed = await client.disassociate_workspace_application(
-            workspace_id=workspace_id, application_id=application
+        self._patience.renew()
+        self.words.record(
+            Staged, application_id=application, direction=direction, request_id=answer.request_id
         )
-        row = removed.association
-        return Seen.of(row) if row is not None else GONE, removed.meta.request_id
+        self._belief.restage(application)
+        self._see(answer.shown)
+        if restates:
+            still = answer.shown[application].state == ERROR
+            (self._stubborn if still else self._restated).add(application)
 
     async def _deploy(self, decision: Deploy) -> None:
         try:
-            if not self.care.fresh_look:
+            if not self._bench.care.fresh_look:
                 await self._commit(decision)
                 return
-            async with self.bench.gate:
+            async with self._bench.gate:
                 await self._look_closely()
                 again = self._decide()
                 if isinstance(again, Deploy):
-                    if self.care.policy.skip_connected:
+                    if self._bench.care.policy.skip_connected:
                         await self._check_connected()
                     await self._commit(again)
         except JournalError:
@@ -262,100 +198,63 @@ class Desk:
             await self._cope(error, meaning_of(error), decision.applications)
 
     async def _commit(self, decision: Deploy) -> None:
-        force = bool(decision.retried)
-        again = {one for one in decision.applications if one in decision.retried or one in self._restated}
-        for application in again & self._errors.keys():
-            error = self._errors.pop(application)
-            self.words.fail_in_error(application, error, final=False, elapsed=self._elapsed(application))
+        force, errors = bool(decision.retried), self._belief.errors
+        again = [one for one in decision.applications if one in decision.retried or one in self._restated]
+        for application in again:
+            error = errors.pop(application, None)
+            if error is not None:
+                elapsed = self._belief.elapsed(application)
+                self.words.fail_in_error(application, error, final=False, elapsed=elapsed)
         intents = [
             self.words.event(
                 Intent,
                 application_id=application,
-                operation="DeployWorkspaceApplications",
+                operation=DEPLOYING,
                 direction=self.words.wanted[application],
                 force=force,
                 retry=application in again,
             )
             for application in decision.applications
         ]
-        self.ledger.record(*intents, durable=True)
-        # One request: what became of it, and what is there now, a new look must tell before another is sent.
-        client = self.bench.client.with_options(retry=RetryPolicy(max_attempts=1))
+        self._ledger.record(*intents, durable=True)
         try:
-            answer = await client.deploy_workspace_applications(
-                workspace_id=self.planned.workspace_id, force=True if force else None
-            )
+            answer = await deploy(self._bench.client, self._planned.workspace_id, force=force)
         except WorkSpacesError as error:
             if not may_have_arrived(error):
                 # Nothing was begun, so this was none of the tries that are counted.
                 for application in again:
                     self.words.fail(application, word_for(error), error.message, final=False, refused=True)
             raise
-        self._busy_since = None
-        self._faults = 0
-        self._deployed_at = self.bench.clock.monotonic()
-        self._before_deploy = {one: self.seen.get(one, GONE) for one in decision.applications}
-        self._committed = set(decision.applications)
-        self._restated -= self._committed
-        self._stubborn -= self._committed
-        self._errors = {one: seen for one, seen in self._errors.items() if one not in self._committed}
+        self._patience.renew()
+        self._belief.commit(decision.applications)
+        self._restated.difference_update(decision.applications)
+        self._stubborn.difference_update(decision.applications)
         self.words.record(
-            Deployed,
-            applications=decision.applications,
-            force=force,
-            request_id=answer.meta.request_id,
+            Deployed, applications=decision.applications, force=force, request_id=answer.request_id
         )
-        for row in answer.deployment.associations if answer.deployment is not None else ():
-            self._see(row.associated_resource_id, Seen.of(row))
+        self._see(answer.shown)
 
     async def _wait(self) -> None:
-        clock = self.bench.clock
-        if self._waiting_since is None:
-            self._waiting_since = clock.monotonic()
-        waited = clock.monotonic() - self._waiting_since
-        if waited > self.care.policy.deployment_timeout:
+        if self._patience.count_wait():
             await self._time_out()
-        self._leave()
+        self._place.leave()
         try:
-            states = await self.bench.sight.next_look(self.planned.workspace_id)
+            look = await self._bench.sight.next_look(self._planned.workspace_id)
         except WorkSpacesError as error:
             raise _Refused(error, tuple(self.words.open)) from error
-        await self._enter()
-        if states is not None:
-            await self._take_in(states)
+        await self._place.take()
+        if look is not None:
+            await self._take_in(look)
 
-    def _leave(self) -> None:
-        """Let another desk act."""
-        self.acting = False
-        self.bench.acting.release()
-
-    async def _enter(self) -> None:
-        """Wait for a place to act."""
-        await self.bench.acting.acquire()
-        self.acting = True
-
-    async def _take_in(self, states: dict[str, Seen]) -> None:
-        """Believe a round's look, except for an absence that may be a page's shift."""
-        expected = [one for one in self.words.wanted if self.seen.get(one, GONE).state != ABSENT]
-        if any(one not in states for one in expected):
-            self._absences += 1
-            if self._absences < 2:
-                states = {**{one: self.seen[one] for one in expected}, **states}
-            elif any(self.words.wanted[one] == "install" for one in expected if one not in states):
-                self._absences = 0
-                await self._look()
-                return
-        else:
-            self._absences = 0
-        for application in self.words.wanted:
-            self._see(application, states.get(application, GONE))
-        self._settle()
-        foreign = [one for one in self.seen if one not in self.words.wanted]
-        if any(self.seen[one].state in IN_FLIGHT for one in foreign) and not self._moving():
+    async def _take_in(self, look: Mapping[str, Seen]) -> None:
+        whole = self._belief.whole(look)
+        if whole is None:
             await self._look()
-
-    def _moving(self) -> bool:
-        return any(self.seen.get(one, GONE).state in IN_FLIGHT for one in self.words.wanted)
+            return
+        self._see({application: whole.get(application, GONE) for application in self.words.wanted})
+        self._settle()
+        if self._belief.only_others_move:
+            await self._look()
 
     async def _look(self) -> None:
         """Look at this WorkSpace alone, and cope with what may go wrong."""
@@ -367,57 +266,30 @@ class Desk:
     async def _look_closely(self) -> None:
         """Look at this WorkSpace alone, at all of its associations."""
         try:
-            states = await read_one(self.bench.client, self.planned.workspace_id)
+            states = await read_one(self._bench.client, self._planned.workspace_id)
         except ResourceNotFoundException:
             raise _Skip(Reason.VANISHED, "the WorkSpace does not exist any more") from None
-        for application in {*self.seen, *states}:
-            self._see(application, states.get(application, GONE))
+        self._see({one: states.get(one, GONE) for one in self._belief.seen | states})
         self._settle()
 
-    def _see(self, application: str, now: Seen) -> None:
-        if self._is_late(application, now):
-            return
-        before = self.seen.get(application, GONE)
-        self.seen[application] = now
-        self._committed.discard(application)
-        if application not in self.words.wanted:
-            return
-        if before.state != now.state:
-            self.words.record(Changed, application_id=application, state=now.state)
-        is_new = now.state == ERROR and (before.state != ERROR or before.updated != now.updated)
-        if is_new and (before.state in IN_FLIGHT or application in self._before_deploy):
-            self._errors[application] = now
-
-    def _is_late(self, application: str, now: Seen) -> bool:
-        """Whether a look shows what was there before a deployment that the service has taken since."""
-        before = self._before_deploy.get(application)
-        if before is None or self._out_of_grace() or (now.state not in STAGED and now.state != ERROR):
-            return False
-        if now.updated is None or before.updated is None:
-            return now.state == before.state
-        return now.updated <= before.updated
-
-    def _out_of_grace(self) -> bool:
-        began = self._deployed_at
-        return began is None or self.bench.clock.monotonic() - began > GRACE
+    def _see(self, look: Mapping[str, Seen]) -> None:
+        for application, now in look.items():
+            if self._belief.see(application, now):
+                self.words.record(Changed, application_id=application, state=now.state)
 
     def _settle(self) -> None:
         """Give the last word on what is as wanted."""
         for application, direction in list(self.words.open.items()):
-            if step_for(direction, self.seen.get(application, GONE).state) is Step.DONE:
-                self.words.succeed(application, self._elapsed(application))
-
-    def _elapsed(self, application: str) -> float | None:
-        if self._deployed_at is None or application not in self._before_deploy:
-            return None
-        return self.bench.clock.monotonic() - self._deployed_at
+            if step_for(direction, self._belief.of(application).state) is Step.DONE:
+                self.words.succeed(application, self._belief.elapsed(application))
 
     def _finish(self, decision: Finish) -> None:
         self._settle()
+        belief = self._belief
         for application, reason in decision.given_up.items():
-            if application in self._errors or reason is Reason.RETRIES_EXHAUSTED:
-                now, elapsed = self.seen.get(application, GONE), self._elapsed(application)
-                self.words.fail_in_error(application, now, final=True, elapsed=elapsed)
+            if application in belief.errors or reason is Reason.RETRIES_EXHAUSTED:
+                error, elapsed = belief.of(application), belief.elapsed(application)
+                self.words.fail_in_error(application, error, final=True, elapsed=elapsed)
             else:
                 self.words.skip(application, reason, IN_ERROR.get(reason, ""))
 
@@ -426,16 +298,16 @@ class Desk:
         if not isinstance(self._decide(), Wait):
             return
         for application in list(self.words.open):
-            state = self.seen.get(application, GONE).state
+            state = self._belief.of(application).state
             if state not in RESTING:
-                elapsed = self._elapsed(application)
+                elapsed = self._belief.elapsed(application)
                 self.words.fail(application, Reason.TIMEOUT.value, f"still {state}", elapsed=elapsed)
         raise _Skip(Reason.TIMEOUT, "a deployment did not end in time")
 
     async def _check_connected(self) -> None:
-        workspace_id = self.planned.workspace_id
+        workspace_id = self._planned.workspace_id
         try:
-            connected = await read_connected(self.bench.client, [workspace_id])
+            connected = await read_connected(self._bench.client, [workspace_id])
         except WorkSpacesError as error:
             raise _Skip(
                 Reason.UNKNOWN, f"nobody can tell whether the user is connected: {word_for(error)}"
@@ -444,36 +316,23 @@ class Desk:
             raise _Skip(Reason.CONNECTED, "the user is connected")
 
     async def _cope(self, error: WorkSpacesError, meaning: Meaning, applications: tuple[str, ...]) -> None:
+        clock, patience, enough = self._bench.clock, self._patience, True
         match meaning:
             case Meaning.LOOK:
-                self._faults += 1
-            case Meaning.BUSY:
-                await self._be_patient(error)
+                enough = patience.count_fault()
             case Meaning.AGAIN:
-                self._faults += 1
-                await self.bench.clock.sleep(min(30.0, 0.5 * 2**self._faults))
+                enough = patience.count_fault()
+                await clock.sleep(patience.delay)
+            case Meaning.BUSY:
+                enough, applications = patience.count_busy(), tuple(self.words.open)
+                if not enough:
+                    self._place.leave()
+                    await clock.sleep(BUSY_DELAY)
+                    await self._place.take()
             case Meaning.REFUSED:
-                raise _Refused(error, applications) from error
+                pass
             case Meaning.HALT:
-                self.halt(str(error))
-                raise _Refused(error, applications) from error
-        if self._faults > _FAULTS:
+                self._halt(str(error))
+        if enough:
             raise _Refused(error, applications) from error
         await self._look()
-
-    async def _be_patient(self, error: WorkSpacesError) -> None:
-        """Something else goes on there: let others act meanwhile."""
-        clock = self.bench.clock
-        if self._busy_since is None:
-            self._busy_since = clock.monotonic()
-        if clock.monotonic() - self._busy_since > self.care.policy.deployment_timeout:
-            raise _Refused(error, tuple(self.words.open)) from error
-        self._acts = max(0, self._acts - 1)
-        self._leave()
-        await clock.sleep(_BUSY_DELAY)
-        await self._enter()
-
-    def _count_act(self) -> None:
-        self._acts += 1
-        if self._acts > 2 * (_ACTS + self.care.policy.retries):
-            raise _Skip(Reason.NOT_CONVERGING, "something else keeps changing it back")
