@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 from aiobotocore import __version__ as aiobotocore_version
@@ -167,6 +167,14 @@ class Exchange(Generic[ResultT]):
         error.raw = body
         return error
 
+
+_MEANINGS: Final[Mapping[str, str]] = {
+    "ApplicationNotSupportedException": "the application cannot be managed on WorkSpaces",
+    "ComputeNotCompatibleException": "the application does not run on the compute type of the WorkSpace",
+    "IncompatibleApplicationsException": "the application does not go with another one on the WorkSpace",
+    "OperatingSystemNotCompatibleException": "the application does not run on the operating system of the WorkSpace",
+}
+"""What the errors mean that the service has no message for. [seen]"""
 
 _exchange: ContextVar[Exchange[Result]] = ContextVar("workspaces_apps_exchange")
 
@@ -440,6 +448,7 @@ def make_error(
             http_status=exchange.http_status,
             resource_id=resource_id,
         )
+    error.meaning = _MEANINGS.get(code or "", "")
     error.reason = reason
     error.retry_after = retry_after
     return error

@@ -26,6 +26,7 @@ answer at all is a TransportError.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -46,11 +47,15 @@ class WorkSpacesError(Exception):
         resource_id: The resource that the service names as the cause.
         resume_token: For a listing that failed midway: the token that re-reads the page that failed.
         last: For an error that ended a wait: what was seen last, by id.
+        meaning: What the code means, for the errors that the service has no message for.
+        ids: What the request named, by parameter: ``{"workspace_id": "ws-…", "application_id": "wsa-…"}``.
 
-    Each attribute is None where there is nothing to tell.
+    Each attribute is None, or empty, where there is nothing to tell.
     """
 
     last: Mapping[str, object] | None = None
+    meaning: str = ""
+    ids: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -75,10 +80,11 @@ class WorkSpacesError(Exception):
         self.resume_token = resume_token
 
     def __str__(self) -> str:
-        head = ": ".join(part for part in (self.operation, self.code, self.message) if part)
+        head = ": ".join(part for part in (self.operation, self.code, self.message or self.meaning) if part)
         context = [
             f"HTTP {self.http_status}" if self.http_status is not None else "",
-            f"resource {self.resource_id}" if self.resource_id else "",
+            *(f"{name} {value}" for name, value in self.ids.items()),
+            f"resource {self.resource_id}" if self.resource_id not in (None, *self.ids.values()) else "",
             f"request id {self.request_id}" if self.request_id else "",
             f"after {self.attempts} attempts" if self.attempts and self.attempts > 1 else "",
         ]

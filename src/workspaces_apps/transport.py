@@ -227,21 +227,25 @@ class Transport:
                 progress.open = False
             return found
 
-        return await run_attempts(
-            attempt,
-            operation=operation,
-            policy=options.retry,
-            budget=self._budget(options.retry.budget),
-            clock=self._waking_clock,
-            random=self._target.config.random,
-            hooks=options.hooks,
-            repeatable=rule_for(operation).repeatable,
-            remaining=lambda: None if deadline is None else deadline - clock.monotonic(),
-            absorbed=lambda _: pacer.absorbs,
-            look=look,
-            facts=lambda result: (result.meta.request_id, result.meta.http_status),
-            rate=lambda: pacer.rate,
-        )
+        try:
+            return await run_attempts(
+                attempt,
+                operation=operation,
+                policy=options.retry,
+                budget=self._budget(options.retry.budget),
+                clock=self._waking_clock,
+                random=self._target.config.random,
+                hooks=options.hooks,
+                repeatable=rule_for(operation).repeatable,
+                remaining=lambda: None if deadline is None else deadline - clock.monotonic(),
+                absorbed=lambda _: pacer.absorbs,
+                look=look,
+                facts=lambda result: (result.meta.request_id, result.meta.http_status),
+                rate=lambda: pacer.rate,
+            )
+        except WorkSpacesError as error:
+            error.ids = _ids_of(request)
+            raise
 
     async def _exchange(
         self,
@@ -411,3 +415,9 @@ def _source(target: Target, session: AioSession, region: str) -> CredentialsSour
     if isinstance(credentials, AssumeRole):
         return ProviderSource(credentials.for_client(region=region, profile=target.profile))
     return ProviderSource(credentials)
+
+
+def _ids_of(request: Request) -> dict[str, str]:
+    """What a request names, for the error of its call."""
+    named = {name: getattr(request, name) for name in type(request).model_fields if name.endswith("_id")}
+    return {name: value for name, value in named.items() if isinstance(value, str)}

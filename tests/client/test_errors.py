@@ -272,3 +272,26 @@ async def test_a_malformed_message_never_quotes_the_body(
 
     assert secret not in str(caught.value)
     assert secret in caught.value.raw.decode()
+
+
+async def test_an_error_says_what_the_request_named(server: ScriptedServer, connect: Connect) -> None:
+    """The service's own words seldom do, and of a hundred calls at once one wants to know which."""
+    server.script(fault("ResourceNotFoundException", "not found"))
+
+    error = await failure(connect(retry=ONCE))
+
+    assert error.ids == {"workspace_id": WORKSPACE}
+    assert str(error).startswith(
+        "DescribeWorkspaceSnapshots: ResourceNotFoundException: not found (HTTP 400, "
+    )
+    assert f"workspace_id {WORKSPACE}" in str(error)
+
+
+async def test_an_error_without_words_says_what_it_means(server: ScriptedServer, connect: Connect) -> None:
+    """Four errors of the model have no message; `message` stays what the service said."""
+    server.script(fault("OperatingSystemNotCompatibleException", ""))
+
+    error = await failure(connect(retry=ONCE))
+
+    assert error.message == ""
+    assert "the application does not run on the operating system of the WorkSpace" in str(error)

@@ -77,6 +77,18 @@ async def test_a_round_that_fails_is_told_only_when_all_do() -> None:
         assert second == {}
 
 
+async def test_a_fault_of_our_own_reaches_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not look like a roll-out that was stopped."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        sight = Sight(here.client, here.clock, [here.sim.fleet.application(OFFICE)])
+        monkeypatch.setattr(sight, "_read", lambda _: 1 / 0)
+
+        with pytest.raises(ZeroDivisionError):
+            await sight.next_look(one)
+        await sight.close()
+
+
 async def test_without_the_permission_to_list_it_looks_one_by_one() -> None:
     """AccessDeniedException for the listing: the same answers for more calls."""
     async with site() as here:

@@ -99,6 +99,10 @@ class Sight:
                         future.set_exception(error)
                     elif not future.done():
                         future.set_result(None)
+            except Exception as error:  # noqa: BLE001 - it is raised again, where the look is waited for
+                for future in waiting.values():
+                    if not future.done():
+                        future.set_exception(error)
             except BaseException:
                 for future in waiting.values():
                     future.cancel()
