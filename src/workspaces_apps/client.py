@@ -111,6 +111,13 @@ class WorkSpacesClient(Waiters):
         self._shared = _Shared(target)
         self._options = self._own_options = options
 
+    def __repr__(self) -> str:
+        """Whom it calls, as it was told; what the environment says shows only once it is open."""
+        target = self._shared.target
+        told = {"region": target.region, "profile": target.profile, "endpoint_url": target.endpoint_url}
+        shown = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None)
+        return f"<{type(self).__name__}({shown}){' closed' if self._shared.closed else ''}>"
+
     async def __aenter__(self) -> Self:
         await self._shared.transport().open()
         return self

@@ -335,3 +335,13 @@ async def test_no_task_is_left_behind(server: ScriptedServer, connect: Connect) 
 
     left = {task for task in asyncio.all_tasks() - before if "RequestHandler" not in repr(task)}
     assert left == set()
+
+
+async def test_a_client_shows_whom_it_calls_and_no_secret() -> None:
+    """What was told of Region, profile and endpoint, and whether it is closed."""
+    ws = WorkSpacesClient(region="eu-west-1", credentials=CREDENTIALS)
+    shown = repr(ws)
+    await ws.aclose()
+
+    assert shown == "<WorkSpacesClient(region='eu-west-1')>"
+    assert repr(ws) == f"{shown[:-1]} closed>"
