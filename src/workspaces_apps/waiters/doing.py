@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from workspaces_apps import api
 from workspaces_apps.errors import (
-    DeploymentFailedError,
     ServiceError,
     StagedChangesError,
     WaiterError,
-    WaiterTimeoutError,
     WorkSpacesError,
 )
 from workspaces_apps.retry import FailureKind, classify
 from workspaces_apps.waiters.acceptors import Phase, association_row
 from workspaces_apps.waiters.acts import STAGED, Act, act_for
-from workspaces_apps.waiters.deployment import failure_of
 from workspaces_apps.waiters.deployment_wait import DeploymentWait
-from workspaces_apps.waiters.poller import LAST_LOOK, too_late
-from workspaces_apps.waiters.records import AssociationChange, AssociationStatus, DeploymentOutcome
+from workspaces_apps.waiters.ledger import Ledger
+from workspaces_apps.waiters.poller import LAST_LOOK
 from workspaces_apps.waiters.resources import StateJudge, wait_for
 from workspaces_apps.waiters.watch import DeploymentWatch, tell
 
@@ -33,11 +29,9 @@ if TYPE_CHECKING:
     from workspaces_apps.api.operations import Operations
     from workspaces_apps.waiters.hub import Hub
     from workspaces_apps.waiters.policy import PollPolicy
-    from workspaces_apps.waiters.records import OnChange, Target
+    from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome, OnChange, Target
 
 _log = logging.getLogger("workspaces_apps.waiters")
-
-ErrorT = TypeVar("ErrorT", bound=WaiterError)
 
 _TURNS: Final = 12
 """Looks after which something works against it: an application needs four at most, staged, retried and deployed."""
@@ -115,15 +109,17 @@ class Job:
         self._target: Target = target
         self._applications = applications
         self._options = options
-        self._began = self._clock.monotonic()
-        self._polls = 0
+        self._ledger = Ledger(
+            workspace_id,
+            target,
+            applications,
+            self._clock,
+            timeout=options.timeout,
+            retried=options.retry_failed,
+        )
         self._ready = False
-        self._found: dict[str, api.WorkspaceResourceAssociation] = {}
-        self._first: dict[str, api.WorkspaceResourceAssociation] = {}
-        self._done: dict[str, None] = {}
         self._staged: dict[str, None] = {}
         self._unstated: set[str] = set()
-        self._headed: dict[str, Target] = {}
         self._retried: set[str] = set()
         self._forced = False
         self._refusals: list[ServiceError] = []
@@ -148,13 +144,13 @@ class Job:
                         await self._take_back(error)
                     raise
         except WorkSpacesError as error:
-            if error.last is None and self._polls:
-                error.last = {self._workspace_id: self._statuses()}
+            if error.last is None and self._ledger.polls:
+                error.last = {self._workspace_id: self._ledger.statuses()}
             raise
         except TimeoutError:
             if not scope.expired():
                 raise
-            raise self._late() from None
+            raise self._ledger.late() from None
         finally:
             alarm.cancel()
 
@@ -165,33 +161,32 @@ class Job:
 
     async def _steps(self) -> DeploymentOutcome:
         await self._look()
-        self._first = dict(self._found)
         for _ in range(_TURNS):
             refused = len(self._refusals)
             if not await self._turn():
-                return self._outcome()
+                return self._ledger.outcome()
             if 0 < refused < len(self._refusals):
                 # Refused again: whatever is in the way takes its time.
-                await self._clock.sleep(max(0.0, min(self._options.policy.shortest, self._left())))
+                await self._clock.sleep(max(0.0, min(self._options.policy.shortest, self._ledger.left())))
             await self._look()
-        raise self._told(
+        raise self._ledger.told(
             WaiterError(
                 f"{self._workspace_id} does not come to rest: after {_TURNS} steps its applications are"
-                f" {self._states()}; something else seems to change them"
+                f" {self._ledger.states()}; something else seems to change them"
             )
         ) from (self._refusals[-1] if self._refusals else None)
 
     async def _turn(self) -> bool:
         """Do the one thing that is due; False if nothing is."""
-        acts = {one: act_for(self._state(one), self._target) for one in self._applications}
+        acts = {one: act_for(self._ledger.state(one), self._target) for one in self._applications}
         if Act.RETRY in acts.values() and not self._options.retry_failed:
-            raise self._failed()
+            raise self._ledger.failed()
         if all(act is Act.NOTHING for act in acts.values()):
             return False
         moving = self._moving()
         if moving:
             # Ours or not: meanwhile the service takes no other change. [doc]
-            self._headed.update({one: where for one, where in moving.items() if where is not None})
+            self._ledger.headed.update({one: where for one, where in moving.items() if where is not None})
             await self._wait(moving)
             return True
         if not self._ready:
@@ -205,19 +200,18 @@ class Job:
             await self._restate(unstated)
             return True
         if failed and (self._forced or self._retried.issuperset(failed)):
-            raise self._failed()
+            raise self._ledger.failed()
         await self._deploy(list(acts), force=bool(failed))
         return True
 
     async def _look(self) -> None:
         self._check_time()
         answer = await self._client.describe_workspace_associations(workspace_id=self._workspace_id)
-        self._polls += 1
-        self._found = {record.associated_resource_id: record for record in answer.associations}
+        self._ledger.saw(answer.associations)
 
     async def _stage(self, applications: list[str]) -> None:
         """Stage what is missing; it may turn out that somebody was faster."""
-        if any(self._state(one) not in STAGED for one in applications):
+        if any(self._ledger.state(one) not in STAGED for one in applications):
             # Taking a staged change back needs no Deploy, and so touches nothing else.
             self._check_others(force=False)
         for application in applications:
@@ -231,8 +225,8 @@ class Job:
                 _log.debug("%s on %s was overtaken: %s", application, self._workspace_id, error)
                 self._ready = False
                 continue
-            self._done[application] = None
-            if self._state(application) not in STAGED:
+            self._ledger.done[application] = None
+            if self._ledger.state(application) not in STAGED:
                 self._staged[application] = None
 
     async def _take_back(self, error: WorkSpacesError) -> None:
@@ -280,8 +274,8 @@ class Job:
     async def _deploy(self, applications: list[str], *, force: bool) -> None:
         """Commit what is staged, and wait until that has ended, well or not: the next look tells."""
         self._check_others(force=force)
-        staged = [one for one in applications if self._state(one) in STAGED]
-        failed = [one for one in applications if self._state(one) == "ERROR"]
+        staged = [one for one in applications if self._ledger.state(one) in STAGED]
+        failed = [one for one in applications if self._ledger.state(one) == "ERROR"]
         try:
             await self._client.deploy_workspace_applications(
                 workspace_id=self._workspace_id, force=True if force else None
@@ -295,8 +289,8 @@ class Job:
             return
         self._staged.clear()
         self._forced = self._forced or force
-        self._done.update(dict.fromkeys([*staged, *failed]))
-        self._headed.update(dict.fromkeys(staged, self._target))
+        self._ledger.done.update(dict.fromkeys([*staged, *failed]))
+        self._ledger.headed.update(dict.fromkeys(staged, self._target))
         self._retried.update(self._unstated.intersection(staged))
         wanted: dict[str, Target | None] = dict.fromkeys(staged, self._target)
         # Force repeats whatever failed, perhaps the other way; where it leads shows while it moves.
@@ -308,7 +302,7 @@ class Job:
         if error.code != "OperationNotSupportedException" or not staged:
             return False
         await self._look()
-        return not any(self._state(one) in STAGED for one in staged)
+        return not any(self._ledger.state(one) in STAGED for one in staged)
 
     async def _wait(self, wanted: Mapping[str, Target | None]) -> None:
         """Wait for a deployment; that something failed is for the next look to judge."""
@@ -320,7 +314,7 @@ class Job:
                 wanted=wanted,
                 policy=options.policy,
                 clock=self._clock,
-                timeout=max(0.0, self._left()),
+                timeout=max(0.0, self._ledger.left()),
                 grace=options.grace,
                 on_change=changed,
             )
@@ -331,10 +325,10 @@ class Job:
                     if options.on_change is not None:
                         await tell(options.on_change, change)
             except WaiterError as error:
-                self._polls += error.polls
-                raise self._told(error) from error.__cause__
+                self._ledger.polls += error.polls
+                raise self._ledger.told(error) from error.__cause__
             outcome = changes.outcome
-        self._polls += outcome.polls if outcome is not None else 0
+        self._ledger.polls += outcome.polls if outcome is not None else 0
         self._ready = True
 
     async def _wait_until_ready(self) -> None:
@@ -345,7 +339,7 @@ class Job:
             judge,
             "AVAILABLE or STOPPED",
             self._workspace_id,
-            max(0.0, self._left()),
+            max(0.0, self._ledger.left()),
             self._options.policy,
         )
         self._ready = True
@@ -353,7 +347,7 @@ class Job:
     def _moving(self) -> dict[str, Target | None]:
         """What is on its way on the WorkSpace, and whereto as far as that shows."""
         moving: dict[str, Target | None] = {}
-        for application, record in self._found.items():
+        for application, record in self._ledger.found.items():
             row = association_row(record.state)
             ours = application in self._applications
             if row.unknown is Phase.MOVING and (ours or record.state.is_known):
@@ -364,7 +358,7 @@ class Job:
         """Refuse to commit, or to repeat, what this job is not about."""
         in_the_way = {
             application: str(record.state)
-            for application, record in self._found.items()
+            for application, record in self._ledger.found.items()
             if application not in self._applications
             and (record.state in STAGED or (force and record.state == "ERROR"))
         }
@@ -374,90 +368,8 @@ class Job:
                 f"Deploy on {self._workspace_id} would also take up {listing}; include_staged=True allows that"
             )
             error.staged = in_the_way
-            raise self._told(error)
-
-    def _failed(self) -> DeploymentFailedError:
-        failed = tuple(
-            failure_of(self._workspace_id, status)
-            for status in self._statuses()
-            if status.state is not None and status.state == "ERROR"
-        )
-        names = ", ".join(f"{one.application_id} ({one.code or 'no code'})" for one in failed)
-        advice = "" if self._options.retry_failed else "; retry_failed=True tries again"
-        error = DeploymentFailedError(f"{names} in ERROR on {self._workspace_id}{advice}")
-        error.failed = failed
-        return self._told(error)
-
-    def _outcome(self) -> DeploymentOutcome:
-        at = self._clock.now()
-        changed: list[AssociationChange] = []
-        for status in self._statuses():
-            before = self._first.get(status.application_id)
-            state = before.state if before is not None else None
-            if state != status.state and not {state, status.state} <= {None, api.AssociationState.REMOVED}:
-                changed.append(
-                    AssociationChange(
-                        workspace_id=self._workspace_id,
-                        application_id=status.application_id,
-                        before=state,
-                        after=status.state,
-                        reason=status.reason,
-                        at=at,
-                    )
-                )
-        firsts = {one: self._first.get(one) for one in self._applications}
-        return DeploymentOutcome(
-            workspace_id=self._workspace_id,
-            associations=self._statuses(),
-            changed=tuple(changed),
-            elapsed=timedelta(seconds=self._clock.monotonic() - self._began),
-            polls=self._polls,
-            done=tuple(self._done),
-            already=tuple(
-                one
-                for one, record in firsts.items()
-                if act_for(record.state if record is not None else None, self._target) is Act.NOTHING
-            ),
-        )
-
-    def _statuses(self) -> tuple[AssociationStatus, ...]:
-        statuses: list[AssociationStatus] = []
-        for application in self._applications:
-            record = self._found.get(application)
-            statuses.append(
-                AssociationStatus(
-                    application_id=application,
-                    state=record.state if record is not None else None,
-                    # A record in ERROR has the direction it was seen to take, if it was.
-                    wanted=self._headed.get(application)
-                    if self._state(application) == "ERROR"
-                    else self._target,
-                    reason=record.state_reason if record is not None else None,
-                )
-            )
-        return tuple(statuses)
-
-    def _state(self, application: str) -> str | None:
-        record = self._found.get(application)
-        return record.state if record is not None else None
-
-    def _states(self) -> str:
-        return ", ".join(f"{one} {self._state(one) or 'absent'}" for one in self._applications)
+            raise self._ledger.told(error)
 
     def _check_time(self) -> None:
-        if self._left() <= 0:
-            raise self._late()
-
-    def _late(self) -> WaiterTimeoutError:
-        late = too_late(f"{self._workspace_id} is not done ({self._states()})", self._options.timeout)
-        return self._told(late)
-
-    def _left(self) -> float:
-        return self._began + self._options.timeout - self._clock.monotonic()
-
-    def _told(self, error: ErrorT) -> ErrorT:
-        error.last = {self._workspace_id: self._statuses()}
-        error.elapsed = timedelta(seconds=self._clock.monotonic() - self._began)
-        error.polls = self._polls
-        error.resource_id = self._workspace_id
-        return error
+        if self._ledger.left() <= 0:
+            raise self._ledger.late()
