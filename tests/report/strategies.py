@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 from hypothesis import strategies as st
 
 from tests.report.journals import HOSTILE
+from workspaces_apps.rollout import Reason
 from workspaces_apps.rollout import events as ev
 
 TEXTS: Final = st.one_of(
@@ -26,6 +27,9 @@ _MOMENTS: Final = st.one_of(
 _STATES: Final = st.one_of(
     st.sampled_from(["PENDING_INSTALL_DEPLOYMENT", "INSTALLING", "COMPLETED", "ERROR", "REMOVED"]), TEXTS
 )
+
+
+_REASONS: Final = st.one_of(st.sampled_from(Reason).map(str), TEXTS)
 
 
 def _of(kind: type[ev.Event], **members: st.SearchStrategy[Any]) -> st.SearchStrategy[ev.Event]:
@@ -52,6 +56,7 @@ EVENTS: Final[st.SearchStrategy[ev.Event]] = st.one_of(
         application_id=_APPLICATIONS,
         application=st.none() | TEXTS,
         action=st.sampled_from(get_args(ev.Action)),
+        state=st.none() | _STATES,
         direction=st.none() | _DIRECTIONS,
         reason=st.none() | TEXTS,
         message=st.none() | TEXTS,
@@ -86,7 +91,7 @@ EVENTS: Final[st.SearchStrategy[ev.Event]] = st.one_of(
         final=st.booleans(),
         elapsed=_SECONDS,
     ),
-    _about(ev.Skipped, application_id=_ANY_APPLICATION, reason=TEXTS, message=TEXTS),
+    _about(ev.Skipped, application_id=_ANY_APPLICATION, reason=_REASONS, message=TEXTS),
     _of(
         ev.Progress,
         calls=_NUMBERS,

@@ -111,6 +111,41 @@ def test_a_success_of_an_earlier_run_stays_one() -> None:
     assert only(second.events).outcome == "unchanged"
 
 
+@pytest.mark.parametrize("action", ["nothing", "install"])
+def test_the_state_is_never_older_than_the_outcome(action: str) -> None:
+    """Begun by a run that was stopped, and found done by the next or by its plan: the state is that of its end."""
+    first, second = script(), Script("r2", 60)
+    first.add(Changed, **HERE, state="PENDING_INSTALL")
+    first.add(Skipped, **HERE, reason="left-deploying")
+    second.started(1, 0)
+    second.add(Planned, **HERE, action=action, direction="install")
+    second.add(Succeeded, **HERE, direction="install")
+
+    found = only([*first.events, *second.events])
+    assert (found.outcome, found.state) == ("succeeded", "COMPLETED")
+
+
+@pytest.mark.parametrize("action, state", [("nothing", "REMOVED"), ("blocked", "ERROR"), ("retry", "ERROR")])
+def test_what_is_not_changed_has_the_state_of_the_plan(action: str, state: str) -> None:
+    """Nobody looks at it again, so the plan's look is the last."""
+    made = Script("r1")
+    made.started(1, 0)
+    made.add(Planned, **HERE, action=action, direction="uninstall", state=state, reason="x")
+
+    assert only(made.events).state == state
+
+
+def test_a_journal_of_an_earlier_release_tells_the_state_of_what_was_as_wanted() -> None:
+    """Its plans named no state; what is as wanted is in the state that is wanted, and nothing is made up."""
+    made = Script("r1")
+    made.started(1, 0)
+    made.add(Planned, **HERE, action="nothing", direction="install")
+    made.add(Planned, workspace_id="ws-1", application_id="wsa-2", action="blocked", reason="disk")
+
+    states = [change.state for change in Report.from_events(made.events).changes]
+    assert states == ["COMPLETED", None]
+
+
 def test_a_word_on_the_workspace_is_one_on_all_that_is_open() -> None:
     """Skipped without an application means every change without a last word, and no other."""
     made = script()
@@ -178,6 +213,17 @@ def test_waves_count_what_ended_in_them() -> None:
     assert only(made.events).wave == 1
 
 
+def test_what_was_never_begun_is_in_no_wave() -> None:
+    """Stopped in a wave of one, the changes of all later waves are not that wave's."""
+    made = script()
+    made.add(WaveBegan, target="*", wave=1, waves=2, workspaces=1)
+    made.add(Skipped, **HERE, reason="left-deploying")
+    made.add(Skipped, workspace_id="ws-2", application_id="wsa-1", reason="not-begun")
+    report = Report.from_events(made.events)
+
+    assert (report.waves[0].skipped, report.counts["skipped"]) == (1, 2)
+
+
 def test_the_slowest_come_first() -> None:
     """What still goes on counts with the time it took so far."""
     made = Script("r1")
@@ -207,6 +253,35 @@ def test_one_run_alone() -> None:
     assert [run.run for run in Report.from_events(events, run="last").runs] == ["r2"]
     with pytest.raises(JournalError, match="no run r3"):
         Report.from_events(events, run="r3")
+
+
+def test_a_run_is_named_by_its_number_too() -> None:
+    """Alone in a report it keeps the number that it has in the journal; what is no run is told with those there are."""
+    events = [*script("1").events, *script("r2", 60).events, *script("r3", 120).events]
+
+    (second,) = Report.from_events(events, run="2").runs
+    assert (second.run, second.number) == ("r2", 2)
+    assert [run.number for run in Report.from_events(events).runs] == [1, 2, 3]
+    for strange in ("0", "4", "", "\u00b2", "9" * 5000):
+        with pytest.raises(JournalError, match=r"it has 1 \(1\), 2 \(r2\), 3 \(r3\)"):
+            Report.from_events(events, run=strange)
+    with pytest.raises(JournalError, match="holds no events"):
+        Report.from_events([], run="last")
+
+
+def test_an_id_goes_before_a_number() -> None:
+    """An id may consist of digits."""
+    events = [*script("r1").events, *script("1", 60).events]
+
+    assert [run.number for run in Report.from_events(events, run="1").runs] == [2]
+
+
+def test_of_many_runs_an_error_names_the_last() -> None:
+    """There may be one every night."""
+    events = [event for number in range(40) for event in script(f"r{number}", 60 * number).events]
+
+    with pytest.raises(JournalError, match=r"no run x: it has 30 earlier ones, 31 \(r30\), .*, 40 \(r39\)$"):
+        Report.from_events(events, run="x")
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:

@@ -14,13 +14,16 @@ from rich.console import Console
 from tests.report.journals import HOSTILE, Script, hostile, rolled_out
 from tests.report.reading import read_csv
 from tests.report.strategies import JOURNALS
-from workspaces_apps.rollout.events import Event, Planned, Started
+from workspaces_apps.rollout.events import Event, Finished, Planned, Skipped, Started, Succeeded
 from workspaces_apps.rollout.report import Report
 from workspaces_apps.rollout.report.as_csv import COLUMNS
 from workspaces_apps.rollout.report.as_json import Document
 from workspaces_apps.rollout.report.text import columns_of, csv_cell, fitted, length, one_line
 
 UNSEEN: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+NONE: Final = {"succeeded": 0, "failed": 0, "skipped": 0}
 
 
 def small() -> Report:
@@ -181,6 +184,76 @@ def test_text_names_what_matters() -> None:
         "killed",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize("blocked, look", [(0, "is-good"), (2, "is-fair")])
+def test_complete_says_what_cannot_be(blocked: int, look: str) -> None:
+    """Nothing is left to do, and yet not everything is as wanted: the headline says how much, and is not green."""
+    made = Script("r1")
+    made.started(3, 1)
+    made.add(Planned, workspace_id="ws-1", application_id="wsa-1", action="nothing", direction="install")
+    for place in range(blocked):
+        made.add(
+            Planned, workspace_id=f"ws-b{place}", application_id="wsa-1", action="blocked", reason="clash"
+        )
+    made.add(Finished, target="*", ending="complete", elapsed=1, calls=0, throttled=0, **NONE)
+    report = Report.from_events(made.events)
+    whole = "Complete: everything is as wanted"
+    said = f"Complete, but {blocked} cannot be (clash): all else is as wanted" if blocked else whole
+
+    assert report.to_text().splitlines()[1] == said
+    assert f'class="headline {look}"' in report.to_html()
+
+
+def test_every_form_for_people_shows_the_ids_of_the_runs() -> None:
+    """They are what a single run is asked for by; also where there is only one."""
+    for killed in (True, False):
+        report = Report.from_events(rolled_out(10, killed=killed))
+        for text in (report.to_text(), report.to_html()):
+            assert all(run.run in text for run in report.runs)
+
+
+def test_text_without_a_width_cuts_nothing() -> None:
+    """In a file or a pipe a line may be as long as it is."""
+    made = Script("r1")
+    made.started(1, 1)
+    message = "all of it, " * 20 + "to the end"
+    made.add(Skipped, workspace_id="ws-1", application_id="wsa-1", reason="drained", message=message)
+    report = Report.from_events(made.events)
+
+    assert report.to_text().count(message) == 2
+    assert "…" not in report.to_text()
+    assert "…" in report.to_text(width=100)
+
+
+def test_a_change_is_what_was_to_change() -> None:
+    """What is as it should be and what cannot be are counted beside the changes, and on how many WorkSpaces they are."""
+    made = Script("r1")
+    made.started(2, 2)
+    for place, name in enumerate(("ws-1", "ws-2")):
+        for application, action in (("wsa-1", "install"), ("wsa-2", "nothing"), ("wsa-3", "blocked")):
+            made.add(
+                Planned, workspace_id=name, application_id=application, action=action, direction="install"
+            )
+        if place:
+            made.add(Succeeded, workspace_id=name, application_id="wsa-1", direction="install")
+    text = Report.from_events(made.events).to_text()
+    rows = [line.split()[:3] for line in text.splitlines()]
+
+    assert "2 WorkSpaces · 2 changes · 2 unchanged · 2 blocked · " in text
+    assert ["Unchanged", "2", "2"] in rows
+    assert ["Succeeded", "1", "1"] in rows
+
+
+def test_a_drained_rollout_says_so_once() -> None:
+    """What it was asked is said once, and how much was not begun."""
+    made = Script("r1")
+    made.started(1, 1)
+    made.add(Skipped, workspace_id="ws-1", application_id="wsa-1", reason="drained", message="asked")
+    made.add(Finished, target="*", ending="drained", elapsed=1, calls=0, throttled=0, message="asked", **NONE)
+
+    headline = Report.from_events(made.events).to_text().splitlines()[1]
+    assert headline == "Drained (asked): 1 not begun"
 
 
 def test_an_empty_journal_has_every_form() -> None:

@@ -23,6 +23,7 @@ async def test_the_report_agrees_with_the_apply(tmp_path: Path) -> None:
         if change.outcome in ("succeeded", "failed", "skipped")
     }
     assert found == {key: word.partition(":")[0] for key, word in words.items()}
+    assert all(change.state for change in report.changes)
     assert report.counts["blocked"] == plan.counts.get("blocked", 0)
     assert (report.calls, report.throttled) == (result.calls, result.throttled)
     assert (report.ending, report.unfinished) == (result.ending, ())

@@ -1,16 +1,19 @@
 """Plans: what they say about a fleet, what reading it costs, and what can be done with them."""
 
 import dataclasses
+import json
 from datetime import timedelta
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import pytest
 
 from tests.rollout.site import LARGE, OFFICE, OTHER_EDITION, VISIO, manifest, site
 from workspaces_apps.errors import ServiceError
 from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError, Reason
-from workspaces_apps.simulator import Throttle
+from workspaces_apps.rollout.estimate import DEPLOYMENT_SECONDS
+from workspaces_apps.simulator import SimulatorSettings, Span, Throttle
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,9 @@ async def test_clashes_are_blocked_unless_the_other_goes() -> None:
         clash = await here.rollout.plan(manifest())
         fine = await here.rollout.plan(manifest(absent=[OTHER_EDITION]))
 
-        assert clash.workspaces[0].changes[0].reason == Reason.CLASH
+        blocked = clash.workspaces[0].changes[0]
+        assert blocked.reason == Reason.CLASH
+        assert (blocked.message or "").endswith(f"; it would be beside {OTHER_EDITION}")
         assert fine.counts == {"install": 1, "uninstall": 1}
 
 
@@ -203,6 +208,20 @@ async def test_unresolved_applications_are_all_named_with_candidates() -> None:
         assert "Microsoft Office LTSC Standard 2021" in mistakes["rules[0].present[1]"]
 
 
+async def test_what_turns_out_to_be_wrong_is_told_with_its_place_in_the_file(tmp_path: Path) -> None:
+    """Of a manifest from a file: the file, and the line where the format tells."""
+    path = tmp_path / "fleet.json"
+    rule = {"select": {"everything": True}, "present": ["No such thing"], "absent": []}
+    path.write_text(json.dumps({"name": "test", "rules": [rule]}))
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        with pytest.raises(ManifestError) as caught:
+            await here.rollout.plan(Manifest.load(path))
+
+    assert [mistake.file for mistake in caught.value.mistakes] == [str(path)]
+    assert Manifest.load(path) == Manifest.from_data({"name": "test", "rules": [rule]})
+
+
 async def test_one_application_by_two_names_is_a_contradiction() -> None:
     """Present by its name and absent by its id."""
     async with site() as here:
@@ -224,7 +243,37 @@ async def test_suspicious_manifests_get_warnings() -> None:
         assert any("there are no WorkSpaces" in warning for warning in empty.warnings)
         assert any("rules[0] selects no WorkSpace" in warning for warning in nobody.warnings)
         assert any("there is no WorkSpace ws-00000000" in warning for warning in missing.warnings)
-        assert empty.exit_code == nobody.exit_code == missing.exit_code == 0
+        assert empty.exit_code == nobody.exit_code == 0
+
+
+async def test_a_workspace_that_does_not_exist_is_no_success() -> None:
+    """A typo in a night job: the plan, the status and the apply tell, whatever else there was to do."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        typo = manifest(select={"workspace_ids": ["ws-00000000"]})
+        both = manifest(select={"workspace_ids": ["ws-00000000", one]})
+        nothing, some = await here.rollout.plan(typo), await here.rollout.plan(both)
+        status = await here.rollout.status(typo)
+        results = [(await here.carry_out(plan))[0] for plan in (nothing, some)]
+        again = Plan.from_json(nothing.to_json())
+
+        assert nothing.targets[0].not_found == again.targets[0].not_found == ("ws-00000000",)
+        assert (nothing.exit_code, again.exit_code, some.exit_code, status.exit_code) == (1, 1, 2, 2)
+        for result in results:
+            assert result.ending == "incomplete"
+            assert result.message == "default: there is no WorkSpace ws-00000000"
+        assert here.states(OFFICE, [one]) == {"COMPLETED": 1}
+
+
+async def test_a_plan_of_an_earlier_release_is_read() -> None:
+    """It does not tell which WorkSpaces do not exist."""
+    async with site() as here:
+        plan = await here.rollout.plan(manifest())
+        data = json.loads(plan.to_json())
+        for target in data["targets"]:
+            del target["not_found"]
+
+        assert Plan.from_json(json.dumps(data)) == plan
 
 
 async def test_reading_costs_pages_not_workspaces() -> None:
@@ -371,8 +420,41 @@ async def test_the_estimate_is_about_right() -> None:
 
         # The simulated deployments are shorter than the ones that were assumed.
         assert plan.estimate.rate_is_learned
+        assert plan.estimate.rate_of == "DescribeApplicationAssociations"
+        assert "DescribeApplicationAssociations" in plan.estimate.rate_in_words
         assert 0.8 * result.calls <= plan.estimate.calls
         assert plan.estimate.seconds >= result.elapsed
+
+
+@pytest.mark.parametrize(
+    "workspaces, policy",
+    [
+        (33, {}),
+        (33, {"canary": "5%"}),
+        (200, {"canary": "5%", "max_in_flight": 50}),
+        (400, {"max_in_flight": 40}),
+    ],
+)
+async def test_the_calls_are_estimated_within_a_sixth(workspaces: int, policy: dict[str, Any]) -> None:
+    """Where deployments take as long as is assumed, whatever the waves and the ceiling are."""
+    deployment = Span(DEPLOYMENT_SECONDS, DEPLOYMENT_SECONDS)
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=deployment)
+    async with site(throttle=Throttle(), settings=settings) as here:
+        here.sim.fleet.add_workspaces(workspaces)
+        plan = await here.rollout.plan(manifest(**policy))
+        result, _ = await here.carry_out(plan)
+
+        assert plan.estimate.calls == pytest.approx(result.calls, rel=1 / 6)
+
+
+async def test_an_assumed_rate_is_called_so() -> None:
+    """Nothing was throttled while the plan was made."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        estimate = (await here.rollout.plan(manifest())).estimate
+
+        assert (estimate.rate_is_learned, estimate.rate_of) == (False, None)
+        assert estimate.rate_in_words == "2.0 calls/s of each operation, which is assumed"
 
 
 async def test_status_tells_how_far_a_fleet_is_from_its_manifest() -> None:

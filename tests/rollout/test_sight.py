@@ -6,7 +6,8 @@ import pytest
 
 from tests.rollout.site import OFFICE, site
 from workspaces_apps.errors import ServiceError
-from workspaces_apps.rollout.sight import LAST_DELAY, Sight
+from workspaces_apps.rollout.cadence import LAST_DELAY
+from workspaces_apps.rollout.sight import Sight
 
 
 async def test_many_waiters_share_a_round() -> None:
@@ -82,8 +83,11 @@ async def test_a_fault_of_our_own_reaches_who_waits(monkeypatch: pytest.MonkeyPa
     async with site() as here:
         (one,) = here.sim.fleet.add_workspaces(1)
         sight = Sight(here.client, here.clock, [here.sim.fleet.application(OFFICE)])
-        monkeypatch.setattr(sight, "_read", lambda _: 1 / 0)
 
+        def broken(_: object) -> float:
+            return 1 / 0
+
+        monkeypatch.setattr(sight, "_read", broken)
         with pytest.raises(ZeroDivisionError):
             await sight.next_look(one)
         await sight.close()

@@ -64,6 +64,7 @@ def _planned(plan: Plan, ledger: Ledger, workspace: PlannedWorkspace) -> list[Ev
             application_id=change.application_id,
             application=plan.application_name(workspace.target, change.application_id),
             action=change.action,
+            state=change.state,
             direction=change.direction,
             reason=change.reason,
             message=change.message,

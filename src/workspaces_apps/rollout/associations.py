@@ -35,6 +35,9 @@ RESTING: Final[Mapping[str, Direction]] = {
 }
 """Ended well, and where that led."""
 
+RESTS_IN: Final[Mapping[Direction, str]] = {direction: state for state, direction in RESTING.items()}
+"""By where it leads: the state of what ended well."""
+
 ERROR: Final = str(AssociationState.ERROR)
 """Ended badly; the record does not say in which direction [doc]."""
 

@@ -92,20 +92,40 @@ class Row:
         reason: Why, for programs.
         mark: How it is known: ``doc`` by AWS's documentation, or ``assumed``.
         source: What is known, in a sentence for people.
+        others: What else on the WorkSpace it is because of.
     """
 
     broken: Callable[[Candidate], bool]
     reason: Reason
     mark: Mark
     source: str
+    others: Callable[[Candidate], Sequence[WorkSpaceApplication]] = lambda _: ()
 
 
-def _clashes(wanted: Candidate) -> bool:
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What rules an installation out.
+
+    Attributes:
+        reason: Why, for programs.
+        message: Why, for people; what else on the WorkSpace it is because of is named.
+    """
+
+    reason: Reason
+    message: str
+
+
+def _clashing(wanted: Candidate) -> list[WorkSpaceApplication]:
     own = wanted.traits
     if own.family != "office suite":
+        return []
+    return [other for other in wanted.others if _clash(own, traits_of(other))]
+
+
+def _clash(own: Traits, other: Traits) -> bool:
+    if other.family != "office suite":
         return False
-    others = [traits for traits in map(traits_of, wanted.others) if traits.family == "office suite"]
-    return any(_differ(own.edition, other.edition) or _differ(own.version, other.version) for other in others)
+    return _differ(own.edition, other.edition) or _differ(own.version, other.version)
 
 
 def _differ(one: str | None, other: str | None) -> bool:
@@ -222,10 +242,11 @@ TABLE: Final[tuple[Row, ...]] = (
         "Visual Studio 2022 is not for STANDARD, VALUE, GRAPHICS and GRAPHICSPRO",
     ),
     Row(
-        _clashes,
+        lambda wanted: bool(_clashing(wanted)),
         Reason.CLASH,
         "doc",
         "Office, Visio and Project on a WorkSpace must be of one edition and one version",
+        _clashing,
     ),
     Row(
         _too_large,
@@ -239,7 +260,7 @@ TABLE: Final[tuple[Row, ...]] = (
 
 def obstacle(
     application: WorkSpaceApplication, workspace: WorkspaceFacts, others: Sequence[WorkSpaceApplication]
-) -> Row | None:
+) -> Obstacle | None:
     """What rules an installation out, if anything is known to.
 
     Args:
@@ -248,4 +269,9 @@ def obstacle(
         others: What else will be there once everything that is wanted and staged is done.
     """
     wanted = Candidate(application, workspace, others)
-    return next((row for row in TABLE if row.broken(wanted)), None)
+    row = next((row for row in TABLE if row.broken(wanted)), None)
+    if row is None:
+        return None
+    beside = sorted(other.name or other.application_id for other in row.others(wanted))
+    named = f"; it would be beside {', '.join(beside)}" if beside else ""
+    return Obstacle(row.reason, f"{row.source}{named}")

@@ -9,13 +9,15 @@ from typing import Final
 from workspaces_apps.clock import Clock
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout.accounts import open_accounts
+from workspaces_apps.rollout.associations import GONE
 from workspaces_apps.rollout.bench import Bench, Care, Place
 from workspaces_apps.rollout.brake import Brake
 from workspaces_apps.rollout.counting import Tally
 from workspaces_apps.rollout.desk import Desk
 from workspaces_apps.rollout.events import Ending, Finished, Skipped, WaveBegan
+from workspaces_apps.rollout.last_words import left_as, left_over
 from workspaces_apps.rollout.ledger import EVERYWHERE, Ledger
-from workspaces_apps.rollout.plan import Plan, PlannedWorkspace
+from workspaces_apps.rollout.plan import Plan, PlannedChange, PlannedWorkspace
 from workspaces_apps.rollout.reasons import Reason
 from workspaces_apps.rollout.sight import Sight
 from workspaces_apps.rollout.waves import cut, wave_sizes
@@ -246,11 +248,26 @@ class Engine:
 
     def _skip(self, workspace: PlannedWorkspace, reason: Reason, message: str) -> None:
         self._no_longer_waits(workspace)
-        about = {"workspace_id": workspace.workspace_id, "reason": reason.value, "message": message}
         for change in workspace.pending:
+            # An earlier run may have begun it.
+            state = self._state_of(workspace, change)
             self._ledger.record(
-                self._ledger.event(Skipped, workspace.target, application_id=change.application_id, **about)
+                self._ledger.event(
+                    Skipped,
+                    workspace.target,
+                    workspace_id=workspace.workspace_id,
+                    application_id=change.application_id,
+                    reason=left_as(state, reason).value,
+                    message=left_over(state, message),
+                )
             )
+
+    def _state_of(self, workspace: PlannedWorkspace, change: PlannedChange) -> str:
+        """How a change was when the apply began; as far as is known, before."""
+        bench = self._benches.get(workspace.target)
+        if bench is None:
+            return change.state
+        return bench.found.get(workspace.workspace_id, {}).get(change.application_id, GONE).state
 
     def _no_longer_waits(self, workspace: PlannedWorkspace) -> None:
         self._waiting.pop((workspace.target, workspace.workspace_id), None)
@@ -261,8 +278,9 @@ class Engine:
         if self._brake.why is not None:
             reason, message = self._brake.why
             return ("budget-spent" if reason is Reason.BUDGET_SPENT else "drained"), message
-        left = self._ledger.counts["failed"] + self._ledger.counts["skipped"]
-        return ("incomplete" if left else "complete"), self._brake.halted
+        left = self._ledger.counts["failed"] + self._ledger.counts["skipped"] + len(self._plan.not_found)
+        said = "; ".join(filter(None, (self._brake.halted, *self._plan.not_found)))
+        return ("incomplete" if left else "complete"), said
 
     def _finish(self, ending: Ending, message: str) -> None:
         self._report()

@@ -1,16 +1,16 @@
 """What an apply will cost, about: calls and time, from the plan, the policy's hours and the rate that is known."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
 from workspaces_apps.rollout.associations import ABSENT, RESTING
+from workspaces_apps.rollout.cadence import Cadence, calls_by_application
 from workspaces_apps.rollout.plan import Estimate, PlannedWorkspace
 from workspaces_apps.rollout.policy import Policy
-from workspaces_apps.rollout.reading import PAGE
 from workspaces_apps.rollout.waves import cut, wave_sizes
 
 ASSUMED_RATE: Final = 2.0
@@ -19,8 +19,6 @@ simulator lets 2 through [assumed]."""
 
 DEPLOYMENT_SECONDS: Final = 900.0
 """How long a deployment lasts; AWS publishes nothing [assumed]."""
-
-_ROUND_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +67,18 @@ class Pace:
 
 
 def estimate(
-    workspaces: Sequence[PlannedWorkspace], policy: Policy, learned: Iterable[float], now: datetime
+    workspaces: Sequence[PlannedWorkspace], policy: Policy, learned: Mapping[str, float], now: datetime
 ) -> Estimate:
     """What applying a plan will cost.
 
     Args:
         workspaces: What is planned.
         policy: Waves, ceilings and hours.
-        learned: The rates that the service has shown, in calls a second.
+        learned: The rates that the service has shown, in calls a second, by operation.
         now: When it would begin.
     """
-    known = min(learned, default=None)
-    rate = known if known is not None else ASSUMED_RATE
+    slowest = min(learned, key=lambda operation: learned[operation], default=None)
+    rate = learned[slowest] if slowest is not None else ASSUMED_RATE
     pending = [workspace for workspace in workspaces if workspace.pending]
     staging = sum(
         change.state in RESTING or change.state == ABSENT for one in pending for change in one.pending
@@ -93,14 +91,49 @@ def estimate(
         for one in (always, policy)
     ]
     seconds = (ends[0] - now).total_seconds()
-    pages = ceil(sum(len(one.pending) for one in pending) / PAGE)
-    rounds = ceil(seconds / max(_ROUND_SECONDS, 1.25 * pages))
     looks = len(pending) * (2 if policy.skip_connected else 1)
+    following = _following(
+        waves, Pace(policy=always, writes=writes, deployment=DEPLOYMENT_SECONDS), workspaces
+    )
     return Estimate(
-        calls=staging + looks + len(pending) + rounds * pages if pending else 0,
+        calls=staging + looks + len(pending) + following,
         seconds=seconds,
         rate=rate,
-        rate_is_learned=known is not None,
+        rate_is_learned=slowest is not None,
+        rate_of=slowest,
         deployment_seconds=DEPLOYMENT_SECONDS,
         closed_seconds=max(0.0, (ends[1] - ends[0]).total_seconds()),
     )
+
+
+def _following(
+    waves: Sequence[Sequence[PlannedWorkspace]], pace: Pace, workspaces: Sequence[PlannedWorkspace]
+) -> int:
+    """The calls of all rounds of looks, the one at the beginning included, of deployments that all take as long."""
+    applications = {change.application_id for wave in waves for one in wave for change in one.pending}
+    rows = sum(
+        change.state != ABSENT and change.application_id in applications
+        for one in workspaces
+        for change in one.changes
+    )
+    pending = sum(map(len, waves))
+    calls = min(calls_by_application(len(applications), rows, 0), pending)
+    for wave in waves:
+        changes = sum(change.state == ABSENT for one in wave for change in one.pending)
+        whole = pace.beginning(len(wave))
+        cadence, elapsed = Cadence(), 0.0
+        while elapsed < whole + pace.deployment:
+            begun = _share(elapsed, whole)
+            ended = _share(elapsed - pace.deployment, whole)
+            waiting = max(1, round(len(wave) * (begun - ended)))
+            cost = min(
+                calls_by_application(len(applications), rows + round(changes * begun), waiting), waiting
+            )
+            calls += cost
+            elapsed += cadence.pause(waiting, cost)
+        rows += changes
+    return calls
+
+
+def _share(elapsed: float, whole: float) -> float:
+    return 1.0 if elapsed >= whole else max(0.0, elapsed / whole)

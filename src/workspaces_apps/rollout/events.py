@@ -23,7 +23,7 @@ Ending: TypeAlias = Literal["complete", "incomplete", "drained", "stopped", "bud
 """How an apply ended.
 
 ``complete``: every change that was planned is made, what the plan calls blocked aside; ``incomplete``: it went
-through, and something failed or was skipped; ``drained``: asked to begin nothing more; ``stopped``: asked to stop at once; ``budget-spent``: too much
+through, and something failed, was skipped, or is wanted on a WorkSpace that does not exist; ``drained``: asked to begin nothing more; ``stopped``: asked to stop at once; ``budget-spent``: too much
 failed, so nothing more was begun; ``dry-run``: nothing was to be written.
 """
 
@@ -92,6 +92,8 @@ class Planned(Record, frozen=True):
         application_id: The application.
         application: The application's name, where the catalogue has one.
         action: What the plan says.
+        state: The association's state when the plan was made, as the service calls it; ``REMOVED`` where there is
+            none; None in journals of earlier releases.
         direction: Where the change leads; None for ``nothing`` and where it is unknown.
         reason: For ``blocked``: why, a word such as ``operating-system``; see `reasons.Reason`.
         message: The reason in words.
@@ -104,6 +106,7 @@ class Planned(Record, frozen=True):
     application_id: Text
     application: Text | None = None
     action: Action
+    state: Text | None = None
     direction: Direction | None = None
     reason: Text | None = None
     message: Text | None = None
@@ -274,6 +277,8 @@ class Progress(Record, frozen=True):
         succeeded: Changes that are as wanted.
         failed: Changes that failed for good.
         skipped: Changes that were left alone.
+        silent_seconds: For how long the service has answered no attempt, not even with a refusal; of several targets
+            the one where that is longest. 0 while it answers.
     """
 
     kind: Literal["progress"] = "progress"
@@ -284,6 +289,7 @@ class Progress(Record, frozen=True):
     succeeded: int
     failed: int
     skipped: int
+    silent_seconds: float = 0.0
 
 
 class Finished(Record, frozen=True):
@@ -297,6 +303,9 @@ class Finished(Record, frozen=True):
         succeeded: Changes that are as wanted.
         failed: Changes that failed for good.
         skipped: Changes that were left alone.
+        left_deploying: Of these, those whose deployment went on when the roll-out was stopped.
+        left_staged: Of these, those that were staged and not deployed when the roll-out was stopped.
+        not_begun: Of these, those whose turn had not come when it was stopped or drained, or the budget was spent.
         message: What ended it early, in words.
     """
 
@@ -308,6 +317,9 @@ class Finished(Record, frozen=True):
     succeeded: int
     failed: int
     skipped: int
+    left_deploying: int = 0
+    left_staged: int = 0
+    not_begun: int = 0
     message: Text = ""
 
 

@@ -1,9 +1,9 @@
 """What is said of one WorkSpace in an apply: every change gets exactly one last word."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from workspaces_apps.rollout.associations import ERROR, GONE, IN_FLIGHT, STAGED, Seen
+from workspaces_apps.rollout.associations import ERROR, GONE, IN_FLIGHT, RESTING, STAGED, Seen
 from workspaces_apps.rollout.events import Direction, Event, Failed, Skipped, Succeeded
 from workspaces_apps.rollout.ledger import Ledger
 from workspaces_apps.rollout.plan import PlannedWorkspace
@@ -15,6 +15,13 @@ IN_ERROR: Final = {
     Reason.FOREIGN_ERROR: "in ERROR; Force would also try again what else is in ERROR on this WorkSpace",
 }
 """Why something in ERROR is left alone."""
+
+_LEFT: Final[Mapping[str, Reason]] = {
+    **dict.fromkeys(STAGED, Reason.LEFT_STAGED),
+    **dict.fromkeys(IN_FLIGHT, Reason.LEFT_DEPLOYING),
+    **dict.fromkeys(RESTING, Reason.NOT_BEGUN),
+}
+"""How a roll-out that is stopped leaves a change, by the state that was seen last."""
 
 
 class LastWords:
@@ -96,7 +103,13 @@ class LastWords:
     def give_up(self, reason: Reason, message: str, seen: dict[str, Seen]) -> None:
         """All that is open is left alone; what was begun is told."""
         for application in list(self.open):
-            self.skip(application, reason, left_over(seen.get(application, GONE).state, message))
+            state = seen.get(application, GONE).state
+            self.skip(application, left_as(state, reason), left_over(state, message))
+
+
+def left_as(state: str, reason: Reason) -> Reason:
+    """The reason; where the roll-out was stopped, the one that tells how it leaves the change."""
+    return _LEFT.get(state, reason) if reason is Reason.STOPPED else reason
 
 
 def left_over(state: str, message: str) -> str:

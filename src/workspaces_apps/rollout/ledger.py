@@ -11,6 +11,7 @@ from workspaces_apps.rollout.counting import Tally
 from workspaces_apps.rollout.events import Ending, Event, Failed, Finished, Progress, Skipped, Succeeded
 from workspaces_apps.rollout.journal import Journal
 from workspaces_apps.rollout.memory import Memory
+from workspaces_apps.rollout.reasons import NEVER_BEGUN, Reason
 
 EVERYWHERE: Final = "*"
 """The target of events that belong to the roll-out as a whole."""
@@ -28,6 +29,7 @@ class Ledger:
         memory: What must not be forgotten, the journal's past included.
         events: The events for whoever follows the apply; None ends them.
         counts: How many last words of each kind there were.
+        reasons: For what reasons changes were left alone.
         resumed: Whether the journal held an earlier run.
     """
 
@@ -36,6 +38,7 @@ class Ledger:
         self.memory: Memory = Memory(past)
         self.events: asyncio.Queue[Event | None] = asyncio.Queue()
         self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
         self.resumed: bool = bool(past)
         self._clock = clock
         self._journal = journal
@@ -59,8 +62,11 @@ class Ledger:
         for event in events:
             self.memory.note(event)
             match event:
-                case Succeeded() | Skipped():
+                case Succeeded():
                     self.counts[event.kind] += 1
+                case Skipped():
+                    self.counts[event.kind] += 1
+                    self.reasons[event.reason] += 1
                 case Failed(final=True):
                     self.counts[event.kind] += 1
                 case _:
@@ -69,7 +75,9 @@ class Ledger:
 
     def report_progress(self, *, in_flight: int, waiting: int) -> None:
         """Take down how far it is."""
-        self.record(self.event(Progress, EVERYWHERE, in_flight=in_flight, waiting=waiting, **self._numbers()))
+        silent = max((tally.silent_seconds for tally in self._tallies.values()), default=0.0)
+        told = {"in_flight": in_flight, "waiting": waiting, "silent_seconds": round(silent, 1)}
+        self.record(self.event(Progress, EVERYWHERE, **told, **self._numbers()))
 
     def finish(self, ending: Ending, message: str) -> Finished:
         """Take down how it ended."""
@@ -81,6 +89,9 @@ class Ledger:
                 "ending": ending,
                 "elapsed": self._clock.monotonic() - self._began,
                 "message": message,
+                "left_deploying": self.reasons[Reason.LEFT_DEPLOYING],
+                "left_staged": self.reasons[Reason.LEFT_STAGED],
+                "not_begun": sum(self.reasons[reason] for reason in NEVER_BEGUN),
                 **self._numbers(),
             }
         )

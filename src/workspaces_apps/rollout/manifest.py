@@ -1,10 +1,19 @@
 """The manifest: which applications are wanted present or absent, on which WorkSpaces, and how carefully."""
 
 from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from workspaces_apps.rollout.errors import ManifestError, Mistake
@@ -129,6 +138,13 @@ class Target(BaseModel, frozen=True):
         return self
 
 
+@dataclass(slots=True)
+class _Origin:
+    """Where a manifest came from. That makes no difference between two that say the same."""
+
+    document: Document | None = field(default=None, compare=False)
+
+
 class Manifest(BaseModel, frozen=True):
     """What is wanted of a fleet.
 
@@ -147,6 +163,7 @@ class Manifest(BaseModel, frozen=True):
     targets: Annotated[tuple[Target, ...], BeforeValidator(listed)] = ()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(listed), Field(min_length=1)]
     policy: Policy = Policy()
+    _origin: _Origin = PrivateAttr(default_factory=_Origin)
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -179,6 +196,15 @@ class Manifest(BaseModel, frozen=True):
             for number, rule in enumerate(self.rules)
             if rule.targets is None or target in rule.targets
         )
+
+    def mistake(self, key: Key, rule: str) -> Mistake:
+        """What turns out to be wrong once the service was asked, with its place in the file if it came from one.
+
+        Args:
+            key: The path of keys and places in lists.
+            rule: What would be right.
+        """
+        return _mistake(key, "", rule, self._origin.document)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -226,6 +252,8 @@ class Manifest(BaseModel, frozen=True):
             raise ManifestError(mistakes) from None
         if mistakes:
             raise ManifestError(mistakes)
+        if document is not None:
+            found._origin.document = replace(document, data=None)
         return found
 
 

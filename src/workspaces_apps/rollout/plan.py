@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -20,6 +20,9 @@ FORMAT: Final = 1
 EXIT_NOTHING: Final = 0
 EXIT_ERROR: Final = 1
 EXIT_CHANGES: Final = 2
+
+_NAMED: Final = 10
+"""WorkSpaces that a sentence names; it counts the others."""
 
 ACTIONABLE: Final = frozenset({"install", "uninstall", "retry"})
 """The actions that an apply carries out."""
@@ -99,6 +102,7 @@ class TargetReading:
         calls: How many requests that took.
         throttled: How many of them the service refused for their rate.
         names: The names of the applications, by id.
+        not_found: The WorkSpaces that the manifest names by id, and that the target does not have.
         error: Why it could not be read; None if it could. Nothing is planned for such a target.
     """
 
@@ -107,6 +111,7 @@ class TargetReading:
     calls: int = 0
     throttled: int = 0
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+    not_found: tuple[str, ...] = ()
     error: str | None = None
 
 
@@ -119,6 +124,7 @@ class Estimate:
         seconds: How long, hours of the policy aside.
         rate: The calls a second of each operation that this is based on.
         rate_is_learned: Whether the service has shown that rate; it is assumed otherwise.
+        rate_of: The operation that has shown it, of several the slowest; None where it is assumed.
         deployment_seconds: How long one deployment was taken to last [assumed].
         closed_seconds: How much longer, because the policy's hours are waited for, if it begins when the plan was made.
     """
@@ -129,6 +135,15 @@ class Estimate:
     rate_is_learned: bool
     deployment_seconds: float
     closed_seconds: float = 0.0
+    rate_of: str | None = None
+
+    @property
+    def rate_in_words(self) -> str:
+        """The rate that this is based on, and where it is from."""
+        said = f"{self.rate:.1f} calls/s of each operation"
+        if self.rate_of is not None:
+            return f"{said}, which is what the service lets {self.rate_of} through with"
+        return f"{said}, as the service has shown" if self.rate_is_learned else f"{said}, which is assumed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,11 +192,24 @@ class Plan:
         return tuple(f"{target.name}: {target.error}" for target in self.targets if target.error is not None)
 
     @property
+    def not_found(self) -> tuple[str, ...]:
+        """What the manifest names by id and the targets do not have, target by target, in words."""
+        return tuple(
+            f"{target.name}: {no_such(target.not_found)}" for target in self.targets if target.not_found
+        )
+
+    @property
     def exit_code(self) -> int:
-        """0: nothing to do; 2: there are changes; 1: a target could not be read, so nobody knows."""
+        """0: nothing to do; 2: there are changes; 1: not all of what is wanted is known.
+
+        That is so where a target could not be read, and, if there is nothing to change, where the manifest names
+        WorkSpaces that do not exist.
+        """
         if self.errors:
             return EXIT_ERROR
-        return EXIT_CHANGES if self.pending else EXIT_NOTHING
+        if self.pending:
+            return EXIT_CHANGES
+        return EXIT_ERROR if self.not_found else EXIT_NOTHING
 
     def application_name(self, target: str, application_id: str) -> str | None:
         """What the target's catalogue calls an application."""
@@ -263,6 +291,12 @@ class PlanDiff:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
+
+
+def no_such(workspace_ids: Sequence[str]) -> str:
+    """That these WorkSpaces do not exist, in words; of many the first ones."""
+    more = f" and {len(workspace_ids) - _NAMED:,} more" if len(workspace_ids) > _NAMED else ""
+    return f"there is no WorkSpace {', '.join(workspace_ids[:_NAMED])}{more}"
 
 
 def _by_key(plan: Plan) -> dict[tuple[str, str, str], PlannedChange]:

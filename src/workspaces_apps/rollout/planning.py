@@ -8,7 +8,7 @@ from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.api.workspaces import WorkspaceState
 from workspaces_apps.rollout.associations import ABSENT, ERROR, GONE, IN_FLIGHT, RESTING, STAGED, Seen
 from workspaces_apps.rollout.catalogue import Catalogue, UnresolvedError
-from workspaces_apps.rollout.compatibility import Row, obstacle
+from workspaces_apps.rollout.compatibility import Obstacle, obstacle
 from workspaces_apps.rollout.counting import Tally
 from workspaces_apps.rollout.decisions import Step, step_for
 from workspaces_apps.rollout.errors import ManifestError, Mistake
@@ -20,6 +20,7 @@ from workspaces_apps.rollout.plan import (
     PlannedChange,
     PlannedWorkspace,
     TargetReading,
+    no_such,
 )
 from workspaces_apps.rollout.reading import Fleet, read_connected, read_fleet, read_tags
 from workspaces_apps.rollout.reasons import Reason
@@ -29,7 +30,7 @@ DEPLOYABLE: Final = frozenset({WorkspaceState.AVAILABLE, WorkspaceState.STOPPED}
 """The states in which applications can be deployed [doc]."""
 
 _NAMED: Final = 10
-"""Rules or WorkSpaces that a warning names; it counts the others."""
+"""Rules that a warning names; it counts the others."""
 
 Wanted = dict[str, "Direction | None"]
 """By application: where to; None where rules contradict each other."""
@@ -89,6 +90,7 @@ async def plan_target(manifest: Manifest, target: str, tally: Tally, memory: Mem
             calls=tally.calls - before[0],
             throttled=tally.throttled - before[1],
             names=planner.names(),
+            not_found=planner.not_found(scope),
         ),
         workspaces=[planner.finish(workspace, tags, connected) for workspace in planned],
         warnings=planner.warnings(scope),
@@ -101,26 +103,33 @@ def _resolve(
     mistakes: list[Mistake] = []
     where = f" in target {target}" if len(manifest.target_names) > 1 else ""
 
-    known: dict[ApplicationRef, str] = {}
+    # Thousands of rules may name the same few.
+    known: dict[ApplicationRef, str | UnresolvedError] = {}
+
+    def meant(ref: ApplicationRef) -> str | UnresolvedError:
+        try:
+            return catalogue.resolve(ref)
+        except UnresolvedError as error:
+            return error
 
     def ids(number: int, key: str, refs: Iterable[ApplicationRef]) -> list[str]:
         found: list[str] = []
         for index, ref in enumerate(refs):
-            try:
-                if ref not in known:
-                    known[ref] = catalogue.resolve(ref)
-                found.append(known[ref])
-            except UnresolvedError as error:
-                mistakes.append(
-                    Mistake(key=f"rules[{number}].{key}[{index}]", rule=f"{error.message}{where}")
-                )
+            if ref not in known:
+                known[ref] = meant(ref)
+            match known[ref]:
+                case str(application):
+                    found.append(application)
+                case error:
+                    mistake = f"{error.message}{where}"
+                    mistakes.append(manifest.mistake(("rules", number, key, index), mistake))
         return found
 
     resolved: list[_ResolvedRule] = []
     for number, rule in rules:
         present, absent = ids(number, "present", rule.present), ids(number, "absent", rule.absent)
         mistakes += [
-            Mistake(key=f"rules[{number}]", rule=f"{both} is wanted present and absent, by different names")
+            manifest.mistake(("rules", number), f"{both} is wanted present and absent, by different names")
             for both in sorted(set(present) & set(absent))
         ]
         wanted: dict[str, Direction] = dict.fromkeys(present, "install")
@@ -145,7 +154,7 @@ class _Planner:
         self._memory = memory
         self._selected = dict.fromkeys((rule.label for rule in rules), 0)
         self._at_odds: dict[tuple[str, str], str] = {}
-        self._obstacles: dict[object, Row | None] = {}
+        self._obstacles: dict[object, Obstacle | None] = {}
 
     def undecided(self) -> list[str]:
         """The WorkSpaces whose tags are needed to tell which rules are for them."""
@@ -195,16 +204,19 @@ class _Planner:
         found = {application: self._fleet.catalogue.name(application) for application in sorted(wanted)}
         return {application: name for application, name in found.items() if name is not None}
 
+    def not_found(self, scope: Scope) -> tuple[str, ...]:
+        """The WorkSpaces that rules name by id, and that the target does not have."""
+        return tuple(sorted(scope.workspace_ids - self._fleet.workspaces.keys()))
+
     def warnings(self, scope: Scope) -> list[str]:
         """What looks like a mistake."""
         idle = [label for label, count in self._selected.items() if not count]
         found = [f"{self._target}: {label} selects no WorkSpace" for label in idle[:_NAMED]]
         if len(idle) > _NAMED:
             found.append(f"{self._target}: {len(idle) - _NAMED} more rules select no WorkSpace")
-        missing = sorted(scope.workspace_ids - self._fleet.workspaces.keys())
+        missing = self.not_found(scope)
         if missing:
-            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-            found.append(f"{self._target}: there is no WorkSpace {', '.join(missing[:_NAMED])}{more}")
+            found.append(f"{self._target}: {no_such(missing)}")
         if not self._fleet.workspaces and not missing:
             found.append(f"{self._target}: there are no WorkSpaces")
         return found
@@ -271,9 +283,9 @@ class _Planner:
         if step is Step.MEND:
             return self._retry(change, workspace.workspace_id)
         if direction == "install" and step is Step.STAGE and state == ABSENT:
-            row = self._obstacle(application, workspace, seen, wanted)
-            if row is not None:
-                return _blocked(change, row.reason, row.source)
+            found = self._obstacle(application, workspace, seen, wanted)
+            if found is not None:
+                return _blocked(change, found.reason, found.message)
         return change
 
     def _retry(self, change: PlannedChange, workspace_id: str) -> PlannedChange:
@@ -298,7 +310,7 @@ class _Planner:
 
     def _obstacle(
         self, application: str, workspace: WorkspaceFacts, seen: Mapping[str, Seen], wanted: Wanted
-    ) -> Row | None:
+    ) -> Obstacle | None:
         others = frozenset(_staying(application, seen, wanted))
         key = (
             application,

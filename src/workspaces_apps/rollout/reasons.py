@@ -1,6 +1,7 @@
 """Why a change is blocked, skipped or failed, where the reason is this package's and not a code of the service's."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -47,8 +48,18 @@ class Reason(StrEnum):
     DRAINED = "drained"
     """The roll-out was asked to begin nothing more."""
     STOPPED = "stopped"
-    """The roll-out was stopped."""
+    """The roll-out was stopped; the change is neither of the three below, such as in ERROR."""
+    LEFT_DEPLOYING = "left-deploying"
+    """The roll-out was stopped, and the deployment goes on at the service."""
+    LEFT_STAGED = "left-staged"
+    """The roll-out was stopped when the change was staged and not deployed."""
+    NOT_BEGUN = "not-begun"
+    """The roll-out was stopped before it began the change."""
     NOT_CONVERGING = "not-converging"
     """Something else keeps changing it back."""
     TIMEOUT = "timeout"
     """The deployment did not end within the policy's time."""
+
+
+NEVER_BEGUN: Final = frozenset({Reason.NOT_BEGUN, Reason.DRAINED, Reason.BUDGET_SPENT})
+"""The reasons of what was not begun because the roll-out ended early."""

@@ -128,7 +128,9 @@ class Rollout:
         if len(errors) == len(names):
             raise errors[0]
         workspaces.sort(key=lambda workspace: workspace.rank)
-        learned = [rate for name in names for rate in self._tally(name).rates.values()]
+        learned: dict[str, float] = {}
+        for operation, rate in (pair for name in names for pair in self._tally(name).rates.items()):
+            learned[operation] = min(rate, learned.get(operation, rate))
         now = self._clock.now()
         return Plan(
             name=manifest.name,

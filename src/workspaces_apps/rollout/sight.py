@@ -8,7 +8,6 @@ rate away from doing.
 import asyncio
 import logging
 from collections.abc import Collection
-from math import ceil
 from typing import Final
 
 from workspaces_apps.api.errors import AccessDeniedException
@@ -16,14 +15,11 @@ from workspaces_apps.client import WorkSpacesClient
 from workspaces_apps.clock import Clock
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout.associations import Seen
-from workspaces_apps.rollout.reading import PAGE, States, read_applications, read_each
+from workspaces_apps.rollout.cadence import Cadence, calls_by_application
+from workspaces_apps.rollout.reading import States, read_applications, read_each
 
 _log = logging.getLogger("workspaces_apps.rollout")
 
-FIRST_DELAY: Final = 10.0
-LAST_DELAY: Final = 60.0
-_GROWTH: Final = 1.3
-_SECONDS_PER_CALL: Final = 1.25
 _PATIENCE: Final = 10
 
 
@@ -43,7 +39,6 @@ class Sight:
         self._waiting: dict[str, asyncio.Future[dict[str, Seen] | None]] = {}
         self._rows = 0
         self._round: asyncio.Task[None] | None = None
-        self._delay = FIRST_DELAY
         self._by_application = True
 
     async def survey(self, workspace_ids: Collection[str]) -> States:
@@ -77,15 +72,10 @@ class Sight:
         self._waiting.clear()
 
     async def _rounds(self) -> None:
-        failures = before = 0
+        failures, cadence = 0, Cadence()
         while self._waiting:
-            if 2 * len(self._waiting) <= before:
-                # They are coming home: the last ones should not wait for a round as long as the first did.
-                self._delay = FIRST_DELAY
-            before = len(self._waiting)
-            cost = min(self._cost_by_application, len(self._waiting))
-            await self._clock.sleep(max(self._delay, _SECONDS_PER_CALL * cost))
-            self._delay = min(LAST_DELAY, self._delay * _GROWTH)
+            calls = min(self._cost_by_application, len(self._waiting))
+            await self._clock.sleep(cadence.pause(len(self._waiting), calls))
             waiting, self._waiting = self._waiting, {}
             # Whoever gave up in the meantime has cancelled its future.
             waiting = {one: future for one, future in waiting.items() if not future.done()}
@@ -112,14 +102,12 @@ class Sight:
                 for workspace_id, future in waiting.items():
                     if not future.done():
                         future.set_result(states.get(workspace_id, {}))
-            # Those that go on waiting must have said so before the next delay is worked out.
+            # Those that go on waiting must have said so before the next pause is worked out.
             await asyncio.sleep(0)
-        self._delay = FIRST_DELAY
 
     @property
     def _cost_by_application(self) -> int:
-        rows = max(self._rows, len(self._waiting))
-        return max(len(self._applications), ceil(rows / PAGE))
+        return calls_by_application(len(self._applications), self._rows, len(self._waiting))
 
     async def _read(self, workspace_ids: Collection[str]) -> States:
         if self._by_application and self._cost_by_application < len(workspace_ids):

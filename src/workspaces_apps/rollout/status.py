@@ -50,10 +50,13 @@ class Status:
 
     @property
     def exit_code(self) -> int:
-        """0: all is as wanted; 2: it is not; 1: a target could not be read."""
+        """0: all is as wanted; 2: it is not; 1: a target could not be read.
+
+        A WorkSpace that the manifest names and that does not exist is not as wanted.
+        """
         if self.plan.errors:
             return self.plan.exit_code
-        return EXIT_DRIFT if self.drifted else EXIT_AS_WANTED
+        return EXIT_DRIFT if self.drifted or self.plan.not_found else EXIT_AS_WANTED
 
 
 def standing_of(change: PlannedChange) -> Standing:

@@ -123,7 +123,7 @@ def _header(report: Report) -> Markup:
         "Ended" if report.ending is not None else "Last event": clock_time(report.ended),
         "Time of work": length(report.seconds),
         "WorkSpaces": f"{len(report.workspaces):,}",
-        "Changes": f"{report.total:,}",
+        "Changes": f"{sections.changes_of(report.counts):,}",
         "Runs": f"{len(report.runs):,}",
         "Calls": f"{report.calls:,}" if report.calls is not None else "",
         "Throttled": f"{report.throttled:,}" if report.throttled is not None else "",
@@ -137,9 +137,13 @@ def _header(report: Report) -> Markup:
     return element(
         "header",
         element("h1", foreign(sections.title(report), 200)),
-        element("p", foreign(sections.headline(report), 600), class_=f"headline {_LOOKS[report.ending]}"),
+        element("p", foreign(sections.headline(report), 600), class_=f"headline {_look(report)}"),
         element("dl", *pairs, class_="facts"),
     )
+
+
+def _look(report: Report) -> str:
+    return _LOOKS["incomplete"] if sections.reservation(report) else _LOOKS[report.ending]
 
 
 def _tiles(report: Report) -> Markup:
@@ -149,11 +153,11 @@ def _tiles(report: Report) -> Markup:
             "li",
             element("strong", f"{report.counts[one]:,}"),
             element("span", dot(one), WORDS[one].lower()),
-            title=sections.MEANINGS[one],
+            title=sections.meaning(report, one),
         )
         for one in shown
     ]
-    return element("ul", *tiles, class_="tiles", aria_label="Changes by outcome")
+    return element("ul", *tiles, class_="tiles", aria_label="Applications on WorkSpaces by outcome")
 
 
 def _progress(report: Report) -> Markup | None:
@@ -174,10 +178,14 @@ def _progress(report: Report) -> Markup | None:
 def _states(report: Report) -> Markup | None:
     if not report.total:
         return None
-    rows = [_stack("All applications", report.counts)]
+    rows = [_stack("All applications", report.counts, f"{report.total:,}")]
     if len(report.applications) > 1:
         rows += [
-            _stack(one.application or one.application_id or "", one.counts)
+            _stack(
+                one.application or one.application_id or "",
+                one.counts,
+                count(sum(one.counts.values()), "WorkSpace"),
+            )
             for one in report.applications[:BARS]
         ]
     more = len(report.applications) - BARS
@@ -186,11 +194,11 @@ def _states(report: Report) -> Markup | None:
     return _card("States", _legend(shown), element("ol", *rows, class_="bars"), note)
 
 
-def _stack(name: str, counts: Counts) -> Markup:
+def _stack(name: str, counts: Counts, figure: str) -> Markup:
     total = sum(counts.values())
     words = ", ".join(f"{WORDS[one].lower()} {counts[one]:,}" for one in OUTCOMES if counts[one])
     parts = [Part(counts[one] / total, one) for one in OUTCOMES if counts[one]]
-    return element("li", _row(foreign(name, 80), count(total, "change")), bar(parts, words))
+    return element("li", _row(foreign(name, 80), figure), bar(parts, words))
 
 
 def _failures(report: Report) -> Markup | None:

@@ -34,13 +34,13 @@ STYLES: Final[Mapping[Outcome, str]] = {
 }
 
 
-def plain(report: Report, width: int) -> str:
-    """The report as plain lines, none longer than `width` columns (40 at least)."""
-    width = max(width, _NARROWEST)
+def plain(report: Report, width: int | None) -> str:
+    """The report as plain lines, none longer than `width` columns (40 at least), if there is a limit."""
+    limit = max(width, _NARROWEST) if width is not None else None
     lines = [*_head(report), ""]
     for section in _sections(report):
-        lines += _lines(section, width)
-    return "".join(f"{fitted(line, width)}\n" for line in lines[:-1])
+        lines += _lines(section, limit)
+    return "".join(f"{line if limit is None else fitted(line, limit)}\n" for line in lines[:-1])
 
 
 def rich_group(report: Report) -> "RenderableType":
@@ -68,12 +68,12 @@ def _sections(report: Report) -> list[Section]:
         sections.troubled(report, ROWS),
         sections.slowest(report, 5),
         sections.waves(report, ROWS),
-        sections.runs(report, ROWS) if len(report.runs) > 1 else None,
+        sections.runs(report, ROWS),
     ]
-    return [section for section in found if section is not None and section.rows]
+    return [section for section in found if section.rows]
 
 
-def _lines(section: Section, width: int) -> list[str]:
+def _lines(section: Section, width: int | None) -> list[str]:
     rows = [section.columns, *(tuple(one_line(cell, _CELL) for cell in row) for row in section.rows)]
     widths = _widths(section, rows, width)
     lines = [section.title]
@@ -86,9 +86,11 @@ def _lines(section: Section, width: int) -> list[str]:
     return [*lines, *([f"  {section.note}"] if section.note else []), ""]
 
 
-def _widths(section: Section, rows: list[tuple[str, ...]], width: int) -> list[int]:
+def _widths(section: Section, rows: list[tuple[str, ...]], width: int | None) -> list[int]:
     """The columns' widths: sentences give way until a row fits, then names, then the rest."""
     widths = [max(1, *(columns_of(cell) for cell in column)) for column in zip(*rows, strict=True)]
+    if width is None:
+        return widths
     room = width - 2 - len(_GAP) * (len(widths) - 1)
     named = dict(enumerate(section.columns))
     wordy = [place for place, name in named.items() if name in _WORDY]

@@ -144,6 +144,7 @@ class RunDraft:
     """A `model.Run` that is not over; `wave` is the one that goes on."""
 
     run: str
+    number: int
     began: datetime
     ended: datetime
     offset: float
@@ -170,6 +171,7 @@ class RunDraft:
         end = self.finished
         return Run(
             run=self.run,
+            number=self.number,
             name=self.name,
             plan=self.plan,
             began=self.began,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from workspaces_apps.rollout.associations import IN_FLIGHT, STAGED
+from workspaces_apps.rollout.associations import IN_FLIGHT, RESTS_IN, STAGED
 from workspaces_apps.rollout.events import (
     Changed,
     Deployed,
@@ -22,6 +22,7 @@ from workspaces_apps.rollout.events import (
     Succeeded,
     WaveBegan,
 )
+from workspaces_apps.rollout.reasons import NEVER_BEGUN
 from workspaces_apps.rollout.report.drafts import ChangeDraft, RunDraft, WaveDraft, WorkspaceDraft
 from workspaces_apps.rollout.report.model import (
     UNFINISHED,
@@ -47,9 +48,14 @@ _Trouble: TypeAlias = Literal["failed", "skipped", "blocked"]
 
 
 class Fold:
-    """Takes in events, in the order in which they happened, and tells how things stand, as often as it is asked."""
+    """Takes in events, in the order in which they happened, and tells how things stand, as often as it is asked.
 
-    def __init__(self) -> None:
+    Args:
+        first: The number of the first run.
+    """
+
+    def __init__(self, first: int = 1) -> None:
+        self._first = first
         self._runs: dict[str, RunDraft] = {}
         self._waves: list[WaveDraft] = []
         self._workspaces: dict[tuple[str, str], WorkspaceDraft] = {}
@@ -111,7 +117,13 @@ class Fold:
         identity = storable(event.run)
         run = self._runs.get(identity)
         if run is None:
-            run = self._runs[identity] = RunDraft(run=identity, began=at, ended=at, offset=self._time.seconds)
+            run = self._runs[identity] = RunDraft(
+                run=identity,
+                number=self._first + len(self._runs),
+                began=at,
+                ended=at,
+                offset=self._time.seconds,
+            )
             self._counters.begin(self._time.seconds)
         run.began, run.ended = min(run.began, at), max(run.ended, at)
         if run.wave is not None:
@@ -171,6 +183,8 @@ class Fold:
                 change = self._change(run, workspace, event.application_id)
                 change.reopen()
                 change.direction, change.ended = event.direction, at
+                # It may be as wanted without having been seen to become so: an earlier run began it.
+                change.state = RESTS_IN[event.direction]
                 change.seconds = _finite(event.elapsed)
                 self._end(run, change, "succeeded")
             case Failed():
@@ -180,7 +194,8 @@ class Fold:
                     change.close(
                         at, reason=event.reason, message=event.message, request_id=None, seconds=None
                     )
-                    self._end(run, change, "skipped")
+                    # What was never begun was in none of the waves that began.
+                    self._end(None if event.reason in NEVER_BEGUN else run, change, "skipped")
 
     def _plan(self, run: RunDraft, workspace: WorkspaceDraft, event: Planned) -> None:
         if event.user_name is not None:
@@ -190,6 +205,10 @@ class Fold:
         if event.application is not None:
             change.application = storable(event.application)
         change.action = event.action
+        if event.state is not None:
+            change.state = storable(event.state)
+        elif event.action == "nothing" and event.direction is not None:
+            change.state = RESTS_IN[event.direction]
         change.direction = event.direction or (change.direction if event.action == "nothing" else None)
         match event.action:
             case "nothing":
@@ -251,8 +270,8 @@ class Fold:
             change.wave = run.wave.wave
         self._move(change, "in-progress")
 
-    def _end(self, run: RunDraft, change: ChangeDraft, outcome: Outcome) -> None:
-        if run.wave is not None:
+    def _end(self, run: RunDraft | None, change: ChangeDraft, outcome: Outcome) -> None:
+        if run is not None and run.wave is not None:
             run.wave.words[outcome] += 1
         self._move(change, outcome)
 

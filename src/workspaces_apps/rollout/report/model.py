@@ -149,6 +149,7 @@ class Run:
 
     Attributes:
         run: Its id.
+        number: Its number in the journal, from 1.
         name: The manifest's name.
         plan: The plan's fingerprint.
         began: Its first event.
@@ -165,6 +166,7 @@ class Run:
     """
 
     run: str
+    number: int
     name: str
     plan: str
     began: datetime
@@ -194,7 +196,7 @@ class Wave:
         seconds: How long it took, or takes so far.
         succeeded: Last words of success while it went on.
         failed: Last words of failure.
-        skipped: Changes left alone.
+        skipped: Changes left alone, without those that were not begun because the roll-out ended early.
     """
 
     run: str

@@ -1,10 +1,10 @@
 """`Report`: what came of a roll-out, read from its journal; and the forms it can be given."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workspaces_apps.rollout.errors import JournalError
 from workspaces_apps.rollout.events import Ending, Event
@@ -21,9 +21,16 @@ from workspaces_apps.rollout.report.model import (
     Wave,
     Workspace,
 )
+from workspaces_apps.rollout.report.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+_NAMED: Final = 10
+"""Runs that an error names; it counts the others."""
+
+_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +85,7 @@ class Report:
 
         Args:
             path: The file.
-            run: The id of the only run to report on; ``last`` for the last one; None for all of them.
+            run: The only run to report on: its id, its number from 1, or ``last``; None for all of them.
 
         Raises:
             JournalError: The file cannot be read or is no journal, or has no such run.
@@ -98,14 +105,13 @@ class Report:
         """
         from workspaces_apps.rollout.report.folding import Fold
 
+        first = 1
         if run is not None:
             events = tuple(events)
-            last = events[-1].run if events else None
-            wanted = last if run == "last" else run
-            if wanted not in {event.run for event in events}:
-                raise JournalError(f"the journal has no run {run}")
-            events = (event for event in events if event.run == wanted)
-        fold = Fold()
+            runs = tuple(dict.fromkeys(event.run for event in events))
+            first = _number_of(run, runs)
+            events = (event for event in events if event.run == runs[first - 1])
+        fold = Fold(first)
         for event in events:
             fold.note(event)
         return fold.report()
@@ -130,11 +136,11 @@ class Report:
         timed = [workspace for workspace in self.workspaces if workspace.seconds is not None]
         return tuple(sorted(timed, key=lambda workspace: -(workspace.seconds or 0.0))[:limit])
 
-    def to_text(self, *, width: int = 100) -> str:
+    def to_text(self, *, width: int | None = None) -> str:
         """The report as plain lines.
 
         Args:
-            width: Columns that a line may take, 40 or more.
+            width: Columns that a line may take, 40 or more; None for no limit, as a file or a pipe has none.
         """
         from workspaces_apps.rollout.report.as_text import plain
 
@@ -176,3 +182,17 @@ class Report:
         from workspaces_apps.rollout.report.as_html import page
 
         return page(self)
+
+
+def _number_of(run: str, runs: Sequence[str]) -> int:
+    """The number, from 1, of the run that is meant."""
+    if run == "last" and runs:
+        return len(runs)
+    if run in runs:
+        return runs.index(run) + 1
+    if run.isdecimal() and run.isascii() and len(run) < _DIGITS and 1 <= int(run) <= len(runs):
+        return int(run)
+    names = [f"{number} ({one_line(one, 40)})" for number, one in enumerate(runs, start=1)][-_NAMED:]
+    earlier = f"{len(runs) - len(names):,} earlier ones, " if len(runs) > len(names) else ""
+    known = f"it has {earlier}{', '.join(names)}" if runs else "it holds no events yet"
+    raise JournalError(f"the journal has no run {one_line(run, 40)}: {known}")

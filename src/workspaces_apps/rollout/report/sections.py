@@ -1,11 +1,21 @@
 """What the report says in words and tables, whatever it is rendered to; cells are text that is not escaped yet."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from workspaces_apps.rollout.events import Ending
-from workspaces_apps.rollout.report.model import OUTCOMES, UNFINISHED, Change, Outcome, Wave, Workspace
+from workspaces_apps.rollout.reasons import NEVER_BEGUN, Reason
+from workspaces_apps.rollout.report.model import (
+    OUTCOMES,
+    UNFINISHED,
+    Change,
+    Counts,
+    Outcome,
+    Wave,
+    Workspace,
+)
 from workspaces_apps.rollout.report.report import Report
 from workspaces_apps.rollout.report.text import clock_time, count, length
 
@@ -29,14 +39,30 @@ MEANINGS: Final[Mapping[Outcome, str]] = {
     "waiting": "planned, and not begun",
 }
 
+STILL: Final[tuple[Outcome, ...]] = ("unchanged", "blocked")
+"""The outcomes of what was not to be changed."""
+
 ENDINGS: Final[Mapping[Ending, str]] = {
-    "complete": "Complete: everything planned is as wanted",
+    "complete": "Complete: everything is as wanted",
     "incomplete": "Incomplete: it went through, and something failed or was left out",
-    "drained": "Drained: asked to begin nothing more",
+    "drained": "Drained",
     "stopped": "Stopped",
     "budget-spent": "Failure budget spent: too much failed, so nothing more was begun",
     "dry-run": "Dry run: nothing was written",
 }
+
+LEFT_AS: Final[Mapping[str, str]] = {
+    Reason.LEFT_DEPLOYING: "left deploying",
+    Reason.LEFT_STAGED: "left staged",
+    **dict.fromkeys(NEVER_BEGUN, "not begun"),
+}
+"""How a roll-out that ended early leaves what is skipped for these reasons."""
+
+CALLS: Final = (
+    "Changes are those that its plan asked for; calls are those of the apply, without reading for the plan."
+)
+
+_NAMED: Final = 3
 
 NO_ENDING: Final = "No end recorded: it goes on, or was killed"
 
@@ -72,38 +98,79 @@ def headline(report: Report) -> str:
     if not report.runs:
         return "The journal holds no events yet"
     last = report.runs[-1]
-    said = ENDINGS[last.ending] if last.ending is not None else NO_ENDING
-    return f"{said} ({last.message})" if last.message else said
+    if last.ending is None:
+        return NO_ENDING
+    if reservation(report):
+        return f"Complete, but {reservation(report)}: all else is as wanted"
+    said = f"{ENDINGS[last.ending]} ({last.message})" if last.message else ENDINGS[last.ending]
+    return ": ".join(part for part in (said, left(report)) if part)
+
+
+def reservation(report: Report) -> str:
+    """Of a roll-out that is complete: how much cannot be as wanted, and why; empty if nothing is blocked."""
+    if report.ending != "complete" or not report.counts["blocked"]:
+        return ""
+    why = [one.reason for one in report.reasons if one.outcome == "blocked"]
+    named = ", ".join([*why[:_NAMED], *(["…"] if why[_NAMED:] else [])])
+    return f"{report.counts['blocked']:,} cannot be ({named})"
+
+
+def left(report: Report) -> str:
+    """How a roll-out that ended early leaves what it skipped: ``2 left deploying, 33 not begun``."""
+    found = Counter[str]()
+    for one in report.reasons:
+        words = LEFT_AS.get(one.reason)
+        if one.outcome == "skipped" and words is not None:
+            found[words] += one.changes
+    return ", ".join(f"{found[words]:,} {words}" for words in dict.fromkeys(LEFT_AS.values()) if found[words])
 
 
 def facts(report: Report) -> tuple[str, ...]:
     """When, how long, how much, each in a few words."""
     found = [
         count(len(report.workspaces), "WorkSpace"),
-        count(report.total, "change"),
+        count(changes_of(report.counts), "change"),
+        *(f"{report.counts[one]:,} {WORDS[one].lower()}" for one in STILL if report.counts[one]),
     ]
     if len(report.runs) > 1:
         found.append(count(len(report.runs), "run"))
     found.append(f"{length(report.seconds)} of work")
     if report.calls is not None:
-        found.append(f"{count(report.calls, 'call')}, {report.throttled or 0:,} throttled")
+        whole = " in all" if len(report.runs) > 1 else ""
+        found.append(f"{count(report.calls, 'call')}{whole}, {report.throttled or 0:,} throttled")
     return tuple(found)
 
 
+def changes_of(counts: Counts) -> int:
+    """How many changes there are: what was to be installed, removed or tried again, and nothing else."""
+    return sum(number for outcome, number in counts.items() if outcome not in STILL)
+
+
 def outcomes(report: Report) -> Section:
-    """How many changes and WorkSpaces there are of each outcome."""
-    shown: list[Outcome] = [one for one in OUTCOMES if report.counts[one] or report.workspace_counts[one]]
+    """How many applications, WorkSpace by WorkSpace, there are of each outcome, and on how many WorkSpaces."""
+    workspaces = Counter(one for workspace in report.workspaces for one in _outcomes_on(workspace))
+    shown: list[Outcome] = [one for one in OUTCOMES if report.counts[one]]
     return Section(
         title="Outcomes",
-        columns=("Outcome", "Changes", "WorkSpaces", "Meaning"),
+        columns=("Outcome", "Applications", "WorkSpaces", "Meaning"),
         rows=tuple(
-            (WORDS[one], f"{report.counts[one]:,}", f"{report.workspace_counts[one]:,}", MEANINGS[one])
+            (WORDS[one], f"{report.counts[one]:,}", f"{workspaces[one]:,}", meaning(report, one))
             for one in shown
         ),
         numeric=frozenset({1, 2}),
         outcomes=tuple(shown),
-        note="A WorkSpace counts for the gravest outcome of its changes.",
+        note="An application counts once for each WorkSpace, and a WorkSpace once for each outcome on it.",
     )
+
+
+def _outcomes_on(workspace: Workspace) -> set[Outcome]:
+    return {change.outcome for change in workspace.changes}
+
+
+def meaning(report: Report, outcome: Outcome) -> str:
+    """What an outcome means; of what was skipped also how much a roll-out that ended early left how."""
+    early = left(report) if outcome == "skipped" else ""
+    return f"{MEANINGS[outcome]}: {early}" if early else MEANINGS[outcome]
 
 
 def reasons(report: Report, limit: int) -> Section:
@@ -111,7 +178,7 @@ def reasons(report: Report, limit: int) -> Section:
     shown = report.reasons[:limit]
     return Section(
         title="Reasons",
-        columns=("Outcome", "Reason", "Changes", "WorkSpaces", "Tried again", "In words"),
+        columns=("Outcome", "Reason", "Applications", "WorkSpaces", "Tried again", "In words"),
         rows=tuple(
             (
                 WORDS[one.outcome],
@@ -162,9 +229,11 @@ def runs(report: Report, limit: int) -> Section:
     shown = report.runs[-limit:]
     return Section(
         title="Runs",
-        columns=("Began", "Took", "Changes", "Calls", "Throttled", "End"),
+        columns=("Run", "Id", "Began", "Took", "Changes", "Calls", "Throttled", "End"),
         rows=tuple(
             (
+                f"Run {run.number}",
+                run.run,
                 clock_time(run.began),
                 length(run.seconds),
                 f"{run.changes:,}",
@@ -174,15 +243,15 @@ def runs(report: Report, limit: int) -> Section:
             )
             for run in shown
         ),
-        numeric=frozenset({1, 2, 3, 4}),
-        note=_more(len(report.runs) - len(shown), "earlier run"),
+        numeric=frozenset({3, 4, 5, 6}),
+        note=" ".join(part for part in (_more(len(report.runs) - len(shown), "earlier run"), CALLS) if part),
     )
 
 
 def waves(report: Report, limit: int) -> Section:
     """Every wave, the last ones if there are many."""
     shown = report.waves[-limit:]
-    numbers = {run.run: number for number, run in enumerate(report.runs, start=1)}
+    numbers = {run.run: run.number for run in report.runs}
     killed = {run.run for run in report.runs if run.interrupted}
 
     def name(wave: Wave) -> str:
@@ -246,19 +315,19 @@ def _changes(title: str, report: Report, changes: Sequence[Change], limit: int) 
     several = has_targets(report)
     return Section(
         title=title,
-        columns=("WorkSpace", "Application", "Outcome", "Why", "State"),
+        columns=("WorkSpace", "Application", "Outcome", "State", "Why"),
         rows=tuple(
             (
                 place(change, several=several),
                 named(change),
                 WORDS[change.outcome],
-                why(change),
                 change.state or "",
+                why(change),
             )
             for change in shown
         ),
         outcomes=tuple(change.outcome for change in shown),
-        note=_more(len(changes) - len(shown), "change"),
+        note=_more(len(changes) - len(shown), "application"),
     )
 
 
