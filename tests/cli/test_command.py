@@ -1,13 +1,17 @@
 """The command as a whole: what it is without its extra, without arguments, and with wrong ones."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import workspaces_apps
 from tests.cli.process import run_command
 from workspaces_apps.cli import main
+from workspaces_apps.cli.advice import OPTIONS
 from workspaces_apps.cli.failures import ExitCode
 from workspaces_apps.version import VERSION
 
@@ -49,8 +53,11 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert (code, capsys.readouterr().out) == (0, f"workspaces-apps {VERSION}\n")
 
 
-def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` succeeds, lists the commands and documents what the process returns."""
+def test_help_names_every_command_and_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--help` succeeds, lists the commands in whole sentences, and documents what the process returns."""
+    monkeypatch.setenv("COLUMNS", "80")
     code = main(["--help"])
     shown = " ".join(capsys.readouterr().out.split())
 
@@ -68,7 +75,18 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
         "simulate",
     )
     assert [name for name in commands if f" {name} " not in shown] == []
+    assert "..." not in shown.partition("Commands:")[2]
     assert [code.value for code in ExitCode if not re.search(rf"\b{code.value} [a-z]", shown)] == []
+
+
+@pytest.mark.parametrize("command", [[], ["apply"], ["list", "associations"]])
+def test_help_has_a_short_name(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """`-h` is what `--help` is, on every command."""
+    codes = [main([*command, option]) for option in ("-h", "--help")]
+    shown = capsys.readouterr().out
+
+    assert codes == [0, 0]
+    assert shown[: len(shown) // 2] == shown[len(shown) // 2 :]
 
 
 def test_without_a_command_it_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,6 +106,15 @@ def test_without_a_command_it_shows_the_help_and_fails(capsys: pytest.CaptureFix
         (["simulate", "--time-scale", "0"], "--time-scale"),
         (["simulate", "--account", "12"], "12 digits"),
         (["simulate", "--host", "0.0.0.0"], "loopback"),
+        (["simulate", "--region", "nope"], "'nope' is no Region such as us-east-1"),
+        (["simulate", "--host", "0.0.0.0"], "; --allow-remote opens"),
+        (["list", "applications", "--endpoint-url", "http://192.0.2.1"], "or say --allow-insecure-endpoint"),
+        (["list", "applications", "--endpoint-url", "192.0.2.1"], "the endpoint URL must be"),
+        (["list", "workspaces", "--workspace", "nope"], "'nope' is no id such as ws-"),
+        (["list", "workspaces", "--directory", "nope"], "'nope' is no id such as d-"),
+        (["list", "workspaces", "--bundle", "nope"], "'nope' is no id such as wsb-"),
+        (["list", "associations", "--workspace", "nope"], "'nope' is no id such as ws-"),
+        (["install", "office", "--workspace", "nope"], "'nope' is no id such as ws-"),
         (["simulate", "--nonsense"], "--nonsense"),
         (["demo", "--workspaces", "0"], "--workspaces"),
         (["demo", "--quick", "--folder", "somewhere"], "--quick"),
@@ -102,9 +129,15 @@ def test_without_a_command_it_shows_the_help_and_fails(capsys: pytest.CaptureFix
         (["install", "office"], "--workspace"),
         (["list"], "command"),
         (["list", "workspaces", "--user", "avery"], "--directory"),
-        (["list", "workspaces", "--directory", "d-1", "--bundle", "wsb-1"], "only one"),
-        (["list", "associations", "--workspace", "ws-1", "--application", "wsa-1"], "one of them"),
-        (["report", "some.journal", "--to", "report.pdf"], "report.pdf"),
+        (["list", "workspaces", "--directory", "d-0123456789", "--bundle", "wsb-0123456789"], "only one"),
+        (["list", "associations", "--workspace", "ws-0123456789", "--application", "wsa-1"], "one of them"),
+        (["list", "associations", "--state", "EROR"], "ERROR"),
+        (["plan", "--show", "nowhere.json"], ": cannot read the plan nowhere.json"),
+        (["apply", "--plan", __file__, "--yes"], f": {__file__}: not a saved plan"),
+        (["report", __file__, "--output", "yaml"], "Invalid value for '--output': 'yaml' is not one of"),
+        (["report", "nowhere.journal"], "nowhere.journal"),
+        (["report", __file__, "--to", "nowhere/report.html"], "there is no folder nowhere"),
+        (["report", __file__, "--to", "report.pdf"], "report.pdf"),
     ],
 )
 def test_wrong_arguments_end_in_one_line(
@@ -118,6 +151,44 @@ def test_wrong_arguments_end_in_one_line(
     assert shown.err.startswith("workspaces-apps: ")
     assert named in shown.err
     assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "environment,code,told",
+    [
+        ({}, ExitCode.USAGE, "no AWS Region: say --region eu-west-1, or set AWS_DEFAULT_REGION"),
+        ({"AWS_REGION": "eu-west-1"}, ExitCode.CREDENTIALS, "`aws sso login`, or say --profile NAME"),
+        ({"AWS_PROFILE": "nowhere"}, ExitCode.USAGE, "Check --profile, AWS_PROFILE"),
+    ],
+)
+def test_advice_is_given_in_options(
+    environment: dict[str, str],
+    code: ExitCode,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the library would have its arguments say, the command line's user says with an option."""
+    nothing = {"AWS_CONFIG_FILE": "nowhere", "AWS_SHARED_CREDENTIALS_FILE": "nowhere"}
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**nothing, "AWS_EC2_METADATA_DISABLED": "true", **environment}.items():
+        monkeypatch.setenv(name, value)
+
+    assert main(["list", "applications"]) == code
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", [said for said, _ in OPTIONS])
+def test_what_is_put_in_options_is_what_the_library_says(said: str) -> None:
+    """A row whose words the library has changed since would do nothing."""
+    root = Path(workspaces_apps.__file__).parent
+    sources = " ".join(
+        re.sub(r'"\n\s*f?"', "", path.read_text(encoding="utf-8"))
+        for path in (*root.glob("*.py"), *root.glob("simulator/*.py"))
+    )
+
+    assert said.removeprefix("; ") in sources
 
 
 @pytest.mark.parametrize(
@@ -144,7 +215,9 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "status", "watch", "install", "uninstall"])
-@pytest.mark.parametrize("option", ["--profile", "--region", "--endpoint-url", "--output", "--debug"])
+@pytest.mark.parametrize(
+    "option", ["--profile", "--region", "--endpoint-url", "--allow-insecure-endpoint", "--output", "--debug"]
+)
 def test_every_command_that_calls_takes_the_standard_options(
     command: str, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,6 +232,7 @@ def test_every_command_that_calls_takes_the_standard_options(
         ("workspaces-apps wat", 1, "watch"),
         ("workspaces-apps list asso", 2, "associations"),
         ("workspaces-apps plan --ou", 2, "--output"),
+        ("workspaces-apps list associations --state ER", 4, "ERROR"),
     ],
 )
 def test_the_shell_completes_commands_and_options(words: str, place: int, offered: str) -> None:

@@ -12,6 +12,14 @@ from rich.console import Console
 from workspaces_apps.cli.console import COMPLAINT_LIMIT, complain, harmless, is_live, out
 
 
+class Terminal(io.StringIO):
+    """What says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It does."""
+        return True
+
+
 @given(st.text())
 def test_no_text_can_steer_a_terminal(text: str) -> None:
     """Whatever the text, what is shown is one line of characters that a terminal only prints."""
@@ -38,6 +46,23 @@ def test_complaints_go_to_standard_error_in_one_line(capsys: pytest.CaptureFixtu
     complain("one\ntwo")
 
     assert tuple(capsys.readouterr()) == ("", "workspaces-apps: one two\n")
+
+
+@pytest.mark.parametrize("width", [20, 60, 120])
+def test_a_complaint_on_a_terminal_is_broken_between_words(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id in it can be copied, however narrow the terminal is."""
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", str(width))
+    request_id = "abcdefab-cdef-abcd-efab-cdefabcdefab"
+    complain(f"DescribeWorkspaces: AccessDeniedException: no way (HTTP 400, request id {request_id})")
+    lines = terminal.getvalue().splitlines()
+
+    assert request_id in terminal.getvalue()
+    assert len(lines) > (width < 120)
+    assert max(map(len, lines)) <= max(width, 40)
 
 
 def test_a_complaint_of_any_length_is_short(capsys: pytest.CaptureFixture[str]) -> None:

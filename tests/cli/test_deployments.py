@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 
 from workspaces_apps.api import AssociationState
 from workspaces_apps.cli.deployments import (
+    FAILED,
     LOOKS,
     Deployments,
     drawing,
@@ -66,8 +67,8 @@ def shown(console: Console, what: RenderableType) -> str:
 
 def test_every_known_state_has_its_look() -> None:
     """A state of the model without a row would be shown as a stranger."""
-    assert {*AssociationState, None} == set(LOOKS)
-    assert {state for state, look in LOOKS.items() if look.ended} == {"COMPLETED", "REMOVED", "ERROR"}
+    assert {*AssociationState, None, FAILED} == set(LOOKS)
+    assert {state for state, look in LOOKS.items() if look.ended} == {"COMPLETED", "REMOVED", "ERROR", FAILED}
 
 
 def test_a_newer_state_is_shown_as_the_service_spells_it() -> None:
@@ -137,9 +138,9 @@ def test_the_table_has_a_row_for_each_workspace(deployments: Deployments, watch:
 
     head, _, first, second, third = shown(console, table(console, deployments)).splitlines()
     assert head.split() == ["WorkSpace", "Operating", "system", "Office", "Visio", "[2J"]
-    assert first.split() == ["ws-1", "Windows", "11", "●", "COMPLETED", "9m00s"]
-    assert second.split() == ["ws-2", "Windows", "11", "◑", "installing"]
-    assert third.split() == ["ws-3", "Windows", "11"]
+    assert first.split() == ["ws-1", "Windows", "11", "●", "COMPLETED", "9m00s", "waiting"]
+    assert second.split() == ["ws-2", "Windows", "11", "waiting", "◑", "installing"]
+    assert third.split() == ["ws-3", "Windows", "11", "waiting", "waiting"]
 
 
 def test_a_narrow_terminal_shows_every_application(deployments: Deployments) -> None:

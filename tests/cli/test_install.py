@@ -2,16 +2,18 @@
 
 import io
 import json
+import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from tests.cli.fleet import OFFICE, VISIO, in_simulated_time
-from workspaces_apps.cli.failures import ExitCode
+from workspaces_apps.cli.failures import ExitCode, UsageError
 from workspaces_apps.cli.install import Task, run
 from workspaces_apps.cli.leftovers import Doing
-from workspaces_apps.cli.listing import show
 from workspaces_apps.cli.options import Output
+from workspaces_apps.cli.tables import show
 from workspaces_apps.rollout import ManifestError
 
 
@@ -73,6 +75,36 @@ async def test_one_that_fails_does_not_hinder_the_others(capsys: pytest.CaptureF
     assert by_id["ws-nowhere00"]["error_type"] == "ResourceNotFoundException"
 
 
+@pytest.mark.parametrize("width", [60, 120])
+async def test_on_a_terminal_every_workspace_has_its_word(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that failed before it was seen in any state; and no id in an error is broken in two."""
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, _environ={"TERM": "xterm"})
+    monkeypatch.setattr("workspaces_apps.cli.install.out", lambda: console)
+    async with in_simulated_time() as (sim, connection):
+        (good,) = sim.fleet.compatible(sim.fleet.application(OFFICE))
+        await run(connection, task(good, "ws-nowhere00"))
+        request_id = next(one.request_id for one in sim.requests if one.status == 400)
+    end = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()).rpartition("WorkSpace  ")[2]
+
+    assert [line.split()[1:3] for line in end.splitlines() if line.startswith("ws-nowhere00  ")] == [
+        ["✗", "failed"]
+    ]
+    assert request_id in end
+
+
+async def test_without_a_terminal_yes_must_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can answer, so the service is not even asked what the names mean."""
+    monkeypatch.setattr("sys.stdin", None)
+    async with in_simulated_time() as (sim, connection):
+        with pytest.raises(UsageError, match="--yes"):
+            await run(connection, replace(task("ws-nowhere00"), yes=False))
+
+    assert sim.requests.count() == 0
+
+
 async def test_every_name_that_means_none_or_several_is_told() -> None:
     """All at once, and nothing is staged."""
     async with in_simulated_time() as (sim, connection):
@@ -100,7 +132,7 @@ def test_a_listing_fits_a_narrow_terminal(width: int, titles: int, monkeypatch: 
     """What can be spared is left out, the rest is cut, and nothing of it steers the terminal."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system=None, width=width, markup=False)
-    monkeypatch.setattr("workspaces_apps.cli.listing.out", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli.tables.out", lambda: console)
     rows = [("ws-0123456789", "ERROR", "much \x1b[2J[bold]" * 3), ("ws-1", None, "\u202eless")]
 
     show(Output.TEXT, "Workspaces", [], ("id", "state", "remark"), rows, spare=("remark",))

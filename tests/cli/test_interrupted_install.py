@@ -1,6 +1,7 @@
 """`install` and `uninstall` that are asked to end: what they do, and what they say of what is left; in real time."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from rich.console import Console
 
 from tests.cli.fleet import OFFICE
 from tests.cli.test_install import task
@@ -93,6 +95,25 @@ async def test_asked_again_it_does_not_even_look(capsys: pytest.CaptureFixture[s
     assert code == ExitCode.STOPPED
     assert "ending at once" in shown.err
     assert f"{workspace_id}: unknown: it was not looked at again" in shown.out
+
+
+async def test_a_terminal_sees_what_was_found_on_the_last_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of the end says where each WorkSpace stands, also where nothing was seen before."""
+    file = io.StringIO()
+    console = Console(
+        file=file, force_terminal=True, color_system=None, width=100, _environ={"TERM": "xterm"}
+    )
+    monkeypatch.setattr("workspaces_apps.cli.install.out", lambda: console)
+    async with slow_site() as (sim, connection, workspace_id):
+        blocked = sim.faults.add("slow", operation=LOOK, delay=600, times=1)
+        running = asyncio.create_task(run(connection, task(workspace_id)))
+        await once(lambda: blocked.hits > 0)
+        sim.fleet.set_association(workspace_id, sim.fleet.application(OFFICE), "PENDING_INSTALL_DEPLOYMENT")
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.wait_for(running, 20)
+    end = file.getvalue().rpartition("─\n")[2]
+
+    assert end.splitlines()[0].split() == [workspace_id, "○", "staged"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 import io
 import json
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -138,17 +141,41 @@ def test_status_names_all_on_demand(
     assert f"of {len(sim.fleet)} WorkSpaces are not as wanted." in shown
 
 
+@contextmanager
+def after_looks(sim: Simulator, looks: int, act: Callable[[], None]) -> Generator[None]:
+    """Act once so many looks at the fleet are over, in another thread."""
+
+    def wait() -> None:
+        while sim.requests.count(operation="DescribeWorkspaces") < looks:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    yield
+    thread.join()
+
+
 def test_watch_looks_again_and_tells_what_changed(
     sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A look that shows the same as the one before is not told again."""
+    """With the WorkSpaces that it is about; a look that shows the same as the one before is not told again."""
     manifest = str(write_manifest(tmp_path))
+    able = sim.fleet.compatible(sim.fleet.application(OFFICE), 2)
 
-    code = main(["watch", manifest, "--interval", "1", "--looks", "2"])
+    def mend() -> None:
+        sim.fleet.set_association(able[0], sim.fleet.application(OFFICE), "COMPLETED")
+
+    with after_looks(sim, 2, mend):
+        code = main(["watch", manifest, "--interval", "1", "--looks", "3"])
     told = capsys.readouterr().out.splitlines()
+    begins = [number for number, line in enumerate(told) if line[0] != " "]
 
-    assert (code, len(told)) == (ExitCode.CHANGES, 1)
+    assert (code, len(begins)) == (ExitCode.CHANGES, 2)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  .*\d+ missing.*", told[0])
+    assert f"  {able[1]}  missing: Office LTSC Professional Plus 2021" in told[: begins[1]]
+    assert told[begins[1] + 1 :] == [f"  {able[0]}  as wanted"]
 
 
 def test_watch_can_end_once_all_is_as_wanted(
@@ -225,11 +252,13 @@ def test_listings_narrow_down(sim: Simulator, capsys: pytest.CaptureFixture[str]
     sim.fleet.set_association(second, office, "ERROR")
 
     _, workspaces = run_json(capsys, "list", "workspaces", "--workspace", first, "--workspace", second)
-    _, failed = run_json(capsys, "list", "associations", "--application", office, "--state", "ERROR")
+    _, failed = run_json(capsys, "list", "associations", "--application", office, "--state", "error")
+    _, by_name = run_json(capsys, "list", "associations", "--application", OFFICE.lower(), "--state", "ERROR")
     _, there = run_json(capsys, "list", "associations", "--workspace", first)
 
     assert len(workspaces["Workspaces"]) == 2
     assert [one["AssociatedResourceId"] for one in failed["Associations"]] == [second]
+    assert by_name == failed
     assert [one["AssociatedResourceId"] for one in there["Associations"]] == [office]
 
 

@@ -1,6 +1,7 @@
 """How an apply stands, as a panel and as lines."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,15 +11,17 @@ from rich.console import Console
 from workspaces_apps.cli.board import LAST, Board
 from workspaces_apps.cli.console import harmless
 from workspaces_apps.cli.progress import Lines, panel, time_left
-from workspaces_apps.cli.screens import show_plan
+from workspaces_apps.cli.screens import show_end, show_plan, show_status, waves
 from workspaces_apps.cli.traffic import Traffic
 from workspaces_apps.cli.words import about, count
 from workspaces_apps.hooks import AttemptRecord, ThrottleRecord
 from workspaces_apps.rollout import (
+    Amount,
     Deployed,
     Estimate,
     Event,
     Failed,
+    Finished,
     Intent,
     Plan,
     Planned,
@@ -27,6 +30,7 @@ from workspaces_apps.rollout import (
     Policy,
     Progress,
     Skipped,
+    Status,
     Succeeded,
     TargetReading,
     WaveBegan,
@@ -106,6 +110,11 @@ def begin(board: Board, number: int) -> None:
     """A WorkSpace is staged and deployed."""
     board.note(make(Intent, number, operation="AssociateWorkspaceApplication", direction="install"))
     board.note(make(Deployed, number, applications=["wsa-1"]))
+
+
+def show_standing(console: Console, plan: Plan) -> None:
+    """The same plan, as a status."""
+    show_status(console, Status(plan=plan))
 
 
 def drawn(board: Board, traffic: Traffic, width: int) -> str:
@@ -254,6 +263,60 @@ def test_the_panel_fits_and_nothing_in_it_steers_the_terminal(board: Board, widt
     assert "wave 1 of 2" in shown or width == 40
 
 
+@pytest.mark.parametrize(
+    "workspaces,policy,told",
+    [
+        (1, Policy(), "In one wave, at most 100 at the same time; ends early after 1 failure."),
+        (
+            33,
+            Policy(canary=Amount(1), pause=600.0),
+            (
+                "In 6 waves of 1, 2, 4, 8, 16, 2 WorkSpaces, 10m apart, at most 100 at the same time;"
+                " ends early after 4 failures."
+            ),
+        ),
+        (
+            60,
+            Policy(canary=Amount(1), largest_wave=16, max_in_flight=9),
+            (
+                "In 7 waves of 1, 2, 4, 8, 2 times 16, 13 WorkSpaces, at most 9 at the same time;"
+                " ends early after 7 failures."
+            ),
+        ),
+        (
+            3000,
+            Policy(canary=Amount(1), failure_budget=Amount(0)),
+            (
+                "In 12 waves of 1, 2, 4, 8, 16, 32, 64, 128, 256, …, 953 WorkSpaces, at most 100 at the same time;"
+                " ends early after 1 failure."
+            ),
+        ),
+    ],
+)
+def test_a_plan_tells_how_it_would_be_cut(workspaces: int, policy: Policy, told: str) -> None:
+    """The waves are those that an apply will make; and that sessions end is said before anybody is asked."""
+    plan = replace(plan_of(workspaces), policy=policy)
+    console = Console(file=io.StringIO(), width=400, color_system=None)
+    with console.capture() as captured:
+        show_plan(console, plan)
+
+    assert waves(plan) == told
+    assert f"{told} Each deployment ends its user's session.\n" in captured.get()
+
+
+def test_a_narrow_terminal_still_says_what_the_numbers_are() -> None:
+    """The names of the applications give way to the heads of the columns."""
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=40)
+    plan = replace(
+        plan_of(2), targets=(TargetReading(name="default", names={"wsa-1": "Microsoft " + "x" * 60}),)
+    )
+    with console.capture() as captured:
+        show_plan(console, plan)
+    head = next(line for line in captured.get().splitlines() if "install" in line)
+
+    assert head.split()[1:] == ["install", "blocked"]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_nothing_in_a_plan_steers_the_terminal(terminal: bool) -> None:
     """Neither names nor users nor reasons nor warnings."""
@@ -293,6 +356,60 @@ def test_lines_tell_each_reason_for_skipping_once_and_progress_seldom(board: Boa
     assert second is None
     clock.time += timedelta(minutes=6)
     assert tell(Progress.model_validate({"at": BEGAN, "run": "r", **progress})) is not None
+
+
+def test_a_service_that_does_not_answer_is_told(board: Board, clock: Now) -> None:
+    """Once, and once more when it answers again; nobody can say how long it will take."""
+    lines, traffic = Lines(board, Traffic(clock.monotonic)), Traffic(clock.monotonic)
+    numbers = dict.fromkeys(
+        ("calls", "throttled", "in_flight", "waiting", "succeeded", "failed", "skipped"), 0
+    )
+
+    def tell(silent: float) -> str | None:
+        event = Progress.model_validate({"at": BEGAN, "run": "r", "silent_seconds": silent, **numbers})
+        board.note(event)
+        return lines.about(event)
+
+    assert tell(59.0) is None
+    assert "no answer from the service for 3m" in (tell(180.0) or "")
+    assert "no answer from the service for 3m" in drawn(board, traffic, 120)
+    assert tell(240.0) is None
+    assert "no answer" not in (tell(0.0) or "no answer")
+
+
+@pytest.mark.parametrize(
+    "left,told",
+    [
+        ({}, " 35 skipped in 10s"),
+        ({"left_deploying": 2, "not_begun": 33}, " 35 skipped (2 left deploying, 33 not begun) in 10s"),
+        ({"left_staged": 1}, " 35 skipped (1 left staged) in 10s"),
+    ],
+)
+def test_the_end_says_how_what_was_skipped_was_left(left: dict[str, int], told: str, board: Board) -> None:
+    """What still deploys at the service is another thing than what was never begun."""
+    numbers = {"elapsed": 10.0, "calls": 9, "throttled": 0, "succeeded": 1, "failed": 0, "skipped": 35}
+    board.note(Finished.model_validate({"at": BEGAN, "run": "r", "ending": "stopped", **numbers, **left}))
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    with console.capture() as captured:
+        show_end(console, board)
+
+    assert told in captured.get()
+
+
+@pytest.mark.parametrize("show", [show_plan, show_standing])
+def test_ids_that_do_not_exist_are_no_all_clear(show: Callable[[Console, Plan], None]) -> None:
+    """Neither a plan nor a status says that all is well where the manifest names a WorkSpace that there is not."""
+    target = TargetReading(name="default", not_found=("ws-nowhere00",))
+    wanted = PlannedChange(application_id="wsa-1", action="nothing", direction="install", state="COMPLETED")
+    there = PlannedWorkspace(target="default", workspace_id="ws-1", changes=(wanted,))
+    plan = replace(plan_of(0), targets=(target,), workspaces=(there,))
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    with console.capture() as captured:
+        show(console, plan)
+
+    assert "what there is" in captured.get() or "that there is" in captured.get()
+    assert "There is nothing to do.\n" not in captured.get()
+    assert "Everything is as wanted." not in captured.get()
 
 
 def test_traffic_counts_rates_and_throttles(clock: Now) -> None:

@@ -52,7 +52,11 @@ def begin(
 def build() -> typer.Typer:
     """The app with all of its commands."""
     # Errors are told in `failures`, so typer's own way with exceptions is off.
-    app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = typer.Typer(
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     app.callback(invoke_without_command=True, epilog=EPILOG)(begin)
     for module in MODULES:
         module.register(app)

@@ -23,6 +23,7 @@ from workspaces_apps.cli.interrupts import on_signals
 from workspaces_apps.cli.options import (
     DebugOption,
     EndpointOption,
+    InsecureOption,
     JournalOption,
     Output,
     OutputOption,
@@ -90,7 +91,9 @@ def apply(
     plan: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Carry out this saved plan instead of a fresh one.", show_default=False
+            metavar="FILE",
+            help="Carry out this saved plan, not a fresh one; MANIFEST then only says how to reach its targets.",
+            show_default=False,
         ),
     ] = None,
     yes: YesOption = False,
@@ -132,6 +135,7 @@ def apply(
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> int:
     """Install and remove what a manifest wants. A deployment ends its user's session.
@@ -161,7 +165,12 @@ def apply(
         yes=yes,
         output=output,
     )
-    connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
     return asyncio.run(run(wanted, saved, connection, settings))
 
 
@@ -170,6 +179,7 @@ async def run(
 ) -> int:
     """Plan where that is not done yet, ask, and apply."""
     from workspaces_apps.cli.board import Board
+    from workspaces_apps.cli.reading import reading
     from workspaces_apps.cli.reports import write_report
     from workspaces_apps.cli.screens import show_end, show_plan
     from workspaces_apps.cli.traffic import Traffic
@@ -178,13 +188,16 @@ async def run(
     name = plan.name if plan is not None else manifest.name if manifest is not None else ""
     if settings.journal is not None and not settings.dry_run:
         check_journal(settings.journal, of=name)
+    if not settings.dry_run:
+        check_answerable(settings.yes)
     traffic = Traffic(connection.clock.monotonic)
     console, for_people = out(), settings.output is Output.TEXT
     async with connection.rollout(manifest, traffic.hooks) as rollout:
         if plan is None:
             if manifest is None:
                 raise UsageError("there is neither a manifest nor a plan")
-            plan = await rollout.plan(manifest, journal=settings.journal)
+            with reading(traffic):
+                plan = await rollout.plan(manifest, journal=settings.journal)
         if for_people:
             show_plan(console, plan)
             console.print()
@@ -192,7 +205,7 @@ async def run(
             for error in plan.errors:
                 complain(f"could not be read: {error}")
         if plan.pending and not settings.dry_run:
-            agreed("Apply this?", settings.yes)
+            agreed("Each deployment ends its user's session. Apply this?", settings.yes)
         board = Board(plan, connection.clock.now)
         events = await carry_out(rollout, plan, settings, board, traffic)
     if for_people:
@@ -212,6 +225,7 @@ async def carry_out(
     """Apply a plan and show how it goes; gives its events where they are needed and no journal has them."""
     from workspaces_apps.cli.progress import showing
 
+    traffic.begin()
     kept: list[Event] = []
     keep = bool(settings.reports) and (settings.journal is None or settings.dry_run)
     async with rollout.apply(
@@ -254,19 +268,24 @@ def ways_out(events: Apply, board: Board) -> tuple[Callable[[], None], Callable[
     return drain, stop
 
 
-def agreed(question: str, yes: bool) -> None:
-    """Ask on a terminal; without one the answer must be in the command line.
+def check_answerable(yes: bool) -> None:
+    """Find out before the first call whether somebody can answer a question; else it is answered by the command line.
 
     Raises:
         UsageError: There is nobody to ask.
+    """
+    # A process may have neither.
+    if not yes and not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        raise UsageError("there is no terminal to ask on: --yes says yes")
+
+
+def agreed(question: str, yes: bool) -> None:
+    """Ask on a terminal, unless the command line has said yes.
+
+    Raises:
         Exit: The answer is no.
     """
-    if yes:
-        return
-    # A process may have neither.
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
-        raise UsageError("there is no terminal to ask on: --yes says yes")
-    if not typer.confirm(question, err=True):
+    if not yes and not typer.confirm(question, err=True):
         complain("nothing was changed")
         raise typer.Exit(ExitCode.FAILED)
 

@@ -16,6 +16,7 @@ from workspaces_apps.rollout import (
     Finished,
     Intent,
     Planned,
+    Progress,
     Skipped,
     Succeeded,
     WaveBegan,
@@ -75,6 +76,8 @@ class Board:
         self.wave: WaveBegan | None = None
         self.failures: deque[Failure] = deque(maxlen=LAST)
         self.draining = False
+        self.silent = timedelta(0)
+        """For how long the service has not answered."""
         self.result: Finished | None = None
         self._begun: set[tuple[str, str]] = set()
         self._deploying: set[tuple[str, str]] = set()
@@ -187,6 +190,8 @@ class Board:
                 self.counts["skipped"] += 1
                 self.reasons["skipped", harmless(event.reason)] += 1
                 self._settle(event.target, event.workspace_id, event.application_id)
+            case Progress():
+                self.silent = timedelta(seconds=event.silent_seconds)
             case Finished():
                 self.result = event
             case _:

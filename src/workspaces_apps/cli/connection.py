@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from workspaces_apps.client import WorkSpacesClient
     from workspaces_apps.clock import Clock
+    from workspaces_apps.config import ClientConfig
     from workspaces_apps.credentials import Credentials
     from workspaces_apps.hooks import Hooks
     from workspaces_apps.rollout import Manifest, Plan, Rollout
@@ -31,6 +32,7 @@ class Connection:
         profile: `--profile`.
         region: `--region`.
         endpoint_url: `--endpoint-url`.
+        allow_insecure_endpoint: `--allow-insecure-endpoint`.
         credentials: Whose calls they are; no option gives them, so that they stand in no shell's history.
         clock: Where time comes from, for the command as for its client.
     """
@@ -38,6 +40,7 @@ class Connection:
     profile: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
+    allow_insecure_endpoint: bool = False
     credentials: Credentials | None = None
     clock: Clock = field(default_factory=SystemClock)
 
@@ -50,8 +53,14 @@ class Connection:
             region=self.region,
             endpoint_url=self.endpoint_url,
             credentials=self.credentials,
+            config=self._config(),
             clock=self.clock,
         )
+
+    def _config(self) -> ClientConfig:
+        from workspaces_apps.config import ClientConfig
+
+        return ClientConfig(allow_insecure_endpoint=self.allow_insecure_endpoint)
 
     @asynccontextmanager
     async def rollout(self, manifest: Manifest | None, hooks: Hooks) -> AsyncGenerator[Rollout, None]:
@@ -73,6 +82,7 @@ class Connection:
                 region=self.region,
                 endpoint_url=self.endpoint_url,
                 credentials=self.credentials,
+                config=self._config(),
                 clock=self.clock,
                 hooks=hooks,
             ) as rollout:
@@ -96,9 +106,14 @@ def load_manifest(path: Path | None) -> Manifest | None:
 
 def load_plan(path: Path | None) -> Plan | None:
     """The saved plan, if one is given."""
-    from workspaces_apps.rollout import Plan
+    from workspaces_apps.rollout import Plan, PlanError
 
-    return Plan.load(path) if path is not None else None
+    try:
+        return Plan.load(path) if path is not None else None
+    except PlanError as error:
+        if str(path) in error.message:
+            raise
+        raise PlanError(f"{path}: {error.message}") from error
 
 
 def check_targets(plan: Plan, manifest: Manifest | None) -> None:

@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -24,6 +26,10 @@ _CONTROL: Final = re.compile(
 
 COMPLAINT_LIMIT: Final = 4000
 """Characters at most of a message on standard error."""
+
+
+NARROWEST: Final = 40
+"""Columns of the narrowest terminal that lines are broken for."""
 
 
 def harmless(value: object) -> str:
@@ -49,9 +55,22 @@ def out() -> Console:
     return Output(markup=False, emoji=False, highlight=False)
 
 
+@cache
+def err() -> Console:
+    """The standard error, for how something goes on while standard output waits for what was asked for."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+
 def is_live(console: Console) -> bool:
     """Whether lines that were written can be written over."""
     return console.is_terminal and not console.is_dumb_terminal
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """A sentence: on a terminal it is broken between words, in a pipe a line stays a line."""
+    console.print(text, style=style or None, soft_wrap=not console.is_terminal)
 
 
 def print_json(value: Mapping[str, object]) -> None:
@@ -72,9 +91,17 @@ def write_anything() -> None:
 
 
 def complain(message: str) -> None:
-    """One line on standard error that names the program; the service's words may be in it, however many."""
+    """One line on standard error that names the program; the service's words may be in it, however many.
+
+    A terminal that is narrower breaks it between words, not within an id that somebody wants to copy.
+    """
     said = harmless(message if len(message) <= COMPLAINT_LIMIT else f"{message[:COMPLAINT_LIMIT]}…")
-    print(f"workspaces-apps: {said}", file=sys.stderr)
+    line = f"workspaces-apps: {said}"
+    # A process may have none.
+    if sys.stderr is not None and sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, max(width, NARROWEST), break_long_words=False, break_on_hyphens=False)
+    print(line, file=sys.stderr)
 
 
 def log_to_stderr(*, debug: bool = False) -> None:

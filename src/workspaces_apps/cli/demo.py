@@ -98,13 +98,14 @@ def demo(
         ),
     ] = None,
     svg: Annotated[
-        Path | None, typer.Option(hidden=True, help="Write a picture of the run to this file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a picture of the run to this file.", show_default=False),
     ] = None,
     debug: DebugOption = False,
 ) -> int:
-    """Roll two applications out over 300 simulated WorkSpaces; takes some seconds and needs no AWS account.
+    """Roll two applications out over 300 simulated WorkSpaces.
 
-    Plan, apply, apply again what failed, and a report. Each WorkSpace that can have the applications ends with both of
+    It takes some seconds and needs no AWS account. Plan, apply, apply again what failed, and a report. Each WorkSpace that can have the applications ends with both of
     them COMPLETED.
     """
     del debug

@@ -38,8 +38,12 @@ class Look:
     ended: bool = False
 
 
+FAILED: Final = "FAILED"
+"""No state of the service: the WorkSpace came to its end before its application was seen in any."""
+
 LOOKS: Final[Mapping[str | None, Look]] = {
-    None: Look("", " ", "dim"),
+    None: Look("waiting", " ", "dim"),
+    FAILED: Look("failed", "✗", "bold red", ended=True),
     "PENDING_INSTALL_DEPLOYMENT": Look("staged", "○", "dim"),
     "PENDING_UNINSTALL_DEPLOYMENT": Look("staged", "○", "dim"),
     "PENDING_INSTALL": Look("pending", "◔", "yellow"),

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import typer
 
+from workspaces_apps.cli.advice import in_options
 from workspaces_apps.cli.console import complain
 from workspaces_apps.errors import (
     ConfigurationError,
     CredentialsError,
     DeadlineExceededError,
     RequestValidationError,
+    ServiceError,
     WaiterTimeoutError,
     WorkSpacesError,
 )
@@ -66,6 +68,30 @@ EXIT_CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
 """The exit code of an error: that of the first row that fits. Anything else is a fault in this program."""
 
 
+CREDENTIALS_CODES: Final = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""Codes of AWS's front ends and of STS by which credentials are not taken, or no longer. Not here: AccessDeniedException,
+which is about what good credentials may do."""
+
+
 class UsageError(ConfigurationError):
     """Options that do not go together; what typer cannot see."""
 
@@ -94,7 +120,10 @@ def guarded(command: Callable[[], object], invocation: Invocation) -> int:
         code = ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where an error can be told in one line
         if isinstance(error, CommandLineError):
-            complain(f"{error.format_message()} (--help shows what there is)")
+            # Some releases of typer pass on what pydantic says of an enum's value.
+            complain(
+                f"{error.format_message().replace(': Value error, ', ': ')} (--help shows what there is)"
+            )
             # Typer's own code for it is 2, which means "there are changes" here.
             return ExitCode.USAGE
         if invocation.debug:
@@ -118,7 +147,7 @@ def tell(error: Exception) -> int:
     elif code == ExitCode.INTERNAL:
         complain(f"internal error: {type(first).__name__}: {first}{more}; --debug shows the traceback")
     else:
-        complain(f"{first}{more}")
+        complain(in_options(f"{first}{more}"))
     return code
 
 
@@ -127,6 +156,8 @@ def exit_code(error: BaseException) -> ExitCode:
     if isinstance(error, WorkSpacesError) and isinstance(error, ValueError):
         # What was given is wrong, a manifest or a saved plan among it, whose classes are not imported for this.
         return ExitCode.USAGE
+    if isinstance(error, ServiceError) and error.code in CREDENTIALS_CODES:
+        return ExitCode.CREDENTIALS
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), ExitCode.INTERNAL)
 
 

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workspaces_apps.cli.apply import agreed
+from workspaces_apps.cli.apply import agreed, check_answerable
 from workspaces_apps.cli.connection import Connection
-from workspaces_apps.cli.console import harmless, is_live, out, print_document
-from workspaces_apps.cli.deployments import Deployments, following, table
+from workspaces_apps.cli.console import harmless, is_live, out, print_document, say
+from workspaces_apps.cli.deployments import FAILED, Deployments, following, table
 from workspaces_apps.cli.failures import ExitCode, exit_code
 from workspaces_apps.cli.interrupts import on_signals
 from workspaces_apps.cli.leftovers import ADVICE, Doing, Interruption, in_words, look
+from workspaces_apps.cli.naming import meant
 from workspaces_apps.cli.options import (
     DebugOption,
     EndpointOption,
+    InsecureOption,
     Output,
     OutputOption,
     ProfileOption,
     RegionOption,
     YesOption,
+    like_workspace_ids,
 )
 from workspaces_apps.cli.words import count
 from workspaces_apps.errors import WorkSpacesError
@@ -43,7 +46,14 @@ _Applications = Annotated[
     list[str], typer.Argument(metavar="APPLICATION...", help="By id, or by name (some words of it).")
 ]
 _Workspaces = Annotated[
-    list[str], typer.Option("--workspace", "-w", metavar="ID", help="On this WorkSpace; may be repeated.")
+    list[str],
+    typer.Option(
+        "--workspace",
+        "-w",
+        metavar="ID",
+        help="On this WorkSpace; may be repeated.",
+        callback=like_workspace_ids,
+    ),
 ]
 _Timeout = Annotated[float, typer.Option(min=1, max=100_000, metavar="MINUTES", help="For each WorkSpace.")]
 _Staged = Annotated[
@@ -118,15 +128,23 @@ def install(
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Have applications installed on a few WorkSpaces: stage, deploy, wait. A deployment ends its user's session.
+    """Have applications installed on a few WorkSpaces.
+
+    It stages, deploys and waits. A deployment ends its user's session.
 
     Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
     once. The same command goes on from there.
     """
     del debug
-    connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
     return asyncio.run(
         run(
             connection,
@@ -155,15 +173,23 @@ def uninstall(
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Have applications removed from a few WorkSpaces: stage, deploy, wait. A deployment ends its user's session.
+    """Have applications removed from a few WorkSpaces.
+
+    It stages, deploys and waits. A deployment ends its user's session.
 
     Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
     once. The same command goes on from there.
     """
     del debug
-    connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
     return asyncio.run(
         run(
             connection,
@@ -185,12 +211,13 @@ async def run(connection: Connection, task: Task) -> int:
     """Do it on all WorkSpaces at the same time, and show it."""
     from workspaces_apps.cli.traffic import Traffic
 
+    check_answerable(task.yes)
     clock = connection.clock
     traffic, results, console = Traffic(clock.monotonic), Results(), out()
     for_people = task.output is Output.TEXT
     async with connection.client() as opened:
         ws = opened.with_options(hooks=traffic.hooks)
-        names = await resolve(ws, task.applications)
+        names = meant(task.applications, await ws.describe_applications().collect())
         deployments = Deployments(dict.fromkeys(task.workspaces, ""), names, clock.now)
         named = ", ".join(map(harmless, names.values()))
         if for_people:
@@ -219,6 +246,11 @@ async def run(connection: Connection, task: Task) -> int:
         for workspace_id, outcome in results.outcomes.items():
             for status in outcome.associations:
                 deployments.note(workspace_id, status.application_id, status.state or "REMOVED")
+        for workspace_id, left in results.left.items():
+            for application_id, state in left.items():
+                # Nothing there is how a removal ends, and how an installation begins.
+                if state != "REMOVED" or task.doing == "uninstall":
+                    deployments.note(workspace_id, application_id, state)
         show(task, deployments, results, traffic.words)
     else:
         from workspaces_apps.cli.documents import of_interrupted, of_outcome
@@ -231,36 +263,6 @@ async def run(connection: Connection, task: Task) -> int:
         ]
         print_document({"format": 1, "doing": task.doing, "applications": names, "workspaces": entries})
     return results.code
-
-
-async def resolve(ws: WorkSpacesClient, applications: tuple[str, ...]) -> dict[str, str]:
-    """The name of each application that is meant, by its id.
-
-    Raises:
-        ManifestError: One means none, or several; all of them are told.
-    """
-    from workspaces_apps.rollout import ApplicationRef, ManifestError, Mistake
-    from workspaces_apps.rollout.catalogue import Catalogue, UnresolvedError
-
-    catalogue = Catalogue(await ws.describe_applications().collect())
-    names: dict[str, str] = {}
-    mistakes: list[Mistake] = []
-    for given in applications:
-        is_id = given.startswith("wsa-")
-        try:
-            ref = ApplicationRef(id=given) if is_id else ApplicationRef(name=given)
-            found = catalogue.resolve(ref)
-        except UnresolvedError as error:
-            mistakes.append(Mistake(key="", rule=error.message))
-        except ValueError:
-            mistakes.append(
-                Mistake(key="", rule=f"{given!r} is neither the id nor the name of an application")
-            )
-        else:
-            names[found] = catalogue.name(found) or found
-    if mistakes:
-        raise ManifestError(mistakes)
-    return names
 
 
 async def do(
@@ -283,6 +285,9 @@ async def do(
         )
     except WorkSpacesError as error:
         results.errors[workspace_id] = error
+        for one in deployments.applications:
+            if deployments.step(workspace_id, one) is None:
+                deployments.note(workspace_id, one, FAILED)
 
 
 def show(task: Task, deployments: Deployments, results: Results, words: str) -> None:
@@ -294,15 +299,15 @@ def show(task: Task, deployments: Deployments, results: Results, words: str) -> 
     already = len(results.outcomes) - done
     verb = f"{task.doing}ed"
     stopped = f", not waited for on {len(results.interrupted)}" if results.interrupted else ""
-    console.print(
+    say(
+        console,
         f"{verb} on {done}, {verb} before on {already}, failed on {len(results.errors)}{stopped}"
         f" of {count(len(task.workspaces), 'WorkSpace')}; {words}",
-        soft_wrap=True,
     )
     for workspace_id, error in results.errors.items():
-        console.print(f"{harmless(workspace_id)}: {harmless(error)}", style="red", soft_wrap=True)
+        say(console, f"{harmless(workspace_id)}: {harmless(error)}", "red")
     for workspace_id in results.interrupted:
         left = in_words(task.doing, results.left.get(workspace_id), deployments.applications)
-        console.print(f"{harmless(workspace_id)}: {left}", style="yellow", soft_wrap=True)
+        say(console, f"{harmless(workspace_id)}: {left}", "yellow")
     if results.interrupted:
         console.print(ADVICE)

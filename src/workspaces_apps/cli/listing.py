@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from workspaces_apps.cli.connection import Connection
-from workspaces_apps.cli.console import harmless, out, print_document
-from workspaces_apps.cli.deployments import look_of
 from workspaces_apps.cli.failures import UsageError
+from workspaces_apps.cli.naming import meant
 from workspaces_apps.cli.options import (
     DebugOption,
     EndpointOption,
+    InsecureOption,
     Output,
     OutputOption,
     ProfileOption,
     RegionOption,
+    like_bundle_ids,
+    like_directory_ids,
+    like_workspace_ids,
 )
-from workspaces_apps.cli.words import count
+from workspaces_apps.cli.tables import show
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from workspaces_apps.api import (
         ApplicationResourceAssociation,
         Workspace,
@@ -32,14 +33,10 @@ if TYPE_CHECKING:
         WorkspaceResourceAssociation,
     )
     from workspaces_apps.client import WorkSpacesClient
-    from workspaces_apps.models import Model
 
     Association = ApplicationResourceAssociation | WorkspaceResourceAssociation
 
 _T = TypeVar("_T")
-
-_GAP: Final = 2
-"""Spaces between two columns."""
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +60,7 @@ def applications(
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> None:
     """List the application catalogue."""
@@ -73,7 +71,13 @@ def applications(
         found = await ws.describe_applications(owner=owner).collect()
         return [one for one in found if all(word in (one.name or "").lower() for word in words)]
 
-    found = run(Connection(profile=profile, region=region, endpoint_url=endpoint_url), read)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    found = run(connection, read)
     show(
         output,
         "Applications",
@@ -95,22 +99,41 @@ def applications(
 
 def workspaces(
     workspace: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only these; may be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Only these; may be repeated.",
+            show_default=False,
+            callback=like_workspace_ids,
+        ),
     ] = None,
     directory: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only those of this directory.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Only those of this directory.",
+            show_default=False,
+            callback=like_directory_ids,
+        ),
     ] = None,
     user: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Only this user's; goes with --directory.", show_default=False),
     ] = None,
     bundle: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only those of this bundle.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Only those of this bundle.",
+            show_default=False,
+            callback=like_bundle_ids,
+        ),
     ] = None,
     output: OutputOption = Output.TEXT,
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> None:
     """List WorkSpaces."""
@@ -130,7 +153,13 @@ def workspaces(
             one for batch in batches for one in await ws.describe_workspaces(workspace_ids=batch).collect()
         ]
 
-    found = run(Connection(profile=profile, region=region, endpoint_url=endpoint_url), read)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    found = run(connection, read)
     rows: list[tuple[object, ...]] = []
     for one in found:
         properties = one.workspace_properties
@@ -149,23 +178,62 @@ def workspaces(
     show(output, "Workspaces", found, head, rows, spare=("directory", "mode", "compute"))
 
 
+def known_states() -> list[str]:
+    """The states that an association can be in, as the service spells them."""
+    # Imported only now: it brings the models, which no other command needs to say --help.
+    from workspaces_apps.api import AssociationState
+
+    return [str(state) for state in AssociationState]
+
+
+def states_from(incomplete: str) -> list[str]:
+    """The states that begin so, for the shell."""
+    return [state for state in known_states() if state.startswith(incomplete.upper())]
+
+
+def in_capitals(given: list[str] | None) -> list[str] | None:
+    """States as the service spells them; one that there is not would be a listing of nothing, a false all-clear."""
+    wanted = [state.upper() for state in given or ()]
+    known = known_states() if wanted else []
+    for state in wanted:
+        if state not in known:
+            raise typer.BadParameter(f"there is no state {state}, but {', '.join(known)}")
+    return wanted
+
+
 def associations(
     workspace: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Of these WorkSpaces; may be repeated.", show_default=False),
+        typer.Option(
+            metavar="ID",
+            help="Of these WorkSpaces; may be repeated.",
+            show_default=False,
+            callback=like_workspace_ids,
+        ),
     ] = None,
     application: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Of these applications; may be repeated.", show_default=False),
+        typer.Option(
+            metavar="APPLICATION",
+            help="Of this application, by id or by name (some words of it); may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     state: Annotated[
         list[str] | None,
-        typer.Option(metavar="STATE", help="Only those in these states, such as ERROR.", show_default=False),
+        typer.Option(
+            metavar="STATE",
+            help="Only those in this state, such as ERROR; may be repeated.",
+            show_default=False,
+            callback=in_capitals,
+            autocompletion=states_from,
+        ),
     ] = None,
     output: OutputOption = Output.TEXT,
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> None:
     """List which application is on which WorkSpace, of all applications if nothing else is said."""
@@ -174,12 +242,19 @@ def associations(
         raise UsageError("--workspace and --application are two ways to ask: give one of them")
 
     async def read(ws: WorkSpacesClient) -> tuple[list[Association], dict[str, str]]:
-        names = {one.application_id: one.name or "" async for one in ws.describe_applications()}
+        offered = await ws.describe_applications().collect()
+        names = {one.application_id: one.name or "" for one in offered}
         if workspace:
             return await of_workspaces(ws, workspace), names
-        return await of_applications(ws, application or list(names)), names
+        return await of_applications(ws, list(meant(application, offered) if application else names)), names
 
-    found, names = run(Connection(profile=profile, region=region, endpoint_url=endpoint_url), read)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    found, names = run(connection, read)
     shown = [one for one in found if not state or one.state in state]
     rows: list[tuple[object, ...]] = []
     for one in shown:
@@ -218,79 +293,17 @@ def ends(association: Association) -> tuple[str, str]:
 
 
 def run(connection: Connection, read: Callable[[WorkSpacesClient], Awaitable[_T]]) -> _T:
-    """Open a client and read."""
+    """Open a client and read, and show how far that has come."""
+    from workspaces_apps.cli.reading import reading
+    from workspaces_apps.cli.traffic import Traffic
 
     async def do() -> _T:
+        traffic = Traffic(connection.clock.monotonic)
         async with connection.client() as ws:
-            return await read(ws)
+            with reading(traffic):
+                return await read(ws.with_options(hooks=traffic.hooks))
 
     return asyncio.run(do())
-
-
-def show(
-    output: Output,
-    name: str,
-    items: Sequence[Model],
-    head: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    spare: Sequence[str] = (),
-) -> None:
-    """Print a listing for people or for programs.
-
-    Args:
-        output: For whom.
-        name: What it lists, as the API calls it.
-        items: What programs get.
-        head: The titles of the columns.
-        rows: What people get.
-        spare: The columns that are left out where a terminal is too narrow, the first one first.
-    """
-    if output is Output.JSON:
-        from workspaces_apps.cli.documents import of_listing
-
-        print_document(of_listing(name, items))
-        return
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    console = out()
-    cells = [[harmless("" if cell is None else cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(head, *cells, strict=True)]
-    shown = list(range(len(head)))
-    if console.is_terminal:
-        for title in spare:
-            if sum(widths[number] + _GAP for number in shown) - _GAP > console.width:
-                shown.remove(head.index(title))
-    for number, row in enumerate([list(head), *cells]):
-        line = Text(
-            (" " * _GAP).join(row[one] + " " * (widths[one] - cell_len(row[one])) for one in shown).rstrip(),
-            no_wrap=True,
-        )
-        if number == 0:
-            line.stylize("bold")
-        else:
-            colour(line, [row[one] for one in shown])
-        if console.is_terminal:
-            line.truncate(console.width, overflow="ellipsis")
-        # What reads a pipe wants all of it.
-        console.print(line, soft_wrap=True)
-    what = {"Workspaces": "WorkSpace"}.get(name, name.lower().removesuffix("s"))
-    console.print(count(len(rows), what), style="dim")
-
-
-def colour(line: Text, cells: Sequence[str]) -> None:
-    """Give a state its colour."""
-    for cell in cells:
-        style = style_of(cell)
-        if style:
-            start = line.plain.index(cell)
-            line.stylize(style, start, start + len(cell))
-
-
-def style_of(cell: str) -> str:
-    """The colour of a cell: that of a state of an association, if it is one."""
-    look = look_of(cell)
-    return look.style if look.symbol != "?" else ""
 
 
 def short_system(name: str) -> str:

@@ -1,5 +1,7 @@
 """Options that several commands have, and what they leave behind for the end of the run."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -8,6 +10,9 @@ from typing import Annotated, TypeAlias
 import typer
 
 from workspaces_apps.cli.console import log_to_stderr
+
+_Given: TypeAlias = str | list[str] | None
+"""What an option was given, once or several times."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,6 +65,13 @@ EndpointOption: TypeAlias = Annotated[
     str | None,
     typer.Option("--endpoint-url", metavar="URL", help="Another endpoint than AWS's.", show_default=False),
 ]
+InsecureOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-insecure-endpoint",
+        help="Let --endpoint-url be plain http to another machine, for a simulator.",
+    ),
+]
 JournalOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -70,6 +82,34 @@ JournalOption: TypeAlias = Annotated[
         dir_okay=False,
     ),
 ]
+
+
+def id_like(member: str, example: str) -> Callable[[_Given], _Given]:
+    """The callback of an option for ids, which refuses what cannot be one, and says what was given.
+
+    Args:
+        member: Where such an id stands in DescribeWorkspaces, whose rules say what it is like.
+        example: Such an id.
+    """
+
+    def check(given: _Given) -> _Given:
+        # Imported only now: it brings the models, which --help does not need.
+        from workspaces_apps.api import DescribeWorkspacesRequest
+
+        pattern = DescribeWorkspacesRequest.rules[member].pattern or ""
+        for one in [given] if isinstance(given, str) else given or ():
+            if not re.fullmatch(pattern, one, re.ASCII):
+                raise typer.BadParameter(f"'{one}' is no id such as {example}")
+        return given
+
+    return check
+
+
+like_workspace_ids = id_like("workspace_ids", "ws-0123456789")
+like_directory_ids = id_like("directory_id", "d-0123456789")
+like_bundle_ids = id_like("bundle_id", "wsb-0123456789")
+
+
 YesOption: TypeAlias = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask on.")
 ]

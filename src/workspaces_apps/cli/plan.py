@@ -14,6 +14,7 @@ from workspaces_apps.cli.failures import UsageError
 from workspaces_apps.cli.options import (
     DebugOption,
     EndpointOption,
+    InsecureOption,
     JournalOption,
     Output,
     OutputOption,
@@ -57,6 +58,7 @@ def plan(
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> int:
     """Show what would be installed and removed where. Only reads."""
@@ -66,7 +68,12 @@ def plan(
     older, made = load_plan(diff), load_plan(show)
     wanted = load_manifest(manifest)
     if wanted is not None:
-        connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
+        connection = Connection(
+            profile=profile,
+            region=region,
+            endpoint_url=endpoint_url,
+            allow_insecure_endpoint=allow_insecure_endpoint,
+        )
         made = asyncio.run(make(wanted, connection, journal_path(journal, wanted.name)))
     if made is None:
         raise UsageError("there is no plan")
@@ -88,7 +95,10 @@ def plan(
 
 async def make(manifest: Manifest, connection: Connection, journal: Path) -> Plan:
     """Read the service, and say what would happen."""
-    from workspaces_apps.hooks import Hooks
+    from workspaces_apps.cli.reading import reading
+    from workspaces_apps.cli.traffic import Traffic
 
-    async with connection.rollout(manifest, Hooks()) as rollout:
-        return await rollout.plan(manifest, journal=journal)
+    traffic = Traffic(connection.clock.monotonic)
+    async with connection.rollout(manifest, traffic.hooks) as rollout:
+        with reading(traffic):
+            return await rollout.plan(manifest, journal=journal)

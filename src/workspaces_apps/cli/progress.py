@@ -27,6 +27,10 @@ SILENCE: Final = timedelta(minutes=5)
 """A line tells how it stands whenever so much more is done, or so much time has passed."""
 
 
+QUIET: Final = timedelta(minutes=1)
+"""After so long without an answer it is told that the service does not answer, instead of how long it will still take."""
+
+
 @contextmanager
 def showing(console: Console, board: Board, traffic: Traffic) -> Generator[Callable[[Event], None]]:
     """Show an apply while the block runs; what is yielded is to be called with each event.
@@ -71,6 +75,7 @@ class Lines:
         self._skipped: set[str] = set()
         self._told_done = 0
         self._told_at = timedelta(0)
+        self._told_quiet = False
 
     def about(self, event: Event) -> str | None:
         """An event in one line; None for what is not worth one."""
@@ -104,8 +109,10 @@ class Lines:
         if not board.total:
             return False
         far = board.done - self._told_done >= max(1, STEP * board.total) or board.done == board.total
-        if not far and board.elapsed - self._told_at < SILENCE:
+        quiet = board.silent >= QUIET
+        if not far and quiet == self._told_quiet and board.elapsed - self._told_at < SILENCE:
             return False
+        self._told_quiet = quiet
         self._told_done, self._told_at = board.done, board.elapsed
         return True
 
@@ -170,6 +177,8 @@ def time_left(board: Board) -> str:
     """About how long it will still take, in words."""
     if board.draining:
         return "draining"
+    if board.silent >= QUIET:
+        return f"time left unknown: no answer from the service for {about(board.silent)}"
     left = "time left unknown" if board.left is None else f"about {about(board.left)} left"
     if board.opening is None:
         return left

@@ -47,7 +47,13 @@ def register(app: typer.Typer) -> None:
 
 def report(
     journal: Annotated[
-        Path, typer.Argument(metavar="JOURNAL", help="The journal of a roll-out, also one that grows.")
+        Path,
+        typer.Argument(
+            metavar="JOURNAL",
+            help="The journal of a roll-out, also one that grows.",
+            exists=True,
+            dir_okay=False,
+        ),
     ],
     output: Annotated[
         Form | None,
@@ -75,6 +81,8 @@ def report(
     from workspaces_apps.rollout.report import Report
 
     form = output if output is not None else form_of(to) if to is not None else Form.TEXT
+    if to is not None:
+        check_folder(to)
     found = Report.from_journal(journal, run=run)
     if to is not None:
         write(to, rendered(found, form))
@@ -116,8 +124,17 @@ def check_paths(paths: Sequence[Path]) -> None:
     """
     for path in paths:
         form_of(path)
-        if not path.parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.parent}")
+        check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Find out whether a file can be there.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
 
 
 def write_report(path: Path, journal: Path | None, events: Sequence[Event]) -> None:

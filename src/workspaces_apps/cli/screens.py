@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.cli.console import harmless
+from workspaces_apps.cli.console import harmless, say
 from workspaces_apps.cli.deployments import short_duration
 from workspaces_apps.cli.progress import failure_line
 from workspaces_apps.cli.words import about, count, short_name
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from workspaces_apps.cli.board import Board
-    from workspaces_apps.rollout import Plan, PlanDiff, PlannedChange, PlannedWorkspace, Status
+    from workspaces_apps.rollout import Finished, Plan, PlanDiff, PlannedChange, PlannedWorkspace, Status
 
 ACTIONS: Final = {
     "install": "green",
@@ -39,6 +40,9 @@ STANDINGS: Final = {
 }
 """How an application may stand, with its colour."""
 
+PARTS: Final = 10
+"""Sizes of waves that are told at most."""
+
 SHOWN: Final = 20
 """WorkSpaces that are named where not all are asked for."""
 
@@ -57,7 +61,7 @@ ENDINGS: Final = {
 
 def show_plan(console: Console, plan: Plan, *, details: bool = False) -> None:
     """What would happen: counts for each application, what is blocked and why, cost; with details each change."""
-    _say(console, f"{harmless(plan.name)}: {_where(plan)}", "bold")
+    say(console, f"{harmless(plan.name)}: {_where(plan)}", "bold")
     if plan.workspaces:
         console.print()
         console.print(_counted(plan, ACTIONS, lambda change: change.action))
@@ -74,38 +78,58 @@ def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> 
     from workspaces_apps.rollout.status import standing_of
 
     plan = status.plan
-    _say(console, f"{harmless(plan.name)}: {_where(plan)}", "bold")
+    say(console, f"{harmless(plan.name)}: {_where(plan)}", "bold")
     if plan.workspaces:
         console.print()
         console.print(_counted(plan, STANDINGS, standing_of))
     drifted = status.drifted
     _show_workspaces(console, plan, drifted, limit, standings=True)
     for warning in plan.warnings:
-        _say(console, f"Warning: {harmless(warning)}", "yellow")
+        say(console, f"Warning: {harmless(warning)}", "yellow")
     console.print()
     if plan.errors:
         _show_errors(console, plan)
     elif not plan.workspaces:
-        _say(console, NOTHING_SELECTED, "bold yellow")
+        say(console, NOTHING_SELECTED, "bold yellow")
     elif drifted:
         of_all = f"{len(drifted):,} of {count(len(plan.workspaces), 'WorkSpace')}"
-        _say(console, f"{of_all} {'is' if len(drifted) == 1 else 'are'} not as wanted.", "bold yellow")
+        say(console, f"{of_all} {'is' if len(drifted) == 1 else 'are'} not as wanted.", "bold yellow")
+    elif plan.not_found:
+        say(console, "Everything that there is is as wanted.", "bold yellow")
     else:
-        _say(console, "Everything is as wanted.", "bold green")
+        say(console, "Everything is as wanted.", "bold green")
+
+
+def drifts(status: Status) -> dict[str, str]:
+    """How each WorkSpace stands that is not as wanted, in words, by its id."""
+    from workspaces_apps.rollout.status import standing_of
+
+    plan = status.plan
+    return {
+        workspace.workspace_id: ", ".join(
+            f"{standing_of(change)}: "
+            + short_name(
+                plan.application_name(workspace.target, change.application_id) or change.application_id
+            )
+            for change in workspace.changes
+            if standing_of(change) != "as-wanted"
+        )
+        for workspace in status.drifted
+    }
 
 
 def show_diff(console: Console, plan: Plan, diff: PlanDiff) -> None:
     """What is different in a plan since an older one was made."""
     if not diff:
-        _say(console, "Nothing is different from the older plan.", "bold")
+        say(console, "Nothing is different from the older plan.", "bold")
         return
-    _say(console, "Since the older plan:", "bold")
+    say(console, "Since the older plan:", "bold")
     for sign, style, found in (("+", "green", diff.added), ("-", "red", diff.removed)):
         for (_, workspace_id, _), change in sorted(found.items()):
-            _say(console, f"  {sign} {harmless(workspace_id)}  {_change(plan, '', change)}", style)
+            say(console, f"  {sign} {harmless(workspace_id)}  {_change(plan, '', change)}", style)
     for (target, workspace_id, _), (before, after) in sorted(diff.changed.items()):
         was = f"{before.action}{f' ({harmless(before.reason)})' if before.reason else ''}"
-        _say(console, f"  ~ {harmless(workspace_id)}  {_change(plan, target, after)}, was {was}", "yellow")
+        say(console, f"  ~ {harmless(workspace_id)}  {_change(plan, target, after)}, was {was}", "yellow")
 
 
 def show_end(console: Console, board: Board) -> None:
@@ -118,28 +142,38 @@ def show_end(console: Console, board: Board) -> None:
         sentence, style = "There was nothing to do.", "bold green"
     if board.plan.errors and result.ending == "complete":
         sentence, style = "Everything planned is as wanted, but a target could not be read.", "bold yellow"
-    _say(console, sentence, style)
+    say(console, sentence, style)
     _show_errors(console, board.plan)
     if result.message and result.ending in ("budget-spent", "incomplete"):
-        _say(console, harmless(result.message), "")
+        say(console, harmless(result.message))
     took = short_duration(timedelta(seconds=result.elapsed))
-    _say(
+    say(
         console,
-        f"{result.succeeded:,} succeeded, {result.failed:,} failed, {result.skipped:,} skipped in {took};"
+        f"{result.succeeded:,} succeeded, {result.failed:,} failed, {result.skipped:,} skipped{_left(result)} in {took};"
         f" {result.calls:,} calls, {result.throttled:,} throttled",
-        "",
     )
     for outcome in ("failed", "skipped", "blocked"):
         reasons = board.why(outcome)
         if reasons:
             told = ", ".join(f"{reason} {number:,}" for reason, number in reasons.items())
-            _say(console, f"{outcome}: {told}", "")
+            say(console, f"{outcome}: {told}")
     if board.counts["failed"]:
-        _say(console, "last failures", "dim")
+        say(console, "last failures", "dim")
         for one in board.failures:
             if one.final:
                 why = f"{one.reason}: {one.message}" if one.message else one.reason
                 console.print(failure_line(console.width, one.workspace_id, one.application, why))
+
+
+def _left(result: Finished) -> str:
+    """How those that were skipped were left, where it was ended early."""
+    parts = (
+        ("left deploying", result.left_deploying),
+        ("left staged", result.left_staged),
+        ("not begun", result.not_begun),
+    )
+    told = ", ".join(f"{number:,} {word}" for word, number in parts if number)
+    return f" ({told})" if told else ""
 
 
 def _where(plan: Plan) -> str:
@@ -162,7 +196,8 @@ def _counted(plan: Plan, kinds: Mapping[str, str], kind_of: Callable[[PlannedCha
             found[short_name(name), kind_of(change)] += 1
     shown = [kind for kind in kinds if any(key[1] == kind for key in found)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("Application", overflow="ellipsis", no_wrap=True)
+    # On a narrow terminal the names give way, not the words that say what the numbers are.
+    table.add_column("Application", overflow="fold")
     for kind in shown:
         table.add_column(kind, justify="right", no_wrap=True)
     for name in sorted({name for name, _ in found}):
@@ -183,10 +218,10 @@ def _show_reasons(console: Console, plan: Plan) -> None:
             examples.setdefault(reason, (workspace.workspace_id, harmless(change.message or "")))
     if reasons:
         console.print()
-        _say(console, "Blocked", "bold red")
+        say(console, "Blocked", "bold red")
     for reason, number in reasons.most_common():
         workspace_id, message = examples[reason]
-        _say(console, f"  {number:>6,}  {reason}: such as {harmless(workspace_id)}: {message}", "")
+        say(console, f"  {number:>6,}  {reason}: such as {harmless(workspace_id)}: {message}")
 
 
 def _show_care(console: Console, plan: Plan) -> None:
@@ -210,7 +245,7 @@ def _show_care(console: Console, plan: Plan) -> None:
     if notes:
         console.print()
     for note in notes:
-        _say(console, note, "yellow")
+        say(console, note, "yellow")
 
 
 def _show_verdict(console: Console, plan: Plan) -> None:
@@ -220,28 +255,45 @@ def _show_verdict(console: Console, plan: Plan) -> None:
     pending = plan.pending
     if pending:
         changes = sum(len(workspace.pending) for workspace in pending)
-        _say(console, f"{count(changes, 'change')} on {count(len(pending), 'WorkSpace')} to make.", "bold")
-        known = "as the service has shown" if plan.estimate.rate_is_learned else "which is assumed"
+        say(console, f"{count(changes, 'change')} on {count(len(pending), 'WorkSpace')} to make.", "bold")
+        say(console, f"{waves(plan)} Each deployment ends its user's session.")
         closed = timedelta(seconds=plan.estimate.closed_seconds)
         took = about(timedelta(seconds=plan.estimate.seconds) + closed)
         waits = f" if begun now, {about(closed)} of it waiting for the policy's hours" if closed else ""
-        _say(
+        say(
             console,
             f"An apply makes about {plan.estimate.calls:,} calls and takes about {took}{waits}, at"
-            f" {plan.estimate.rate:.1f} calls/s of each operation, {known}.",
-            "",
+            f" {plan.estimate.rate_in_words}.",
         )
     elif not plan.workspaces and not plan.errors:
-        _say(console, NOTHING_SELECTED, "bold yellow")
+        say(console, NOTHING_SELECTED, "bold yellow")
+    elif plan.not_found:
+        say(console, "There is nothing to do on what there is.", "bold yellow")
     elif not plan.errors:
-        _say(console, "There is nothing to do.", "bold green")
-    _say(console, f"Read with {count(calls, 'call')}{told}, {plan.created:%Y-%m-%d %H:%M:%S} UTC.", "dim")
+        say(console, "There is nothing to do.", "bold green")
+    say(console, f"Read with {count(calls, 'call')}{told}, {plan.created:%Y-%m-%d %H:%M:%S} UTC.", "dim")
     _show_errors(console, plan)
+
+
+def waves(plan: Plan) -> str:
+    """How carefully an apply would go, in words: its waves, and when it ends early."""
+    from workspaces_apps.rollout.waves import wave_sizes
+
+    policy, total = plan.policy, len(plan.pending)
+    sizes = wave_sizes(total, policy.canary, policy.growth, policy.largest_wave)
+    alike = [(size, len(list(run))) for size, run in groupby(sizes)]
+    told = [f"{size:,}" if times == 1 else f"{times} times {size:,}" for size, times in alike]
+    if len(told) > PARTS:
+        told[PARTS - 1 : -1] = ["…"]
+    pause = f", {about(timedelta(seconds=policy.pause))} apart" if policy.pause else ""
+    cut = f"In {len(sizes)} waves of {', '.join(told)} WorkSpaces{pause}" if len(sizes) > 1 else "In one wave"
+    budget = policy.failure_budget.of(total)
+    return f"{cut}, at most {policy.max_in_flight:,} at the same time; ends early after {count(budget + 1, 'failure')}."
 
 
 def _show_errors(console: Console, plan: Plan) -> None:
     for error in plan.errors:
-        _say(console, f"Could not be read: {harmless(error)}", "bold red")
+        say(console, f"Could not be read: {harmless(error)}", "bold red")
 
 
 def _show_workspaces(
@@ -260,22 +312,22 @@ def _show_workspaces(
         user = f"  {harmless(workspace.user_name)}" if workspace.user_name else ""
         on = "  connected" if workspace.connected else ""
         target = f"{harmless(workspace.target)}/" if len(plan.targets) > 1 else ""
-        _say(console, f"{target}{harmless(workspace.workspace_id)}{user}{on}", "bold")
+        say(console, f"{target}{harmless(workspace.workspace_id)}{user}{on}", "bold")
         for change in workspace.changes:
             standing = standing_of(change)
             if standings and standing == "as-wanted":
                 continue
             style = STANDINGS[standing] if standings else ACTIONS[change.action]
             said = f"{standing}: " if standings else ""
-            _say(console, f"  {said}{_change(plan, workspace.target, change)}", style)
+            say(console, f"  {said}{_change(plan, workspace.target, change)}", style)
         for foreign in workspace.foreign:
-            _say(
+            say(
                 console,
                 f"  staged by somebody else: {harmless(foreign.application_id)} {harmless(foreign.state)}",
                 "yellow",
             )
     if limit is not None and len(workspaces) > limit:
-        _say(console, f"and {len(workspaces) - limit:,} more; status --all names them", "dim")
+        say(console, f"and {len(workspaces) - limit:,} more; status --all names them", "dim")
 
 
 def _change(plan: Plan, target: str, change: PlannedChange) -> str:
@@ -294,8 +346,3 @@ def _changes(workspaces: Sequence[PlannedWorkspace]) -> Iterator[tuple[PlannedWo
     for workspace in workspaces:
         for change in workspace.changes:
             yield workspace, change
-
-
-def _say(console: Console, text: str, style: str) -> None:
-    # In a pipe a line stays a line.
-    console.print(text, style=style or None, soft_wrap=not console.is_terminal)

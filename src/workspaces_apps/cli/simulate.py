@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,13 @@ def above_zero(value: float) -> float:
     return value
 
 
+def like_region(value: str) -> str:
+    """Refuse what no Region is called, which a client would call in vain."""
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d{1,2}", value):
+        raise typer.BadParameter(f"'{value}' is no Region such as us-east-1")
+    return value
+
+
 def simulate(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 0,
@@ -43,7 +51,7 @@ def simulate(
         float,
         typer.Option(help="How many times as fast as time the simulator's clock runs.", callback=above_zero),
     ] = 1.0,
-    region: Annotated[str, typer.Option(help="The Region of the fleet.")] = "us-east-1",
+    region: Annotated[str, typer.Option(help="The Region of the fleet.", callback=like_region)] = "us-east-1",
     account: Annotated[str, typer.Option(help="The account of the fleet, 12 digits.")] = "123456789012",
     throttle: Annotated[
         bool, typer.Option(help="Refuse more than 2 calls a second of one operation, bursts of 5 aside.")

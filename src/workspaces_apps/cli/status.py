@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workspaces_apps.cli.connection import Connection, journal_path, load_manifest
-from workspaces_apps.cli.console import complain, harmless, is_live, out, print_document
+from workspaces_apps.cli.console import complain, harmless, is_live, out, print_document, say
 from workspaces_apps.cli.failures import ExitCode, UsageError
 from workspaces_apps.cli.options import (
     DebugOption,
     EndpointOption,
+    InsecureOption,
     JournalOption,
     Output,
     OutputOption,
@@ -51,12 +52,18 @@ def status(
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> int:
     """Compare a manifest with the fleet. Only reads."""
     del debug
     wanted = loaded(manifest)
-    connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
     found = asyncio.run(look_once(wanted, connection, journal_path(journal, wanted.name)))
     if output is Output.JSON:
         from workspaces_apps.cli.documents import of_status
@@ -85,12 +92,22 @@ def watch(
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Compare a manifest with the fleet again and again, until Ctrl-C. With --output json, each look is a line."""
+    """Compare again and again, until Ctrl-C.
+
+    In a pipe, a look is told where something has changed since the one before, with the WorkSpaces that have. With
+    --output json, each look is a line.
+    """
     del debug
     wanted = loaded(manifest)
-    connection = Connection(profile=profile, region=region, endpoint_url=endpoint_url)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
     watching = Watching(
         wanted, connection, journal_path(journal, wanted.name), interval, until_wanted, looks, output
     )
@@ -107,10 +124,13 @@ def loaded(path: Path) -> Manifest:
 
 async def look_once(manifest: Manifest, connection: Connection, journal: Path) -> Status:
     """Compare once."""
-    from workspaces_apps.hooks import Hooks
+    from workspaces_apps.cli.reading import reading
+    from workspaces_apps.cli.traffic import Traffic
 
-    async with connection.rollout(manifest, Hooks()) as rollout:
-        return await rollout.status(manifest, journal=journal)
+    traffic = Traffic(connection.clock.monotonic)
+    async with connection.rollout(manifest, traffic.hooks) as rollout:
+        with reading(traffic):
+            return await rollout.status(manifest, journal=journal)
 
 
 class Watching:
@@ -134,17 +154,21 @@ class Watching:
         self._looks = looks
         self._output = output
         self._last = ""
+        self._drifted: dict[str, str] = {}
 
     async def run(self) -> int:
         """Look until there is a reason to end; the exit code is that of the last look."""
+        from workspaces_apps.cli.reading import reading
+        from workspaces_apps.cli.traffic import Traffic
         from workspaces_apps.errors import ServiceError, TransportError
-        from workspaces_apps.hooks import Hooks
 
         code, made = int(ExitCode.FAILED), 0
-        async with self._connection.rollout(self._manifest, Hooks()) as rollout:
+        traffic = Traffic(self._connection.clock.monotonic)
+        async with self._connection.rollout(self._manifest, traffic.hooks) as rollout:
             while True:
                 try:
-                    found = await rollout.status(self._manifest, journal=self._journal)
+                    with reading(traffic):
+                        found = await rollout.status(self._manifest, journal=self._journal)
                 except (TransportError, ServiceError) as error:
                     if not made:
                         # What fails at the first look is most likely a mistake of whoever asked.
@@ -178,10 +202,22 @@ class Watching:
             )
             return
         counts = ", ".join(f"{number} {standing}" for standing, number in sorted(found.counts.items()))
-        said = "; ".join(
-            filter(None, (counts, *(f"could not be read: {error}" for error in found.plan.errors)))
-        )
+        plan = found.plan
+        unread = (f"could not be read: {error}" for error in plan.errors)
+        said = "; ".join(filter(None, (counts, *plan.not_found, *unread)))
+        from workspaces_apps.cli.screens import SHOWN, drifts
+
+        drifted = drifts(found)
+        there = {one.workspace_id for one in found.plan.workspaces}
+        back = {
+            one: "as wanted" if one in there else "no longer seen" for one in self._drifted.keys() - drifted
+        }
+        news = [item for item in {**drifted, **back}.items() if self._drifted.get(item[0]) != item[1]]
         # What has not changed is told once.
-        if said != self._last:
-            console.print(f"{found.plan.created:%Y-%m-%d %H:%M:%S} UTC  {harmless(said)}", soft_wrap=True)
-        self._last = said
+        if said != self._last or news:
+            say(console, f"{found.plan.created:%Y-%m-%d %H:%M:%S} UTC  {harmless(said)}")
+        for workspace_id, how in news[:SHOWN]:
+            say(console, f"  {harmless(workspace_id)}  {how}")
+        if len(news) > SHOWN:
+            say(console, f"  and {len(news) - SHOWN:,} more; status --all names them")
+        self._last, self._drifted = said, drifted
