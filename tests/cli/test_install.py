@@ -75,6 +75,28 @@ async def test_one_that_fails_does_not_hinder_the_others(capsys: pytest.CaptureF
     assert by_id["ws-nowhere00"]["error_type"] == "ResourceNotFoundException"
 
 
+@pytest.mark.parametrize("output", [Output.TEXT, Output.JSON])
+async def test_it_tells_what_a_refused_job_has_taken_back(
+    output: Output, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of a refused installation must not stay staged unseen."""
+    async with in_simulated_time() as (sim, connection):
+        office, visio = sim.fleet.application(OFFICE), sim.fleet.application(VISIO)
+        (desktop,) = sim.fleet.compatible(office)
+        sim.faults.add(
+            "error", code="AccessDeniedException", operation="AssociateWorkspaceApplication", skip=1
+        )
+        both = replace(task(desktop, output=output), applications=(OFFICE, VISIO))
+        code = await run(connection, both)
+        left = sim.fleet.associations(desktop)
+    shown = capsys.readouterr().out
+
+    assert (code, office in left, visio in left) == (ExitCode.FAILED, False, False)
+    assert "was taken back" in shown
+    if output is Output.JSON:
+        assert office in json.loads(shown)["workspaces"][0]["notes"][0]
+
+
 @pytest.mark.parametrize("width", [60, 120])
 async def test_on_a_terminal_every_workspace_has_its_word(
     width: int, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps.cli.failures import notes
+
 if TYPE_CHECKING:
     from workspaces_apps.models import Model
     from workspaces_apps.rollout import Plan, PlanDiff, PlannedChange, Status
@@ -95,6 +97,7 @@ def of_outcome(
         ],
         "error": str(error) if error is not None else None,
         "error_type": type(error).__name__ if error is not None else None,
+        "notes": notes(error),
         "elapsed": outcome.elapsed.total_seconds() if outcome is not None else None,
     }
 

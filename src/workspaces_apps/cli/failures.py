@@ -148,7 +148,14 @@ def tell(error: Exception) -> int:
         complain(f"internal error: {type(first).__name__}: {first}{more}; --debug shows the traceback")
     else:
         complain(in_options(f"{first}{more}"))
+    for note in notes(first):
+        complain(note)
     return code
+
+
+def notes(error: BaseException | None) -> list[str]:
+    """What was added to an error on its way, such as what it has left behind."""
+    return list(getattr(error, "__notes__", ()))
 
 
 def exit_code(error: BaseException) -> ExitCode:

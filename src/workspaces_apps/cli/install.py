@@ -14,7 +14,7 @@ from workspaces_apps.cli.apply import agreed, check_answerable
 from workspaces_apps.cli.connection import Connection
 from workspaces_apps.cli.console import harmless, is_live, out, print_document, say
 from workspaces_apps.cli.deployments import FAILED, Deployments, following, table
-from workspaces_apps.cli.failures import ExitCode, exit_code
+from workspaces_apps.cli.failures import ExitCode, exit_code, notes
 from workspaces_apps.cli.interrupts import on_signals
 from workspaces_apps.cli.leftovers import ADVICE, Doing, Interruption, in_words, look
 from workspaces_apps.cli.naming import meant
@@ -306,6 +306,8 @@ def show(task: Task, deployments: Deployments, results: Results, words: str) -> 
     )
     for workspace_id, error in results.errors.items():
         say(console, f"{harmless(workspace_id)}: {harmless(error)}", "red")
+        for more in notes(error):
+            say(console, f"  {harmless(more)}", "red")
     for workspace_id in results.interrupted:
         left = in_words(task.doing, results.left.get(workspace_id), deployments.applications)
         say(console, f"{harmless(workspace_id)}: {left}", "yellow")
