@@ -28,7 +28,10 @@ CHECKED = [
     if (ROOT / name).exists()
 ]
 
-IN_PARALLEL = ("-n", "auto", "--dist", "worksteal")
+# One more than there are processors: some tests wait for a process.
+IN_PARALLEL = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
+# What an installed package may do otherwise than a checkout: entry points, data files, extras, processes.
+ON_THE_WHEEL = ("client", "plugin", "report", "simulator", "typing", "cli/test_command.py", "test_*.py")
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "codegen", "typecheck", "tests", "aws_cli", "build"]
@@ -164,7 +167,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel, check them, and run the tests on the installed wheel, away from the checkout."""
+    """Build sdist and wheel, check them, and run tests on the installed wheel, away from the checkout."""
     install_development(session)
     with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
         away = Path(name)
@@ -177,7 +180,7 @@ def build(session: nox.Session) -> None:
 
 
 def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
-    """Install the wheel into an empty environment and run the tests from a folder without the sources."""
+    """Install the wheel into an empty environment and run tests from a folder without the sources."""
     session.run("python", "-m", "venv", str(away / "venv"))
     scripts = away / "venv" / ("Scripts" if os.name == "nt" else "bin")
     python = str(scripts / "python")
@@ -204,6 +207,7 @@ def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
             *IN_PARALLEL,
             "-m",
             "not checkout and not campaign",
+            *(str(path) for pattern in ON_THE_WHEEL for path in sorted((bench / "tests").glob(pattern))),
             env={
                 "PATH": path,
                 "VIRTUAL_ENV": str(away / "venv"),

@@ -76,7 +76,7 @@ class Board:
         self.wave: WaveBegan | None = None
         self.failures: deque[Failure] = deque(maxlen=LAST)
         self.draining = False
-        self.silent = timedelta(0)
+        self.silent: timedelta = timedelta(0)
         """For how long the service has not answered."""
         self.result: Finished | None = None
         self._begun: set[tuple[str, str]] = set()

@@ -220,6 +220,7 @@ class Demonstration:
         self.console.print()
         self.prompt("apply fleet.toml --yes")
         board = Board(plan, clock.now)
+        traffic.begin()
         async with rollout.apply(plan, journal=self.journal) as events:
             with contextmanager(self.following)(self.console, board, traffic) as tell:
                 await follow(events, tell)

@@ -26,7 +26,7 @@ class Interruption:
     """Two ways to end early: asked once, stop waiting and look at what is left; asked twice, end at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked: bool = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def holds(self, task: asyncio.Task[None]) -> None:

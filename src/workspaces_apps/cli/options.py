@@ -14,6 +14,8 @@ from workspaces_apps.cli.console import log_to_stderr
 _Given: TypeAlias = str | list[str] | None
 """What an option was given, once or several times."""
 
+_Check: TypeAlias = Callable[[_Given], _Given]
+
 
 @dataclass(slots=True, kw_only=True)
 class Invocation:
@@ -84,7 +86,7 @@ JournalOption: TypeAlias = Annotated[
 ]
 
 
-def id_like(member: str, example: str) -> Callable[[_Given], _Given]:
+def id_like(member: str, example: str) -> _Check:
     """The callback of an option for ids, which refuses what cannot be one, and says what was given.
 
     Args:
@@ -105,9 +107,9 @@ def id_like(member: str, example: str) -> Callable[[_Given], _Given]:
     return check
 
 
-like_workspace_ids = id_like("workspace_ids", "ws-0123456789")
-like_directory_ids = id_like("directory_id", "d-0123456789")
-like_bundle_ids = id_like("bundle_id", "wsb-0123456789")
+like_workspace_ids: _Check = id_like("workspace_ids", "ws-0123456789")
+like_directory_ids: _Check = id_like("directory_id", "d-0123456789")
+like_bundle_ids: _Check = id_like("bundle_id", "wsb-0123456789")
 
 
 YesOption: TypeAlias = Annotated[

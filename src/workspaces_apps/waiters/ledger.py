@@ -56,7 +56,7 @@ class Ledger:
         self.found: dict[str, api.WorkspaceResourceAssociation] = {}
         self.done: dict[str, None] = {}
         self.headed: dict[str, Target] = {}
-        self.polls = 0
+        self.polls: int = 0
         self._target: Target = target
         self._applications = applications
         self._clock = clock
