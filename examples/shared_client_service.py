@@ -20,7 +20,7 @@ class Desktops:
     def __init__(self, ws: WorkSpacesClient) -> None:
         self._ws = ws
         # A view on the same connections: somebody waits for these answers, so they come soon or not at all.
-        self._prompt = ws.with_options(timeout=timedelta(seconds=30))
+        self._prompt = ws.with_options(timeout=timedelta(minutes=5))
 
     async def applications(self, workspace_id: str) -> dict[str, str]:
         """The state of each application on a WorkSpace."""
