@@ -39,6 +39,7 @@ LAYERS = (
         "checks",
         "clock",
         "credentials",
+        "detached",
         "errors",
         "facts",
         "hooks",

@@ -192,7 +192,10 @@ class Timeout:
         elif type(self._clock).sleep is SystemClock.sleep:
             self._handle = loop.call_later(seconds, interruption.request)
         else:
-            self._sleeper = loop.create_task(_sleep(self._clock, seconds), name="workspaces-apps timeout")
+            # Not through the loop's task factory, which may do more than a timer needs.
+            self._sleeper = asyncio.Task(
+                _sleep(self._clock, seconds), loop=loop, name="workspaces-apps timeout"
+            )
             self._sleeper.add_done_callback(interruption.request_unless_cancelled)
 
     def _stop(self) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore import xform_name
 
-from workspaces_apps.clock import to_seconds
+from workspaces_apps.clock import timeout, to_seconds
 from workspaces_apps.connection import Connection, Exchange, open_connection, resolve_region
 from workspaces_apps.credentials import AssumeRole, Credentials, StaticProvider
+from workspaces_apps.detached import start_detached
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
-    from workspaces_apps.clock import Clock
+    from workspaces_apps.clock import Clock, Timeout
     from workspaces_apps.config import CallOptions, Target
     from workspaces_apps.pacing import Pacer
     from workspaces_apps.retry import RetryPolicy
@@ -86,7 +87,7 @@ class Transport:
         self._slots = asyncio.Semaphore(target.config.max_connections)
         self._budgets: dict[RetryBudgetPolicy, RetryBudget] = {}
         self._opening: asyncio.Task[tuple[Connection, str]] | None = None
-        self._waits: set[asyncio.Timeout] = set()
+        self._waits: set[Timeout] = set()
         self._waking_clock = _WakingClock(target.clock, self)
         self._closed = False
 
@@ -100,7 +101,7 @@ class Transport:
             raise ClientStateError("the client was opened on another event loop; close it there")
         self._closed = True
         while self._waits:
-            self._waits.pop().reschedule(self._loop.time())
+            self._waits.pop().reschedule(0)
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.cancel()
@@ -121,15 +122,11 @@ class Transport:
         clock = self._target.clock
         seconds = to_seconds(options.timeout, "timeout", positive=True)
         progress = _Progress()
-        scope = asyncio.timeout(None)
+        scope = timeout(clock, seconds)
         try:
             async with scope:
-                watch = asyncio.create_task(_expire(clock, seconds, scope))
-                try:
-                    deadline = clock.monotonic() + seconds
-                    return await self._call(request, result_type, options, deadline, progress)
-                finally:
-                    watch.cancel()
+                deadline = clock.monotonic() + seconds
+                return await self._call(request, result_type, options, deadline, progress)
         except TimeoutError as error:
             if isinstance(error, WorkSpacesError) or not scope.expired():
                 raise
@@ -156,7 +153,7 @@ class Transport:
             ClientStateError: It was.
         """
         self._check_state()
-        scope = asyncio.timeout(None)
+        scope = timeout(self._target.clock, None)
         try:
             async with scope:
                 self._waits.add(scope)
@@ -325,7 +322,8 @@ class Transport:
     async def _connection(self) -> tuple[Connection, str]:
         self._check_state()
         if self._opening is None:
-            self._opening = asyncio.create_task(self._open())
+            # It serves all who call meanwhile.
+            self._opening = start_detached(self._open, name="workspaces-apps opening")
         opening = self._opening
         if opening.done() and not opening.cancelled() and opening.exception() is None:
             return opening.result()
@@ -381,11 +379,6 @@ class _WakingClock:
         """
         async with self._transport.waiting():
             await self._clock.sleep(seconds)
-
-
-async def _expire(clock: Clock, seconds: float, scope: asyncio.Timeout) -> None:
-    await clock.sleep(seconds)
-    scope.reschedule(asyncio.get_running_loop().time())
 
 
 def _told_what_is_open(message: str, operation: str, progress: _Progress) -> str:

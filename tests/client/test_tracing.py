@@ -1,14 +1,17 @@
 """Tracers see every call: OpenTelemetry's instrumentation and the X-Ray SDK, alone and together."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiobotocore.session import AioSession
 
+from tests.client.conftest import Connect
 from tests.client.server import REQUEST_ID, ScriptedServer, fault, ok
-from workspaces_apps import ResourceNotFoundException, WorkSpacesClient
+from workspaces_apps import Credentials, ResourceNotFoundException, WorkSpacesClient
 
 TRACE_HEADER = "x-amzn-trace-id"
 
@@ -61,10 +64,10 @@ def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             """There is none."""
 
     @asynccontextmanager
-    async def in_segment() -> AsyncGenerator[Any]:
+    async def in_segment(missing: str = "LOG_ERROR") -> AsyncGenerator[Any]:
         # Only inside the running loop: its context puts a task factory on it, and leaves it there.
         recorder.configure(
-            sampling=False, context=context.AsyncContext(), emitter=Silent(), context_missing="LOG_ERROR"
+            sampling=False, context=context.AsyncContext(), emitter=Silent(), context_missing=missing
         )
         try:
             async with recorder.in_segment_async("test") as segment:
@@ -130,3 +133,40 @@ async def test_both_together(server: ScriptedServer, ws: WorkSpacesClient, spans
 
     assert len(spans.get_finished_spans()) == len(segment.subsegments) == 1
     assert TRACE_HEADER in server.requests[0].headers
+
+
+class AskingProvider:
+    """Credentials that a client of aiobotocore's is asked for, as STS is for those of a role."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+
+    async def get_credentials(self) -> Credentials:
+        """Call the server, and give credentials that do not depend on it."""
+        # Its overloads name every service of AWS, each typed by a package of its own.
+        session: Any = AioSession()
+        async with session.create_client(
+            "workspaces",
+            region_name="eu-west-1",
+            endpoint_url=self._server.url,
+            aws_access_key_id="AKIDEXAMPLE",
+            aws_secret_access_key="secret",
+        ) as other:
+            await other.describe_account()
+        return Credentials("AKIDEXAMPLE", "secret")
+
+
+@pytest.mark.parametrize("missing", ["LOG_ERROR", "RUNTIME_ERROR"])
+async def test_opening_is_in_no_segment_and_misses_none(
+    server: ScriptedServer, connect: Connect, xray: Any, caplog: pytest.LogCaptureFixture, missing: str
+) -> None:
+    """What opening a client asks for is in no caller's trace, and X-Ray complains of nothing."""
+    server.script(ok(), ok())
+    caplog.set_level(logging.WARNING, "aws_xray_sdk")
+
+    async with xray(missing) as segment:
+        await connect(credentials=AskingProvider(server)).describe_account()
+
+    assert len(server.requests) == 2
+    assert [one.aws["operation"] for one in segment.subsegments] == ["DescribeAccount"]
+    assert caplog.messages == []

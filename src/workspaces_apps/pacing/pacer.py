@@ -7,9 +7,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from workspaces_apps.clock import Clock
+from workspaces_apps.detached import start_detached
 from workspaces_apps.errors import DeadlineExceededError
 from workspaces_apps.pacing.adaptive import AdaptiveRate
 from workspaces_apps.pacing.permit import Outcome, Permit
@@ -249,8 +251,8 @@ class Pacer:
         if not seat.waiting:
             del self._seats[loop]
         elif due < math.inf:
-            # Not through the loop's task factory: an eager one would run it here, under the lock.
-            seat.alarm = asyncio.Task(self._ring(seat, due), loop=loop, name="workspaces-apps pacer")
+            # It serves all who wait.
+            seat.alarm = start_detached(partial(self._ring, seat, due), name="workspaces-apps pacer")
         return False
 
     async def _ring(self, seat: _Seat, due: float) -> None:
