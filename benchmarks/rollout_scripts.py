@@ -17,8 +17,9 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
-from benchmarks.virtual import SimulatorLoopClock, run_virtual
-from workspaces_apps.simulator import Simulator, SimulatorSettings, Throttle
+from benchmarks.virtual import BotocoreClock
+from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Throttle
+from workspaces_apps.simulator._virtual import run_virtual
 
 LATENCY: Final = 0.1
 CONNECTIONS: Final = 50
@@ -190,9 +191,9 @@ def run(
     contender: Contender, workspaces: int, settings: SimulatorSettings, throttle: Throttle | None
 ) -> Found:
     """Let a script do the work on so many WorkSpaces."""
+    clock = ManualClock()
 
     async def work() -> Found:
-        clock = SimulatorLoopClock()
         async with Simulator(
             workspaces=0, clock=clock, settings=settings, throttle=throttle, verify_signatures=False
         ) as sim:
@@ -232,5 +233,5 @@ def run(
             )
 
     random.seed(0)
-    with mock.patch("aiobotocore.retries.bucket.Clock", partial(SimulatorLoopClock, 0.5)):
-        return run_virtual(work())
+    with mock.patch("aiobotocore.retries.bucket.Clock", partial(BotocoreClock, 0.5)):
+        return run_virtual(work(), clock)

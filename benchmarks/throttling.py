@@ -27,10 +27,12 @@ from benchmarks.answers import (
     SECRET_ACCESS_KEY,
     WORKSPACE_ID,
 )
-from benchmarks.virtual import LoopClock, Response, answer_with, run_virtual
+from benchmarks.virtual import BotocoreClock, Response, answer_with
 from tests.pacing.bucket import Bucket
 from tests.pacing.test_bars import CASES, Case
 from workspaces_apps import ClientConfig, Credentials, PacingRegistry, WorkSpacesClient, WorkSpacesError
+from workspaces_apps.simulator import ManualClock
+from workspaces_apps.simulator._virtual import run_virtual
 
 TASKS: Final = 50
 FIRST: Final = 20
@@ -49,7 +51,8 @@ Call = Callable[[], Awaitable[object]]
 class Service:
     """A service with one token bucket, which is asked in the network's place."""
 
-    def __init__(self, case: Case, rng: random.Random) -> None:
+    def __init__(self, case: Case, rng: random.Random, clock: ManualClock) -> None:
+        self.clock = clock
         self._case = case
         self._rng = rng
         self._bucket = Bucket(case.rate, case.burst, [case.change] if case.change else [])
@@ -83,7 +86,7 @@ async def ours(service: Service) -> AsyncGenerator[Call]:
         session=session,
         credentials=Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
         config=ClientConfig(pacing_registry=PacingRegistry()),
-        clock=LoopClock(),
+        clock=service.clock,
     )
     async with client:
         yield lambda: client.associate_workspace_application(
@@ -156,9 +159,11 @@ async def work(call: Call, calls: int) -> tuple[float, int]:
     return asyncio.get_running_loop().time(), failed
 
 
-async def run(case: Case, connected: Callable[[Service], Any], seed: int, measured: Measured) -> None:
+async def run(
+    case: Case, connected: Callable[[Service], Any], seed: int, clock: ManualClock, measured: Measured
+) -> None:
     """One run of a case."""
-    service = Service(case, random.Random(seed))
+    service = Service(case, random.Random(seed), clock)
     another = asyncio.create_task(service.serve_another()) if case.other else None
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(connected(service)) for _ in range(case.processes)]
@@ -182,9 +187,10 @@ def measure(seeds: int) -> dict[str, dict[str, Measured]]:
             for seed in range(seeds):
                 # Jitter is the random module's; botocore's adaptive mode reads the time by a clock of its own.
                 random.seed(seed)
-                clock = partial(LoopClock, random.random())
-                with patch("aiobotocore.retries.bucket.Clock", clock):
-                    run_virtual(run(case, connected, seed, found[name][contender]))
+                phase = partial(BotocoreClock, random.random())
+                clock = ManualClock()
+                with patch("aiobotocore.retries.bucket.Clock", phase):
+                    run_virtual(run(case, connected, seed, clock, found[name][contender]), clock)
     return found
 
 

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.virtual_time import VirtualClock, run_virtual
 from workspaces_apps import Clock
 from workspaces_apps.clock import Signal, SystemClock, Timeout, sleep_or, timeout
+from workspaces_apps.simulator import ManualClock
+from workspaces_apps.simulator._virtual import run_virtual
 
 LONG = 1000.0
 MOMENTS = st.integers(0, 3)
 
 
-class BrokenClock(VirtualClock):
+class BrokenClock(ManualClock):
     """A clock on which no sleep comes to its end."""
 
     async def sleep(self, _: float, /) -> None:
@@ -27,7 +28,7 @@ class BrokenClock(VirtualClock):
         raise OSError("the clock has stopped")
 
 
-class ClockThatFailsToStop(VirtualClock):
+class ClockThatFailsToStop(ManualClock):
     """A clock whose sleep fails when it is cut short."""
 
     async def sleep(self, seconds: float, /) -> None:
@@ -38,7 +39,7 @@ class ClockThatFailsToStop(VirtualClock):
             raise OSError("the clock cannot be stopped") from None
 
 
-class ClockThatIgnoresCancellation(VirtualClock):
+class ClockThatIgnoresCancellation(ManualClock):
     """A clock whose sleep ends without an error when it is cut short."""
 
     async def sleep(self, seconds: float, /) -> None:
@@ -48,7 +49,7 @@ class ClockThatIgnoresCancellation(VirtualClock):
 
 
 @contextlib.asynccontextmanager
-async def leaving_nothing_behind(clock: VirtualClock) -> AsyncGenerator[None]:
+async def leaving_nothing_behind(clock: ManualClock) -> AsyncGenerator[None]:
     """Check that one turn of the loop after the block there are the tasks and sleepers of before."""
     tasks, sleeping = asyncio.all_tasks(), clock.sleeping
     yield
@@ -74,7 +75,7 @@ def waiters_of(event: asyncio.Event) -> int:
     return int(rest.partition("]")[0]) if rest else 0
 
 
-def count_down(clock: VirtualClock, seconds: float, event: asyncio.Event) -> "asyncio.Task[None]":
+def count_down(clock: ManualClock, seconds: float, event: asyncio.Event) -> "asyncio.Task[None]":
     """Set an event after so many seconds."""
 
     async def later() -> None:
@@ -89,7 +90,7 @@ class TestTimeout:
 
     def test_it_ends_the_block_at_its_time_and_not_before(self) -> None:
         """A block that takes too long is ended at the limit, by the clock, with TimeoutError."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             scope = timeout(clock, 5)
@@ -104,7 +105,7 @@ class TestTimeout:
 
     def test_a_block_in_time_leaves_nothing(self) -> None:
         """The result of a block that ends in time is its own, and nothing happens at the limit."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             async with leaving_nothing_behind(clock), timeout(clock, 5) as scope:
@@ -117,7 +118,7 @@ class TestTimeout:
     @pytest.mark.parametrize("seconds", [None, float("inf")])
     def test_no_limit_costs_no_timer(self, seconds: float | None) -> None:
         """Without a limit the block has no task and no sleeper, and may be given a limit later."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             scope = timeout(clock, seconds)
@@ -138,7 +139,7 @@ class TestTimeout:
     @pytest.mark.parametrize("seconds", [0, -1])
     def test_no_time_at_all_ends_the_block_where_it_first_waits(self, seconds: float) -> None:
         """A limit that has passed already lets the block run up to its first wait."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             reached: list[float] = []
@@ -156,7 +157,7 @@ class TestTimeout:
 
     def test_it_can_be_rescheduled(self) -> None:
         """A new limit counts from when it is set, and takes the place of the one before."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             scope = timeout(clock, 5)
@@ -190,7 +191,7 @@ class TestTimeout:
 
     def test_a_timeout_error_of_the_block_is_not_its_own(self) -> None:
         """A TimeoutError that the block raises passes, and `expired` tells it from the limit's."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             error = TimeoutError("of the block")
@@ -218,7 +219,7 @@ class TestTimeout:
 
     def test_leaving_does_not_suspend(self) -> None:
         """Nothing else runs between the block's end and what follows it."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             turns = 0
@@ -237,7 +238,7 @@ class TestTimeout:
     @given(inner=MOMENTS, outer=MOMENTS, work=MOMENTS)
     def test_nested_limits_end_their_own_block(self, inner: int, outer: int, work: int) -> None:
         """Whichever limit comes first ends its own block; the outer one also wins a tie."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             ended_by = "work"
@@ -268,7 +269,7 @@ class TestTimeout:
         self, limit: int, work: int, cancelled: int, first: bool
     ) -> None:
         """A task that others cancel ends cancelled, whatever its timeout does at the same instant."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def bounded() -> None:
             outcome = ""
@@ -332,7 +333,7 @@ class TestSleepOr:
 
     def test_it_sleeps_its_time(self) -> None:
         """If nothing else happens the time passes, and None says so."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             event = asyncio.Event()
@@ -349,7 +350,7 @@ class TestSleepOr:
     @pytest.mark.parametrize("seconds", [5, None, float("inf")])
     def test_a_signal_cuts_it_short(self, seconds: float | None) -> None:
         """An event that is set and a future that is done end the sleep there and then, with limit and without."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             event, other = asyncio.Event(), asyncio.Event()
@@ -374,7 +375,7 @@ class TestSleepOr:
 
     def test_a_signal_that_is_there_already_ends_it_at_once(self) -> None:
         """What was set before is not slept through, and the first of several is returned."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             first, second, unset = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -387,7 +388,7 @@ class TestSleepOr:
 
     def test_an_event_that_is_cleared_again_has_still_ended_it(self) -> None:
         """A pulse wakes the sleeper although the event is not set any more when the sleeper runs."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             event = asyncio.Event()
@@ -405,7 +406,7 @@ class TestSleepOr:
 
     def test_the_outcome_of_a_future_is_left_to_others(self) -> None:
         """A future that failed or was cancelled ends the sleep and raises nothing in it."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -436,7 +437,7 @@ class TestSleepOr:
 
         async def main() -> None:
             event = asyncio.Event()
-            setting = count_down(VirtualClock(), 0, event)
+            setting = count_down(ManualClock(), 0, event)
             with pytest.raises(OSError, match="the clock cannot be stopped"):
                 await sleep_or(clock, 5, event)
             await setting
@@ -452,7 +453,7 @@ class TestSleepOr:
 
         async def main() -> None:
             event = asyncio.Event()
-            setting = count_down(VirtualClock(), 0, event)
+            setting = count_down(ManualClock(), 0, event)
             assert await sleep_or(clock, 5, event) is event
             await setting
             current = asyncio.current_task()
@@ -468,7 +469,7 @@ class TestSleepOr:
     )
     def test_whatever_comes_first_ends_it(self, seconds: int, moments: list[int], late: bool) -> None:
         """It ends when the first thing happens; of what happens at the same instant a signal is told."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             events = [asyncio.Event() for _ in moments]
@@ -497,7 +498,7 @@ class TestSleepOr:
         self, seconds: int, signalled: int, cancelled: int, first: bool
     ) -> None:
         """A task that others cancel ends cancelled, whatever wakes its sleep at the same instant."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             event = asyncio.Event()
@@ -523,7 +524,7 @@ class TestSleepOr:
 
     def test_it_bounds_nothing_else(self) -> None:
         """Inside a `timeout` of the same length the limit ends the block, and the sleep returns nothing."""
-        clock = VirtualClock()
+        clock = ManualClock()
 
         async def main() -> None:
             with pytest.raises(TimeoutError):

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VirtualClock, run_virtual
 from workspaces_apps import (
     ClientConfig,
     Credentials,
@@ -18,11 +17,13 @@ from workspaces_apps import (
 )
 from workspaces_apps.detached import start_detached
 from workspaces_apps.pacing.pacer import Pacer
+from workspaces_apps.simulator import ManualClock
+from workspaces_apps.simulator._virtual import run_virtual
 
 REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="nobody")
 
 
-class NotingClock(VirtualClock):
+class NotingClock(ManualClock):
     """A clock that notes for whom it is slept on."""
 
     def __init__(self) -> None:

@@ -8,8 +8,8 @@ import pytest
 from tests.client.clocks import sleepers
 from tests.client.conftest import Connect
 from tests.client.server import Answer, ScriptedServer, fault, ok
-from tests.virtual_time import VirtualClock
 from workspaces_apps import AttemptRecord, DeadlineExceededError, Hooks, Pacing, RetryPolicy, TransportError
+from workspaces_apps.simulator import ManualClock
 
 UNAVAILABLE = Answer(status=503)
 
@@ -27,15 +27,15 @@ async def test_a_server_that_hangs_is_given_up_at_the_deadline(
     server: ScriptedServer, connect: Connect
 ) -> None:
     """When the timeout has passed on the clock, the call ends, with what is known of it."""
-    clock, never = VirtualClock(), asyncio.Event()
+    clock, never = ManualClock(), asyncio.Event()
     server.script(Answer(after=never))
     call = asyncio.create_task(connect(clock=clock, timeout=3).describe_account())
     await server.arrived(1)
 
-    clock.advance(2.9)
+    clock.jump(2.9)
     done, _ = await asyncio.wait([call], timeout=0.02)
     assert not done
-    clock.advance(0.2)
+    clock.jump(0.2)
     error = await failure(call)
 
     assert (error.operation, error.attempts, error.request_sent) == ("DescribeAccount", 1, None)
@@ -46,15 +46,15 @@ async def test_an_attempt_that_the_deadline_ends_is_reported(
     server: ScriptedServer, connect: Connect
 ) -> None:
     """Whoever counts attempts is told of those that were given up, too; of those before, once each."""
-    clock, told = VirtualClock(), list[AttemptRecord]()
+    clock, told = ManualClock(), list[AttemptRecord]()
     server.script(UNAVAILABLE, Answer(after=asyncio.Event()))
     ws = connect(clock=clock, timeout=3, hooks=Hooks(on_attempt=told.append))
     call = asyncio.create_task(ws.describe_account())
     await server.arrived(1)
     await sleepers(clock, 2)
-    clock.advance(0.1)
+    clock.jump(0.1)
     await server.arrived(2)
-    clock.advance(3)
+    clock.jump(3)
 
     with pytest.raises(DeadlineExceededError) as caught:
         await call
@@ -66,7 +66,7 @@ async def test_an_attempt_that_the_deadline_ends_is_reported(
 
 async def test_a_backoff_beyond_the_deadline_is_not_begun(server: ScriptedServer, connect: Connect) -> None:
     """Where the next attempt would come too late, the call fails at once, from what it failed with."""
-    clock = VirtualClock()
+    clock = ManualClock()
     server.script(fault("ThrottlingException", "Rate exceeded"))
 
     call = asyncio.create_task(connect(clock=clock, timeout=0.4).describe_account())
@@ -78,16 +78,16 @@ async def test_a_backoff_beyond_the_deadline_is_not_begun(server: ScriptedServer
 
 async def test_the_deadline_spans_all_attempts(server: ScriptedServer, connect: Connect) -> None:
     """Each attempt has less time than the one before: the bound is around the whole call."""
-    clock, never = VirtualClock(), asyncio.Event()
+    clock, never = ManualClock(), asyncio.Event()
     server.script(UNAVAILABLE, Answer(after=never))
     policy = RetryPolicy(transient_base=2)
     call = asyncio.create_task(connect(clock=clock, timeout=3, retry=policy).describe_account())
     await server.arrived(1)
     await sleepers(clock, 2)
-    clock.advance(1)
+    clock.jump(1)
     await server.arrived(2)
 
-    clock.advance(2.1)
+    clock.jump(2.1)
     error = await failure(call)
 
     assert error.attempts == 2
@@ -99,7 +99,7 @@ async def test_a_turn_that_cannot_come_in_time_fails_at_once(
     server: ScriptedServer, connect: Connect
 ) -> None:
     """The pace is known, so the call need not wait to know that it is late; nothing was sent."""
-    clock = VirtualClock()
+    clock = ManualClock()
     server.script(ok(), ok())
     ws = connect(clock=clock, timeout=3, pacing=Pacing.fixed(rate=0.1))
 
@@ -112,7 +112,7 @@ async def test_a_turn_that_cannot_come_in_time_fails_at_once(
 
 async def test_waiting_for_a_connection_counts(server: ScriptedServer, connect: Connect) -> None:
     """A call that gets no slot in time fails, and says that nothing was sent."""
-    clock, never = VirtualClock(), asyncio.Event()
+    clock, never = ManualClock(), asyncio.Event()
     server.script(Answer(after=never))
     ws = connect(clock=clock, max_connections=1)
     first = asyncio.create_task(ws.describe_account())
@@ -121,7 +121,7 @@ async def test_waiting_for_a_connection_counts(server: ScriptedServer, connect: 
     await sleepers(clock, 1)
     await asyncio.sleep(0.01)
 
-    clock.advance(2.1)
+    clock.jump(2.1)
     error = await failure(second)
 
     assert (error.request_sent, len(server.requests)) == (False, 1)
@@ -132,13 +132,13 @@ async def test_waiting_for_a_connection_counts(server: ScriptedServer, connect: 
 
 async def test_without_a_timeout_there_is_no_limit(server: ScriptedServer, connect: Connect) -> None:
     """None, the default and as an option: a year later the call is still waiting, and then succeeds."""
-    clock, go = VirtualClock(), asyncio.Event()
+    clock, go = ManualClock(), asyncio.Event()
     server.script(Answer(after=go))
     ws = connect(clock=clock, timeout=1).with_options(timeout=None)
     call = asyncio.create_task(ws.describe_account())
     await server.arrived(1)
 
-    clock.advance(365 * 86400)
+    clock.jump(365 * 86400)
     await asyncio.sleep(0.01)
     go.set()
 
@@ -147,7 +147,7 @@ async def test_without_a_timeout_there_is_no_limit(server: ScriptedServer, conne
 
 async def test_a_call_in_time_leaves_nothing_behind(server: ScriptedServer, connect: Connect) -> None:
     """The watch on the deadline ends with the call, and the caller's own timeouts are not mistaken for it."""
-    clock = VirtualClock()
+    clock = ManualClock()
     server.script(ok(), Answer(after=asyncio.Event()))
     ws = connect(clock=clock, timeout=5)
 
@@ -165,7 +165,7 @@ async def test_cancelling_a_call_with_a_deadline_cancels_it(server: ScriptedServ
     """A cancellation from outside is no deadline."""
     never = asyncio.Event()
     server.script(Answer(after=never))
-    call = asyncio.create_task(connect(clock=VirtualClock(), timeout=5).describe_account())
+    call = asyncio.create_task(connect(clock=ManualClock(), timeout=5).describe_account())
     await server.arrived(1)
 
     call.cancel()

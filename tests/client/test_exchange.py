@@ -13,9 +13,9 @@ from botocore.credentials import ReadOnlyCredentials
 
 from tests.client.conftest import CREDENTIALS, Connect, make_config
 from tests.client.server import REQUEST_ID, Answer, Recorded, ScriptedServer, ok
-from tests.virtual_time import VirtualClock
 from workspaces_apps import MalformedResponseError, RetryPolicy, ServiceError, WorkSpacesClient
 from workspaces_apps.api import CreateTagsRequest, DescribeApplicationsRequest, DescribeWorkspacesRequest
+from workspaces_apps.simulator import ManualClock
 
 WORKSPACE = "ws-123456789"
 APPLICATION = "wsa-123456789"
@@ -148,10 +148,10 @@ async def test_an_answer_needs_no_request_id(server: ScriptedServer, ws: WorkSpa
 
 async def test_elapsed_is_measured_by_the_clients_clock(server: ScriptedServer, connect: Connect) -> None:
     """What passes on the clock between call and answer is what `elapsed` says."""
-    clock = VirtualClock()
+    clock = ManualClock()
 
     def slowly(_: Recorded) -> Answer:
-        clock.advance(42)
+        clock.jump(42)
         return ok()
 
     server.script(slowly)

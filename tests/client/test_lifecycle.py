@@ -8,7 +8,6 @@ import pytest
 from tests.client.clocks import SkippingClock, sleepers
 from tests.client.conftest import CREDENTIALS, Connect, make_config
 from tests.client.server import Answer, ScriptedServer, ok
-from tests.virtual_time import VirtualClock
 from workspaces_apps import (
     ClientStateError,
     ConfigurationError,
@@ -18,6 +17,7 @@ from workspaces_apps import (
     RetryPolicy,
     WorkSpacesClient,
 )
+from workspaces_apps.simulator import ManualClock
 
 
 class Gate:
@@ -153,7 +153,7 @@ async def test_closing_tells_of_a_creation_under_way(server: ScriptedServer, con
 
 async def test_closing_ends_a_backoff(server: ScriptedServer, connect: Connect) -> None:
     """A call between two attempts ends at once, without another request, and leaves no sleeper."""
-    clock = VirtualClock()
+    clock = ManualClock()
     server.script(Answer(status=503))
     ws = connect(clock=clock)
     call = asyncio.create_task(ws.describe_account())
@@ -172,7 +172,7 @@ async def test_closing_ends_the_wait_for_a_turn(
     server: ScriptedServer, connect: Connect, bound: float | None
 ) -> None:
     """Calls that are not yet their pacer's turn end at once, nothing of them sent, and nobody sleeps on."""
-    clock = VirtualClock()
+    clock = ManualClock()
     server.respond(lambda _: ok())
     ws = connect(clock=clock, pacing=Pacing.fixed(rate=0.01), timeout=bound)
     await ws.describe_account()
@@ -191,7 +191,7 @@ async def test_closing_and_cancelling_at_once_is_a_cancellation(
     server: ScriptedServer, connect: Connect
 ) -> None:
     """Whoever cancels a waiting call in the moment that the client is closed gets the cancellation."""
-    clock = VirtualClock()
+    clock = ManualClock()
     server.script(Answer(status=503))
     ws = connect(clock=clock)
     call = asyncio.create_task(ws.describe_account())

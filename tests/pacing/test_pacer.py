@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pacing.bucket import Bucket
-from tests.virtual_time import VirtualClock, run_virtual
 from workspaces_apps.clock import SystemClock
 from workspaces_apps.errors import DeadlineExceededError, ThrottlingException, WorkSpacesError
 from workspaces_apps.hooks import Hooks
 from workspaces_apps.pacing import Pacer, Pacing, Permit
 from workspaces_apps.retry import RetryPolicy, run_attempts
+from workspaces_apps.simulator import ManualClock
+from workspaces_apps.simulator._virtual import run_virtual
 
 
 async def settle() -> None:
@@ -26,7 +27,7 @@ async def settle() -> None:
 
 def test_tasks_go_in_the_order_they_came() -> None:
     """At a fixed rate, the turns are evenly spaced and first come is first served."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.fixed(2.0), clock)
     went: list[tuple[int, float]] = []
 
@@ -43,14 +44,14 @@ def test_tasks_go_in_the_order_they_came() -> None:
 
 def test_nobody_overtakes_the_line() -> None:
     """A call that would be allowed at once still has to wait behind those who came before."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         assert pacer.try_acquire() is not None
         waiting = asyncio.create_task(pacer.acquire(clock=clock))
         await settle()
-        clock.advance(1.0)
+        clock.jump(1.0)
         assert pacer.try_acquire() is None
         assert (await waiting).sent_at == 1.0
 
@@ -59,7 +60,7 @@ def test_nobody_overtakes_the_line() -> None:
 
 def test_the_ninth_call_waits_for_an_answer() -> None:
     """Before the first throttle eight are in flight, and a release lets the next one go without any clock."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.adaptive(), clock)
 
     async def main() -> None:
@@ -77,7 +78,7 @@ def test_the_ninth_call_waits_for_an_answer() -> None:
 
 def test_a_permit_counts_once() -> None:
     """The first word is the last: what follows frees no second slot and teaches nothing."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.adaptive(), clock)
     permit = pacer.try_acquire()
     assert permit is not None
@@ -90,7 +91,7 @@ def test_a_permit_counts_once() -> None:
 
 def test_leaving_the_block_of_a_permit_gives_the_slot_back() -> None:
     """Even if what was done in it failed."""
-    pacer = Pacer(Pacing.adaptive(), VirtualClock())
+    pacer = Pacer(Pacing.adaptive(), ManualClock())
     permit = pacer.try_acquire()
     assert permit is not None
     with pytest.raises(KeyError), permit:
@@ -100,13 +101,13 @@ def test_leaving_the_block_of_a_permit_gives_the_slot_back() -> None:
 
 def test_without_pacing_every_call_goes_at_once() -> None:
     """A thousand of them."""
-    pacer = Pacer(Pacing.off(), VirtualClock())
+    pacer = Pacer(Pacing.off(), ManualClock())
     assert all(pacer.try_acquire() for _ in range(1000))
 
 
 def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
     """Behind ten calls at one a second, five seconds are not enough; no time passes and nothing was sent."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
@@ -123,7 +124,7 @@ def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
 
 def test_a_turn_that_comes_exactly_at_the_deadline_is_in_time() -> None:
     """The bound is inclusive."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
@@ -136,7 +137,7 @@ def test_a_turn_that_comes_exactly_at_the_deadline_is_in_time() -> None:
 
 def test_a_wait_without_an_estimate_ends_at_the_deadline() -> None:
     """When eight calls hang, the ninth learns at its deadline that its turn did not come."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.adaptive(), clock)
 
     async def main() -> None:
@@ -157,8 +158,8 @@ def test_a_wait_without_an_estimate_ends_at_the_deadline() -> None:
 
 def test_a_deadline_in_the_past_sends_nothing() -> None:
     """Not even if a slot is free."""
-    clock = VirtualClock()
-    clock.advance(10.0)
+    clock = ManualClock()
+    clock.jump(10.0)
     pacer = Pacer(Pacing.adaptive(), clock)
 
     async def main() -> None:
@@ -171,7 +172,7 @@ def test_a_deadline_in_the_past_sends_nothing() -> None:
 
 def test_cancelling_the_head_of_the_line_moves_the_line_up() -> None:
     """The next one gets the turn that the cancelled one would have had."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
@@ -188,7 +189,7 @@ def test_cancelling_the_head_of_the_line_moves_the_line_up() -> None:
 
 def test_a_turn_that_comes_together_with_a_cancellation_is_given_back() -> None:
     """The slot and the turn go to the next in line."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.adaptive(), clock)
 
     async def main() -> None:
@@ -207,14 +208,14 @@ def test_a_turn_that_comes_together_with_a_cancellation_is_given_back() -> None:
 
 def test_a_turn_given_back_is_not_lost_time() -> None:
     """The next in line goes at once, and the one after that an interval later."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         pacer.try_acquire()
         unlucky, second, third = (asyncio.create_task(pacer.acquire(clock=clock)) for _ in range(3))
         await settle()
-        clock.advance(1.0)
+        clock.jump(1.0)
         await asyncio.sleep(0)
         assert pacer.waiting == 2
         unlucky.cancel()
@@ -226,7 +227,7 @@ def test_a_turn_given_back_is_not_lost_time() -> None:
 
 def test_an_eager_task_factory_does_no_harm() -> None:
     """The alarm is set under a lock, so it must not begin to run there."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.fixed(1.0), clock)
     eager = getattr(asyncio, "eager_task_factory", None)
 
@@ -241,7 +242,7 @@ def test_an_eager_task_factory_does_no_harm() -> None:
 
 def test_no_task_is_left_when_the_line_is_empty() -> None:
     """The alarm goes with the last who waits."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
@@ -259,7 +260,7 @@ def test_no_task_is_left_when_the_line_is_empty() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_thousands_of_cancellations_lose_no_slot(pacing: Pacing, seed: int) -> None:
     """Whenever tasks are cancelled, in the end nothing is in flight and the pace is what it was."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(pacing, clock)
     rng = random.Random(seed)
     bucket = Bucket(20.0, 5.0)
@@ -305,7 +306,7 @@ def test_thousands_of_cancellations_lose_no_slot(pacing: Pacing, seed: int) -> N
 )
 def test_slots_and_places_are_conserved(steps: list[str]) -> None:
     """At every moment, permits out and tasks waiting are exactly those that the tasks know of."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.adaptive(), clock)
 
     async def main() -> None:
@@ -378,7 +379,7 @@ def test_a_release_in_one_thread_wakes_a_task_in_another() -> None:
 def test_a_clock_that_fails_fails_those_who_wait_for_it() -> None:
     """Otherwise they would wait for ever."""
 
-    class BrokenClock(VirtualClock):
+    class BrokenClock(ManualClock):
         async def sleep(self, seconds: float, /) -> None:
             raise OSError(f"the clock is gone, {seconds:.0f} s too early")
 
@@ -397,7 +398,7 @@ def test_a_clock_that_fails_fails_those_who_wait_for_it() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_main_bar_holds_with_the_real_pacer_and_the_real_retry_loop(seed: int) -> None:
     """10/s, burst 5, 500 calls from 50 tasks: all succeed, at most 2 % throttled, 1.06 of the ideal time."""
-    clock = VirtualClock()
+    clock = ManualClock()
     pacer = Pacer(Pacing.adaptive(), clock)
     rng = random.Random(seed)
     bucket = Bucket(10.0, 5.0)

@@ -9,10 +9,10 @@ from typing import Final
 
 import pytest
 
-from tests.virtual_time import VirtualClock
 from workspaces_apps.clock import SystemClock
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.pacing import Pacer, Pacing, PacingKey, PacingRegistry
+from workspaces_apps.simulator import ManualClock
 
 KEY = PacingKey(
     "https://workspaces.eu-west-1.amazonaws.com", "eu-west-1", "123456789012", "DescribeWorkspaces"
@@ -45,7 +45,7 @@ def test_another_policy_or_another_time_makes_a_pacer_of_its_own() -> None:
     pacers = {
         registry.pacer(KEY, Pacing.adaptive(), clock),
         registry.pacer(KEY, Pacing.fixed(2.0), clock),
-        registry.pacer(KEY, Pacing.adaptive(), VirtualClock()),
+        registry.pacer(KEY, Pacing.adaptive(), ManualClock()),
     }
     assert len(pacers) == 3
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VirtualClock, run_virtual
 from workspaces_apps.errors import (
     CredentialsError,
     DeadlineExceededError,
@@ -22,6 +21,8 @@ from workspaces_apps.errors import (
 )
 from workspaces_apps.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
 from workspaces_apps.retry import RetryBudget, RetryPolicy, Settled, Verdict, rule_for, run_attempts
+from workspaces_apps.simulator import ManualClock
+from workspaces_apps.simulator._virtual import run_virtual
 
 ASSOCIATE = "AssociateWorkspaceApplication"
 DEPLOY = "DeployWorkspaceApplications"
@@ -75,7 +76,7 @@ class Script:
     records: list[AttemptRecord | RetryRecord | ThrottleRecord] = field(
         default_factory=list[AttemptRecord | RetryRecord | ThrottleRecord]
     )
-    clock: VirtualClock = field(default_factory=VirtualClock)
+    clock: ManualClock = field(default_factory=ManualClock)
 
     async def attempt(self, number: int) -> str:
         """Send once."""
@@ -425,7 +426,7 @@ def test_tenacity_is_imported_only_once_an_attempt_has_failed() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_calls_cancelled_at_any_moment_keep_no_token(seed: int) -> None:
     """Each call fails once and then succeeds, so whether it ends or is cancelled, it owes nothing."""
-    clock = VirtualClock()
+    clock = ManualClock()
     budget = RetryBudget()
     budget.acquire(100)
     rng = random.Random(seed)
@@ -464,7 +465,7 @@ def test_calls_cancelled_at_any_moment_keep_no_token(seed: int) -> None:
 
 def test_concurrent_calls_do_not_mix_up_their_retries() -> None:
     """A hundred at once, each with its own number of failures, each ends with its own result."""
-    clock = VirtualClock()
+    clock = ManualClock()
     policy = RetryPolicy()
 
     async def call(number: int) -> str:

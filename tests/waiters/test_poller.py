@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.virtual_time import VirtualClock, run_virtual
 from workspaces_apps import ClientStateError, Clock, PollPolicy, WaiterTimeoutError, WorkSpacesError
+from workspaces_apps.simulator import ManualClock
+from workspaces_apps.simulator._virtual import run_virtual
 from workspaces_apps.waiters.poller import Alarm, Poller, Wait, too_late
 from workspaces_apps.waiters.share import RateShare
 
@@ -34,7 +35,7 @@ class Bell(Wait[float]):
 class Listener(Poller[Bell]):
     """Looks whether bells have rung; each look takes `takes` seconds."""
 
-    def __init__(self, clock: VirtualClock, takes: float = 0.0) -> None:
+    def __init__(self, clock: ManualClock, takes: float = 0.0) -> None:
         super().__init__(clock, lambda: 0.5)
         self.takes = takes
         self.looks: list[tuple[float, int]] = []
@@ -66,7 +67,7 @@ async def ring(poller: Listener, rings_at: float, *, limit: float | None = None)
 
 def test_delays_grow_to_the_longest() -> None:
     """5, 10, 20, 20: counted from the beginning of one round to that of the next."""
-    clock = VirtualClock()
+    clock = ManualClock()
     poller = Listener(clock, takes=1.0)
 
     assert run_virtual(ring(poller, 70), clock) == 76
@@ -75,7 +76,7 @@ def test_delays_grow_to_the_longest() -> None:
 
 def test_what_is_nearly_due_comes_to_share_rounds() -> None:
     """Waits that begin at different times are looked at together once a fifth of the delay is all between them."""
-    clock = VirtualClock()
+    clock = ManualClock()
     poller = Listener(clock)
 
     async def later(seconds: float) -> float:
@@ -91,7 +92,7 @@ def test_what_is_nearly_due_comes_to_share_rounds() -> None:
 
 def test_the_deadline_is_kept_with_one_last_look() -> None:
     """The last look is at the deadline, also if a round was under way then."""
-    clock = VirtualClock()
+    clock = ManualClock()
     poller = Listener(clock, takes=3.0)
 
     async def main() -> None:
@@ -105,7 +106,7 @@ def test_the_deadline_is_kept_with_one_last_look() -> None:
 
 def test_a_look_that_hangs_does_not_hold_up_the_deadline() -> None:
     """Half a minute after the deadline the wait ends, whatever the look does; a shorter wait comes first."""
-    clock = VirtualClock()
+    clock = ManualClock()
     poller = Listener(clock, takes=1e6)
     ended: list[float] = []
 
@@ -126,7 +127,7 @@ def test_a_look_that_hangs_does_not_hold_up_the_deadline() -> None:
 
 def test_what_breaks_the_poller_reaches_every_wait() -> None:
     """An error nobody foresaw ends the waits instead of leaving them for ever."""
-    clock = VirtualClock()
+    clock = ManualClock()
 
     async def broken(error: Exception) -> list[object]:
         poller = Listener(clock)
@@ -142,7 +143,7 @@ def test_what_breaks_the_poller_reaches_every_wait() -> None:
 
 def test_the_poller_ends_with_the_last_wait_and_begins_again_with_the_next() -> None:
     """No task is left between, whether the last wait ended or was cancelled."""
-    clock = VirtualClock()
+    clock = ManualClock()
     poller = Listener(clock)
 
     async def main() -> None:
@@ -166,7 +167,7 @@ def test_the_poller_ends_with_the_last_wait_and_begins_again_with_the_next() -> 
 
 def test_closing_ends_all_waits_with_copies_of_one_error() -> None:
     """Each wait's error has its own last observation."""
-    clock = VirtualClock()
+    clock = ManualClock()
     poller = Listener(clock)
 
     async def main() -> None:
@@ -185,7 +186,7 @@ def test_closing_ends_all_waits_with_copies_of_one_error() -> None:
 
 def test_another_event_loop_is_refused_while_one_waits() -> None:
     """A client belongs to one loop; once nobody waits, another may begin."""
-    clock = VirtualClock()
+    clock = ManualClock()
     poller = Listener(clock)
 
     async def begin() -> None:
@@ -205,7 +206,7 @@ def test_another_event_loop_is_refused_while_one_waits() -> None:
 def test_a_broken_clock_breaks_the_sleep() -> None:
     """What the clock raises comes out of the sleep, and is not taken for its end."""
 
-    class Broken(VirtualClock):
+    class Broken(ManualClock):
         async def sleep(self, seconds: float, /) -> None:
             raise OSError(f"no time to sleep {seconds} s")
 
@@ -220,7 +221,7 @@ def test_a_broken_clock_breaks_the_sleep() -> None:
 
 def test_polls_take_half_of_a_known_rate() -> None:
     """Spaced by twice the rate's interval, and not at all while no rate is known."""
-    clock = VirtualClock()
+    clock = ManualClock()
     rate: float | None = None
 
     async def known(_: str) -> float | None:

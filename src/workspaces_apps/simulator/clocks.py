@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Protocol, runtime_checkable
 
-from workspaces_apps.clock import Clock, Duration, to_seconds
+from workspaces_apps.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps.errors import ConfigurationError
 
 EPOCH = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -102,24 +102,12 @@ class SimulatorClock(Clock, Protocol):
         ...
 
 
-class RealClock:
+class RealClock(SystemClock):
     """The machine's own time."""
-
-    def now(self) -> datetime:
-        """The wall time in UTC."""
-        return datetime.now(UTC)
 
     def timestamp(self) -> float:
         """Epoch seconds."""
         return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds of the system's monotonic clock."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float, /) -> None:
-        """Sleep on the running event loop."""
-        await asyncio.sleep(seconds)
 
     def catch_up(self, timestamp: float) -> None:
         """Nothing to do: what was saved is past."""
@@ -186,6 +174,9 @@ class _Sleeper:
 
     def wake(self) -> None:
         """End the sleep, from whatever thread."""
+        if _running_loop() is self.loop:
+            self._finish()
+            return
         try:
             self.loop.call_soon_threadsafe(self._finish)
         except RuntimeError:
@@ -195,6 +186,13 @@ class _Sleeper:
     def _finish(self) -> None:
         if not self.future.done():
             self.future.set_result(None)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class ManualClock:
@@ -345,9 +343,16 @@ class ManualClock:
         """A fresh judge of whether anything still happens."""
         return _Stillness(self)
 
-    def jump_to_next(self) -> bool:
-        """Wake the next sleeper; False if there is none."""
+    def jump_to_next(self, within: float | None = None) -> bool:
+        """Wake the next sleeper; False if there is none.
+
+        Args:
+            within: Seconds after which to stop on the way to it, or without one; None for no such stop.
+        """
         moment = self._next()
+        if within is not None:
+            stop = self._elapsed + within
+            moment = stop if moment is None else min(moment, stop)
         if moment is None:
             return False
         self._move_to(moment)
