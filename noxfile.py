@@ -116,6 +116,13 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def scenarios(session: nox.Session) -> None:
+    """Print the table of scenarios that both ways to install must pass; `-- WORDS` chooses rows by their names."""
+    install_development(session)
+    session.run("python", "-m", "tests.reconcile.table", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check format and lint; `-- --fix` mends what can be mended."""
     install_development(session)
@@ -156,6 +163,23 @@ def bench(session: nox.Session) -> None:
     """Measure against other clients and write docs/benchmarks.md; `-- --calls-only` and the like are passed on."""
     install_development(session)
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def bench_fleets(session: nox.Session) -> None:
+    """Measure roll-outs and waiters beside an earlier commit, and write their sections of docs/benchmarks.md."""
+    install_development(session)
+    for name in ("rollout", "waiters"):
+        # Its exit code 1 is for a goal that is missed.
+        session.run(
+            "python",
+            "-m",
+            f"benchmarks.{name}",
+            "--output",
+            "docs/benchmarks.md",
+            *session.posargs,
+            success_codes=[0, 1],
+        )
 
 
 @nox.session

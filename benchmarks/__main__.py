@@ -19,8 +19,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import throttling
+from benchmarks import rollout, throttling, waiters
 from benchmarks.contenders import NAMES
+from benchmarks.tables import put_page
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 OUTPUT: Final = ROOT / "docs" / "benchmarks.md"
@@ -327,7 +328,7 @@ def main() -> int:
         text += "\n" + "\n".join(throttling.table(throttling.measure(arguments.seeds), arguments.seeds))
     print(text)
     if str(arguments.output) != "-":
-        arguments.output.write_text(text, encoding="utf-8")
+        put_page(arguments.output, text, kept=(rollout.HEADING, waiters.HEADING))
     return 0
 
 

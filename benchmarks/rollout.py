@@ -1,273 +1,285 @@
-"""`python -m benchmarks.rollout`: what a roll-out costs, against the simulator with its default throttle.
+"""`python -m benchmarks.rollout`: what a roll-out costs, beside the package of an earlier commit.
 
-Applies run in simulated time, so that the calls, the throttles and the simulated hours are what is measured. The plan
-of the large fleet runs in a process of its own against a simulator without a throttle, for its processor time and
-memory. Exits with 1 where a bar is missed; two rows about scripts miss theirs, and `WHY` says why.
+Everything runs against the simulator in simulated time, so that the calls, the throttles and the simulated hours are
+what is measured; each figure comes from a process of its own (`fleet_rollout`). *Noticed* is from the end of a
+deployment (the WorkSpace is back, and its associations have changed for the last time) to its last `Succeeded`. *Wall* is
+that of the apply, and its *limit* what nobody can beat: every write as soon as the throttle lets it, every end noticed
+at once. Fixed deployments take 900 s, spread ones 480 to 1,200 s. Exits with 1 where a goal is missed.
 """
 
 import argparse
-import asyncio
-import json
-import os
-import resource
 import statistics
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import rollout_scripts
-from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
-from workspaces_apps.pacing import Pacing, PacingRegistry
-from workspaces_apps.rollout import Manifest, Rollout
-from workspaces_apps.rollout.events import Succeeded
-from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span, Throttle
+from benchmarks.false_states import VARIANTS
+from benchmarks.fleet import FIXED, SPREAD
+from benchmarks.packages import Json, Package, add_choice, chosen
+from benchmarks.rollout_by_hand import by_hand
+from benchmarks.rollout_plan import measure_plan
+from benchmarks.tables import Found, Goal, Row, number, put_section, rows_named
 
-OFFICE: Final = "Microsoft Office LTSC Professional Plus 2021"
-SUITE: Final = (OFFICE, "Microsoft Visio LTSC Professional 2021", "Microsoft Project Professional 2021")
-DEPLOYMENT: Final = 900.0
-RATE: Final = 2.0
-BURST: Final = 5
-FEWER: Final = 6.0
-WHY: Final = (
-    "Where the service throttles 1,000 WorkSpaces at 2 calls a second, a script cannot call more often than it is let:"
-    " it takes longer and notices later instead. How many calls the same loops need to notice as soon as ours, and how"
-    " many they make where nothing holds them back, are rows of their own. The sample does not poll at all."
-)
+HEADING: Final = "Roll-outs"
+DURATIONS: Final = {"fixed": FIXED, "spread": SPREAD}
+SHARED: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What our apply cost.
+class Case:
+    """A roll-out to measure, and its goals.
 
     Attributes:
-        calls: For each WorkSpace, the plan's included.
-        throttled: The throttled share of them.
-        seconds: How long it took, in simulated time.
-        delay: Seconds from the end of a deployment until it was noticed, median.
+        workspaces: The fleet.
+        applications: For each WorkSpace.
+        in_flight: At most at a time; None: all.
+        calls: Per WorkSpace at most, with fixed and with spread deployments.
+        noticed: Seconds at most, median and 95th percentile; None where there is no goal.
+        wall: What the time of the apply may be at most, as a multiple of its limit.
     """
 
-    calls: float
-    throttled: float
-    seconds: float
-    delay: float
+    workspaces: int
+    applications: int
+    in_flight: int | None
+    calls: tuple[float, float]
+    noticed: tuple[float | None, float | None]
+    wall: float | None = None
+
+
+CASES: Final[Mapping[str, Case]] = {
+    "1000x1": Case(workspaces=1000, applications=1, in_flight=100, calls=(4.1, 4.9), noticed=(25, 45)),
+    "1000x1-all": Case(
+        workspaces=1000, applications=1, in_flight=None, calls=(4.1, 4.4), noticed=(30, None), wall=1.02
+    ),
+    "1000x3": Case(workspaces=1000, applications=3, in_flight=100, calls=(6.7, 7.1), noticed=(30, 50)),
+    "1000x3-all": Case(workspaces=1000, applications=3, in_flight=None, calls=(6.7, 7.1), noticed=(30, 50)),
+    "10000x1": Case(
+        workspaces=10_000, applications=1, in_flight=300, calls=(4.5, 4.9), noticed=(30, 50), wall=1.06
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One line of the table.
+class Options:
+    """How to measure.
 
     Attributes:
-        work: What was done, and by whom.
-        what: What was measured.
-        value: The figure.
-        bar: What it must not exceed, or reach where `least`; None where it is only shown.
-        least: Whether the bar is a lower bound.
+        packages: Of which packages.
+        seeds: How many draws a figure is the median of.
+        scale: What the fleets and their places in flight are multiplied by, for a quick look.
+        durations: Which of `DURATIONS` deployments have.
     """
 
-    work: str
-    what: str
-    value: float
-    bar: float | None = None
-    least: bool = False
+    packages: Sequence[Package]
+    seeds: int = 1
+    scale: float = 1.0
+    durations: Sequence[str] = tuple(DURATIONS)
 
-    @property
-    def missed(self) -> bool:
-        """Whether the bar is missed."""
-        if self.bar is None:
-            return False
-        return self.value < self.bar if self.least else self.value > self.bar
+    def scaled(self, count: int) -> int:
+        """A size, as it is measured."""
+        return max(1, round(count * self.scale))
 
 
-def settings() -> SimulatorSettings:
-    """Deployments of a quarter of an hour."""
-    return SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(DEPLOYMENT, DEPLOYMENT))
-
-
-def manifest(applications: Sequence[str], in_flight: int) -> Manifest:
-    """The applications on every WorkSpace, in one wave."""
-    rule = {"select": {"everything": True}, "present": list(applications)}
-    return Manifest.from_data({"name": "benchmark", "rules": [rule], "policy": {"max_in_flight": in_flight}})
-
-
-def client_of(sim: Simulator, pacing: Pacing) -> WorkSpacesClient:
-    """A client in the simulator's time."""
-    keys = sim.credentials
-    return WorkSpacesClient(
-        region=sim.region,
-        endpoint_url=sim.url,
-        credentials=Credentials(keys.access_key_id, keys.secret_access_key),
-        clock=sim.clock,
-        config=ClientConfig(pacing_registry=PacingRegistry(), pacing=pacing),
+def measure_case(name: str, options: Options) -> Found:
+    """Measure a roll-out with fixed and with spread deployments."""
+    case = CASES[name]
+    workspaces = options.scaled(case.workspaces)
+    in_flight = workspaces if case.in_flight is None else options.scaled(case.in_flight)
+    rows: list[Row] = []
+    for index, (kind, (low, high)) in enumerate(DURATIONS.items()):
+        if kind not in options.durations:
+            continue
+        asked: dict[str, Json] = {
+            "workspaces": workspaces,
+            "applications": case.applications,
+            "in_flight": in_flight,
+            "low": low,
+            "high": high,
+        }
+        draws = {
+            package.name: [
+                package.run("fleet_rollout", {**asked, "seed": seed}) for seed in range(options.seeds)
+            ]
+            for package in options.packages
+        }
+        rows += rows_of(case, index, kind, draws)
+    places = "all" if case.in_flight is None else f"{in_flight:,}"
+    return Found.of(
+        f"{workspaces:,} × {case.applications} application{'s'[: case.applications - 1]}, {places} in flight",
+        rows,
     )
 
 
-async def apply(workspaces: int, throttle: Throttle | None) -> Applied:
-    """One application on so many WorkSpaces, planned and applied."""
-    clock = ManualClock(autojump=True)
-    async with Simulator(workspaces=0, clock=clock, settings=settings(), throttle=throttle) as sim:
-        sim.fleet.add_workspaces(workspaces)
-        async with client_of(sim, Pacing.adaptive()) as client:
-            rollout = Rollout(client, clock=clock)
-            plan = await rollout.plan(manifest([OFFICE], workspaces))
-            began = clock.monotonic()
-            with tempfile.TemporaryDirectory() as folder:
-                async with rollout.apply(plan, journal=Path(folder) / "journal") as run:
-                    done = [event async for event in run if isinstance(event, Succeeded)]
-                    result = await run.finished()
-            wall = clock.monotonic() - began
-        calls, throttled = len(sim.requests), sim.requests.count(error=rollout_scripts.THROTTLING)
-        if result.ending != "complete" or sim.requests.count("DeployWorkspaceApplications") < workspaces:
-            raise SystemExit(f"the apply did not do its work: {result}")
-        delay = statistics.median(
-            event.at.timestamp()
-            - sim.fleet.workspace(event.workspace_id).associations[event.application_id].updated
-            for event in done
-        )
-    return Applied(calls=calls / workspaces, throttled=throttled / calls, seconds=wall, delay=delay)
-
-
-def figures_of(applied: Applied, workspaces: int) -> list[Figure]:
-    """Ours, against the default throttle."""
-    work = f"apply 1 application to {workspaces:,} WorkSpaces"
-    # Associate and Deploy have a rate each, and go on in parallel; the last deployment begins with the last write.
-    ideal = max(0, workspaces - BURST) / RATE + DEPLOYMENT
-    return [
-        Figure(work=work, what="calls per WorkSpace, the plan's included", value=applied.calls, bar=4.2),
-        Figure(
-            work=work,
-            what="time ÷ (what the throttle allows + one deployment)",
-            value=applied.seconds / ideal,
-            bar=1.10,
-        ),
-        Figure(work=work, what="throttled, % of the requests", value=100 * applied.throttled, bar=2.0),
-        Figure(work=work, what="delay in noticing, median, s", value=applied.delay),
-    ]
-
-
-def measure_scripts(workspaces: int, free: int, ours: Applied) -> list[Figure]:
-    """The same by hand.
+def rows_of(
+    case: Case, index: int, kind: str, draws: Mapping[str, Sequence[Mapping[str, Json]]]
+) -> list[Row]:
+    """The figures of one duration, each the median of its draws.
 
     Args:
-        workspaces: The fleet, with the default throttle.
-        free: The fleet of the loops without a throttle, where calls per WorkSpace do not depend on it.
-        ours: Our apply to the same fleet, with the default throttle.
+        case: What was measured.
+        index: Which of the goals for calls holds.
+        kind: What to call the duration.
+        draws: By package, what the script answered.
     """
-    figures: list[Figure] = []
-    for script in (rollout_scripts.GATHER, rollout_scripts.SAMPLE, rollout_scripts.SAMPLE_ONCE):
-        found = rollout_scripts.run(script, workspaces, settings(), Throttle())
-        work = f"the same on {workspaces:,} by {script.name}"
-        bar = None if script is rollout_scripts.SAMPLE_ONCE else FEWER
-        figures += figures_by_hand(work, found, workspaces, ours, bar)
-    delay = ours.delay
-    calls = rollout_scripts.as_soon_as(delay, DEPLOYMENT)
-    work = (
-        f"the same by loops that notice as soon as ours, within {delay:.0f} s, two calls a round (computed)"
+
+    def row(what: str, figure: Callable[[Mapping[str, Json]], float], goal: float | None, form: str) -> Row:
+        values = {name: statistics.median(map(figure, drawn)) for name, drawn in draws.items()}
+        return Row(what=f"{kind}: {what}", values=values, goal=goal_of(goal), form=form)
+
+    def of(name: str) -> Callable[[Mapping[str, Json]], float]:
+        return lambda figures: number(figures, name)
+
+    rows = [row("calls per WorkSpace, the plan's included", of("calls"), case.calls[index], ".2f")]
+    operations = sorted({name for drawn in draws.values() for figures in drawn for name in split(figures)})
+    rows += [row(f"– {name}", share_of(name), None, ".2f") for name in operations]
+    rows += [
+        row("noticed, median, s", of("noticed"), case.noticed[0], ".0f"),
+        row("noticed, 95th percentile, s", of("noticed_95"), case.noticed[1], ".0f"),
+        row("noticed, latest, s", of("noticed_latest"), None, ".0f"),
+        row("wall ÷ limit", lambda found: number(found, "wall") / number(found, "limit"), case.wall, ".3f"),
+        row("throttled, % of the requests", lambda found: 100 * number(found, "throttled"), None, ".1f"),
+        row("processor time of the client, s", of("cpu"), None, ".1f"),
+    ]
+    if case.applications > 1:
+        # An application may end before its WorkSpace is back: what tells so at once has the smaller figures here.
+        rows += [
+            row("after the association's own end, median, s", of("own"), None, ".0f"),
+            row("after the association's own end, 95th percentile, s", of("own_95"), None, ".0f"),
+        ]
+    return rows
+
+
+def share_of(operation: str) -> Callable[[Mapping[str, Json]], float]:
+    """The figure that tells the calls of one operation."""
+    return lambda figures: split(figures).get(operation, 0.0)
+
+
+def goal_of(most: float | None) -> Goal | None:
+    """A goal, where there is one."""
+    return None if most is None else Goal(most=most)
+
+
+def split(figures: Mapping[str, Json]) -> dict[str, float]:
+    """Calls per WorkSpace by operation."""
+    found = figures["by_operation"]
+    assert isinstance(found, dict)
+    return {name: number(found, name) for name in found}
+
+
+def measure_two_pollers(options: Options) -> Found:
+    """Count the describing calls where a wait and an apply follow the same deployments in one client."""
+    calls: dict[str, dict[str, float]] = {}
+    for ways in (["wait"], ["apply"], ["wait", "apply"]):
+        calls[" and ".join(ways)] = {
+            package.name: number(package.run("fleet_rollout", {"ways": [*ways]}), "calls")
+            for package in options.packages
+        }
+    both = {
+        name: value / max(calls["wait"][name], calls["apply"][name])
+        for name, value in calls["wait and apply"].items()
+    }
+    rows = [
+        Row(what=f"describing calls by {ways}", values=values, form=".0f") for ways, values in calls.items()
+    ]
+    rows.append(Row(what="both ÷ the larger", values=both, goal=Goal(most=SHARED), form=".2f"))
+    return Found.of("100 deployments, no throttle", rows)
+
+
+def measure_hints(options: Options) -> Found:
+    """Measure with WorkSpace states that are wrong: what a client concludes from them must not cost a second Deploy."""
+    workspaces, rows = options.scaled(300), list[Row]()
+    for variant in VARIANTS:
+        asked: dict[str, Json] = {
+            "workspaces": workspaces,
+            "in_flight": options.scaled(100),
+            "variant": variant,
+        }
+        found = {package.name: package.run("fleet_rollout", asked) for package in options.packages}
+        calls = {name: number(figures, "calls") for name, figures in found.items()}
+        noticed = {name: number(figures, "noticed") for name, figures in found.items()}
+        not_once = {name: number(figures, "not_once") for name, figures in found.items()}
+        rows += [
+            Row(
+                what=f"{variant}: calls per WorkSpace",
+                values=calls,
+                goal=Goal(most=round(SHARED * calls["today"], 2)) if "today" in calls else None,
+                form=".2f",
+            ),
+            Row(
+                what="– WorkSpaces not deployed exactly once", values=not_once, goal=Goal(most=0), form=".0f"
+            ),
+            Row(what="– noticed after the associations' end, median, s", values=noticed, form=".0f"),
+        ]
+    return Found.of(f"{workspaces:,} × 1 application, fixed, where states are wrong", rows)
+
+
+def measure_plans(options: Options) -> Found:
+    """Measure the plan of a large fleet."""
+    workspaces = options.scaled(10_000)
+    return Found.of(
+        f"plan of {workspaces:,} × 3 applications", measure_plan(list(options.packages), workspaces)
     )
-    figures += [
-        Figure(work=work, what="calls per WorkSpace", value=calls),
-        Figure(work=work, what="calls ÷ ours", value=calls / ours.calls, bar=FEWER, least=True),
-    ]
-    unthrottled = asyncio.run(apply(workspaces, None))
-    found = rollout_scripts.run(rollout_scripts.GATHER, free, settings(), None)
-    work = f"without a throttle, on {free:,} by {rollout_scripts.GATHER.name}; ours on {workspaces:,}"
-    return figures + figures_by_hand(work, found, free, unthrottled, FEWER)
 
 
-def figures_by_hand(
-    work: str, found: rollout_scripts.Found, workspaces: int, ours: Applied, bar: float | None
-) -> list[Figure]:
-    """A script's cost beside ours."""
-    calls = found.calls / workspaces
-    figures = [
-        Figure(work=work, what="calls per WorkSpace", value=calls),
-        Figure(work=work, what="throttled, % of the requests", value=100 * found.throttled / found.calls),
-        Figure(work=work, what="time ÷ ours", value=found.seconds / ours.seconds),
-    ]
-    if found.delay is not None:
-        figures.append(
-            Figure(work=work, what=f"delay in noticing, median, s; ours {ours.delay:.0f}", value=found.delay)
-        )
-    figures.append(Figure(work=work, what="calls ÷ ours", value=calls / ours.calls, bar=bar, least=True))
-    return figures
+def measure_by_hand(options: Options) -> Found:
+    """Measure the scripts beside the working tree's apply."""
+    workspaces = options.scaled(1000)
+    asked: dict[str, Json] = {"workspaces": workspaces, "in_flight": workspaces}
+    package = options.packages[-1]
+    ours = package.run("fleet_rollout", asked)
+    unthrottled = package.run("fleet_rollout", {**asked, "rate": 0})
+    return Found(by_hand(ours, unthrottled, workspaces, options.scaled(200)))
 
 
-def measure_plan(workspaces: int) -> list[Figure]:
-    """Three applications on so many WorkSpaces, planned by a process of its own."""
-    work = f"plan {workspaces:,} WorkSpaces × {len(SUITE)} applications"
-    with Simulator.in_thread(workspaces=workspaces, associations_per_workspace=2, throttle=None) as sim:
-        keys = sim.credentials
-        given = json.dumps([sim.url, sim.region, keys.access_key_id, keys.secret_access_key])
-        command = [sys.executable, "-m", "benchmarks.rollout", "--plan-as-child", given]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
-        fleet = sim.fleet
-        associations = sum(len(fleet.associations(one)) for one in fleet)
-        allowed = workspaces / 25 + associations / 25 + len(fleet.application_ids)
-        calls = len(sim.requests)
-    cpu, memory, planned = json.loads(done.stdout)
-    if planned != workspaces:
-        raise SystemExit(f"the plan covers {planned} of {workspaces} WorkSpaces")
-    return [
-        Figure(work=work, what="calls ÷ (pages of 25 + applications)", value=calls / allowed, bar=1.05),
-        Figure(work=work, what="processor time of the client, s", value=cpu, bar=5.0),
-        Figure(work=work, what="memory of the client, MB", value=memory, bar=200.0),
-    ]
+def measure_of(name: str) -> Callable[[Options], Found]:
+    """The measurement of a roll-out of `CASES`."""
+    return lambda options: measure_case(name, options)
 
 
-async def plan_as_child(given: str) -> None:
-    """Plan, and print processor seconds, megabytes, and how many WorkSpaces the plan has."""
-    url, region, key, secret = json.loads(given)
-    client = WorkSpacesClient(
-        region=region,
-        endpoint_url=url,
-        credentials=Credentials(key, secret),
-        config=ClientConfig(pacing=Pacing.off()),
-    )
-    async with client:
-        plan = await Rollout(client).plan(manifest(SUITE, 100))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, len(plan.workspaces)]))
-
-
-def table(figures: Sequence[Figure]) -> str:
-    """The figures in Markdown."""
-    lines = ["| work | measured | figure | bar | |", "|---|---|---|---|---|"]
-    for figure in figures:
-        sign = "≥" if figure.least else "≤"
-        bar = f"{sign} {figure.bar:g}" if figure.bar is not None else ""
-        verdict = "" if figure.bar is None else "**missed**" if figure.missed else "met"
-        lines.append(f"| {figure.work} | {figure.what} | {figure.value:.3g} | {bar} | {verdict} |")
-    return "\n".join(lines)
+ROWS: Final[Mapping[str, Callable[[Options], Found]]] = {
+    "reconcile": measure_two_pollers,
+    **{name: measure_of(name) for name in CASES},
+    "hints": measure_hints,
+    "plan": measure_plans,
+    "by-hand": measure_by_hand,
+}
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rollout", description=__doc__)
-    parser.add_argument("--workspaces", type=int, default=1000, help="the fleet that is applied to")
-    parser.add_argument("--planned", type=int, default=10_000, help="the fleet that is planned")
     parser.add_argument(
-        "--free",
-        type=int,
-        default=200,
-        help="the fleet of the loops without a throttle, 0 for no scripts at all",
+        "--rows",
+        type=rows_named(ROWS),
+        default=list(ROWS),
+        help=f"with commas, of {', '.join(ROWS)}; all by default",
     )
-    parser.add_argument("--plan-as-child", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--durations",
+        type=rows_named(DURATIONS),
+        default=list(DURATIONS),
+        help="fixed or spread; both by default",
+    )
+    add_choice(parser)
+    parser.add_argument("--seeds", type=int, default=1, help="draws; a figure is their median")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the fleets, for a quick look")
+    parser.add_argument("--output", type=Path, help=f"a page whose section {HEADING!r} is written anew")
     given = parser.parse_args()
-    if given.plan_as_child is not None:
-        asyncio.run(plan_as_child(given.plan_as_child))
-        return 0
-    figures = measure_plan(given.planned)
-    applied = asyncio.run(apply(given.workspaces, Throttle()))
-    figures += figures_of(applied, given.workspaces)
-    if given.free:
-        figures += measure_scripts(given.workspaces, given.free, applied)
-    print(table(figures))
-    if given.free:
-        print(f"\n{WHY}")
-    return int(any(figure.missed for figure in figures))
+    options = Options(packages=chosen(given), seeds=given.seeds, scale=given.scale, durations=given.durations)
+    lines, missed = (
+        [f"Written by `python -m benchmarks.rollout`; {given.seeds} draw{'s'[: given.seeds - 1]}.", ""],
+        0,
+    )
+    for name in given.rows:
+        found = ROWS[name](options)
+        print("\n".join(found.lines), flush=True)
+        lines += found.lines
+        missed += found.missed
+    if given.output is not None:
+        put_section(given.output, HEADING, lines)
+    return int(bool(missed))
 
 
 if __name__ == "__main__":

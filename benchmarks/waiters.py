@@ -1,255 +1,225 @@
-"""What waiting costs: calls, noticing, CPU and memory. `python -m benchmarks.waiters [--waits N]`.
+"""`python -m benchmarks.waiters`: what waiting costs, beside the package of an earlier commit.
 
-The calls are counted by the simulator, in simulated time. CPU and memory are measured without a service: pages of
-answers are made once and handed to the client's own poller, so that what is counted is the waiting and the
-reading of the answers.
+The calls are counted by the simulator, in simulated time: a thousand waiters begin together, and a deployment takes
+480 to 1,200 s. Their share is that of the calls which a loop for each WorkSpace would make that asks for associations
+and state and notices as soon (median). CPU and memory are measured without a network: the answers are made once and
+handed to the client in its place, so that what is counted is the waiting, the calls and the reading of the answers.
+Exits with 1 where a goal is missed.
 """
 
 import argparse
-import asyncio
-import gc
-import random
 import sys
-import time
-import tracemalloc
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Final
 
-from workspaces_apps import (
-    ClientConfig,
-    Clock,
-    DeploymentOutcome,
-    PacingRegistry,
-    PollPolicy,
-    WorkSpacesClient,
-)
-from workspaces_apps.models import Operation, PageResult, Request, Result
-from workspaces_apps.pagination import PageSource, Paginated
-from workspaces_apps.simulator import ManualClock, Simulator, Throttle
-from workspaces_apps.values import is_list
-from workspaces_apps.waiters import Target
-from workspaces_apps.waiters.hub import Hub
-from workspaces_apps.waiters.methods import Waiters
+from benchmarks.code_lines import REPLACED, REPLACING, count
+from benchmarks.fleet import percentile
+from benchmarks.packages import Json, Package, add_choice, chosen
+from benchmarks.tables import Found, Goal, Row, number, put_section, rows_named
 
-ResultT = TypeVar("ResultT", bound=Result)
-PageT = TypeVar("PageT", bound=PageResult)
-ItemT = TypeVar("ItemT")
-
-APPLICATION = "wsa-0123456789"
-ROUNDS = 10
-MAX_DELAY = 30.0
-DRAWS = 5
-"""In which part of a round a deployment ends is chance: the median of one draw of a thousand scatters by half a second."""
+HEADING: Final = "Waiters"
+LINES: Final = 0.78
+FILES: Final = 30.0
 
 
-@dataclass(slots=True)
-class Counted:
-    """What waiting cost, of one or several draws together.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Waiters to measure, and their goals.
 
     Attributes:
-        calls: The polls, by operation.
-        usual: How many calls a loop for each WorkSpace would make that notices as soon.
-        refused: How many requests were throttled.
-        seconds: How long it took, in simulated seconds.
-        delays: By WorkSpace, the seconds from the end of its deployment to the waiter's return.
+        applications: For each WorkSpace.
+        rate: Of the service's throttle, per second; 0 for none.
+        draws: How many seeds: in which part of a round a deployment ends is chance, and the median of a thousand
+            scatters by half a second.
+        share: Of the loops' calls, in percent, at most.
+        latest: Seconds within which every end is noticed; None for no goal.
     """
 
-    calls: Counter[str] = field(default_factory=Counter[str])
-    usual: int = 0
-    refused: int = 0
-    seconds: float = 0.0
-    delays: list[float] = field(default_factory=list[float])
+    applications: int
+    rate: float
+    draws: int
+    share: float
+    latest: float | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is, for a table."""
+        some = "1 application" if self.applications == 1 else f"{self.applications} applications"
+        return f"{some}, {f'{self.rate:g} calls a second' if self.rate else 'no throttle'}"
 
 
-async def count_calls(waits: int, throttle: Throttle | None, seed: int, counted: Counted) -> None:
-    """Wait for so many deployments on a simulator, and add what that took."""
-    clock = ManualClock(autojump=True)
-    async with Simulator(workspaces=0, clock=clock, throttle=None, seed=seed) as sim:
-        ids = sim.fleet.add_workspaces(waits)
-        application = sim.fleet.application("visio standard 2021")
-        config = ClientConfig(pacing_registry=PacingRegistry(), random=random.Random(seed).random)
-        async with WorkSpacesClient(
-            region=sim.region,
-            endpoint_url=sim.url,
-            credentials=sim.credentials,
-            config=config,
-            clock=clock,
-        ) as ws:
-            for one in ids:
-                await ws.associate_workspace_application(workspace_id=one, application_id=application)
-                await ws.deploy_workspace_applications(workspace_id=one)
-            sim.throttle = throttle
-            began, noticed = clock.timestamp(), dict[str, float]()
-
-            async def wait(one: str) -> DeploymentOutcome:
-                outcome = await ws.wait_until_deployed(one, wanted={application: "installed"})
-                noticed[one] = clock.timestamp()
-                return outcome
-
-            await asyncio.gather(*(wait(one) for one in ids))
-            ended = {one: sim.fleet.workspace(one).associations[application].updated for one in ids}
-        counted.calls.update(
-            record.operation or ""
-            for record in sim.requests
-            if (record.operation or "").startswith("Describe")
-        )
-        counted.refused += sum(record.error == "ThrottlingException" for record in sim.requests)
-    delays = [noticed[one] - ended[one] for one in ids]
-    counted.usual += sum(2 * (1 + int((ended[one] - began) / (2 * median(delays)))) for one in ids)
-    counted.seconds += clock.timestamp() - began
-    counted.delays += delays
+CASES: Final[Mapping[str, Case]] = {
+    "1000x1": Case(applications=1, rate=0, draws=5, share=2.5),
+    "1000x1-throttled": Case(applications=1, rate=2, draws=5, share=3.5),
+    "1000x3": Case(applications=3, rate=0, draws=2, share=5, latest=90),
+}
 
 
-def show_calls(waits: int, throttle: float | None) -> bool:
-    """Print what waiting takes at a rate of the service; False if that misses a bar."""
-    counted = Counted()
-    for seed in range(DRAWS):
-        asyncio.run(count_calls(waits, Throttle.at(throttle) if throttle else None, seed, counted))
-    total, delay = counted.calls.total(), median(counted.delays)
-    share = 100 * total / counted.usual
-    # At a rate, a round is the listing and one look at states, in half of it.
-    round_time = (waits / 25 + 1) / (throttle / 2) if throttle else 0.0
-    bar = max(MAX_DELAY, round_time) / 2
-    at = f"{throttle:g}/s" if throttle else "none"
-    lines = [
-        f"{DRAWS} × {waits} waits, throttle {at}: {total} calls {dict(counted.calls)}, {counted.refused} refused",
-        f"  loops that notice as soon: {counted.usual} calls; ours are {share:.1f} % (bar 5 %)",
-        f"  median delay in noticing {delay:.1f} s (bar {bar:g} s)",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to measure.
+
+    Attributes:
+        packages: Of which packages.
+        waits: How many waiters; CPU and memory take ten times as many.
+        draws: Seeds at most.
+    """
+
+    packages: Sequence[Package]
+    waits: int = 1000
+    draws: int = 5
+
+
+def measure_case(name: str, options: Options) -> Found:
+    """Measure the calls of one case."""
+    case = CASES[name]
+    figures = {package.name: drawn(case, package, options) for package in options.packages}
+
+    def row(what: str, name: str, goal: float | None = None, form: str = ".0f") -> Row:
+        values = {package: number(found, name) for package, found in figures.items()}
+        return Row(what=what, values=values, goal=None if goal is None else Goal(most=goal), form=form)
+
+    operations = sorted({key for found in figures.values() for key in found if key.startswith("Describe")})
+    for found in figures.values():
+        for operation in operations:
+            found.setdefault(operation, 0)
+    rows = [
+        row("share of the loops' calls, %", "share", case.share, ".1f"),
+        row("calls", "calls"),
+        *(row(f"– {operation}", operation) for operation in operations),
+        row("noticed, median, s", "noticed", form=".1f"),
+        row("noticed, 95th percentile, s", "noticed_95"),
+        row("noticed, latest, s", "latest", case.latest),
+        row("requests refused", "refused"),
     ]
-    met = share <= 5 and delay <= bar
-    if throttle:
-        # Others keep their half whatever this says: tests/waiters/test_figures.py lets them call too.
-        most = max(counted.calls.values()) / counted.seconds / throttle
-        lines.append(
-            f"  polling takes {100 * most:.1f} % of the rate of an operation at most where nobody else calls"
+    return Found.of(f"{options.waits:,} waiters × {case.title}", rows)
+
+
+def drawn(case: Case, package: Package, options: Options) -> dict[str, Json]:
+    """The figures of all draws together."""
+    calls: dict[str, float] = {}
+    delays: list[float] = []
+    loops = refused = 0.0
+    draws = min(case.draws, options.draws)
+    for seed in range(draws):
+        found = package.run(
+            "fleet_waiters",
+            {
+                "what": "calls",
+                "waits": options.waits,
+                "applications": case.applications,
+                "rate": case.rate,
+                "seed": seed,
+            },
         )
-    print("\n".join(lines))
-    return met
+        by_operation, late = found["by_operation"], found["delays"]
+        assert isinstance(by_operation, dict)
+        assert isinstance(late, list)
+        for name in by_operation:
+            calls[name] = calls.get(name, 0.0) + number(by_operation, name) / draws
+        delays += [float(delay) for delay in late if isinstance(delay, int | float)]
+        loops += number(found, "usual") / draws
+        refused += number(found, "refused") / draws
+    return {
+        **calls,
+        "calls": sum(calls.values()),
+        "share": 100 * sum(calls.values()) / loops,
+        "noticed": median(delays),
+        "noticed_95": percentile(delays, 0.95),
+        "latest": max(delays),
+        "refused": refused,
+    }
 
 
-class Canned(Waiters):
-    """A client whose answers are made beforehand: one application, on every WorkSpace."""
+def measure_work(options: Options) -> Found:
+    """Measure CPU and memory."""
+    waits = 10 * options.waits
+    figures = {
+        package.name: package.run("fleet_waiters", {"what": "work", "waits": waits})
+        for package in options.packages
+    }
 
-    def __init__(self, waits: int, clock: Clock) -> None:
-        self.ids = [f"ws-{number:09d}" for number in range(waits)]
-        self.calls = 0
-        self._pages_of_rows: list[bytes] = []
-        self._own_hub = Hub(self, clock=clock, random=lambda: 0.5, rate=_no_rate)
-        self.put("INSTALLING")
+    def row(what: str, name: str, form: str = ".0f") -> Row:
+        return Row(what=what, values={key: number(found, name) for key, found in figures.items()}, form=form)
 
-    def put(self, state: str) -> None:
-        """From now on every association is in this state."""
-        rows = [
-            f'{{"ApplicationId":"{APPLICATION}","AssociatedResourceId":"{one}","AssociatedResourceType":'
-            f'"WORKSPACE","Created":1767600000.5,"LastUpdatedTime":1767600000.5,"State":"{state}"}}'
-            for one in self.ids
-        ]
-        self._pages_of_rows = [
-            f'{{"Associations":[{",".join(rows[start : start + 25])}],"NextToken":"{start + 25}"}}'.encode()
-            for start in range(0, len(rows), 25)
-        ]
-        self._pages_of_rows[-1] = self._pages_of_rows[-1].rpartition(b",")[0] + b"}"
-
-    async def _invoke(self, request: type[Operation[ResultT]], /, **members: object) -> ResultT:
-        raise NotImplementedError(request.__name__)
-
-    def _pages(
-        self,
-        request: type[Operation[PageT]],
-        items: Callable[[PageT], Sequence[ItemT]],
-        /,
-        **members: object,
-    ) -> Paginated[PageT, ItemT]:
-        async def fetch(token: str | None) -> PageT:
-            self.calls += 1
-            ids = members.get("workspace_ids")
-            if is_list(ids):
-                states = ",".join(f'{{"WorkspaceId":"{one}","State":"AVAILABLE"}}' for one in ids)
-                return answer.from_wire(f'{{"Workspaces":[{states}]}}'.encode())
-            return answer.from_wire(self._pages_of_rows[int(token or 0) // 25])
-
-        answer = request.result_type()
-        return Paginated(PageSource(operation=request.__name__, fetch=fetch, items=items))
-
-    def _hub(self) -> Hub:
-        return self._own_hub
-
-    def _checked(self, request: object) -> Request:
-        assert isinstance(request, Request)
-        return request
-
-
-async def _no_rate(_: str) -> float | None:
-    return None
-
-
-async def _forever() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
-async def count_work(waits: int) -> None:
-    """Let so many waits look ten times, and print CPU and memory for each."""
-    clock = ManualClock()
-    client = Canned(waits, clock)
-    wanted: dict[str, Target] = {APPLICATION: "installed"}
-    policy = PollPolicy(min_delay=30, max_delay=30)
-
-    async def settle() -> None:
-        calls = -1
-        while calls != client.calls:
-            calls = client.calls
-            for _ in range(20):
-                await asyncio.sleep(0)
-
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    bare = [asyncio.create_task(_forever()) for _ in client.ids]
-    await asyncio.sleep(0)
-    for_a_task = (tracemalloc.get_traced_memory()[0] - before) / waits
-    for task in bare:
-        task.cancel()
-    await asyncio.wait(bare)
-    bare.clear()
-    gc.collect()
-    before = tracemalloc.get_traced_memory()[0]
-    tasks = [
-        asyncio.create_task(client.wait_until_deployed(one, wanted=wanted, poll=policy)) for one in client.ids
-    ]
-    await settle()
-    gc.collect()
-    for_a_wait = (tracemalloc.get_traced_memory()[0] - before) / waits
-    tracemalloc.stop()
-
-    calls, cpu = client.calls, time.process_time()
-    for _ in range(ROUNDS):
-        clock.jump(30)
-        await settle()
-    cpu = time.process_time() - cpu
-    rounds = (client.calls - calls) / (waits / 25)
-    client.put("COMPLETED")
-    clock.jump(30)
-    await asyncio.wait(tasks)
-    assert all(task.result().changed for task in tasks)
-    print(
-        f"{waits} waits: {cpu / waits / rounds * 1e6:.0f} µs CPU for each wait and round, reading of the answers"
-        f" included ({rounds:.0f} rounds); memory {for_a_wait:.0f} bytes for each wait and its task,"
-        f" {for_a_wait - for_a_task:.0f} beyond a bare task's {for_a_task:.0f}"
+    return Found.of(
+        f"{waits:,} waiters, for each",
+        [
+            row("CPU in a round of 30 s, its share of the calls included, µs", "cpu"),
+            row("CPU of reading the whole listing as often, µs", "listing"),
+            row("calls in a round ÷ pages of the listing", "calls", ".2f"),
+            row("memory beside its task, bytes", "memory"),
+            row("memory with its task, bytes", "with_task"),
+        ],
     )
+
+
+def measure_size(options: Options) -> Found:
+    """Count the code that one observer and one reconciler replace, and the files that an installation enters."""
+    files: dict[str, float] = {}
+    lines: dict[str, float] = {}
+    for package in options.packages:
+        files[package.name] = number(package.run("fleet_waiters", {"what": "files"}), "files")
+        parts = REPLACED if package.name == "today" else REPLACING
+        lines[package.name] = sum(count(package.sources, parts).values())
+    rows = [
+        Row(
+            what="files that a warm `install_applications` enters",
+            values=files,
+            goal=Goal(most=FILES),
+            form=".0f",
+        ),
+        Row(
+            what="lines of code: waiters, roll-out without report, looks, and what replaces them",
+            values=lines,
+            goal=Goal(most=int(LINES * lines["today"])) if "today" in lines else None,
+            form=".0f",
+        ),
+    ]
+    return Found.of("size", rows)
+
+
+def measure_of(name: str) -> Callable[[Options], Found]:
+    """The measurement of a case of `CASES`."""
+    return lambda options: measure_case(name, options)
+
+
+ROWS: Final[Mapping[str, Callable[[Options], Found]]] = {
+    **{name: measure_of(name) for name in CASES},
+    "work": measure_work,
+    "size": measure_size,
+}
 
 
 def main() -> int:
-    """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiters", description=__doc__)
     parser.add_argument(
-        "--waits", type=int, default=1000, help="for the calls; CPU and memory take ten times as many"
+        "--rows",
+        type=rows_named(ROWS),
+        default=list(ROWS),
+        help=f"with commas, of {', '.join(ROWS)}; all by default",
     )
-    waits: int = parser.parse_args().waits
-    met = [show_calls(waits, None), show_calls(waits, 2.0)]
-    asyncio.run(count_work(10 * waits))
-    return int(not all(met))
+    add_choice(parser)
+    parser.add_argument(
+        "--waits", type=int, default=1000, help="waiters; CPU and memory take ten times as many"
+    )
+    parser.add_argument("--draws", type=int, default=5, help="seeds at most")
+    parser.add_argument("--output", type=Path, help=f"a page whose section {HEADING!r} is written anew")
+    given = parser.parse_args()
+    options = Options(packages=chosen(given), waits=given.waits, draws=given.draws)
+    lines, missed = ["Written by `python -m benchmarks.waiters`.", ""], 0
+    for name in given.rows:
+        found = ROWS[name](options)
+        print("\n".join(found.lines), flush=True)
+        lines += found.lines
+        missed += found.missed
+    if given.output is not None:
+        put_section(given.output, HEADING, lines)
+    return int(bool(missed))
 
 
 if __name__ == "__main__":

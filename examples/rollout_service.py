@@ -119,6 +119,7 @@ class Job:
     def __init__(self, apply: Apply) -> None:
         self.apply = apply
         self.news = asyncio.Event()
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
 
     def tell(self) -> None:
@@ -149,23 +150,29 @@ class Rollouts:
         plan.save(self.file(name, "plan"))
         return plan
 
-    def start(self, name: str, plan: Plan) -> None:
-        """Begin to apply a plan, or go on: its journal knows."""
+    async def start(self, name: str, plan: Plan) -> None:
+        """Begin to apply a plan, or resume: its journal knows. Another apply of the journal is a JournalBusyError."""
         if self._closing:
             raise ClientStateError("the service is shutting down; apply again when it is back")
         job = Job(self._rollout.apply(plan, journal=self.file(name, "journal")))
-        self.jobs[name] = job
         job.task = asyncio.create_task(self._run(name, job))
+        await asyncio.shield(job.opened)
 
     async def _run(self, name: str, job: Job) -> None:
         try:
             async with job.apply as happening:
+                self.jobs[name] = job
+                job.opened.set_result(None)
                 async for _ in happening:
                     job.tell()
-        except WorkSpacesError:
+        except WorkSpacesError as error:
+            if not job.opened.done():
+                job.opened.set_exception(error)
+                return
             log.exception("the roll-out %s broke off", name)
         finally:
-            del self.jobs[name]
+            if self.jobs.get(name) is job:
+                del self.jobs[name]
             job.tell()
 
     async def follow(self, name: str) -> AsyncIterator[Event]:
@@ -248,7 +255,7 @@ async def apply(rollouts: TheRollouts, name: Name, current: ThePlan, plan: str) 
     """Apply the plan that was looked at, and no other; after a stop or a restart, go on with it."""
     if current.fingerprint != plan:
         raise PlanError(f"the plan is {current.fingerprint} now; look at it before you apply it")
-    rollouts.start(name, current)
+    await rollouts.start(name, current)
     return await asyncio.to_thread(standing, rollouts, name, rollouts.file(name, "journal"))
 
 

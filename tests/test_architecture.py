@@ -18,6 +18,8 @@ LAYERS = (
     {"rollout"},
     {"client"},
     {"waiters"},
+    {"_reconcile"},
+    {"_observe"},
     {
         "connection",
         "loader",
@@ -33,6 +35,7 @@ LAYERS = (
     },
     {"config"},
     {"pacing", "retry"},
+    {"_associations"},
     {
         "api",
         "caller",
@@ -124,7 +127,15 @@ def test_imports_run_one_way() -> None:
 
 @pytest.mark.parametrize(
     "importer,imported",
-    [("errors", "client"), ("retry", "transport"), ("simulator", "client"), ("waiters", "simulator")],
+    [
+        ("errors", "client"),
+        ("retry", "transport"),
+        ("simulator", "client"),
+        ("waiters", "simulator"),
+        ("_observe", "_reconcile"),
+        ("_reconcile", "rollout"),
+        ("simulator", "_associations"),
+    ],
 )
 def test_the_rule_refuses_what_it_should(importer: str, imported: str) -> None:
     """The check itself tells a wrong line from a right one."""

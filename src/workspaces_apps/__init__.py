@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TransportError,
         WaiterError,
         WaiterTimeoutError,
+        WorkspaceNotReadyError,
         WorkSpacesError,
     )
     from workspaces_apps.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
@@ -90,6 +91,7 @@ __all__ = [
     "WaiterTimeoutError",
     "WorkSpacesClient",
     "WorkSpacesError",
+    "WorkspaceNotReadyError",
     "__version__",
 ]
 __all__ += founding.__all__
@@ -105,7 +107,7 @@ if not TYPE_CHECKING:
         "errors": """
             ClientStateError ConfigurationError CredentialsError DeadlineExceededError DeploymentFailedError
             FailedAssociation StagedChangesError MalformedResponseError PaginationError PartialFailureError Problem RequestValidationError ServiceError
-            TransportError WaiterError WaiterTimeoutError WorkSpacesError
+            TransportError WaiterError WaiterTimeoutError WorkSpacesError WorkspaceNotReadyError
         """,
         "hooks": "AttemptRecord Hooks RetryRecord ThrottleRecord",
         "models": "Model Request ResponseMeta Result",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from workspaces_apps.clock import SystemClock
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from aiobotocore.session import AioSession
 
+    from workspaces_apps._observe.audience import PollAudience
+    from workspaces_apps._observe.observer import AssociationObserver
+    from workspaces_apps._observe.schedule import Schedule
+    from workspaces_apps._reconcile.context import TargetContext
     from workspaces_apps.clock import Clock, Duration
     from workspaces_apps.config import RequestChecks
     from workspaces_apps.credentials import Credentials, CredentialsProvider
@@ -261,12 +266,45 @@ class WorkSpacesClient(Waiters):
             own = self.with_options()
             own._options = options = self._own_options
 
-            async def rate(operation: str) -> float | None:
-                return await shared.transport().proven_rate(operation, options)
+            async def poll_delay(operation: str) -> float:
+                return await shared.transport().poll_delay(operation, options)
+
+            def polling(hooks: Hooks) -> WorkSpacesClient:
+                return own.with_options(hooks=hooks)
 
             target = shared.target
-            shared.hub = Hub(own, clock=target.clock, random=target.config.random, rate=rate)
+            shared.hub = Hub(
+                own, polling, clock=target.clock, random=target.config.random, poll_delay=poll_delay
+            )
         return shared.hub
+
+    def _audience(self) -> PollAudience | None:
+        from workspaces_apps._observe.audience import HooksAudience
+
+        return HooksAudience(self._options.hooks)
+
+    def _reconcile_context(self, schedule: Schedule, audience: PollAudience | None) -> TargetContext:
+        from workspaces_apps._reconcile.context import TargetContext
+
+        hub = self._hub()
+        return TargetContext(
+            client=self,
+            guarded=self._guarded,
+            observer=hub.observer,
+            clock=hub.clock,
+            schedule=schedule,
+            audience=audience,
+            deploy_gate=hub.deploy_gate,
+        )
+
+    def _guarded(self, guard: Callable[[], None], *, once: bool) -> Self:
+        """Return a view whose every attempt the guard lets through, or does not; with `once`, of one attempt a call."""
+        from workspaces_apps.retry import RetryPolicy
+
+        view = self.with_options()
+        retry = RetryPolicy(max_attempts=1) if once else view._options.retry
+        view._options = replace(view._options, guard=guard, retry=retry)
+        return view
 
     def _checked(self, request: object) -> Request:
         from workspaces_apps.models import Request
@@ -281,6 +319,11 @@ class WorkSpacesClient(Waiters):
 
             check(request)
         return request
+
+
+def observer_of(client: WorkSpacesClient) -> AssociationObserver:
+    """Return the observer that a client shares with its views, made if there is none."""
+    return client._hub().observer
 
 
 def _build(request: type[Operation[ResultT]], members: dict[str, object]) -> Operation[ResultT]:

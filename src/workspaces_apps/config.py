@@ -115,13 +115,18 @@ class ClientConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """What may differ from one view of a client to another; the attributes are those of `ClientConfig`."""
+    """What may differ from one view of a client to another; the attributes are those of `ClientConfig`, and a guard.
+
+    Attributes:
+        guard: Asked after the permit and before every attempt; what it raises ends the call, and nothing is sent.
+    """
 
     retry: RetryPolicy
     pacing: Pacing
     timeout: Duration | None
     request_checks: RequestChecks
     hooks: Hooks
+    guard: Callable[[], None] | None = None
 
     def changed(self, options: Mapping[str, object]) -> "CallOptions":
         """The same with some options changed, each checked as `ClientConfig` checks it."""

@@ -16,7 +16,8 @@ WorkSpacesError
 └── WaiterError
     ├── WaiterTimeoutError (TimeoutError)
     ├── DeploymentFailedError
-    └── StagedChangesError
+    ├── StagedChangesError
+    └── WorkspaceNotReadyError
 
 The HTTP answer decides between ServiceError, MalformedResponseError and TransportError: any answer that is not
 2xx is a ServiceError; a 2xx answer that is not what the operation promises is a MalformedResponseError; no
@@ -267,3 +268,13 @@ class StagedChangesError(WaiterError):
     """
 
     staged: Mapping[str, str] | None = None
+
+
+class WorkspaceNotReadyError(WaiterError):
+    """The WorkSpace does not become ready by itself: two reads a minute apart agree that somebody must see to it.
+
+    Attributes:
+        workspace_state: Its state, such as ``"UNHEALTHY"``.
+    """
+
+    workspace_state: str | None = None

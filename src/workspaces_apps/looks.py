@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
+from workspaces_apps._associations.states import IN_FLIGHT, NO_ASSOCIATION, STAGED, STATES, Phase
 from workspaces_apps.api.applications import (
     AssociateWorkspaceApplicationRequest,
     AssociateWorkspaceApplicationResult,
-    AssociationState,
     DeployWorkspaceApplicationsRequest,
     DeployWorkspaceApplicationsResult,
     DescribeWorkspaceAssociationsRequest,
@@ -24,37 +24,21 @@ from workspaces_apps.retry import Settled, Verdict
 
 ResultT = TypeVar("ResultT", bound=Result)
 
-STAGED: Final = frozenset(
-    {AssociationState.PENDING_INSTALL_DEPLOYMENT, AssociationState.PENDING_UNINSTALL_DEPLOYMENT}
-)
-IN_FLIGHT: Final = frozenset(
-    {
-        AssociationState.PENDING_INSTALL,
-        AssociationState.INSTALLING,
-        AssociationState.PENDING_UNINSTALL,
-        AssociationState.UNINSTALLING,
-    }
-)
+_UNDER_WAY: Final = frozenset({Phase.STAGED, Phase.IN_FLIGHT})
+
 ASSOCIATED: Final = frozenset(
-    {
-        AssociationState.PENDING_INSTALL_DEPLOYMENT,
-        AssociationState.PENDING_INSTALL,
-        AssociationState.INSTALLING,
-    }
+    row.state for row in STATES if row.phase in _UNDER_WAY and row.direction == "install"
 )
-"""What an association reads once Associate has done its work.
+"""The states of an association once Associate has done its work.
 
 Not COMPLETED: an installation takes minutes, so that it was there before the call began. ERROR tells no direction.
 """
 DISASSOCIATED: Final = frozenset(
-    {
-        AssociationState.PENDING_UNINSTALL_DEPLOYMENT,
-        AssociationState.PENDING_UNINSTALL,
-        AssociationState.UNINSTALLING,
-        AssociationState.REMOVED,
-    }
+    row.state
+    for row in STATES
+    if row.direction == "uninstall" and (row.phase in _UNDER_WAY or row.state == NO_ASSOCIATION)
 )
-"""What an association reads, if there still is one, once Disassociate has done its work."""
+"""The states of an association, if there still is one, once Disassociate has done its work."""
 
 
 class Ask(Protocol):

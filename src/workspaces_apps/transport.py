@@ -42,14 +42,13 @@ from workspaces_apps.session import make_session
 from workspaces_apps.signing import ChainSource, CredentialsSource, ProviderSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from aiobotocore.session import AioSession
 
     from workspaces_apps.clock import Clock, Timeout
     from workspaces_apps.config import CallOptions, Target
-    from workspaces_apps.pacing import Pacer
-    from workspaces_apps.retry import RetryPolicy
+    from workspaces_apps.pacing import Pacer, Permit
 
 ResultT = TypeVar("ResultT", bound=Result)
 AnswerT = TypeVar("AnswerT", bound=Result)
@@ -166,12 +165,11 @@ class Transport:
                 raise
             raise ClientStateError("the client was closed while the call waited for its turn") from None
 
-    async def proven_rate(self, operation: str, options: CallOptions) -> float | None:
-        """The rate of an operation, in calls a second, once it has stood the test; None while none has."""
+    async def poll_delay(self, operation: str, options: CallOptions) -> float:
+        """Reserve a poll's turn in the share of the operation's rate that polls may take; see `Pacer.poll_delay`."""
         connection, account = await self._connection()
         key = PacingKey(connection.endpoint, connection.region, account, operation)
-        registry = self._target.config.pacing_registry
-        return registry.pacer(key, options.pacing, self._target.clock).proven_rate
+        return self._target.config.pacing_registry.pacer(key, options.pacing, self._target.clock).poll_delay()
 
     async def _call(
         self,
@@ -193,7 +191,7 @@ class Transport:
             progress.attempts, progress.began = number, clock.monotonic()
             exchange = Exchange(operation=operation, body=body, result_type=result_type)
             try:
-                result = await self._exchange(connection, exchange, pacer, options.retry, deadline, progress)
+                result = await self._exchange(connection, exchange, pacer, options, deadline, progress)
             except WorkSpacesError as error:
                 progress.last, progress.began = error, None
                 raise
@@ -209,7 +207,8 @@ class Transport:
             from workspaces_apps.looks import look_up
 
             async def ask(question: Request, answer: type[AnswerT], /) -> AnswerT:
-                return await self._call(question, answer, options, deadline, _Progress())
+                # A read needs no leave.
+                return await self._call(question, answer, replace(options, guard=None), deadline, _Progress())
 
             found = await look_up(request, result_type, ask)
             if isinstance(found, Settled):
@@ -249,7 +248,7 @@ class Transport:
         connection: Connection,
         exchange: Exchange[ResultT],
         pacer: Pacer,
-        retry: RetryPolicy,
+        options: CallOptions,
         deadline: float | None,
         progress: _Progress,
     ) -> ResultT:
@@ -257,7 +256,7 @@ class Transport:
         remedies: tuple[frozenset[str], ...] = _REMEDIES
         while True:
             try:
-                return await self._send(connection, exchange, pacer, retry, deadline, progress)
+                return await self._send(connection, exchange, pacer, options, deadline, progress)
             except ServiceError as error:
                 others = tuple(codes for codes in remedies if error.code not in codes)
                 if others == remedies or not await _mended(connection, exchange, error):
@@ -269,7 +268,7 @@ class Transport:
         connection: Connection,
         exchange: Exchange[ResultT],
         pacer: Pacer,
-        retry: RetryPolicy,
+        options: CallOptions,
         deadline: float | None,
         progress: _Progress,
     ) -> ResultT:
@@ -280,11 +279,13 @@ class Transport:
         try:
             async with self._slots:
                 self._check_state()
+                if options.guard is not None:
+                    _ask(options.guard, permit)
                 progress.request_sent, progress.open = None, True
                 result = await connection.send(exchange, xform_name(exchange.operation))
         except ServiceError as error:
             progress.open = may_have_arrived(error)
-            if isinstance(error, ThrottlingException) or retry.kind_of(error) is FailureKind.THROTTLE:
+            if isinstance(error, ThrottlingException) or options.retry.kind_of(error) is FailureKind.THROTTLE:
                 permit.throttled()
             elif error.http_status is not None and error.http_status < 500:
                 # A refusal for another reason shows that the rate was not objected to.
@@ -379,6 +380,15 @@ class _WakingClock:
         """
         async with self._transport.waiting():
             await self._clock.sleep(seconds)
+
+
+def _ask(guard: Callable[[], None], permit: Permit) -> None:
+    """Ask the guard; what it refuses gives its turn back."""
+    try:
+        guard()
+    except BaseException:
+        permit.unused()
+        raise
 
 
 def _told_what_is_open(message: str, operation: str, progress: _Progress) -> str:

@@ -72,7 +72,8 @@ async def test_one_that_fails_does_not_hinder_the_others(capsys: pytest.CaptureF
     )
     assert by_id[good]["outcome"] == "done"
     assert by_id[bad]["failed"][0]["reason"] == "DeploymentError.UnhealthyStateError"
-    assert by_id["ws-nowhere00"]["error_type"] == "ResourceNotFoundException"
+    assert by_id["ws-nowhere00"]["error_type"] == "WaiterError"
+    assert "does not exist" in by_id["ws-nowhere00"]["error"]
 
 
 @pytest.mark.parametrize("output", [Output.TEXT, Output.JSON])

@@ -60,7 +60,7 @@ async def test_asked_to_end_it_tells_what_goes_on(
     assert "stopped waiting; looking at what is left" in shown.err
     assert f"{workspace_id}: {OFFICE}: its deployment goes on at the service" in shown.out
     assert "failed on 0, not waited for on 1 of 1 WorkSpace" in shown.out
-    assert "The same command goes on from there" in shown.out
+    assert "Run the same command to resume" in shown.out
     assert sim.requests.count(operation=DEPLOY) == 1
 
 
@@ -123,7 +123,7 @@ async def test_a_terminal_sees_what_was_found_on_the_last_look(monkeypatch: pyte
         ("PENDING_INSTALL_DEPLOYMENT", "staged and not deployed"),
         ("INSTALLING", "goes on at the service"),
         ("ERROR", "in ERROR"),
-        ("REMOVED", "not begun"),
+        ("REMOVED", "not started"),
         ("NEW\x1b[2J", "NEW [2J"),
     ],
 )

@@ -17,7 +17,7 @@ from tests.cli.fleet import OFFICE, VISIO, in_environment, run_json, write_manif
 from workspaces_apps.cli import main
 from workspaces_apps.cli.failures import ExitCode
 from workspaces_apps.rollout import Plan, Started
-from workspaces_apps.rollout.events import to_line
+from workspaces_apps.rollout._journal.lines import to_line
 from workspaces_apps.simulator import Simulator
 
 

@@ -108,8 +108,8 @@ def make(kind: type[Event], number: int = 0, **members: object) -> Event:
 
 def begin(board: Board, number: int) -> None:
     """A WorkSpace is staged and deployed."""
-    board.note(make(Intent, number, operation="AssociateWorkspaceApplication", direction="install"))
-    board.note(make(Deployed, number, applications=["wsa-1"]))
+    board.apply(make(Intent, number, operation="AssociateWorkspaceApplication", direction="install"))
+    board.apply(make(Deployed, number, applications=["wsa-1"]))
 
 
 def show_standing(console: Console, plan: Plan) -> None:
@@ -129,31 +129,34 @@ def test_the_board_follows_each_workspace(board: Board) -> None:
     """Waiting, deploying, done, failed, tried again and skipped add up."""
     for number in range(4):
         begin(board, number)
-    board.note(make(Succeeded, 0, direction="install", elapsed=60.0))
-    board.note(make(Failed, 1, reason="Code", final=False))
-    board.note(make(Failed, 2, reason="Code"))
-    board.note(make(Skipped, 5, application_id=None, reason="connected"))
+    board.apply(make(Succeeded, 0, direction="install", elapsed=60.0))
+    board.apply(make(Failed, 1, reason="Code", final=False))
+    board.apply(make(Failed, 2, reason="Code"))
+    board.apply(make(Skipped, 5, application_id=None, reason="connected"))
 
     assert (board.total, board.done, board.deploying, board.waiting) == (10, 3, 2, 5)
-    assert [board.counts[kind] for kind in ("succeeded", "failed", "retried", "skipped")] == [1, 1, 1, 1]
+    assert (board.summary.counts, board.summary.retried) == (
+        {"succeeded": 1, "failed": 1, "skipped": 1, "waiting": 5, "in-progress": 2},
+        1,
+    )
     assert (board.why("failed"), board.why("skipped")) == ({"Code": 1}, {"connected": 1})
 
 
 def test_only_the_last_failures_are_kept(board: Board) -> None:
     """However many there are."""
     for number in range(10):
-        board.note(make(Failed, number, reason="Code"))
+        board.apply(make(Failed, number, reason="Code"))
 
     assert [one.workspace_id for one in board.failures] == [f"ws-{number}" for number in range(10 - LAST, 10)]
 
 
 def test_the_time_left_comes_from_the_waves_and_from_what_deployments_took(board: Board, clock: Now) -> None:
     """Before the first one has ended, what the plan assumes; then what they took; nothing known when draining."""
-    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
     assert board.left == timedelta(seconds=900 + 10 / 2.0)
 
     clock.time += timedelta(seconds=100)
-    board.note(make(Succeeded, 0, direction="install", elapsed=100.0))
+    board.apply(make(Succeeded, 0, direction="install", elapsed=100.0))
     assert board.left is not None
     assert timedelta(seconds=10) < board.left < timedelta(seconds=100)
 
@@ -175,7 +178,7 @@ def at_night(workspaces: int, **policy: object) -> Plan:
 def test_waiting_for_hours_is_said_and_counted(clock: Now) -> None:
     """Until when, by the wall clock of the policy, and as part of the time left; gone once they begin."""
     board = Board(at_night(10), clock.now)
-    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
     waiting, before = time_left(board), board.left
 
     clock.time += timedelta(hours=9)
@@ -191,7 +194,7 @@ def test_waiting_for_hours_is_said_and_counted(clock: Now) -> None:
 def test_work_that_does_not_fit_one_night_goes_on_in_the_next(clock: Now) -> None:
     """Two batches of three hours in nights of two: the time left has both nights in it."""
     board = Board(replace(at_night(10, max_in_flight=5), estimate=estimate_of(10_800.0)), clock.now)
-    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
 
     # 9 h to the first night, 2 h of it, 22 h to the second, the third hour of beginning, and the last deployment.
     assert board.left == timedelta(hours=9 + 2 + 22 + 1 + 3)
@@ -202,7 +205,7 @@ def test_after_the_hours_of_today_it_is_told_which_day(clock: Now) -> None:
     board = Board(at_night(10), clock.now)
     clock.time += timedelta(hours=12)
     wave = WaveBegan(at=clock.time, run="r", wave=1, waves=1, workspaces=10)
-    board.note(wave)
+    board.apply(wave)
     said = Lines(board, Traffic(clock.monotonic)).about(wave) or ""
 
     assert "wave 1 of 1: 10 WorkSpaces, waiting for hours until Tue 06 Jan 18:00 Europe/Berlin" in said
@@ -212,13 +215,13 @@ def test_after_the_hours_of_today_it_is_told_which_day(clock: Now) -> None:
 def test_what_is_skipped_outside_its_hours_is_not_waited_for(clock: Now) -> None:
     """Nor is anything that no hours are for."""
     skipping = Board(at_night(10, outside_hours="skip"), clock.now)
-    skipping.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    skipping.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
     hopeless = at_night(10)
     nobody = Board(
         replace(hopeless, workspaces=tuple(replace(one, hours=None) for one in hopeless.workspaces)),
         clock.now,
     )
-    nobody.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    nobody.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
 
     assert (skipping.opening, nobody.opening) == (None, None)
     assert skipping.left == nobody.left == timedelta(0)
@@ -227,7 +230,7 @@ def test_what_is_skipped_outside_its_hours_is_not_waited_for(clock: Now) -> None
 def test_a_clock_that_is_put_back_is_shown_as_no_time(board: Board, clock: Now) -> None:
     """Not as a negative one."""
     clock.time -= timedelta(hours=2)
-    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+    board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
     said = Lines(board, Traffic(clock.monotonic)).about(
         WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=1)
     )
@@ -252,9 +255,9 @@ def test_a_plan_tells_how_much_of_its_time_is_waiting() -> None:
 def test_the_panel_fits_and_nothing_in_it_steers_the_terminal(board: Board, width: int, clock: Now) -> None:
     """Names, reasons and messages are as bad as can be; each line stays a line."""
     traffic = Traffic(clock.monotonic)
-    board.note(make(Planned, 0, application=HOSTILE, action="install", direction="install"))
-    board.note(WaveBegan(at=BEGAN, run="r", wave=1, waves=2, workspaces=5))
-    board.note(make(Failed, 1, reason=HOSTILE, message=HOSTILE))
+    board.apply(make(Planned, 0, application=HOSTILE, action="install", direction="install"))
+    board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=2, workspaces=5))
+    board.apply(make(Failed, 1, reason=HOSTILE, message=HOSTILE))
 
     shown = drawn(board, traffic, width)
 
@@ -345,7 +348,7 @@ def test_lines_tell_each_reason_for_skipping_once_and_progress_seldom(board: Boa
     }
 
     def tell(event: Event) -> str | None:
-        board.note(event)
+        board.apply(event)
         return lines.about(event)
 
     assert tell(make(Skipped, 0, reason="connected")) is not None
@@ -367,7 +370,7 @@ def test_a_service_that_does_not_answer_is_told(board: Board, clock: Now) -> Non
 
     def tell(silent: float) -> str | None:
         event = Progress.model_validate({"at": BEGAN, "run": "r", "silent_seconds": silent, **numbers})
-        board.note(event)
+        board.apply(event)
         return lines.about(event)
 
     assert tell(59.0) is None
@@ -381,14 +384,14 @@ def test_a_service_that_does_not_answer_is_told(board: Board, clock: Now) -> Non
     "left,told",
     [
         ({}, " 35 skipped in 10s"),
-        ({"left_deploying": 2, "not_begun": 33}, " 35 skipped (2 left deploying, 33 not begun) in 10s"),
+        ({"left_deploying": 2, "not_started": 33}, " 35 skipped (2 left deploying, 33 not started) in 10s"),
         ({"left_staged": 1}, " 35 skipped (1 left staged) in 10s"),
     ],
 )
 def test_the_end_says_how_what_was_skipped_was_left(left: dict[str, int], told: str, board: Board) -> None:
     """What still deploys at the service is another thing than what was never begun."""
     numbers = {"elapsed": 10.0, "calls": 9, "throttled": 0, "succeeded": 1, "failed": 0, "skipped": 35}
-    board.note(Finished.model_validate({"at": BEGAN, "run": "r", "ending": "stopped", **numbers, **left}))
+    board.apply(Finished.model_validate({"at": BEGAN, "run": "r", "ending": "stopped", **numbers, **left}))
     console = Console(file=io.StringIO(), width=200, color_system=None)
     with console.capture() as captured:
         show_end(console, board)

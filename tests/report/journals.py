@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from workspaces_apps.rollout.events import (
+from workspaces_apps.rollout._journal.lines import to_line
+from workspaces_apps.rollout._log.events import (
     Changed,
     Deployed,
     Event,
@@ -21,7 +22,6 @@ from workspaces_apps.rollout.events import (
     Started,
     Succeeded,
     WaveBegan,
-    to_line,
 )
 
 BEGIN: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

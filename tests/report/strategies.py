@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.report.journals import HOSTILE
 from workspaces_apps.rollout import Reason
-from workspaces_apps.rollout import events as ev
+from workspaces_apps.rollout._log import events as ev
 
 TEXTS: Final = st.one_of(
     st.sampled_from(HOSTILE), st.text(max_size=12), st.text(st.characters(), max_size=6), st.just("a\ud800b")
@@ -38,8 +38,7 @@ def _of(kind: type[ev.Event], **members: st.SearchStrategy[Any]) -> st.SearchStr
         "run": st.one_of(st.sampled_from(["r1", "r2"]), TEXTS),
         "target": st.one_of(st.sampled_from(["*", "default", "berlin"]), TEXTS),
     }
-    # Lone surrogates pass in Python, and never from a file: what is made here is not validated.
-    return st.fixed_dictionaries({**base, **members}).map(lambda given: kind.model_construct(**given))
+    return st.fixed_dictionaries({**base, **members}).map(kind.model_validate)
 
 
 def _about(kind: type[ev.Event], **members: st.SearchStrategy[Any]) -> st.SearchStrategy[ev.Event]:
@@ -72,6 +71,14 @@ EVENTS: Final[st.SearchStrategy[ev.Event]] = st.one_of(
         force=st.booleans(),
         retry=st.booleans(),
     ),
+    _about(
+        ev.Withdrawn,
+        application_id=_APPLICATIONS,
+        operation=st.sampled_from(_OPERATIONS),
+        direction=_DIRECTIONS,
+        retry=st.booleans(),
+        reason=TEXTS,
+    ),
     _about(ev.Staged, application_id=_APPLICATIONS, direction=_DIRECTIONS, request_id=st.none() | TEXTS),
     _about(
         ev.Deployed,
@@ -89,6 +96,7 @@ EVENTS: Final[st.SearchStrategy[ev.Event]] = st.one_of(
         message=TEXTS,
         request_id=st.none() | TEXTS,
         final=st.booleans(),
+        refused=st.booleans(),
         elapsed=_SECONDS,
     ),
     _about(ev.Skipped, application_id=_ANY_APPLICATION, reason=_REASONS, message=TEXTS),

@@ -14,7 +14,7 @@ from rich.console import Console
 from tests.report.journals import HOSTILE, Script, hostile, rolled_out
 from tests.report.reading import read_csv
 from tests.report.strategies import JOURNALS
-from workspaces_apps.rollout.events import Event, Finished, Planned, Skipped, Started, Succeeded
+from workspaces_apps.rollout._log.events import Event, Finished, Planned, Skipped, Started, Succeeded
 from workspaces_apps.rollout.report import Report
 from workspaces_apps.rollout.report.as_csv import COLUMNS
 from workspaces_apps.rollout.report.as_json import Document
@@ -194,12 +194,12 @@ def test_complete_says_what_cannot_be(blocked: int, look: str) -> None:
     made.add(Planned, workspace_id="ws-1", application_id="wsa-1", action="nothing", direction="install")
     for place in range(blocked):
         made.add(
-            Planned, workspace_id=f"ws-b{place}", application_id="wsa-1", action="blocked", reason="clash"
+            Planned, workspace_id=f"ws-b{place}", application_id="wsa-1", action="blocked", reason="conflict"
         )
     made.add(Finished, target="*", ending="complete", elapsed=1, calls=0, throttled=0, **NONE)
     report = Report.from_events(made.events)
     whole = "Complete: everything is as wanted"
-    said = f"Complete, but {blocked} cannot be (clash): all else is as wanted" if blocked else whole
+    said = f"Complete, but {blocked} cannot be (conflict): all else is as wanted" if blocked else whole
 
     assert report.to_text().splitlines()[1] == said
     assert f'class="headline {look}"' in report.to_html()
@@ -253,7 +253,7 @@ def test_a_drained_rollout_says_so_once() -> None:
     made.add(Finished, target="*", ending="drained", elapsed=1, calls=0, throttled=0, message="asked", **NONE)
 
     headline = Report.from_events(made.events).to_text().splitlines()[1]
-    assert headline == "Drained (asked): 1 not begun"
+    assert headline == "Drained (asked): 1 not started"
 
 
 def test_an_empty_journal_has_every_form() -> None:

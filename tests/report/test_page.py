@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from tests.report.journals import HOSTILE, hostile, rolled_out
 from tests.report.reading import Element, read_html
 from tests.report.strategies import JOURNALS
-from workspaces_apps.rollout.events import Event
+from workspaces_apps.rollout._log.events import Event
 from workspaces_apps.rollout.report import Report
 from workspaces_apps.rollout.report.markup import Markup, element, foreign, group
 from workspaces_apps.rollout.report.series import POINTS

@@ -23,7 +23,7 @@ from workspaces_apps.rollout import (
     WaveBegan,
     read_journal,
 )
-from workspaces_apps.rollout.events import TEXT_LIMIT
+from workspaces_apps.rollout._log.events import TEXT_LIMIT
 from workspaces_apps.simulator import FaultKind, Throttle
 
 pytestmark = pytest.mark.campaign
@@ -118,8 +118,9 @@ async def test_two_applies_on_one_journal_refuse_each_other(tmp_path: Path) -> N
         here.sim.fleet.add_workspaces(1)
         plan = await here.rollout.plan(manifest())
         async with here.rollout.apply(plan, journal=tmp_path / "journal") as run:
+            second = here.rollout.apply(plan, journal=tmp_path / "journal")
             with pytest.raises(JournalBusyError, match="another apply"):
-                here.rollout.apply(plan, journal=tmp_path / "journal")
+                await second.__aenter__()
             assert (await run.finished()).ending == "complete"
 
 
@@ -238,7 +239,7 @@ async def test_leaving_the_block_stops_the_apply() -> None:
 
 
 async def test_what_was_staged_by_somebody_else_is_not_deployed() -> None:
-    """Staged between the plan and the fresh look: refused, and said so."""
+    """Staged between the plan and the read before Deploy: refused, and what was staged here is taken back."""
     async with site() as here:
         (one, other) = here.sim.fleet.add_workspaces(2)
         plan = await here.rollout.plan(manifest())
@@ -249,7 +250,9 @@ async def test_what_was_staged_by_somebody_else_is_not_deployed() -> None:
         assert last_words(events)[one, office] == "skipped: foreign-staged"
         assert last_words(events)[other, office] == "succeeded"
         assert here.deployments() == {other: 1}
-        assert any("stays staged" in event.message for event in events if event.kind == "skipped")
+        assert here.sim.fleet.associations(one) == {
+            here.sim.fleet.application(LARGE): "PENDING_INSTALL_DEPLOYMENT"
+        }
 
 
 async def test_what_the_plan_shows_may_be_allowed() -> None:
@@ -429,10 +432,11 @@ async def test_a_missing_permission_halts_with_a_clear_message() -> None:
 
 
 async def test_what_a_refused_deploy_leaves_staged_is_said() -> None:
-    """Somebody else's deployment would commit it."""
+    """Somebody else's deployment would commit it, and taking it back was refused too."""
     async with site() as here:
         here.sim.fleet.add_workspaces(1)
-        here.sim.faults.add("error", operation="DeployWorkspaceApplications", code="AccessDeniedException")
+        for operation in ("DeployWorkspaceApplications", "DisassociateWorkspaceApplication"):
+            here.sim.faults.add("error", operation=operation, code="AccessDeniedException")
         _, events = await here.carry_out(await here.rollout.plan(manifest()))
     (failed,) = [event for event in events if isinstance(event, Failed)]
 

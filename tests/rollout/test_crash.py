@@ -15,8 +15,18 @@ import pytest
 
 from tests.rollout.site import OFFICE, Site, connection_to, last_words, manifest, site
 from workspaces_apps.hooks import Hooks
-from workspaces_apps.rollout import Apply, ApplyOptions, Journal, JournalError, Planned, read_journal
-from workspaces_apps.rollout.counting import Tally
+from workspaces_apps.rollout import (
+    Apply,
+    ApplyOptions,
+    Event,
+    FileJournalStore,
+    JournalError,
+    JournalWriter,
+    Planned,
+    read_journal,
+)
+from workspaces_apps.rollout._controller.metrics import CallMetrics
+from workspaces_apps.rollout._journal.stores import JournalLocation
 from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span, Throttle
 
 pytestmark = pytest.mark.campaign
@@ -25,40 +35,67 @@ KILLS = int(os.environ.get("WORKSPACES_APPS_CHAOS_KILLS", "3"))
 WORKSPACES = int(os.environ.get("WORKSPACES_APPS_CHAOS_WORKSPACES", "30"))
 
 
-class Killed(Exception):
-    """The apply did not live to see its end."""
-
-
-class DyingJournal(Journal):
+class DyingJournal:
     """A journal whose process dies at one of its writes: before it, after it, or with half of it done."""
 
-    def __init__(self, path: Path, writes: int, tear: bool) -> None:
-        super().__init__(path)
+    def __init__(self, inner: JournalWriter, path: Path, writes: int | None, tear: bool) -> None:
+        self.past = inner.past
+        self._inner = inner
+        self._path = path
         self._left = writes
         self._tear = tear
 
-    def append(self, *events: object, durable: bool = False) -> None:
+    async def append(self, *events: Event, durable: bool = False) -> None:
         """Write, or die."""
-        self._left -= 1
-        if self._left == 0:
-            self.close()
-            if self._tear:
-                with self.path.open("ab") as file:
-                    file.write(b'{"at":"2026-01-05T08:00')
-            raise JournalError("killed")
-        super().append(*events, durable=durable)  # type: ignore[arg-type]  # events
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                await self.die()
+                raise JournalError("killed")
+        await self._inner.append(*events, durable=durable)
+
+    async def die(self) -> None:
+        """Let nothing reach the disk any more."""
+        await self.close()
+        if self._tear:
+            with self._path.open("ab") as file:
+                file.write(b'{"at":"2026-01-05T08:00')
+
+    async def close(self) -> None:
+        """Close the journal."""
+        await self._inner.close()
 
 
-async def run_until_killed(here: Site, journal: Journal, seconds: float | None = None) -> bool:
+class DyingStore(FileJournalStore):
+    """A folder whose journals die."""
+
+    def __init__(self, folder: Path, writes: int | None, tear: bool) -> None:
+        super().__init__(folder)
+        self._writes = writes
+        self._tear = tear
+        self.opened: DyingJournal | None = None
+
+    async def open(self, name: str, *, of: str | None = None) -> JournalWriter:
+        """Open a journal that dies."""
+        self.opened = DyingJournal(
+            await super().open(name, of=of), self.folder / name, self._writes, self._tear
+        )
+        return self.opened
+
+
+async def run_until_killed(
+    here: Site, path: Path, *, writes: int | None = None, tear: bool = False, seconds: float | None = None
+) -> bool:
     """One apply of a fresh plan, killed without a last word; whether it came to its end."""
-    plan = await here.rollout.plan(manifest(failure_budget="100%"), journal=journal.path)
-    tallies = {"default": Tally(here.client, Hooks())}
-    apply = Apply(plan, tallies, here.clock, journal, ApplyOptions())
+    plan = await here.rollout.plan(manifest(failure_budget="100%"), journal=path)
+    store = DyingStore(path.parent, writes, tear)
+    tallies = {"default": CallMetrics(here.client, Hooks())}
+    apply = Apply(plan, tallies, here.clock, JournalLocation(store, path.name), ApplyOptions())
     killer: asyncio.Task[None] | None = None
     try:
         async with apply:
             if seconds is not None:
-                killer = asyncio.create_task(kill_after(here, journal, seconds))
+                killer = asyncio.create_task(kill_after(here, store, seconds))
             await apply.finished()
     except JournalError:
         return False
@@ -69,10 +106,11 @@ async def run_until_killed(here: Site, journal: Journal, seconds: float | None =
     return True
 
 
-async def kill_after(here: Site, journal: Journal, seconds: float) -> None:
+async def kill_after(here: Site, store: DyingStore, seconds: float) -> None:
     """After that much simulated time nothing reaches the journal any more."""
     await here.clock.sleep(seconds)
-    journal.close()
+    assert store.opened is not None
+    await store.opened.die()
 
 
 def check_the_end(here: Site, ids: list[str], journal: Path) -> None:
@@ -97,9 +135,9 @@ async def test_killed_at_a_journal_write_it_resumes(seed: int, tmp_path: Path) -
     async with site(seed=seed) as here:
         ids = here.sim.fleet.add_workspaces(12)
         for _ in range(8):
-            await run_until_killed(here, DyingJournal(journal, source.randint(1, 40), source.random() < 0.5))
+            await run_until_killed(here, journal, writes=source.randint(1, 40), tear=source.random() < 0.5)
             await here.clock.sleep(source.uniform(0, 60))
-        assert await run_until_killed(here, Journal(journal))
+        assert await run_until_killed(here, journal)
         check_the_end(here, ids, journal)
 
 
@@ -111,8 +149,8 @@ async def test_killed_at_a_moment_it_resumes(seed: int, tmp_path: Path) -> None:
     async with site(seed=seed, throttle=Throttle()) as here:
         ids = here.sim.fleet.add_workspaces(16)
         for _ in range(6):
-            await run_until_killed(here, Journal(journal), source.uniform(0, 20))
-        assert await run_until_killed(here, Journal(journal))
+            await run_until_killed(here, journal, seconds=source.uniform(0, 20))
+        assert await run_until_killed(here, journal)
         check_the_end(here, ids, journal)
 
 
@@ -121,7 +159,7 @@ async def test_a_broken_journal_ends_the_apply_before_the_write(tmp_path: Path) 
     async with site() as here:
         here.sim.fleet.add_workspaces(2)
         # The first write is the beginning, the next one an intent.
-        ended = await run_until_killed(here, DyingJournal(tmp_path / "journal", 3, tear=False))
+        ended = await run_until_killed(here, tmp_path / "journal", writes=3)
 
         assert not ended
         assert here.sim.requests.count("AssociateWorkspaceApplication") == 0

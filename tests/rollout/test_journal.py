@@ -1,7 +1,10 @@
-"""The journal: what is on disk when, who may write, and how it is read back."""
+"""Journals in files: what is on disk when, who may write, and how it is read back."""
 
+import asyncio
 import os
 import stat
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,14 +17,21 @@ from workspaces_apps.rollout import (
     Event,
     Failed,
     Intent,
-    Journal,
     JournalBusyError,
     JournalError,
+    JournalReader,
+    JournalWriter,
+    Report,
     Started,
     Succeeded,
+    open_journal,
+    read_events,
+    read_journal,
 )
-from workspaces_apps.rollout.events import TEXT_LIMIT, bounded, from_line, to_line
-from workspaces_apps.rollout.journal import JournalReader, check_journal, past_of, read_journal
+from workspaces_apps.rollout._journal.files import check_journal
+from workspaces_apps.rollout._journal.lines import from_line, to_line
+from workspaces_apps.rollout._journal.stores import locate
+from workspaces_apps.rollout._log.events import TEXT_LIMIT, bounded
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 STARTED = Started(at=NOW, run="r", name="test", plan="0", workspaces=1, changes=1)
@@ -33,6 +43,17 @@ INTENT = Intent(
     operation="DeployWorkspaceApplications",
     direction="install",
 )
+
+
+@asynccontextmanager
+async def opened(path: Path, of: str | None = None) -> AsyncGenerator[JournalWriter, None]:
+    """A journal that is closed at the end."""
+    journal = await open_journal(path, of=of)
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
 
 events = st.one_of(
     st.builds(
@@ -66,9 +87,13 @@ def test_a_torn_last_line_is_left_out(written: list[Event], torn: int) -> None:
         path.write_bytes(b"".join(lines[:-1]) + lines[-1][:cut])
 
         assert list(read_journal(path)) == [STARTED, *written]
-        with Journal(path) as journal:
-            assert list(journal.past) == [STARTED, *written]
-            journal.append(INTENT)
+
+        async def go_on() -> None:
+            async with opened(path) as journal:
+                assert list(journal.past) == [STARTED, *written]
+                await journal.append(INTENT)
+
+        asyncio.run(go_on())
         assert list(read_journal(path)) == [STARTED, *written, INTENT]
 
 
@@ -91,7 +116,7 @@ def test_it_can_be_read_while_it_grows(written: list[Event], data: st.DataObject
         assert found == [STARTED, *written]
 
 
-def test_a_line_in_the_middle_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+async def test_a_line_in_the_middle_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """A forgotten direction is worse than none: the message names the line."""
     path = tmp_path / "journal"
     path.write_bytes(to_line(STARTED) + b'{"kind":"nonsense"}\n' + to_line(INTENT))
@@ -99,7 +124,7 @@ def test_a_line_in_the_middle_that_cannot_be_read_is_an_error(tmp_path: Path) ->
     with pytest.raises(JournalError, match="line 2"):
         read_journal(path)
     with pytest.raises(JournalError, match="line 2"):
-        Journal(path)
+        await open_journal(path)
 
 
 @pytest.mark.parametrize(
@@ -107,52 +132,54 @@ def test_a_line_in_the_middle_that_cannot_be_read_is_an_error(tmp_path: Path) ->
     [
         (b"hello\n", "line 1"),
         (to_line(INTENT), "begins with a started event"),
-        (to_line(STARTED.model_copy(update={"format": 2})), "newer release"),
+        (to_line(STARTED.model_copy(update={"format": 3})), "newer release"),
         (b"\xff\xfe\n", "line 1"),
     ],
 )
-def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes, message: str) -> None:
+async def test_another_file_is_refused_and_left_as_it_is(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     """A file that is no journal gets an error, and no byte of it changes."""
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
 
     with pytest.raises(JournalError, match=message):
-        Journal(path)
+        await open_journal(path)
     assert path.read_bytes() == content
 
 
-def test_a_text_without_a_line_break_is_not_taken_for_a_torn_journal(tmp_path: Path) -> None:
+async def test_a_text_without_a_line_break_is_not_taken_for_a_torn_journal(tmp_path: Path) -> None:
     """Only what begins like a journal's line may be cut off."""
     path = tmp_path / "notes.txt"
     path.write_bytes(b"my only notes")
 
     with pytest.raises(JournalError, match="no journal"):
-        Journal(path)
+        await open_journal(path)
     assert path.read_bytes() == b"my only notes"
 
 
-def test_only_one_can_write(tmp_path: Path) -> None:
+async def test_only_one_can_write(tmp_path: Path) -> None:
     """A second writer is refused until the first has closed; readers are not."""
     path = tmp_path / "journal"
-    with Journal(path) as journal:
-        journal.append(STARTED)
+    async with opened(path) as journal:
+        await journal.append(STARTED)
         with pytest.raises(JournalBusyError):
-            Journal(path)
-        assert list(read_journal(path)) == [STARTED]
-    with Journal(path) as again:
+            await open_journal(path)
+        assert list(await read_events(path)) == [STARTED]
+    async with opened(path) as again:
         assert list(again.past) == [STARTED]
 
 
-def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+async def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     """Mode 0600, also where the file was there with a wider one."""
     path = tmp_path / "journal"
     path.touch(0o644)
-    Journal(path).close()
+    await (await open_journal(path)).close()
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_what_is_durable_was_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_durable_was_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`append(durable=True)` returns after fsync; otherwise nothing waits for the disk."""
     synced: list[int] = []
     real = os.fsync
@@ -161,52 +188,55 @@ def test_what_is_durable_was_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         synced.append(number)
         real(number)
 
-    with Journal(tmp_path / "journal") as journal:
+    async with opened(tmp_path / "journal") as journal:
         monkeypatch.setattr(os, "fsync", fsync)
-        journal.append(STARTED)
+        await journal.append(STARTED)
         before = len(synced)
-        journal.append(INTENT, durable=True)
+        await journal.append(INTENT, durable=True)
 
     assert (before, len(synced)) == (0, 1)
 
 
-def test_a_folder_is_no_journal(tmp_path: Path) -> None:
+async def test_a_folder_is_no_journal(tmp_path: Path) -> None:
     """What cannot be opened is named in one line."""
     with pytest.raises(JournalError, match="cannot open"):
-        Journal(tmp_path)
+        await open_journal(tmp_path)
     with pytest.raises(JournalError, match="cannot read"):
         read_journal(tmp_path / "absent")
+    with pytest.raises(JournalError, match="cannot read"):
+        await read_events(tmp_path / "absent")
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no such device here")
-def test_what_never_ends_is_no_journal() -> None:
+async def test_what_never_ends_is_no_journal() -> None:
     """A device is refused before anything of it is read, also by who only reads."""
     endless = Path("/dev/zero")
-    for use in (lambda: read_journal(endless), lambda: Journal(endless), lambda: past_of(endless, "test")):
+    for use in (read_events(endless), open_journal(endless), locate(endless).past_of("test")):
         with pytest.raises(JournalError, match="not a regular file"):
-            use()
+            await use
 
 
-def test_the_journal_of_another_rollout_is_refused(tmp_path: Path) -> None:
+async def test_the_journal_of_another_rollout_is_refused(tmp_path: Path) -> None:
     """By plan and by apply; the message names both, and the last name counts."""
     path = tmp_path / "journal"
-    with Journal(path, of="test") as journal:
-        journal.append(STARTED)
-    for use in (lambda: past_of(path, "other"), lambda: Journal(path, of="other")):
+    async with opened(path, of="test") as journal:
+        await journal.append(STARTED)
+    for use in (locate(path).past_of("other"), open_journal(path, of="other")):
         with pytest.raises(JournalError, match="roll-out 'test', not of 'other'"):
-            use()
+            await use
 
-    assert past_of(path, "test") == (STARTED,)
-    Journal(path, of="test").close()
+    assert await locate(path).past_of("test") == (STARTED,)
+    async with opened(path, of="test"):
+        pass
 
 
-def test_whether_a_journal_can_be_written_is_known_before(tmp_path: Path) -> None:
+async def test_whether_a_journal_can_be_written_is_known_before(tmp_path: Path) -> None:
     """No folder, another's, in use: told; one that could be made is not made."""
     check_journal(tmp_path / "new", of="test")
-    with Journal(tmp_path / "used", of="test") as journal:
-        journal.append(STARTED)
+    async with opened(tmp_path / "used", of="test") as journal:
+        await journal.append(STARTED)
         with pytest.raises(JournalBusyError):
-            check_journal(journal.path, of="test")
+            check_journal(tmp_path / "used", of="test")
     with pytest.raises(JournalError, match="there is no folder"):
         check_journal(tmp_path / "absent" / "journal", of="test")
     with pytest.raises(JournalError, match="not of 'other'"):
@@ -216,13 +246,13 @@ def test_whether_a_journal_can_be_written_is_known_before(tmp_path: Path) -> Non
     assert not (tmp_path / "new").exists()
 
 
-def test_what_an_editor_does_to_a_journal_is_read(tmp_path: Path) -> None:
+async def test_what_an_editor_does_to_a_journal_is_read(tmp_path: Path) -> None:
     """A mark at the beginning, and line ends of another system."""
     path = tmp_path / "journal"
     path.write_bytes(b"\xef\xbb\xbf" + b"".join([to_line(STARTED), to_line(INTENT)]).replace(b"\n", b"\r\n"))
 
     assert read_journal(path) == (STARTED, INTENT)
-    with Journal(path) as journal:
+    async with opened(path) as journal:
         assert journal.past == (STARTED, INTENT)
 
 
@@ -268,3 +298,41 @@ def test_half_a_character_of_the_service_does_not_end_a_rollout() -> None:
 
     assert (event.reason, event.message) == ("x\ufffdy", "\U0001f600")
     assert from_line(to_line(event)) == event
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/secret", "postgresql://user:secret@host/db", " FTP://secret"])
+async def test_a_url_never_becomes_a_path(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown kind is refused by whoever takes a journal, naming what is known and not what may be secret."""
+    monkeypatch.chdir(tmp_path)
+    for use in (open_journal(url), read_events(url), Report.load(url)):
+        with pytest.raises(JournalError, match="the path of a file") as refused:
+            await use
+        assert "secret" not in str(refused.value)
+    with pytest.raises(JournalError, match="the path of a file"):
+        Report.from_journal(url)
+
+    assert await asyncio.to_thread(lambda: [*tmp_path.iterdir()]) == []
+
+
+async def test_a_cancelled_opening_lets_go_of_the_lock(tmp_path: Path) -> None:
+    """The thread that opens it goes on; what it opened is closed."""
+    path = tmp_path / "journal"
+    path.write_bytes(b"".join([to_line(STARTED), *[to_line(INTENT)] * 2000]))
+    opening = asyncio.create_task(open_journal(path))
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    async with asyncio.timeout(30):
+        # The thread is not simulated: what is awaited is real.
+        while not await free_again(path):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def free_again(path: Path) -> bool:
+    """Whether it can be opened."""
+    try:
+        async with opened(path):
+            return True
+    except JournalBusyError:
+        return False

@@ -60,7 +60,7 @@ async def test_each_state_has_its_action(
         ({"operating_system": "WINDOWS_SERVER_2019"}, LARGE, Reason.OPERATING_SYSTEM),
         ({"compute": "STANDARD"}, LARGE, Reason.COMPUTE_TYPE),
         ({"compute": "VALUE"}, OFFICE, Reason.COMPUTE_TYPE),
-        ({"state": "STOPPING"}, OFFICE, Reason.WORKSPACE_STATE),
+        ({"state": "SUSPENDED"}, OFFICE, Reason.WORKSPACE_STATE),
         ({}, "Microsoft Office Standard 2019", Reason.UNINSTALL_ONLY),
         ({}, "Contoso VPN Client 9", Reason.NOT_OFFERED),
     ],
@@ -84,7 +84,7 @@ async def test_what_cannot_be_is_blocked_with_its_reason(
         assert plan.exit_code == 0
 
 
-async def test_clashes_are_blocked_unless_the_other_goes() -> None:
+async def test_conflicts_are_blocked_unless_the_other_goes() -> None:
     """One edition across Office and Visio; with the other on its way out there is no clash."""
     async with site() as here:
         (one,) = here.sim.fleet.add_workspaces(1)
@@ -93,8 +93,10 @@ async def test_clashes_are_blocked_unless_the_other_goes() -> None:
         fine = await here.rollout.plan(manifest(absent=[OTHER_EDITION]))
 
         blocked = clash.workspaces[0].changes[0]
-        assert blocked.reason == Reason.CLASH
-        assert (blocked.message or "").endswith(f"; it would be beside {OTHER_EDITION}")
+        assert blocked.reason == Reason.CONFLICT
+        assert (blocked.message or "").endswith(
+            f'; it would be beside {OTHER_EDITION}; absent = ["{OTHER_EDITION}"] would remove it in the same deployment'
+        )
         assert fine.counts == {"install": 1, "uninstall": 1}
 
 
@@ -371,8 +373,8 @@ async def test_a_plan_of_another_format_is_refused() -> None:
     """The message says which format this release reads."""
     async with site() as here:
         plan = await here.rollout.plan(manifest())
-        with pytest.raises(PlanError, match="format 2; this release reads 1"):
-            Plan.from_json(dataclasses.replace(plan, format=2).to_json())
+        with pytest.raises(PlanError, match="format 3; this release reads 1 and 2"):
+            Plan.from_json(dataclasses.replace(plan, format=3).to_json())
 
 
 async def test_a_plan_for_another_target_is_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.rollout.site import manifest, site
 from workspaces_apps.rollout import Deployed, Progress
-from workspaces_apps.rollout.events import from_line
+from workspaces_apps.rollout._journal.lines import from_line
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "unavailable_html"])

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.waiters.world import World, world
 from workspaces_apps import AssociationChange, DeploymentFailedError
+from workspaces_apps._observe.absence import Place, surely_absent
 from workspaces_apps.simulator.paging import Page, Roll
 from workspaces_apps.simulator.wire import JsonObject
-from workspaces_apps.waiters.absence import Place, surely_absent
 
 T = TypeVar("T")
 

@@ -7,20 +7,23 @@ import pytest
 
 from tests.waiters.world import deploy, world
 from workspaces_apps import (
+    AccessDeniedException,
     AssociationChange,
     ClientStateError,
     ConfigurationError,
     DeploymentFailedError,
     DeploymentOutcome,
+    Hooks,
     PartialFailureError,
     PollPolicy,
     RequestValidationError,
-    ResourceNotFoundException,
     ServiceError,
     WaiterError,
     WaiterTimeoutError,
+    WorkspaceNotReadyError,
     WorkSpacesError,
 )
+from workspaces_apps.api import RebootRequest
 from workspaces_apps.simulator import FaultKind, SimulatorSettings
 
 
@@ -40,12 +43,105 @@ async def test_it_returns_when_the_deployment_has_ended() -> None:
 
 
 async def test_nothing_pending_returns_at_once() -> None:
-    """One look, no waiting, nothing changed."""
+    """A read of the associations, one of the state, no waiting, nothing changed."""
     async with world() as (here, [workspace_id]):
         outcome = await here.ws.wait_until_deployed(workspace_id)
 
-        assert (outcome.changed, outcome.polls, outcome.elapsed) == ((), 1, timedelta(0))
+        assert (outcome.changed, outcome.polls, outcome.elapsed) == ((), 2, timedelta(0))
         assert here.count("DescribeWorkspaceAssociations") == 1
+        assert here.count("DescribeWorkspaces") == 1
+
+
+async def test_nothing_pending_on_a_workspace_on_its_way_is_waited_for() -> None:
+    """Deployed means that the desktop is there, whoever made it reboot."""
+    async with world() as (here, [workspace_id]):
+        await here.ws.reboot_workspaces(reboot_workspace_requests=[RebootRequest(workspace_id=workspace_id)])
+
+        outcome = await here.ws.wait_until_deployed(workspace_id)
+
+        assert outcome.changed == ()
+        assert outcome.elapsed > timedelta(seconds=30)
+        assert here.sim.fleet.workspace(workspace_id).state == "AVAILABLE"
+
+
+@pytest.mark.parametrize("state", ["SUSPENDED", "ERROR", "UNHEALTHY", "IMPAIRED", "ADMIN_MAINTENANCE"])
+async def test_a_workspace_that_needs_somebody_is_told_after_a_second_read(state: str) -> None:
+    """Two reads a minute apart agree; the associations are as wanted, and that is not called a success."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "COMPLETED")
+        here.sim.fleet.set_state(workspace_id, state)
+
+        with pytest.raises(WorkspaceNotReadyError) as caught:
+            await here.ws.wait_until_deployed(workspace_id, wanted={here.application: "installed"})
+
+        assert caught.value.workspace_state == state
+        assert caught.value.elapsed == timedelta(seconds=60)
+
+
+async def test_a_failed_deployment_on_a_broken_workspace_is_a_failed_deployment() -> None:
+    """What failed is told, and not only where."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "INSTALLING")
+        here.sim.fleet.set_state(workspace_id, "UPDATING")
+        waiting = asyncio.create_task(here.ws.wait_until_deployed(workspace_id))
+        await here.sim.clock.sleep(20)
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+        here.sim.fleet.set_state(workspace_id, "ERROR")
+
+        with pytest.raises(DeploymentFailedError):
+            await waiting
+
+
+async def test_a_workspace_that_stays_on_its_way_is_too_late() -> None:
+    """`ready_timeout` bounds the wait for the desktop after everything else has ended."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_state(workspace_id, "UPDATING")
+
+        with pytest.raises(WaiterTimeoutError, match="UPDATING") as caught:
+            await here.ws.wait_until_deployed(workspace_id, ready_timeout=600)
+
+        assert caught.value.elapsed == timedelta(seconds=600)
+
+
+async def test_failed_polls_are_tolerated() -> None:
+    """Some failed polls in a row are no end; a wait ends well once the service answers again."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        waiting = asyncio.create_task(here.ws.wait_until_deployed(workspace_id))
+        await here.sim.clock.sleep(60)
+        here.sim.faults.add("error", operation="DescribeWorkspaceAssociations", code="Odd", times=5)
+
+        assert [one.after for one in (await waiting).changed] == ["COMPLETED"]
+
+
+async def test_what_does_not_pass_ends_a_wait_at_once() -> None:
+    """A denied read will be denied again."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("error", operation="DescribeWorkspaceAssociations", code="AccessDeniedException")
+
+        with pytest.raises(AccessDeniedException):
+            await here.ws.wait_until_deployed(workspace_id)
+
+        assert here.count("DescribeWorkspaceAssociations") == 1
+
+
+async def test_the_hooks_of_a_view_hear_of_its_polls() -> None:
+    """Every attempt that served its wait, and none of the calls that served another's alone."""
+    async with world(2) as (here, ids):
+        await deploy(here, *ids)
+        mine: list[str] = []
+        view = here.ws.with_options(hooks=Hooks(on_attempt=lambda record: mine.append(record.operation)))
+        here.sim.requests.clear()
+        other = asyncio.create_task(here.ws.wait_until_deployed(ids[1]))
+        await here.sim.clock.sleep(5000)
+        await other
+        alone = len(list(here.sim.requests))
+        await deploy(here, ids[0], application=here.another)
+        here.sim.requests.clear()
+        await view.wait_until_deployed(ids[0])
+
+        assert alone > 0
+        assert len(mine) == len(list(here.sim.requests)) > 0
 
 
 async def test_a_failure_tells_what_and_why_and_what_force_would_do() -> None:
@@ -150,15 +246,15 @@ async def test_the_deadline_holds_while_a_look_hangs() -> None:
         assert here.sim.clock.monotonic() < 200
 
 
-async def test_a_service_error_is_passed_on_with_what_was_seen() -> None:
-    """An error that retries do not mend ends the wait, and says what was known by then."""
+async def test_a_workspace_that_vanishes_ends_the_wait_with_what_was_seen() -> None:
+    """ResourceNotFoundException for its associations: it is gone, and the error says what was known by then."""
     async with world() as (here, [workspace_id]):
         await deploy(here, workspace_id)
         waiting = asyncio.create_task(here.ws.wait_until_deployed(workspace_id))
         await here.sim.clock.sleep(60)
         here.sim.fleet.store.workspaces.pop(workspace_id)
 
-        with pytest.raises(ResourceNotFoundException) as caught:
+        with pytest.raises(WaiterError, match="absent") as caught:
             await waiting
 
         assert caught.value.last is not None
@@ -293,7 +389,7 @@ async def test_views_share_the_polls() -> None:
         )
 
         assert one.changed[0].after == other.changed[0].after
-        assert here.count("DescribeWorkspaceAssociations") == one.polls
+        assert here.count("DescribeWorkspaceAssociations") + here.count("DescribeWorkspaces") == one.polls
 
 
 async def test_changes_can_be_iterated_over() -> None:
@@ -465,7 +561,7 @@ async def test_a_failure_is_no_timeout() -> None:
 
 
 async def test_a_listing_that_fails_ends_the_waits_for_its_application_only() -> None:
-    """Others, also on the same WorkSpace, go on."""
+    """Others, also on the same WorkSpace, go on; and it ends them only once it has failed ten times in a row."""
     async with world(30) as (here, ids):
         for one in ids:
             here.sim.fleet.set_association(one, here.application, "PENDING_INSTALL")
@@ -483,6 +579,8 @@ async def test_a_listing_that_fails_ends_the_waits_for_its_application_only() ->
             for one in ids
         ]
         await here.sim.clock.sleep(60)
+        assert not any(task.done() for task in failing)
+        await here.sim.clock.sleep(600)
 
         assert all(isinstance(task.exception(), ServiceError) for task in failing)
         assert not any(task.done() for task in going_on)
@@ -543,7 +641,7 @@ async def test_a_state_that_cannot_be_had_ends_the_wait(kind: FaultKind) -> None
 
 
 async def test_one_workspace_that_cannot_be_described_does_not_end_the_others() -> None:
-    """If a call for several states is refused, each is asked for by itself."""
+    """If calls for several states keep failing, each is read by itself."""
     async with world(2) as (here, ids):
         for one in ids:
             here.sim.fleet.set_association(one, here.application, "COMPLETED")

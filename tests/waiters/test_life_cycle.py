@@ -2,9 +2,9 @@
 
 import pytest
 
+from workspaces_apps._associations.states import STATES
+from workspaces_apps._associations.transitions import TRANSITIONS
 from workspaces_apps.simulator import lifecycle
-from workspaces_apps.waiters.acceptors import ABSENT, ASSOCIATIONS
-from workspaces_apps.waiters.life_cycle import TRANSITIONS
 
 
 @pytest.mark.checkout
@@ -16,10 +16,14 @@ def test_the_picture_is_fresh(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_table_is_the_simulator_s() -> None:
-    """What the waiters wait through is what the simulator does, arrow by arrow."""
-    rows = {(row.state, row.to) for row in lifecycle.TABLE if row.effect == "move" and row.to is not None}
+    """That which the waiters wait through is what the simulator does, arrow by arrow."""
+    rows: set[tuple[str | None, str | None]] = {
+        (None if row.state == lifecycle.ABSENT else row.state, row.to)
+        for row in lifecycle.TABLE
+        if row.effect == "move" and row.to is not None
+    }
     rows |= {("ERROR", retried) for retried in lifecycle.RETRIED.values()}
-    rows |= {("PENDING_INSTALL_DEPLOYMENT", ABSENT), ("PENDING_UNINSTALL_DEPLOYMENT", "COMPLETED")}
+    rows |= {("PENDING_INSTALL_DEPLOYMENT", None), ("PENDING_UNINSTALL_DEPLOYMENT", "COMPLETED")}
 
     assert {(one.before, one.after) for one in TRANSITIONS} == rows - {
         ("REMOVED", "PENDING_INSTALL_DEPLOYMENT")
@@ -27,7 +31,7 @@ def test_the_table_is_the_simulator_s() -> None:
 
 
 def test_the_picture_shows_every_state() -> None:
-    """No state of the acceptor table is unreachable in the life cycle."""
+    """No state of the table is unreachable in the life cycle."""
     shown = {one.before for one in TRANSITIONS} | {one.after for one in TRANSITIONS}
 
-    assert shown == {row.state for row in ASSOCIATIONS}
+    assert shown == {row.state for row in STATES}

@@ -1,6 +1,6 @@
-"""What a sequence of observations means, checked against a reference."""
+"""What a sequence of snapshots means to a wait, checked against a reference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,40 +8,60 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from workspaces_apps.api import AssociationState, AssociationStateReason, WorkspaceState
-from workspaces_apps.waiters import Target
-from workspaces_apps.waiters.acceptors import (
+from workspaces_apps._associations.acceptors import (
     ABSENT,
     ACCEPTORS,
-    ASSOCIATIONS,
     GONE,
-    Phase,
     Verdict,
     Waiter,
-    association_row,
     verdict_on,
 )
-from workspaces_apps.waiters.deployment import ENDS, Deployment, Step
+from workspaces_apps._associations.states import STATES, Phase, state_info
+from workspaces_apps._associations.workspaces import WORKSPACES
+from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
+from workspaces_apps.api import AssociationState, WorkspaceState
+from workspaces_apps.waiters import Target
+from workspaces_apps.waiters.deployment import ENDS, TARGETS, Deployment, Step
 
 APP = "wsa-0123456789"
+OTHER = "wsa-9876543210"
 GRACE = 60.0
-
-
-@dataclass(frozen=True)
-class Record:
-    """An association."""
-
-    state: AssociationState
-    state_reason: AssociationStateReason | None = None
+WS = "ws-0123456789"
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look finds: the association's state, or None, and the WorkSpace's."""
+    """What one read finds: the association's state, or None, and the WorkSpace's."""
 
     at: float
     state: str | None
     workspace: str | None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The read of the associations, and of the state right after it."""
+        workspace = WorkspaceState(self.workspace) if self.workspace is not None else None
+        found = {} if self.state is None else {APP: self.state}
+        return snapshot(self.at, found, workspace=workspace, state_at=self.at)
+
+
+def snapshot(
+    at: float,
+    states: Mapping[str, str],
+    *,
+    workspace: WorkspaceState | None = None,
+    state_at: float | None = None,
+    complete: bool = True,
+) -> Snapshot:
+    """A snapshot of the WorkSpace."""
+    return Snapshot(
+        workspace_id=WS,
+        at=at,
+        associations={one: AssociationRecord(AssociationState(state)) for one, state in states.items()},
+        complete=complete,
+        workspace_state=workspace,
+        state_at=state_at,
+    )
 
 
 GOAL: Final[dict[Target, set[str | None]]] = {
@@ -56,38 +76,43 @@ RESTING: Final = {
     "REMOVED",
     "ERROR",
 }
+NEEDS: Final = {"SUSPENDED", "ERROR", "UNHEALTHY", "IMPAIRED", "ADMIN_MAINTENANCE"}
 
 
 def reference(wanted: Target, looks: Sequence[Look]) -> Step:
     """The verdict, said once more in as few words as possible."""
     quiet, under_way, seen = 0.0, False, set[str]()
+    needs_since = absent_since = None
     for look in looks:
         seen.add(look.state or "REMOVED")
-        if look.state not in RESTING:
+        moving = look.state not in RESTING
+        if moving:
             quiet, under_way = look.at, True
-            continue
         overdue = look.at - quiet >= GRACE
-        if look.state in GOAL[wanted] or (look.state == "ERROR" and (under_way or len(seen) > 1 or overdue)):
-            failed = look.state == "ERROR"
-            if look.workspace in {"AVAILABLE", "STOPPED"}:
-                return Step.FAILED if failed else Step.DONE
-            if look.workspace in {None, "ERROR", "TERMINATING", "TERMINATED"}:
-                return Step.FAILED if failed else Step.LOST
-        elif overdue:
-            return Step.UNSTAGED
+        failed = look.state == "ERROR"
+        ended = look.state in GOAL[wanted] or (failed and (under_way or len(seen) > 1 or overdue))
+        needs_since = (needs_since or look.at) if look.workspace in NEEDS else None
+        absent_since = (absent_since or look.at) if look.workspace is None else None
+        gone = look.workspace in {"TERMINATING", "TERMINATED"}
+        if gone or (absent_since is not None and look.at - absent_since >= GRACE):
+            return Step.FAILED if failed and ended else Step.GONE
+        if not ended:
+            if overdue and not moving:
+                return Step.UNSTAGED
+            continue
+        if look.workspace in {"AVAILABLE", "STOPPED"}:
+            return Step.FAILED if failed else Step.DONE
+        if needs_since is not None and look.at - needs_since >= GRACE:
+            return Step.FAILED if failed else Step.NOT_READY
     return Step.LOOK
 
 
 def verdict(wanted: Target, looks: Sequence[Look]) -> Step:
-    """The verdict of the waiter, asked as its poller asks."""
+    """The verdict of the waiter."""
     deployment = Deployment({APP: wanted}, began=0.0, grace=GRACE)
     for look in looks:
-        record = Record(AssociationState(look.state)) if look.state is not None else None
-        deployment.see(APP, record, look.at, sure=True)
+        deployment.see(look.snapshot, look.at)
         step = deployment.step(look.at)
-        if step is Step.WORKSPACE:
-            deployment.see_workspace(WorkspaceState(look.workspace) if look.workspace is not None else None)
-            step = deployment.step(look.at)
         if step in ENDS:
             return step
     return Step.LOOK
@@ -95,12 +120,12 @@ def verdict(wanted: Target, looks: Sequence[Look]) -> Step:
 
 states = st.sampled_from([None, *AssociationState, "BREWING"])
 workspaces = st.sampled_from([None, *WorkspaceState, "DREAMING"])
-gaps = st.sampled_from([0.0, 1.0, 5.0, 29.0, 30.0, 61.0, 3600.0])
+gaps = st.sampled_from([1.0, 5.0, 29.0, 30.0, 61.0, 3600.0])
 
 
 @st.composite
 def observations(draw: st.DrawFn) -> list[Look]:
-    """Looks, each later than the one before."""
+    """Reads, each later than the one before."""
     at, looks = 0.0, list[Look]()
     for gap, state, workspace in draw(st.lists(st.tuples(gaps, states, workspaces), max_size=12)):
         at += gap
@@ -121,73 +146,74 @@ def test_without_a_wish_the_first_look_decides_what_is_followed(looks: list[Look
     """Without `wanted`, what is staged or moving at first is followed as if it had been asked for."""
     if not looks or looks[0].state is None:
         return
-    first = association_row(looks[0].state)
+    first = state_info(looks[0].state)
     deployment = Deployment(None, began=0.0, grace=GRACE)
-    deployment.see_all({APP: Record(AssociationState(looks[0].state))}, looks[0].at)
-    if first.unknown not in (Phase.STAGED, Phase.MOVING):
-        assert deployment.step(looks[0].at) is Step.DONE
+    deployment.see(looks[0].snapshot, looks[0].at)
+    if first.phase not in (Phase.STAGED, Phase.IN_FLIGHT):
         assert not deployment.statuses()
-    elif first.shows is not None:
-        assert [status.wanted for status in deployment.statuses()] == [first.shows]
+    elif first.direction is not None:
+        assert [status.wanted for status in deployment.statuses()] == [TARGETS[first.direction]]
 
 
 def test_every_known_state_has_its_row() -> None:
     """The tables say something about each state that can decide, and name no state that there is not."""
-    assert {row.state for row in ASSOCIATIONS} == {ABSENT, *AssociationState}
-    assert {row.state for row in ACCEPTORS if row.waiter in {"deployed", "available"}} <= {
-        ABSENT,
-        GONE,
-        *WorkspaceState,
-    }
-    assert all(row.why.endswith(".") for row in (*ASSOCIATIONS, *ACCEPTORS))
+    assert {row.state for row in STATES} == {None, *AssociationState}
+    assert {row.state for row in WORKSPACES} == {None, *WorkspaceState}
+    assert {row.state for row in ACCEPTORS if row.waiter == "available"} <= {ABSENT, GONE, *WorkspaceState}
+    assert all(row.why.endswith(".") for row in (*STATES, *WORKSPACES, *ACCEPTORS))
 
 
-@pytest.mark.parametrize(
-    "waiter,expected",
-    [("available", Verdict.WAIT), ("terminated", Verdict.SUCCESS), ("deployed", Verdict.FAILURE)],
-)
+@pytest.mark.parametrize("waiter,expected", [("available", Verdict.WAIT), ("terminated", Verdict.SUCCESS)])
 def test_absence_means_what_the_waiter_waits_for(waiter: Waiter, expected: Verdict) -> None:
-    """Absent is "not yet" after a create, "gone" after a terminate, and the end of a deployment."""
+    """Absent is "not yet" after a create, and "gone" after a terminate."""
     assert verdict_on(waiter, None) is expected
 
 
-def test_an_absence_in_a_long_listing_is_confirmed() -> None:
-    """A record never seen on its way, and missing from one of several pages, is not taken for removed."""
+def test_an_absence_that_is_not_proven_is_none() -> None:
+    """A record that a listing of several pages did not show is not taken for removed."""
     deployment = Deployment({APP: "removed"}, began=0.0, grace=GRACE)
 
-    deployment.see(APP, None, 1.0, sure=False)
-    assert deployment.step(1.0) is Step.CONFIRM
+    deployment.see(Snapshot(workspace_id=WS, at=1.0, unconfirmed=frozenset({APP})), 1.0)
+    assert deployment.step(1.0) is Step.LOOK
 
-    deployment.see(APP, None, 2.0, sure=True)
+    deployment.see(Snapshot(workspace_id=WS, at=2.0, absent=frozenset({APP})), 2.0)
     assert deployment.step(2.0) is Step.WORKSPACE
+
+
+def test_a_state_read_before_the_end_counts_only_after_updating() -> None:
+    """AVAILABLE before the association was seen to end may be from before the deployment; after UPDATING it is not."""
+    for first, expected in [("AVAILABLE", Step.WORKSPACE), ("UPDATING", Step.DONE)]:
+        deployment = Deployment({APP: "installed"}, began=0.0, grace=GRACE)
+        deployment.see(snapshot(1, {APP: "INSTALLING"}, workspace=WorkspaceState(first), state_at=1), 1)
+        deployment.see(snapshot(9, {APP: "COMPLETED"}, workspace=WorkspaceState.AVAILABLE, state_at=8), 9)
+
+        assert deployment.step(9) is expected
 
 
 def test_an_old_error_is_no_failure_until_the_grace_is_over() -> None:
     """A record that is in ERROR from the beginning may be the one that Deploy with Force is about to take up."""
     deployment = Deployment({APP: "installed"}, began=0.0, grace=GRACE)
-    deployment.see(APP, Record(AssociationState.ERROR), 1.0, sure=True)
+    deployment.see(snapshot(1.0, {APP: "ERROR"}), 1.0)
     assert deployment.step(1.0) is Step.LOOK
-    assert deployment.quiet_until(1.0) == GRACE
+    assert deployment.next_moment(1.0) == GRACE
     assert deployment.step(GRACE) is Step.WORKSPACE
 
 
 def test_movement_of_another_application_ends_the_doubt() -> None:
     """When something else on the WorkSpace moves, Deploy has taken hold: what is in ERROR now has failed."""
-    other = "wsa-9876543210"
-    deployment = Deployment({APP: "installed", other: "installed"}, began=0.0, grace=GRACE)
-    moving, failed = Record(AssociationState.INSTALLING), Record(AssociationState.ERROR)
+    deployment = Deployment({APP: "installed", OTHER: "installed"}, began=0.0, grace=GRACE)
 
-    deployment.see_all({APP: failed, other: moving}, 1.0)
-    deployment.see(other, Record(AssociationState.COMPLETED), 2.0, sure=True)
+    deployment.see(snapshot(1.0, {APP: "ERROR", OTHER: "INSTALLING"}), 1.0)
+    deployment.see(snapshot(2.0, {OTHER: "COMPLETED"}, complete=False), 2.0)
 
     assert deployment.step(2.0) is Step.WORKSPACE
 
 
 def test_an_unknown_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A state newer than this package is reported, and not with every look."""
+    """A state newer than this package is reported, and not with every read."""
     for at in range(3):
         deployment = Deployment({APP: "installed"}, began=0.0, grace=GRACE)
-        deployment.see(APP, Record(AssociationState("SIMMERING")), float(at), sure=True)
+        deployment.see(snapshot(float(at), {APP: "SIMMERING"}), float(at))
 
     assert [record.message for record in caplog.records if "SIMMERING" in record.message] == [
         "unknown association state SIMMERING of wsa-0123456789: it counts as under way"

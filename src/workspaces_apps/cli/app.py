@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.main import get_command
 
-from workspaces_apps.cli import apply, demo, install, listing, plan, reports, simulate, status
+from workspaces_apps.cli import apply, control, demo, install, listing, plan, reports, simulate, status
 from workspaces_apps.cli.console import write_anything
 from workspaces_apps.cli.failures import ExitCode, guarded
 from workspaces_apps.cli.options import DebugOption, Invocation
@@ -23,7 +23,7 @@ EPILOG = (
     " is wrong; 70 a fault in this program; 75 the time ran out; 77 credentials are missing or no longer valid; 130"
     " interrupted."
 )
-MODULES = (plan, apply, status, reports, install, listing, simulate, demo)
+MODULES = (plan, apply, status, control, reports, install, listing, simulate, demo)
 """Each registers its commands on the app; the order is that of `--help`."""
 
 

@@ -68,7 +68,6 @@ class Settings:
         journal: Its journal; None for none.
         reports: Where reports go in the end; each in the form of its suffix.
         dry_run: Write nothing.
-        fresh_look: Look at each WorkSpace directly before Deploy.
         assume_direction: Take the wanted direction for the one that failed.
         yes: Do not ask.
         output: For whom to write.
@@ -77,7 +76,6 @@ class Settings:
     journal: Path | None
     reports: tuple[Path, ...] = ()
     dry_run: bool = False
-    fresh_look: bool = True
     assume_direction: bool = False
     yes: bool = False
     output: Output = Output.TEXT
@@ -117,12 +115,6 @@ def apply(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Go through it, and write nothing anywhere.")
     ] = False,
-    fresh_look: Annotated[
-        bool,
-        typer.Option(
-            help="Look at each WorkSpace directly before its deployment, which commits whatever is staged there."
-        ),
-    ] = True,
     assume_direction: Annotated[
         bool,
         typer.Option(
@@ -160,7 +152,6 @@ def apply(
         journal=None if no_journal else journal_path(journal, name),
         reports=reports,
         dry_run=dry_run,
-        fresh_look=fresh_look,
         assume_direction=assume_direction,
         yes=yes,
         output=output,
@@ -183,7 +174,7 @@ async def run(
     from workspaces_apps.cli.reports import write_report
     from workspaces_apps.cli.screens import show_end, show_plan
     from workspaces_apps.cli.traffic import Traffic
-    from workspaces_apps.rollout.journal import check_journal
+    from workspaces_apps.rollout._journal.files import check_journal
 
     name = plan.name if plan is not None else manifest.name if manifest is not None else ""
     if settings.journal is not None and not settings.dry_run:
@@ -232,12 +223,12 @@ async def carry_out(
         plan,
         journal=settings.journal,
         dry_run=settings.dry_run,
-        fresh_look=settings.fresh_look,
         assume_direction=settings.assume_direction,
     ) as events:
+        board.paused = lambda: events.paused
         with on_signals(*ways_out(events, board)):
             if settings.output is Output.JSON:
-                await follow(events, print_event, board.note)
+                await follow(events, print_event, board.apply)
             else:
                 with showing(out(), board, traffic) as tell:
                     await follow(events, tell, kept.append if keep else None)
@@ -292,7 +283,7 @@ def agreed(question: str, yes: bool) -> None:
 
 def print_event(event: Event) -> None:
     """One event as a line of JSON, as the journal has it."""
-    from workspaces_apps.rollout.events import to_line
+    from workspaces_apps.rollout._journal.lines import to_line
 
     sys.stdout.write(to_line(event).decode("ascii"))
     sys.stdout.flush()

@@ -1,8 +1,8 @@
-"""How an apply stands, gathered from its events."""
+"""Live display of an apply: its counts, and about how long it will still take."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,24 +10,17 @@ from statistics import mean
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps.cli.console import harmless
-from workspaces_apps.rollout import (
-    Deployed,
-    Failed,
-    Finished,
-    Intent,
-    Planned,
-    Progress,
-    Skipped,
-    Succeeded,
-    WaveBegan,
-)
+from workspaces_apps.rollout import Deployed, Failed, Planned, Succeeded
+from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._log.summary import RunSummary
 from workspaces_apps.rollout.estimate import Pace
 from workspaces_apps.rollout.waves import cut, wave_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workspaces_apps.rollout import Event, Hours, Plan, PlannedWorkspace
+    from workspaces_apps.rollout import Event, Finished, Hours, Plan, PlannedWorkspace, WaveBegan
+    from workspaces_apps.rollout._log.summary import Outcome
 
 LAST: Final = 5
 """Failures that are shown while it goes on."""
@@ -51,42 +44,62 @@ class Failure:
 
 
 class Board:
-    """How an apply stands.
+    """How an apply stands, for a screen; a `Projection`. The counts are those of `RunSummary`.
 
     Args:
         plan: What it carries out.
         now: The clock that it lives by.
+
+    Attributes:
+        plan: What it carries out.
+        total: The plan's changes.
+        workspaces: The WorkSpaces that have any.
+        summary: The counts.
+        failures: The failures of late.
+        draining: Whether nothing more is started.
+        paused: Who paused it, when and why; empty while nothing did.
     """
 
     def __init__(self, plan: Plan, now: Callable[[], datetime]) -> None:
         self.plan = plan
         self._now = now
         self._began = now()
-        self._pending = {
-            (workspace.target, workspace.workspace_id): {
-                change.application_id for change in workspace.pending
-            }
+        self.workspaces: int = len(plan.pending)
+        self.summary = RunSummary(
+            Key(workspace.target, workspace.workspace_id, change.application_id)
             for workspace in plan.pending
-        }
-        self.total: int = sum(map(len, self._pending.values()))
-        self.workspaces: int = len(self._pending)
-        self.done: int = 0
-        self.counts: Counter[str] = Counter()
-        self.reasons: Counter[tuple[str, str]] = Counter()
-        self.wave: WaveBegan | None = None
+            for change in workspace.pending
+        )
+        self.total: int = self.summary.unfinished
         self.failures: deque[Failure] = deque(maxlen=LAST)
         self.draining = False
-        self.silent: timedelta = timedelta(0)
-        """For how long the service has not answered."""
-        self.result: Finished | None = None
-        self._begun: set[tuple[str, str]] = set()
-        self._deploying: set[tuple[str, str]] = set()
+        self.paused: Callable[[], str] = str
         self._names: dict[str, str] = {}
         self._lengths: list[float] = []
         self._last_deployed = self._began
         policy = plan.policy
         sizes = wave_sizes(self.workspaces, policy.canary, policy.growth, policy.largest_wave)
         self._waves = cut(plan.pending, sizes)
+
+    @property
+    def result(self) -> Finished | None:
+        """The end of it; None while it goes on."""
+        return self.summary.finished
+
+    @property
+    def wave(self) -> WaveBegan | None:
+        """The wave that goes on; None before the first."""
+        return self.summary.wave
+
+    @property
+    def silent(self) -> timedelta:
+        """For how long the service has not answered."""
+        return timedelta(seconds=self.summary.silent_seconds)
+
+    @property
+    def done(self) -> int:
+        """Changes of the plan that have their last word."""
+        return self.total - self.summary.unfinished
 
     @property
     def elapsed(self) -> timedelta:
@@ -101,12 +114,12 @@ class Board:
     @property
     def deploying(self) -> int:
         """WorkSpaces whose deployment goes on."""
-        return len(self._deploying)
+        return len(self.summary.deploying)
 
     @property
     def waiting(self) -> int:
-        """WorkSpaces that have not begun and are not left out."""
-        return sum(bool(left) and key not in self._begun for key, left in tuple(self._pending.items()))
+        """WorkSpaces that have not started and are not left out."""
+        return self.summary.waiting
 
     @property
     def left(self) -> timedelta | None:
@@ -139,15 +152,11 @@ class Board:
         return now + timedelta(seconds=max(lasts - spent, _LAST_BIT * pace.deployment))
 
     def _waiting_in(self, wave: WaveBegan) -> Sequence[PlannedWorkspace]:
-        """The WorkSpaces of the wave that have not begun and are not left out."""
+        """Return the WorkSpaces of the wave that have not started and are not left out."""
         if not 0 < wave.wave <= len(self._waves):
             return ()
-        return [
-            one
-            for one in self._waves[wave.wave - 1]
-            if (one.target, one.workspace_id) not in self._begun
-            and self._pending.get((one.target, one.workspace_id))
-        ]
+        wave_of = self._waves[wave.wave - 1]
+        return [one for one in wave_of if self.summary.waits((one.target, one.workspace_id))]
 
     @property
     def opening(self) -> tuple[datetime, Hours] | None:
@@ -155,7 +164,7 @@ class Board:
         policy, now = self.plan.policy, self._now()
         if not policy.hours or policy.outside_hours != "wait" or self.wave is None or self.draining:
             return None
-        if any(self._pending.get(key) for key in self._begun):
+        if self.summary.busy:
             return None
         numbers = {one.hours for one in self._waiting_in(self.wave) if one.hours is not None}
         entries = [policy.hours[number] for number in sorted(numbers)]
@@ -163,71 +172,36 @@ class Board:
             return None
         return min(((one.next_opening(now), one) for one in entries), key=lambda found: found[0])
 
-    def note(self, event: Event) -> None:
-        """Take an event down."""
+    def apply(self, event: Event) -> None:
+        """Take one more event in."""
+        self.summary.apply(event)
         match event:
-            case Planned():
-                if event.application is not None:
-                    self._names[event.application_id] = harmless(event.application)
-                if event.action == "blocked":
-                    self.reasons["blocked", harmless(event.reason)] += 1
-                self.counts[event.action] += 1
-            case WaveBegan():
-                self.wave = event
-            case Intent():
-                self._begun.add((event.target, event.workspace_id))
+            case Planned() if event.application is not None:
+                self._names[event.application_id] = harmless(event.application)
             case Deployed():
                 self._last_deployed = event.at
-                self._deploying.add((event.target, event.workspace_id))
-            case Succeeded():
-                if event.elapsed is not None:
-                    self._lengths.append(event.elapsed)
-                self.counts["succeeded"] += 1
-                self._settle(event.target, event.workspace_id, event.application_id)
+            case Succeeded() if event.elapsed is not None:
+                self._lengths.append(event.elapsed)
             case Failed():
-                self._note_failure(event)
-            case Skipped():
-                self.counts["skipped"] += 1
-                self.reasons["skipped", harmless(event.reason)] += 1
-                self._settle(event.target, event.workspace_id, event.application_id)
-            case Progress():
-                self.silent = timedelta(seconds=event.silent_seconds)
-            case Finished():
-                self.result = event
+                self.failures.append(
+                    Failure(
+                        harmless(event.workspace_id),
+                        self.name(event.application_id),
+                        harmless(event.reason),
+                        harmless(event.message),
+                        event.final,
+                    )
+                )
             case _:
                 pass
 
     def name(self, application_id: str | None) -> str:
-        """What an application is called, else its id."""
+        """Return what an application is called, else its id."""
         if application_id is None:
             return "the deployment"
         return self._names.get(application_id) or harmless(application_id)
 
-    def why(self, outcome: str) -> Mapping[str, int]:
-        """The reasons of an outcome, the most frequent first."""
-        return {reason: count for (kind, reason), count in self.reasons.most_common() if kind == outcome}
-
-    def _note_failure(self, event: Failed) -> None:
-        self.failures.append(
-            Failure(
-                harmless(event.workspace_id),
-                self.name(event.application_id),
-                harmless(event.reason),
-                harmless(event.message),
-                event.final,
-            )
-        )
-        if event.final:
-            self.counts["failed"] += 1
-            self.reasons["failed", harmless(event.reason)] += 1
-            self._settle(event.target, event.workspace_id, event.application_id)
-        else:
-            self.counts["retried"] += 1
-
-    def _settle(self, target: str, workspace_id: str, application_id: str | None) -> None:
-        left = self._pending.get((target, workspace_id), set())
-        ended = set(left) if application_id is None else left & {application_id}
-        left -= ended
-        self.done += len(ended)
-        if not left:
-            self._deploying.discard((target, workspace_id))
+    def why(self, outcome: Outcome) -> Mapping[str, int]:
+        """Return the reasons of an outcome, the most frequent first."""
+        found = self.summary.reasons.most_common()
+        return {harmless(reason): number for (kind, reason), number in found if kind == outcome and number}

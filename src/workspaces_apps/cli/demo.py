@@ -266,7 +266,7 @@ def posing(console: Console, board: Board, traffic: Traffic) -> Generator[Callab
 
     def tell(event: Event) -> None:
         nonlocal shown
-        board.note(event)
+        board.apply(event)
         if not shown and 2 * board.done >= board.total:
             shown = True
             console.print(panel(board, traffic, console.width), "")

@@ -1,4 +1,4 @@
-"""What `install` and `uninstall` leave behind when they are asked to end early: said, WorkSpace by WorkSpace."""
+"""Leftovers of `install` and `uninstall` that are asked to end early, WorkSpace by WorkSpace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ States: TypeAlias = Mapping[str, Mapping[str, str]]
 
 AS_WANTED: Final = {"install": "COMPLETED", "uninstall": "REMOVED"}
 
-ADVICE: Final = "The same command goes on from there; nothing is done twice."
+ADVICE: Final = "Run the same command to resume; nothing is done twice."
 
 
 class Interruption:
@@ -55,7 +55,7 @@ async def look(
     applications: Sequence[str],
     interruption: Interruption,
 ) -> States:
-    """What is there now; a WorkSpace that cannot be looked at, or not in time, is left out."""
+    """Return what is there now; a WorkSpace that cannot be looked at, or not in time, is left out."""
     found: dict[str, dict[str, str]] = {}
 
     async def one(workspace_id: str) -> None:
@@ -74,7 +74,7 @@ async def look(
 
 
 def in_words(doing: Doing, states: Mapping[str, str] | None, names: Mapping[str, str]) -> str:
-    """What is left on a WorkSpace.
+    """Describe what is left on a WorkSpace.
 
     Args:
         doing: What was to be done.
@@ -87,7 +87,7 @@ def in_words(doing: Doing, states: Mapping[str, str] | None, names: Mapping[str,
 
 
 def _state(doing: Doing, state: str) -> str:
-    from workspaces_apps.rollout.associations import ERROR, IN_FLIGHT, RESTING, STAGED
+    from workspaces_apps._associations.states import ERROR, IN_FLIGHT, SETTLED, STAGED
 
     if state == AS_WANTED[doing]:
         return f"{doing}ed"
@@ -97,4 +97,4 @@ def _state(doing: Doing, state: str) -> str:
         return "its deployment goes on at the service"
     if state == ERROR:
         return "in ERROR"
-    return "not begun" if state in (*RESTING, "REMOVED") else harmless(state)
+    return "not started" if state in SETTLED else harmless(state)

@@ -74,6 +74,27 @@ InsecureOption: TypeAlias = Annotated[
         help="Let --endpoint-url be plain http to another machine, for a simulator.",
     ),
 ]
+
+
+def journal_file(given: str) -> Path:
+    """Return the path of a journal.
+
+    Raises:
+        UsageError: It is a URL, which is no path, or a folder.
+    """
+    from workspaces_apps.cli.failures import UsageError
+    from workspaces_apps.rollout import JournalError
+    from workspaces_apps.rollout._journal.stores import path_of
+
+    try:
+        path = path_of(given)
+    except JournalError as error:
+        raise UsageError(str(error)) from error
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and a journal is a file")
+    return path
+
+
 JournalOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -81,7 +102,7 @@ JournalOption: TypeAlias = Annotated[
         metavar="FILE",
         help="The roll-out's journal; NAME.journal if left out, by the manifest's name.",
         show_default=False,
-        dir_okay=False,
+        parser=journal_file,
     ),
 ]
 

@@ -44,7 +44,7 @@ def showing(console: Console, board: Board, traffic: Traffic) -> Generator[Calla
         lines = Lines(board, traffic)
 
         def tell(event: Event) -> None:
-            board.note(event)
+            board.apply(event)
             said = lines.about(event)
             if said is not None:
                 console.print(said, soft_wrap=True)
@@ -58,7 +58,7 @@ def showing(console: Console, board: Board, traffic: Traffic) -> Generator[Calla
 
     # The summary is printed by whoever began it; the panel goes.
     with Live(get_renderable=draw, console=console, refresh_per_second=8, transient=True):
-        yield board.note
+        yield board.apply
 
 
 class Lines:
@@ -142,10 +142,10 @@ def panel(board: Board, traffic: Traffic, width: int) -> RenderableType:
     states = Text("  ").join(
         Text.assemble(f"{word} ", (f"{number:,}", style if number else "dim"))
         for word, number, style in (
-            ("done", board.counts["succeeded"], "green"),
-            ("failed", board.counts["failed"], "bold red"),
-            ("tried again", board.counts["retried"], "yellow"),
-            ("skipped", board.counts["skipped"], "yellow"),
+            ("done", board.summary.counts["succeeded"], "green"),
+            ("failed", board.summary.counts["failed"], "bold red"),
+            ("tried again", board.summary.retried, "yellow"),
+            ("skipped", board.summary.counts["skipped"], "yellow"),
             ("deploying", board.deploying, "cyan"),
             ("waiting", board.waiting, ""),
         )
@@ -177,6 +177,9 @@ def time_left(board: Board) -> str:
     """About how long it will still take, in words."""
     if board.draining:
         return "draining"
+    paused = board.paused()
+    if paused:
+        return harmless(paused)
     if board.silent >= QUIET:
         return f"time left unknown: no answer from the service for {about(board.silent)}"
     left = "time left unknown" if board.left is None else f"about {about(board.left)} left"

@@ -157,7 +157,7 @@ def show_end(console: Console, board: Board) -> None:
         if reasons:
             told = ", ".join(f"{reason} {number:,}" for reason, number in reasons.items())
             say(console, f"{outcome}: {told}")
-    if board.counts["failed"]:
+    if board.summary.counts["failed"]:
         say(console, "last failures", "dim")
         for one in board.failures:
             if one.final:
@@ -170,7 +170,7 @@ def _left(result: Finished) -> str:
     parts = (
         ("left deploying", result.left_deploying),
         ("left staged", result.left_staged),
-        ("not begun", result.not_begun),
+        ("not started", result.not_started),
     )
     told = ", ".join(f"{number:,} {word}" for word, number in parts if number)
     return f" ({told})" if told else ""

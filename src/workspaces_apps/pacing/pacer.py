@@ -21,6 +21,9 @@ from workspaces_apps.pacing.rate import FixedRate, RateRule
 _TINY: Final = 1e-9
 """Seconds; a turn that is nearer than this has come, whatever the rounding of clocks."""
 
+POLL_SHARE: Final = 0.5
+"""The share of a proven rate that polls may take, so that other calls get the rest."""
+
 _SPARE_DEADLINES: Final = 64
 """How many deadlines of tasks that have left are kept before they are swept out."""
 
@@ -86,6 +89,7 @@ class Pacer:
         self._line: OrderedDict[int, _Waiter] = OrderedDict()
         self._deadlines: list[_Waiter] = []
         self._seats: dict[asyncio.AbstractEventLoop, _Seat] = {}
+        self._polled_at: float | None = None
 
     @property
     def rate(self) -> float | None:
@@ -96,6 +100,20 @@ class Pacer:
     def proven_rate(self) -> float | None:
         """The same, once it has stood the test; None before, and while it sets none."""
         return self._rule.proven
+
+    def poll_delay(self) -> float:
+        """Reserve the next poll's turn, and return the seconds until it comes.
+
+        All polls of what this paces take half of the proven rate together, whichever clients make them. Until the rate
+        is proven, poll without a further limit: limited to half of an unproven rate, nobody could ever prove it.
+        """
+        with self._lock:
+            now, rate = self._clock.monotonic(), self._rule.proven
+            before = self._polled_at
+            turn = now if rate is None or before is None else max(now, before + 1 / (POLL_SHARE * rate))
+            # Reserved before the wait: whoever asks meanwhile comes after this one.
+            self._polled_at = turn
+            return turn - now
 
     @property
     def in_flight(self) -> int:
@@ -308,6 +326,8 @@ class Pacer:
                 self._rule.succeeded()
             elif outcome == "throttled":
                 self._rule.throttled(self._clock.monotonic(), sent_at)
+            elif outcome == "unused":
+                self._rule.untake()
             if not self._line:
                 return
         self._turn()

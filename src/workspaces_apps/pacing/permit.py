@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Literal, Self, TypeAlias
 
-Outcome: TypeAlias = Literal["succeeded", "throttled", "failed", "cancelled"]
+Outcome: TypeAlias = Literal["succeeded", "throttled", "failed", "cancelled", "unused"]
 """How a request ended, as far as its rate is concerned."""
 
 
 class Permit:
     """The leave to send one request; say exactly once how it ended.
 
-    The first of `succeeded`, `throttled`, `failed`, `cancelled` and `close` counts; what follows does nothing.
+    The first of `succeeded`, `throttled`, `failed`, `cancelled`, `unused` and `close` counts; what follows does nothing.
 
     Attributes:
         sent_at: When the turn came, in seconds of the pacer's clock.
@@ -43,6 +43,10 @@ class Permit:
     def cancelled(self) -> None:
         """Its task was cancelled; whether the request left is unknown."""
         self.release("cancelled")
+
+    def unused(self) -> None:
+        """Give the turn back: no request was sent with it."""
+        self.release("unused")
 
     def close(self) -> None:
         """Give the slot back if nothing else has."""

@@ -1,15 +1,16 @@
 """Fleet roll-outs: which applications belong on which WorkSpaces, what would change, and making it so."""
 
-from workspaces_apps.rollout.apply import EXIT_CODES, Apply, ApplyOptions
-from workspaces_apps.rollout.errors import (
-    JournalBusyError,
-    JournalError,
-    ManifestError,
-    Mistake,
-    PlanError,
-    RolloutError,
+from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.rollout._journal.control import (
+    ControlCommand,
+    ControlReader,
+    ControlRecord,
+    ControlState,
+    write_control,
 )
-from workspaces_apps.rollout.events import (
+from workspaces_apps.rollout._journal.files import FileJournalStore, JournalReader, read_journal
+from workspaces_apps.rollout._journal.stores import JournalStore, JournalWriter, open_journal, read_events
+from workspaces_apps.rollout._log.events import (
     Action,
     Changed,
     Deployed,
@@ -26,9 +27,18 @@ from workspaces_apps.rollout.events import (
     Started,
     Succeeded,
     WaveBegan,
+    Withdrawn,
+)
+from workspaces_apps.rollout.apply import EXIT_CODES, Apply, ApplyOptions
+from workspaces_apps.rollout.errors import (
+    JournalBusyError,
+    JournalError,
+    ManifestError,
+    Mistake,
+    PlanError,
+    RolloutError,
 )
 from workspaces_apps.rollout.hours import Hours
-from workspaces_apps.rollout.journal import Journal, JournalReader, read_journal
 from workspaces_apps.rollout.manifest import ApplicationRef, Manifest, Rule, Target
 from workspaces_apps.rollout.plan import (
     Estimate,
@@ -40,7 +50,6 @@ from workspaces_apps.rollout.plan import (
     TargetReading,
 )
 from workspaces_apps.rollout.policy import OrderByTag, Policy
-from workspaces_apps.rollout.reasons import Reason
 from workspaces_apps.rollout.report import Report
 from workspaces_apps.rollout.rollout import Rollout
 from workspaces_apps.rollout.selectors import Selector, WorkspaceFacts
@@ -56,20 +65,26 @@ __all__ = [
     "Apply",
     "ApplyOptions",
     "Changed",
+    "ControlCommand",
+    "ControlReader",
+    "ControlRecord",
+    "ControlState",
     "Deployed",
     "Direction",
     "Ending",
     "Estimate",
     "Event",
     "Failed",
+    "FileJournalStore",
     "Finished",
     "ForeignChange",
     "Hours",
     "Intent",
-    "Journal",
     "JournalBusyError",
     "JournalError",
     "JournalReader",
+    "JournalStore",
+    "JournalWriter",
     "Manifest",
     "ManifestError",
     "Mistake",
@@ -97,7 +112,11 @@ __all__ = [
     "Target",
     "TargetReading",
     "WaveBegan",
+    "Withdrawn",
     "WorkspaceFacts",
+    "open_journal",
     "open_targets",
+    "read_events",
     "read_journal",
+    "write_control",
 ]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.api.applications import WorkSpaceApplication, WorkSpaceApplicationState
 from workspaces_apps.api.shared import Compute, OperatingSystemName
-from workspaces_apps.rollout.reasons import Reason
 from workspaces_apps.rollout.selectors import WorkspaceFacts
 
 Mark: TypeAlias = Literal["doc", "assumed"]
@@ -109,13 +109,15 @@ class Obstacle:
     Attributes:
         reason: Why, for programs.
         message: Why, for people; what else on the WorkSpace it is because of is named.
+        others: The ids of what else on the WorkSpace it is because of.
     """
 
     reason: Reason
     message: str
+    others: tuple[str, ...] = ()
 
 
-def _clashing(wanted: Candidate) -> list[WorkSpaceApplication]:
+def _conflicting(wanted: Candidate) -> list[WorkSpaceApplication]:
     own = wanted.traits
     if own.family != "office suite":
         return []
@@ -242,11 +244,11 @@ TABLE: Final[tuple[Row, ...]] = (
         "Visual Studio 2022 is not for STANDARD, VALUE, GRAPHICS and GRAPHICSPRO",
     ),
     Row(
-        lambda wanted: bool(_clashing(wanted)),
-        Reason.CLASH,
+        lambda wanted: bool(_conflicting(wanted)),
+        Reason.CONFLICT,
         "doc",
         "Office, Visio and Project on a WorkSpace must be of one edition and one version",
-        _clashing,
+        _conflicting,
     ),
     Row(
         _too_large,
@@ -272,6 +274,7 @@ def obstacle(
     row = next((row for row in TABLE if row.broken(wanted)), None)
     if row is None:
         return None
-    beside = sorted(other.name or other.application_id for other in row.others(wanted))
-    named = f"; it would be beside {', '.join(beside)}" if beside else ""
-    return Obstacle(row.reason, f"{row.source}{named}")
+    beside = row.others(wanted)
+    names = sorted(other.name or other.application_id for other in beside)
+    named = f"; it would be beside {', '.join(names)}" if names else ""
+    return Obstacle(row.reason, f"{row.source}{named}", tuple(other.application_id for other in beside))

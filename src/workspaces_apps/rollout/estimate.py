@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, log2
 from typing import Final
 
-from workspaces_apps.rollout.associations import ABSENT, RESTING
-from workspaces_apps.rollout.cadence import Cadence, calls_by_application
+from workspaces_apps._associations.states import SETTLED
 from workspaces_apps.rollout.plan import Estimate, PlannedWorkspace
 from workspaces_apps.rollout.policy import Policy
+from workspaces_apps.rollout.reading import PAGE
 from workspaces_apps.rollout.waves import cut, wave_sizes
 
 ASSUMED_RATE: Final = 2.0
@@ -19,6 +19,14 @@ simulator lets 2 through [assumed]."""
 
 DEPLOYMENT_SECONDS: Final = 900.0
 """How long a deployment lasts; AWS publishes nothing [assumed]."""
+
+_FIRST_HINT: Final = 60.0
+_TICK: Final = 30.0
+_NEAR: Final = 0.9
+"""Seconds at which the observer polls a deployment: at doubling ages first, and often from this share of it on."""
+
+HINTS: Final = 8
+"""Hints that a deployment takes, each for 25 WorkSpaces; `python -m benchmarks.rollout` counts them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +88,7 @@ def estimate(
     slowest = min(learned, key=lambda operation: learned[operation], default=None)
     rate = learned[slowest] if slowest is not None else ASSUMED_RATE
     pending = [workspace for workspace in workspaces if workspace.pending]
-    staging = sum(
-        change.state in RESTING or change.state == ABSENT for one in pending for change in one.pending
-    )
+    staging = sum(change.state in SETTLED for one in pending for change in one.pending)
     writes = max(len(pending), staging) / max(1, len(pending)) / rate
     waves = cut(pending, wave_sizes(len(pending), policy.canary, policy.growth, policy.largest_wave))
     always = policy.model_copy(update={"hours": ()})
@@ -91,12 +97,9 @@ def estimate(
         for one in (always, policy)
     ]
     seconds = (ends[0] - now).total_seconds()
-    looks = len(pending) * (2 if policy.skip_connected else 1)
-    following = _following(
-        waves, Pace(policy=always, writes=writes, deployment=DEPLOYMENT_SECONDS), workspaces
-    )
+    reads = len(pending) * (2 if policy.skip_connected else 1)
     return Estimate(
-        calls=staging + looks + len(pending) + following,
+        calls=staging + reads + len(pending) + _polls(len(pending), DEPLOYMENT_SECONDS),
         seconds=seconds,
         rate=rate,
         rate_is_learned=slowest is not None,
@@ -106,34 +109,12 @@ def estimate(
     )
 
 
-def _following(
-    waves: Sequence[Sequence[PlannedWorkspace]], pace: Pace, workspaces: Sequence[PlannedWorkspace]
-) -> int:
-    """The calls of all rounds of looks, the one at the beginning included, of deployments that all take as long."""
-    applications = {change.application_id for wave in waves for one in wave for change in one.pending}
-    rows = sum(
-        change.state != ABSENT and change.application_id in applications
-        for one in workspaces
-        for change in one.changes
-    )
-    pending = sum(map(len, waves))
-    calls = min(calls_by_application(len(applications), rows, 0), pending)
-    for wave in waves:
-        changes = sum(change.state == ABSENT for one in wave for change in one.pending)
-        whole = pace.beginning(len(wave))
-        cadence, elapsed = Cadence(), 0.0
-        while elapsed < whole + pace.deployment:
-            begun = _share(elapsed, whole)
-            ended = _share(elapsed - pace.deployment, whole)
-            waiting = max(1, round(len(wave) * (begun - ended)))
-            cost = min(
-                calls_by_application(len(applications), rows + round(changes * begun), waiting), waiting
-            )
-            calls += cost
-            elapsed += cadence.pause(waiting, cost)
-        rows += changes
-    return calls
+def _polls(pending: int, deployment: float) -> int:
+    """Return the calls that follow deployments which all take as long, the survey at the beginning included.
 
-
-def _share(elapsed: float, whole: float) -> float:
-    return 1.0 if elapsed >= whole else max(0.0, elapsed / whole)
+    The states of 25 WorkSpaces take one call; a read of its own confirms the end of each.
+    """
+    near = _NEAR * deployment
+    hints = max(0.0, log2(max(1.0, near / _FIRST_HINT))) + 1 + (deployment - near) / _TICK + 1
+    survey = 2 * pending / PAGE
+    return ceil(survey + pending * (1 + hints / PAGE))

@@ -11,11 +11,15 @@ from typing import Final, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.rollout._log.events import Action, Direction
 from workspaces_apps.rollout.errors import PlanError
-from workspaces_apps.rollout.events import Action, Direction
 from workspaces_apps.rollout.policy import Policy
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""The version of saved plans that this release writes; it reads those before it too."""
+
+READABLE: Final = (1, FORMAT)
 
 EXIT_NOTHING: Final = 0
 EXIT_ERROR: Final = 1
@@ -70,6 +74,7 @@ class PlannedWorkspace:
         target: The name of its target.
         workspace_id: Its id.
         user_name: Its user.
+        state: Its state when the plan was made; one that is on its way is waited for. None in plans of format 1.
         changes: What would happen, one for each application that a rule names for it.
         foreign: What else is staged on it.
         connected: Whether its user is connected; None where that was not asked.
@@ -80,6 +85,7 @@ class PlannedWorkspace:
     target: str
     workspace_id: str
     user_name: str | None = None
+    state: str | None = None
     changes: tuple[PlannedChange, ...]
     foreign: tuple[ForeignChange, ...] = ()
     connected: bool | None = None
@@ -151,7 +157,7 @@ class Plan:
     """What would happen.
 
     Attributes:
-        format: The version of the format: 1.
+        format: The version of the format: 2.
         name: The manifest's name.
         created: When it was made.
         policy: How carefully it will go.
@@ -173,7 +179,9 @@ class Plan:
     @cached_property
     def fingerprint(self) -> str:
         """A short digest of what would happen, without when the plan was made and what reading it took."""
-        content = _WORKSPACES.dump_json(self.workspaces) + self.policy.model_dump_json().encode()
+        # AutoStop WorkSpaces come and go: their state changes nothing about what would happen.
+        workspaces = _WORKSPACES.dump_json(self.workspaces, exclude={"__all__": {"state"}})
+        content = workspaces + self.policy.model_dump_json().encode()
         return hashlib.sha256(content).hexdigest()[:16]
 
     @property
@@ -197,6 +205,17 @@ class Plan:
         return tuple(
             f"{target.name}: {no_such(target.not_found)}" for target in self.targets if target.not_found
         )
+
+    @property
+    def need_somebody(self) -> tuple[str, ...]:
+        """The WorkSpaces that something is wanted on and that are in a state which does not pass, target by target."""
+        found: dict[str, list[str]] = {}
+        for workspace in self.workspaces:
+            if any(change.reason == Reason.WORKSPACE_STATE for change in workspace.changes):
+                found.setdefault(workspace.target, []).append(
+                    f"{workspace.workspace_id} is {workspace.state}"
+                )
+        return tuple(f"{target}: {_some(ids)}" for target, ids in found.items())
 
     @property
     def exit_code(self) -> int:
@@ -245,8 +264,10 @@ class Plan:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))
             raise PlanError(f"not a saved plan: {place}: {first['msg']}") from None
-        if found.format != FORMAT:
-            raise PlanError(f"the plan is of format {found.format}; this release reads {FORMAT}")
+        if found.format not in READABLE:
+            raise PlanError(
+                f"the plan is of format {found.format}; this release reads {' and '.join(map(str, READABLE))}"
+            )
         return cls(**{name: getattr(found, name) for name in cls.__dataclass_fields__})
 
     @classmethod
@@ -295,8 +316,12 @@ class PlanDiff:
 
 def no_such(workspace_ids: Sequence[str]) -> str:
     """That these WorkSpaces do not exist, in words; of many the first ones."""
-    more = f" and {len(workspace_ids) - _NAMED:,} more" if len(workspace_ids) > _NAMED else ""
-    return f"there is no WorkSpace {', '.join(workspace_ids[:_NAMED])}{more}"
+    return f"there is no WorkSpace {_some(workspace_ids)}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _NAMED:,} more" if len(texts) > _NAMED else ""
+    return f"{', '.join(texts[:_NAMED])}{more}"
 
 
 def _by_key(plan: Plan) -> dict[tuple[str, str, str], PlannedChange]:

@@ -4,17 +4,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from workspaces_apps._associations.states import (
+    ERROR,
+    IN_FLIGHT,
+    NO_ASSOCIATION,
+    SETTLED,
+    STAGED,
+    NextAction,
+    next_action,
+)
+from workspaces_apps._associations.workspaces import Readiness, readiness
+from workspaces_apps._observe.snapshot import AssociationRecord
+from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.api.applications import WorkSpaceApplication
-from workspaces_apps.api.workspaces import WorkspaceState
-from workspaces_apps.rollout.associations import ABSENT, ERROR, GONE, IN_FLIGHT, RESTING, STAGED, Seen
+from workspaces_apps.rollout._controller.metrics import CallMetrics
+from workspaces_apps.rollout._log.events import Action, Direction
+from workspaces_apps.rollout._log.history import RunHistory
+from workspaces_apps.rollout._log.projection import Key
 from workspaces_apps.rollout.catalogue import Catalogue, UnresolvedError
 from workspaces_apps.rollout.compatibility import Obstacle, obstacle
-from workspaces_apps.rollout.counting import Tally
-from workspaces_apps.rollout.decisions import Step, step_for
 from workspaces_apps.rollout.errors import ManifestError, Mistake
-from workspaces_apps.rollout.events import Action, Direction
 from workspaces_apps.rollout.manifest import ApplicationRef, Manifest, Rule
-from workspaces_apps.rollout.memory import Key, Memory
 from workspaces_apps.rollout.plan import (
     ForeignChange,
     PlannedChange,
@@ -23,11 +33,16 @@ from workspaces_apps.rollout.plan import (
     no_such,
 )
 from workspaces_apps.rollout.reading import Fleet, read_connected, read_fleet, read_tags
-from workspaces_apps.rollout.reasons import Reason
 from workspaces_apps.rollout.selectors import Scope, Selector, Tags, WorkspaceFacts
 
-DEPLOYABLE: Final = frozenset({WorkspaceState.AVAILABLE, WorkspaceState.STOPPED})
-"""The states in which applications can be deployed [doc]."""
+_UNREADY: Final = {
+    Readiness.NEEDS_SOMEBODY: (
+        Reason.WORKSPACE_STATE,
+        ", which does not pass by itself: somebody must see to it",
+    ),
+    Readiness.GONE: (Reason.VANISHED, ""),
+}
+"""Why nothing is planned for a WorkSpace that does not become ready by itself."""
 
 _NAMED: Final = 10
 """Rules that a warning names; it counts the others."""
@@ -52,26 +67,28 @@ class TargetPlan:
     warnings: list[str]
 
 
-async def plan_target(manifest: Manifest, target: str, tally: Tally, memory: Memory) -> TargetPlan:
+async def plan_target(
+    manifest: Manifest, target: str, metrics: CallMetrics, history: RunHistory
+) -> TargetPlan:
     """Read a target and say what would happen to it.
 
     Args:
         manifest: What is wanted.
         target: The name of the target.
-        tally: Its client.
-        memory: What the journal knows.
+        metrics: Its client.
+        history: What the journal knows.
 
     Raises:
         ManifestError: It names applications that the target's catalogue does not have.
         WorkSpacesError: The target could not be read.
     """
-    before = tally.calls, tally.throttled
+    before = metrics.calls, metrics.throttled
     rules = manifest.rules_for(target)
     scope = Scope.union(rule.select.scope for _, rule in rules)
-    fleet = await read_fleet(tally.client, scope)
+    fleet = await read_fleet(metrics.client, scope)
     resolved = _resolve(manifest, rules, fleet.catalogue, target)
-    planner = _Planner(manifest, target, fleet, resolved, memory)
-    tags = await read_tags(tally.client, planner.undecided())
+    planner = _Planner(manifest, target, fleet, resolved, history)
+    tags = await read_tags(metrics.client, planner.undecided())
     planned = planner.plan(tags)
     changed = [workspace for workspace in planned if workspace.pending]
     wants_more = manifest.policy.order_by_tag is not None or any(
@@ -79,16 +96,16 @@ async def plan_target(manifest: Manifest, target: str, tally: Tally, memory: Mem
     )
     if wants_more:
         missing = [one.workspace_id for one in changed if one.workspace_id not in tags]
-        tags |= await read_tags(tally.client, missing)
+        tags |= await read_tags(metrics.client, missing)
     connected: Mapping[str, bool] = {}
     if manifest.policy.show_connected or manifest.policy.skip_connected:
-        connected = await read_connected(tally.client, [workspace.workspace_id for workspace in changed])
+        connected = await read_connected(metrics.client, [workspace.workspace_id for workspace in changed])
     return TargetPlan(
         reading=TargetReading(
             name=target,
             workspaces=len(fleet.workspaces),
-            calls=tally.calls - before[0],
-            throttled=tally.throttled - before[1],
+            calls=metrics.calls - before[0],
+            throttled=metrics.throttled - before[1],
             names=planner.names(),
             not_found=planner.not_found(scope),
         ),
@@ -145,13 +162,13 @@ class _Planner:
     """Plans one target from what was read."""
 
     def __init__(
-        self, manifest: Manifest, target: str, fleet: Fleet, rules: list[_ResolvedRule], memory: Memory
+        self, manifest: Manifest, target: str, fleet: Fleet, rules: list[_ResolvedRule], history: RunHistory
     ) -> None:
         self._policy = manifest.policy
         self._target = target
         self._fleet = fleet
         self._rules = rules
-        self._memory = memory
+        self._history = history
         self._selected = dict.fromkeys((rule.label for rule in rules), 0)
         self._at_odds: dict[tuple[str, str], str] = {}
         self._obstacles: dict[object, Obstacle | None] = {}
@@ -184,6 +201,7 @@ class _Planner:
             target=workspace.target,
             workspace_id=workspace.workspace_id,
             user_name=workspace.user_name,
+            state=workspace.state,
             changes=workspace.changes,
             foreign=workspace.foreign,
             connected=connected.get(workspace.workspace_id),
@@ -256,48 +274,57 @@ class _Planner:
             target=self._target,
             workspace_id=workspace.workspace_id,
             user_name=workspace.user_name,
+            state=workspace.state,
             changes=tuple(changes),
             foreign=foreign,
         )
 
     def _change(
-        self, workspace: WorkspaceFacts, seen: Mapping[str, Seen], wanted: Wanted, application: str
+        self,
+        workspace: WorkspaceFacts,
+        seen: Mapping[str, AssociationRecord],
+        wanted: Wanted,
+        application: str,
     ) -> PlannedChange:
         direction = wanted[application]
-        state = seen.get(application, GONE).state
+        record = seen.get(application)
+        state = str(record.state) if record is not None else NO_ASSOCIATION
         if direction is None:
             change = _planned(application, "blocked", None, state)
             rules = self._at_odds[workspace.workspace_id, application]
             return _blocked(change, Reason.CONTRADICTION, f"{rules}: one wants it present, the other absent")
-        step = step_for(direction, state)
-        if step is Step.DONE:
+        action = next_action(state, direction)
+        if action is NextAction.NOTHING:
             return _planned(application, "nothing", direction, state)
         if state in IN_FLIGHT:
             return _planned(application, direction, direction, state)
-        change = _planned(application, "retry" if step is Step.MEND else direction, direction, state)
-        if step is Step.WAIT:
+        retries = action is NextAction.RETRY
+        change = _planned(application, "retry" if retries else direction, direction, state)
+        if action is NextAction.WAIT:
             return _blocked(change, Reason.UNKNOWN, f"the state {state[:60]!r} is not known to this release")
-        updating = any(one.state in IN_FLIGHT for one in seen.values())
-        if workspace.state not in DEPLOYABLE and not updating:
-            return _blocked(change, Reason.WORKSPACE_STATE, f"the WorkSpace is {workspace.state[:60]}")
-        if step is Step.MEND:
+        # What is on its way becomes ready by itself, and is waited for.
+        unready = _UNREADY.get(readiness(workspace.state))
+        if unready is not None:
+            reason, advice = unready
+            return _blocked(change, reason, f"the WorkSpace is {workspace.state[:60]}{advice}")
+        if retries:
             return self._retry(change, workspace.workspace_id)
-        if direction == "install" and step is Step.STAGE and state == ABSENT:
+        if direction == "install" and state == NO_ASSOCIATION:
             found = self._obstacle(application, workspace, seen, wanted)
             if found is not None:
-                return _blocked(change, found.reason, found.message)
+                return _blocked(change, found.reason, found.message + self._remedy(found, wanted))
         return change
 
     def _retry(self, change: PlannedChange, workspace_id: str) -> PlannedChange:
         key = Key(self._target, workspace_id, change.application_id)
-        tries = self._memory.retries(key)
+        tries = self._history.retries(key)
         if tries >= self._policy.retries:
             return _blocked(
                 change,
                 Reason.RETRIES_EXHAUSTED,
                 f"in ERROR; tried again {tries} of {self._policy.retries} times",
             )
-        if self._memory.direction(key) is None:
+        if self._history.failed_direction(key) is None:
             message = "in ERROR; the journal does not know in which direction, so it is staged anew if the service takes it"
             return PlannedChange(
                 application_id=change.application_id,
@@ -308,8 +335,20 @@ class _Planner:
             )
         return change
 
+    def _remedy(self, found: Obstacle, wanted: Wanted) -> str:
+        """Say what the manifest could do about an obstacle: remove what is in the way in the same deployment."""
+        removable = [one for one in found.others if one not in wanted]
+        if not removable or len(removable) < len(found.others):
+            return ""
+        names = sorted(f'"{self._fleet.catalogue.name(one) or one}"' for one in removable)
+        return f"; absent = [{', '.join(names)}] would remove it in the same deployment"
+
     def _obstacle(
-        self, application: str, workspace: WorkspaceFacts, seen: Mapping[str, Seen], wanted: Wanted
+        self,
+        application: str,
+        workspace: WorkspaceFacts,
+        seen: Mapping[str, AssociationRecord],
+        wanted: Wanted,
     ) -> Obstacle | None:
         others = frozenset(_staying(application, seen, wanted))
         key = (
@@ -329,12 +368,12 @@ class _Planner:
         return self._obstacles[key]
 
 
-def _staying(application: str, seen: Mapping[str, Seen], wanted: Wanted) -> Iterable[str]:
+def _staying(application: str, seen: Mapping[str, AssociationRecord], wanted: Wanted) -> Iterable[str]:
     """What else will be on a WorkSpace once all that is wanted and staged is done."""
     for other, direction in wanted.items():
         if direction == "install" and other != application:
             yield other
-    leads = {**STAGED, **IN_FLIGHT, **RESTING, ERROR: None}
+    leads = {**STAGED, **IN_FLIGHT, **SETTLED, ERROR: None}
     for other, one in seen.items():
         if other not in wanted and leads.get(one.state, "install") == "install":
             yield other

@@ -119,6 +119,8 @@ class Policy(BaseModel, frozen=True):
         hours: When deployments may begin; empty: always. A WorkSpace that no entry fits is never begun.
         outside_hours: Whether to wait for the hours, or to skip what is outside them.
         deployment_timeout: After how long a deployment that does not end counts as failed.
+        ready_timeout: How long to wait for a WorkSpace that is on its way, such as one that starts or reboots; then
+            it is left alone, as `workspace-state`.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -137,3 +139,4 @@ class Policy(BaseModel, frozen=True):
     hours: Annotated[tuple[Hours, ...], BeforeValidator(listed)] = ()
     outside_hours: Literal["wait", "skip"] = "wait"
     deployment_timeout: Annotated[Seconds, Field(gt=0)] = 7200.0
+    ready_timeout: Annotated[Seconds, Field(gt=0)] = 1800.0

@@ -19,13 +19,13 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from workspaces_apps._observe.snapshot import AssociationRecord
 from workspaces_apps.api.errors import ResourceNotFoundException
 from workspaces_apps.api.workspaces import ConnectionState, Workspace
 from workspaces_apps.client import WorkSpacesClient
 from workspaces_apps.errors import MalformedResponseError
 from workspaces_apps.models import PageResult
 from workspaces_apps.pagination import Paginated
-from workspaces_apps.rollout.associations import Seen
 from workspaces_apps.rollout.catalogue import Catalogue
 from workspaces_apps.rollout.selectors import Scope, WorkspaceFacts
 
@@ -41,7 +41,7 @@ _MALFORMED: Final = 3
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-States = dict[str, dict[str, Seen]]
+States = dict[str, dict[str, AssociationRecord]]
 """By WorkSpace and application: the association as it was seen."""
 
 
@@ -132,7 +132,7 @@ async def read_applications(client: WorkSpacesClient, application_ids: Collectio
                 application_id=application_id, associated_resource_types=["WORKSPACE"], max_results=PAGE
             )
         ):
-            states.setdefault(row.associated_resource_id, {})[application_id] = Seen.of(row)
+            states.setdefault(row.associated_resource_id, {})[application_id] = AssociationRecord.of(row)
 
     await side_by_side(one, application_ids)
     return states
@@ -152,14 +152,14 @@ async def read_each(client: WorkSpacesClient, workspace_ids: Collection[str]) ->
     return states
 
 
-async def read_one(client: WorkSpacesClient, workspace_id: str) -> dict[str, Seen]:
+async def read_one(client: WorkSpacesClient, workspace_id: str) -> dict[str, AssociationRecord]:
     """The associations of one WorkSpace, by application.
 
     Raises:
         ResourceNotFoundException: There is no such WorkSpace.
     """
     answer = await client.describe_workspace_associations(workspace_id=workspace_id)
-    return {row.associated_resource_id: Seen.of(row) for row in answer.associations}
+    return {row.associated_resource_id: AssociationRecord.of(row) for row in answer.associations}
 
 
 async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> dict[str, dict[str, str]]:

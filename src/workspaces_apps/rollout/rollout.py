@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Self
 
 from workspaces_apps.client import WorkSpacesClient
@@ -12,14 +11,14 @@ from workspaces_apps.config import ClientConfig
 from workspaces_apps.credentials import Credentials, CredentialsProvider
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.hooks import Hooks
+from workspaces_apps.rollout._controller.metrics import CallMetrics
+from workspaces_apps.rollout._journal.stores import AnyJournal, locate
+from workspaces_apps.rollout._log.events import bounded
+from workspaces_apps.rollout._log.history import RunHistory
 from workspaces_apps.rollout.apply import Apply, ApplyOptions
-from workspaces_apps.rollout.counting import Tally
 from workspaces_apps.rollout.errors import ManifestError, Mistake, PlanError
 from workspaces_apps.rollout.estimate import estimate
-from workspaces_apps.rollout.events import bounded
-from workspaces_apps.rollout.journal import Journal, past_of
 from workspaces_apps.rollout.manifest import DEFAULT_TARGET, Manifest
-from workspaces_apps.rollout.memory import Memory
 from workspaces_apps.rollout.plan import Plan, PlannedWorkspace, TargetReading
 from workspaces_apps.rollout.planning import TargetPlan, plan_target
 from workspaces_apps.rollout.status import Status
@@ -53,7 +52,7 @@ class Rollout:
         if not clients:
             raise ConfigurationError("a roll-out needs a client")
         self._single = not isinstance(client, Mapping)
-        self._tallies = {name: Tally(one, hooks or one.hooks) for name, one in clients.items()}
+        self._metrics = {name: CallMetrics(one, hooks or one.hooks) for name, one in clients.items()}
         self._clock = clock if clock is not None else next(iter(clients.values())).clock
 
     @classmethod
@@ -85,7 +84,7 @@ class Rollout:
         ) as clients:
             yield cls(clients, clock=clock if clock is not None else SystemClock(), hooks=hooks)
 
-    async def plan(self, manifest: Manifest, *, journal: str | Path | None = None) -> Plan:
+    async def plan(self, manifest: Manifest, *, journal: AnyJournal | None = None) -> Plan:
         """Say what would happen; only reads.
 
         Where a target cannot be read, the plan says so in `errors`, and covers the others.
@@ -93,7 +92,7 @@ class Rollout:
         Args:
             manifest: What is wanted.
             journal: The journal of earlier applies, for the directions and retries that only it knows; it need not
-                exist.
+                exist. The path of its file, or a store, which knows it by the manifest's name.
 
         Raises:
             ManifestError: It names targets or applications that do not exist; it lists all of them.
@@ -101,9 +100,10 @@ class Rollout:
             WorkSpacesError: No target could be read; of several errors the first.
         """
         names = self._targets_of(manifest)
-        memory = Memory(past_of(journal, manifest.name))
+        past = await locate(journal, manifest.name).past_of(manifest.name) if journal is not None else ()
+        history = RunHistory(past)
         answers = await asyncio.gather(
-            *(self._plan_target(manifest, name, memory) for name in names), return_exceptions=True
+            *(self._plan_target(manifest, name, history) for name in names), return_exceptions=True
         )
         mistakes: list[Mistake] = []
         errors: list[WorkSpacesError] = []
@@ -129,7 +129,7 @@ class Rollout:
             raise errors[0]
         workspaces.sort(key=lambda workspace: workspace.rank)
         learned: dict[str, float] = {}
-        for operation, rate in (pair for name in names for pair in self._tally(name).rates.items()):
+        for operation, rate in (pair for name in names for pair in self._metrics_of(name).rates.items()):
             learned[operation] = min(rate, learned.get(operation, rate))
         now = self._clock.now()
         return Plan(
@@ -146,9 +146,8 @@ class Rollout:
         self,
         plan: Plan,
         *,
-        journal: str | Path | None = None,
+        journal: AnyJournal | None = None,
         dry_run: bool = False,
-        fresh_look: bool = True,
         assume_direction: bool = False,
     ) -> Apply:
         """Carry a plan out, within ``async with … as events``.
@@ -157,33 +156,33 @@ class Rollout:
 
         Args:
             plan: What to do; a fresh one, or one that was saved.
-            journal: The file of the journal. None: none is kept, and with it what the service cannot tell: the
-                direction of what ends in ERROR, and how often it was tried again.
+            journal: The path of the journal's file, or a store, which knows it by the plan's name. It is opened by
+                ``async with``, which raises JournalBusyError where another apply writes to it, and JournalError where it
+                cannot be read or written, or is that of another roll-out. None: none is kept, and with it what the
+                service cannot tell: the direction of what ends in ERROR, and how often it was tried again.
             dry_run: Write nothing, neither to the service nor to the journal.
-            fresh_look: Look at each WorkSpace directly before Deploy.
             assume_direction: Take the direction that is wanted for the one that failed, where an association is in
                 ERROR and nothing else tells.
 
         Raises:
             PlanError: The plan has targets that there is no client for.
-            JournalBusyError: Another apply writes to the journal.
-            JournalError: The journal cannot be read or written, or is that of another roll-out.
+            JournalError: The journal is a URL of a kind that this release does not know.
         """
         wanted = dict.fromkeys(workspace.target for workspace in plan.pending)
         strange = self._strange(tuple(wanted))
         if strange:
             raise PlanError(f"there is no client for the plan's target {', '.join(strange)}")
-        tallies = {name: self._tally(name) for name in wanted}
-        opened = Journal(journal, of=plan.name) if journal is not None and not dry_run else None
-        options = ApplyOptions(dry_run=dry_run, fresh_look=fresh_look, assume_direction=assume_direction)
-        return Apply(plan, tallies, self._clock, opened, options)
+        metrics = {name: self._metrics_of(name) for name in wanted}
+        location = locate(journal, plan.name) if journal is not None and not dry_run else None
+        options = ApplyOptions(dry_run=dry_run, assume_direction=assume_direction)
+        return Apply(plan, metrics, self._clock, location, options)
 
-    async def status(self, manifest: Manifest, *, journal: str | Path | None = None) -> Status:
+    async def status(self, manifest: Manifest, *, journal: AnyJournal | None = None) -> Status:
         """Compare a manifest with the fleet; only reads. The arguments and errors are those of `plan`."""
         return Status(plan=await self.plan(manifest, journal=journal))
 
     async def watch(
-        self, manifest: Manifest, *, journal: str | Path | None = None, interval: Duration = 60.0
+        self, manifest: Manifest, *, journal: AnyJournal | None = None, interval: Duration = 60.0
     ) -> AsyncIterator[Status]:
         """Compare again and again, for as long as somebody asks.
 
@@ -212,10 +211,10 @@ class Rollout:
         if self._single and len(names) <= 1:
             # One client serves the one target, whatever that is called.
             return []
-        return sorted(set(names) - self._tallies.keys())
+        return sorted(set(names) - self._metrics.keys())
 
-    def _tally(self, name: str) -> Tally:
-        return next(iter(self._tallies.values())) if self._single else self._tallies[name]
+    def _metrics_of(self, name: str) -> CallMetrics:
+        return next(iter(self._metrics.values())) if self._single else self._metrics[name]
 
-    async def _plan_target(self, manifest: Manifest, name: str, memory: Memory) -> TargetPlan:
-        return await plan_target(manifest, name, self._tally(name), memory)
+    async def _plan_target(self, manifest: Manifest, name: str, history: RunHistory) -> TargetPlan:
+        return await plan_target(manifest, name, self._metrics_of(name), history)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from workspaces_apps.rollout.associations import IN_FLIGHT, STAGED
+from workspaces_apps._associations.states import IN_FLIGHT, STAGED
 from workspaces_apps.rollout.plan import Plan, PlannedChange, PlannedWorkspace
 
 Standing: TypeAlias = Literal[

@@ -1,4 +1,4 @@
-"""What the waiters' methods stand on: the pollers, and the checks of what a caller gives."""
+"""The base of the waiters' methods: the observers, and the checks of what a caller gives."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from workspaces_apps.api.operations import Operations
 from workspaces_apps.errors import Problem, RequestValidationError
 
 if TYPE_CHECKING:
+    from workspaces_apps._observe.audience import PollAudience
+    from workspaces_apps._observe.schedule import Schedule
+    from workspaces_apps._reconcile.context import TargetContext
     from workspaces_apps.models import Request
     from workspaces_apps.waiters.hub import Hub
 
 HOUR: Final = timedelta(hours=1)
+HALF_HOUR: Final = timedelta(minutes=30)
 MINUTE: Final = timedelta(seconds=60)
 
 _TARGETS: Final = ("installed", "removed")
@@ -25,11 +29,19 @@ class Waiting(Operations):
 
     @abstractmethod
     def _hub(self) -> Hub:
-        """The pollers that this client and its views share."""
+        """Return the observers that this client and its views share."""
+
+    @abstractmethod
+    def _audience(self) -> PollAudience | None:
+        """Return the audience of the polls that serve this view; None for nobody."""
+
+    @abstractmethod
+    def _reconcile_context(self, schedule: Schedule, audience: PollAudience | None) -> TargetContext:
+        """Return what the reconcilers of this client share, with reads and writes by this view."""
 
     @abstractmethod
     def _checked(self, request: object) -> Request:
-        """The request, if it breaks no rule."""
+        """Return the request, if it breaks no rule."""
 
     def _check_workspace(self, workspace_id: str) -> None:
         from workspaces_apps import api

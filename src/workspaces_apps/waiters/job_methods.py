@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workspaces_apps.clock import to_seconds
-from workspaces_apps.waiters.base import HOUR, MINUTE, Waiting, unique
+from workspaces_apps.waiters.base import HALF_HOUR, HOUR, MINUTE, Waiting, unique
 
 if TYPE_CHECKING:
+    from workspaces_apps._associations import Direction
     from workspaces_apps.clock import Duration
     from workspaces_apps.values import Many
     from workspaces_apps.waiters.policy import PollPolicy
-    from workspaces_apps.waiters.records import DeploymentOutcome, OnChange, Target
+    from workspaces_apps.waiters.records import DeploymentOutcome, OnChange
 
 
 class JobMethods(Waiting):
@@ -26,6 +27,7 @@ class JobMethods(Waiting):
         retry_failed: bool = False,
         timeout: Duration = HOUR,
         start_grace: Duration = MINUTE,
+        ready_timeout: Duration = HALF_HOUR,
         poll: PollPolicy | None = None,
         on_change: OnChange | None = None,
     ) -> DeploymentOutcome:
@@ -44,6 +46,7 @@ class JobMethods(Waiting):
                 does not take that, by Force, which repeats whatever it was that failed.
             timeout: The time for everything, as a timedelta or in seconds.
             start_grace: As for `wait_until_deployed`.
+            ready_timeout: How long to wait for a WorkSpace that is on its way, as one that reboots, within `timeout`.
             poll: How often to look.
             on_change: As for `wait_until_deployed`.
 
@@ -51,6 +54,7 @@ class JobMethods(Waiting):
             How it ended: `done` names what this call staged or deployed, `already` what was installed before.
 
         Raises:
+            WorkspaceNotReadyError: The WorkSpace needs somebody, or did not become ready within `ready_timeout`.
             StagedChangesError: Something else is staged on the WorkSpace; nothing was deployed.
             DeploymentFailedError: An application is in ERROR: before, without `retry_failed`, or after.
             WaiterTimeoutError: It has not ended in time.
@@ -59,14 +63,15 @@ class JobMethods(Waiting):
 
         Source: docs/service-facts.md, "The life of an association".
         """
-        return await self._bring_about(
-            "installed",
+        return await self._reconcile(
+            "install",
             workspace_id,
             application_ids,
             include_staged=include_staged,
             retry_failed=retry_failed,
             timeout=timeout,
             start_grace=start_grace,
+            ready_timeout=ready_timeout,
             poll=poll,
             on_change=on_change,
         )
@@ -80,6 +85,7 @@ class JobMethods(Waiting):
         retry_failed: bool = False,
         timeout: Duration = HOUR,
         start_grace: Duration = MINUTE,
+        ready_timeout: Duration = HALF_HOUR,
         poll: PollPolicy | None = None,
         on_change: OnChange | None = None,
     ) -> DeploymentOutcome:
@@ -94,6 +100,7 @@ class JobMethods(Waiting):
             retry_failed: Try again what is in ERROR; see `install_applications`.
             timeout: The time for everything, as a timedelta or in seconds.
             start_grace: As for `wait_until_deployed`.
+            ready_timeout: How long to wait for a WorkSpace that is on its way, as one that reboots, within `timeout`.
             poll: How often to look.
             on_change: As for `wait_until_deployed`.
 
@@ -101,27 +108,29 @@ class JobMethods(Waiting):
             How it ended: `done` names what this call staged or deployed, `already` what was absent before.
 
         Raises:
+            WorkspaceNotReadyError: The WorkSpace needs somebody, or did not become ready within `ready_timeout`.
             StagedChangesError: Something else is staged on the WorkSpace; nothing was deployed.
             DeploymentFailedError: An application is in ERROR: before, without `retry_failed`, or after.
             WaiterTimeoutError: It has not ended in time.
             RequestValidationError: A parameter breaks a rule; nothing was sent.
             WorkSpacesError: The service refused a step.
         """
-        return await self._bring_about(
-            "removed",
+        return await self._reconcile(
+            "uninstall",
             workspace_id,
             application_ids,
             include_staged=include_staged,
             retry_failed=retry_failed,
             timeout=timeout,
             start_grace=start_grace,
+            ready_timeout=ready_timeout,
             poll=poll,
             on_change=on_change,
         )
 
-    async def _bring_about(
+    async def _reconcile(
         self,
-        target: Target,
+        direction: Direction,
         workspace_id: str,
         application_ids: Many[str],
         *,
@@ -129,21 +138,24 @@ class JobMethods(Waiting):
         retry_failed: bool,
         timeout: Duration,
         start_grace: Duration,
+        ready_timeout: Duration,
         poll: PollPolicy | None,
         on_change: OnChange | None,
     ) -> DeploymentOutcome:
-        from workspaces_apps.waiters.doing import Job, JobOptions
-        from workspaces_apps.waiters.policy import DEFAULT_POLL
+        from workspaces_apps.waiters.jobs import Job, JobOptions
+        from workspaces_apps.waiters.policy import schedule_of
 
-        wanted = dict.fromkeys(unique(application_ids, "application_ids"), target)
+        applications = unique(application_ids, "application_ids")
         self._check_workspace(workspace_id)
-        self._check_wanted(wanted, "application_ids")
+        target = "installed" if direction == "install" else "removed"
+        self._check_wanted(dict.fromkeys(applications, target), "application_ids")
         options = JobOptions(
             include_staged=include_staged,
             retry_failed=retry_failed,
             timeout=to_seconds(timeout, "timeout"),
             grace=to_seconds(start_grace, "start_grace"),
-            policy=poll if poll is not None else DEFAULT_POLL,
+            ready_timeout=to_seconds(ready_timeout, "ready_timeout"),
             on_change=on_change,
         )
-        return await Job(self, self._hub(), workspace_id, target, tuple(wanted), options).run()
+        context = self._reconcile_context(schedule_of(poll, strict=on_change is not None), self._audience())
+        return await Job(context, workspace_id, direction, tuple(applications), options).run()

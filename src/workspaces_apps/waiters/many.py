@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Generator
 from typing import TYPE_CHECKING, Any
 
-from workspaces_apps.errors import PartialFailureError, WorkSpacesError
+from workspaces_apps.errors import PartialFailureError, WaiterError, WorkSpacesError
 from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome
 from workspaces_apps.waiters.watch import tell
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from workspaces_apps.waiters.deployment_wait import DeploymentWait
-    from workspaces_apps.waiters.hub import Hub
     from workspaces_apps.waiters.records import OnChange
 
 
@@ -28,7 +27,6 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
 
     def __init__(
         self,
-        hub: Hub,
         make_wait: Callable[[str, Callable[[AssociationChange], None] | None], DeploymentWait],
         workspace_ids: Sequence[str],
         *,
@@ -38,13 +36,11 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
         """Nothing is waited for yet.
 
         Args:
-            hub: Who looks.
-            make_wait: Makes the wait for one WorkSpace, given who is told of changes.
+            make_wait: Makes the wait for one WorkSpace, given what is called with every change.
             workspace_ids: The WorkSpaces, each once.
             fail_fast: Whether the first error ends all.
             on_change: Is called with every change.
         """
-        self._hub = hub
         self._make_wait = make_wait
         self._workspace_ids = tuple(workspace_ids)
         self._fail_fast = fail_fast
@@ -69,15 +65,14 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
         return outcomes
 
     async def _as_they_come(self) -> AsyncIterator[DeploymentOutcome]:
-        poller = self._hub.deployments
         news: asyncio.Queue[DeploymentWait | AssociationChange] = asyncio.Queue()
         waits: dict[DeploymentWait, None] = {}
         try:
             for workspace_id in self._workspace_ids:
                 wait = self._make_wait(workspace_id, news.put_nowait if self._on_change is not None else None)
                 wait.future.add_done_callback(_putting(news, wait))
-                poller.join(wait)
                 waits[wait] = None
+                wait.begin()
             while waits:
                 item = await news.get()
                 if isinstance(item, AssociationChange):
@@ -85,12 +80,12 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
                         await tell(self._on_change, item)
                     continue
                 del waits[item]
-                poller.leave(item)
+                item.end()
                 yield self._outcome(item)
         finally:
             for wait in waits:
                 wait.future.cancel()
-                poller.leave(wait)
+                wait.end()
 
     def _outcome(self, wait: DeploymentWait) -> DeploymentOutcome:
         error = wait.future.exception()
@@ -98,7 +93,7 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
             return wait.future.result()
         if self._fail_fast or not isinstance(error, WorkSpacesError):
             raise error
-        return wait.outcome(self._hub.clock.monotonic(), error)
+        return wait.outcome(error, elapsed=error.elapsed if isinstance(error, WaiterError) else None)
 
 
 def _putting(

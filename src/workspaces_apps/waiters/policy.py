@@ -4,11 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from workspaces_apps._observe.schedule import Schedule
 from workspaces_apps.clock import Duration, to_seconds
 from workspaces_apps.errors import ConfigurationError
-
-TINY: Final = 1e-6
-"""Seconds; a moment that is nearer than this has come, whatever the rounding of clocks."""
 
 
 def _require_between(value: object, name: str, low: float, high: float) -> None:
@@ -63,4 +61,25 @@ class PollPolicy:
 
 
 DEFAULT_POLL: Final = PollPolicy()
-"""What holds where a call says nothing: installations take minutes. [assumed]"""
+"""The policy of resource waiters where a call says nothing."""
+
+_BOUND: Final = 60.0
+"""Seconds between the polls of a deployment at most, where a call says nothing: installations take minutes. [assumed]"""
+
+
+def schedule_of(poll: PollPolicy | None, *, strict: bool = False) -> Schedule:
+    """Return the schedule that a policy asks for.
+
+    Args:
+        poll: The policy; None for one that polls the more rarely the more there is to poll, until the end is near.
+        strict: Whether every change is wanted, so that hints will not do.
+    """
+    policy = poll if poll is not None else DEFAULT_POLL
+    return Schedule(
+        shortest=policy.shortest,
+        tick=policy.longest,
+        growth=policy.growth,
+        jitter=policy.jitter,
+        bound=policy.longest if poll is not None else _BOUND,
+        strict=strict,
+    )

@@ -10,8 +10,8 @@ from workspaces_apps.waiters.base import HOUR, MINUTE, Waiting
 
 if TYPE_CHECKING:
     from workspaces_apps import api
+    from workspaces_apps._associations.acceptors import Waiter
     from workspaces_apps.clock import Duration
-    from workspaces_apps.waiters.acceptors import Waiter
     from workspaces_apps.waiters.policy import PollPolicy
 
 ResourceT = TypeVar("ResourceT")
@@ -33,7 +33,7 @@ class ResourceMethods(Waiting):
         Raises:
             WaiterTimeoutError: It is not in time.
             WaiterError: It is in ERROR, or is being terminated, or was there and has been absent for a minute.
-            WorkSpacesError: A look failed, retries included.
+            WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
         return _there(await self._wait_for_workspace("available", "AVAILABLE", workspace_id, timeout, poll))
 
@@ -50,7 +50,7 @@ class ResourceMethods(Waiting):
         Raises:
             WaiterTimeoutError: It is not in time.
             WaiterError: It is in ERROR, or is being terminated, or was there and has been absent for a minute.
-            WorkSpacesError: A look failed, retries included.
+            WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
         return _there(await self._wait_for_workspace("stopped", "STOPPED", workspace_id, timeout, poll))
 
@@ -66,7 +66,7 @@ class ResourceMethods(Waiting):
 
         Raises:
             WaiterTimeoutError: It is not in time.
-            WorkSpacesError: A look failed, retries included.
+            WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
         await self._wait_for_workspace("terminated", "TERMINATED", workspace_id, timeout, poll)
 
@@ -96,7 +96,7 @@ class ResourceMethods(Waiting):
         Raises:
             WaiterTimeoutError: It is not in time.
             WaiterError: The change failed, or the WorkSpace did.
-            WorkSpacesError: A look failed, retries included.
+            WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
         from workspaces_apps.waiters.resources import ModifiedJudge, wait_for
 
@@ -104,7 +104,9 @@ class ResourceMethods(Waiting):
         judge = ModifiedJudge(properties, began, to_seconds(start_grace, "start_grace"))
         self._check_workspace(workspace_id)
         workspaces = self._hub().workspaces
-        found = await wait_for(workspaces, judge, "modified", workspace_id, timeout, poll)
+        found = await wait_for(
+            workspaces, judge, "modified", workspace_id, timeout=timeout, poll=poll, audience=self._audience()
+        )
         return _there(found)
 
     async def wait_until_image_available(
@@ -120,7 +122,7 @@ class ResourceMethods(Waiting):
         Raises:
             WaiterTimeoutError: It is not in time.
             WaiterError: It could not be made.
-            WorkSpacesError: A look failed, retries included.
+            WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
         from workspaces_apps import api
         from workspaces_apps.waiters.resources import StateJudge, wait_for
@@ -128,7 +130,9 @@ class ResourceMethods(Waiting):
         self._checked(api.DescribeWorkspaceImagesRequest(image_ids=[image_id]))
         judge = StateJudge[api.WorkspaceImage]("image available", lambda image: image.state, "image")
         images = self._hub().images
-        found = await wait_for(images, judge, "AVAILABLE", image_id, timeout, poll)
+        found = await wait_for(
+            images, judge, "AVAILABLE", image_id, timeout=timeout, poll=poll, audience=self._audience()
+        )
         return _there(found)
 
     async def wait_until_directory_registered(
@@ -144,7 +148,7 @@ class ResourceMethods(Waiting):
         Raises:
             WaiterTimeoutError: It is not in time.
             WaiterError: It is in ERROR.
-            WorkSpacesError: A look failed, retries included.
+            WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
         return _there(
             await self._wait_for_directory("directory registered", "REGISTERED", directory_id, timeout, poll)
@@ -163,7 +167,7 @@ class ResourceMethods(Waiting):
         Raises:
             WaiterTimeoutError: It is not in time.
             WaiterError: It is in ERROR.
-            WorkSpacesError: A look failed, retries included.
+            WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
         await self._wait_for_directory("directory deregistered", "DEREGISTERED", directory_id, timeout, poll)
 
@@ -175,7 +179,10 @@ class ResourceMethods(Waiting):
 
         self._check_workspace(workspace_id)
         judge = StateJudge[api.Workspace](waiter, lambda workspace: workspace.state)
-        return await wait_for(self._hub().workspaces, judge, goal, workspace_id, timeout, poll)
+        workspaces = self._hub().workspaces
+        return await wait_for(
+            workspaces, judge, goal, workspace_id, timeout=timeout, poll=poll, audience=self._audience()
+        )
 
     async def _wait_for_directory(
         self, waiter: Waiter, goal: str, directory_id: str, timeout: Duration, poll: PollPolicy | None
@@ -185,7 +192,10 @@ class ResourceMethods(Waiting):
 
         self._checked(api.DescribeWorkspaceDirectoriesRequest(directory_ids=[directory_id]))
         judge = StateJudge[api.WorkspaceDirectory](waiter, lambda directory: directory.state, "directory")
-        return await wait_for(self._hub().directories, judge, goal, directory_id, timeout, poll)
+        directories = self._hub().directories
+        return await wait_for(
+            directories, judge, goal, directory_id, timeout=timeout, poll=poll, audience=self._audience()
+        )
 
 
 def _there(found: ResourceT | None) -> ResourceT:

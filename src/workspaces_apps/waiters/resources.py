@@ -1,30 +1,30 @@
-"""Waiting for WorkSpaces, images and directories: one resource each, described 25 at a time."""
+"""Waits for WorkSpaces, images and directories: what a read means, and one loop over a subscription."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from workspaces_apps._associations.acceptors import GONE, Verdict, Waiter, verdict_on
+from workspaces_apps._observe.timers import TINY
 from workspaces_apps.clock import to_seconds
-from workspaces_apps.errors import ServiceError, ThrottlingException, WaiterError, WorkSpacesError
-from workspaces_apps.waiters.acceptors import GONE, Verdict, Waiter, verdict_on
-from workspaces_apps.waiters.policy import DEFAULT_POLL
-from workspaces_apps.waiters.poller import Poller, Wait, too_late
+from workspaces_apps.errors import WaiterError, WaiterTimeoutError, WorkSpacesError
+from workspaces_apps.waiters.deployment_wait import LAST_READ, TOLERATED
+from workspaces_apps.waiters.policy import schedule_of
 from workspaces_apps.waiters.unknown import note_unknown
 
 if TYPE_CHECKING:
+    from workspaces_apps._observe.audience import PollAudience
+    from workspaces_apps._observe.resources import ResourceObserver
     from workspaces_apps.api import Workspace, WorkspaceProperties
-    from workspaces_apps.clock import Clock, Duration
+    from workspaces_apps.clock import Duration
     from workspaces_apps.open_enum import OpenEnum
     from workspaces_apps.waiters.policy import PollPolicy
-    from workspaces_apps.waiters.share import RateShare
 
 ResourceT = TypeVar("ResourceT")
-
-_IDS: Final = 25
-"""Ids that one Describe call takes. [doc]"""
+ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
 
 _GONE_AFTER: Final = 60.0
 """Seconds for which a resource that was seen must be absent until it counts as gone, and not as mislaid."""
@@ -147,58 +147,58 @@ def _reads_back(wanted: WorkspaceProperties, workspace: Workspace) -> bool:
     )
 
 
-class ResourceWait(Wait["ResourceT | None"], Generic[ResourceT]):
-    """A wait for one resource."""
+async def wait_for(
+    observer: ResourceObserver[ResourceT],
+    judge: Judge[ResourceT],
+    goal: str,
+    resource_id: str,
+    *,
+    timeout: Duration,
+    poll: PollPolicy | None,
+    audience: PollAudience | None = None,
+) -> ResourceT | None:
+    """Wait for one resource.
 
-    __slots__ = ("_goal", "_judge", "_seen", "_timeout")
+    Args:
+        observer: The observer of its kind.
+        judge: Says what a read means.
+        goal: What is waited for, for messages.
+        resource_id: The resource.
+        timeout: How long to wait.
+        poll: How often to poll.
+        audience: The object that hears of the polls.
 
-    def __init__(
-        self,
-        resource_id: str,
-        *,
-        goal: str,
-        judge: Judge[ResourceT],
-        policy: PollPolicy,
-        began: float,
-        timeout: float,
-    ) -> None:
-        """A wait that begins now.
+    Returns:
+        The resource as it was read last; None if it is absent.
+    """
+    clock = observer.clock
+    began, seconds = clock.monotonic(), to_seconds(timeout, "timeout")
+    deadline = began + seconds
+    seen: ResourceT | None = None
+    feed = observer.subscribe(resource_id, schedule_of(poll), tolerate_failures=TOLERATED, audience=audience)
 
-        Args:
-            resource_id: The resource.
-            goal: What is waited for, for messages.
-            judge: Says what a look means.
-            policy: How often to look.
-            began: The moment.
-            timeout: Seconds until it ends without success.
-        """
-        super().__init__(resource_id, policy=policy, began=began, timeout=timeout)
-        self._goal = goal
-        self._judge = judge
-        self._seen: ResourceT | None = None
-        self._timeout = timeout
+    def told(error: ErrorT) -> ErrorT:
+        error.last = {resource_id: seen}
+        if isinstance(error, WaiterError):
+            error.elapsed = timedelta(seconds=clock.monotonic() - began)
+            error.polls, error.resource_id = feed.polls, resource_id
+        return error
 
-    def last(self) -> Mapping[str, object]:
-        """The resource as it was seen last, by its id."""
-        return {self.resource_id: self._seen}
-
-    def late(self) -> WorkSpacesError:
-        """The error for too late."""
-        return too_late(f"{self.resource_id} was not {self._goal} ({_words(self._seen)})", self._timeout)
-
-    def saw(self, resource: ResourceT | None, at: float, now: float, chance: float) -> None:
-        """Take in a look."""
-        changed = resource != self._seen
-        self._seen = resource
-        self.looked(at, now, changed=changed, chance=chance)
-        verdict = self._judge.judge(resource, now)
-        if verdict is Verdict.SUCCESS:
-            self.succeed(resource)
-        elif verdict is Verdict.FAILURE:
-            self.fail(
-                WaiterError(f"{self.resource_id} cannot become {self._goal} any more: {_words(resource)}"),
-                now,
-            )
+    with feed:
+        feed.call_at(deadline, feed.hurry)
+        try:
+            while (reading := await feed.next(deadline + LAST_READ)) is not None:
+                seen = reading.resource
+                verdict = judge.judge(seen, clock.monotonic())
+                if verdict is Verdict.SUCCESS:
+                    return seen
+                if verdict is Verdict.FAILURE:
+                    raise told(WaiterError(f"{resource_id} cannot become {goal} any more: {_words(seen)}"))
+                if reading.at >= deadline - TINY:
+                    break
+        except WorkSpacesError as error:
+            raise told(error) from error.__cause__
+    raise told(WaiterTimeoutError(f"{resource_id} was not {goal} ({_words(seen)}) within {seconds:g} s"))
 
 
 def _words(resource: object) -> str:
@@ -212,111 +212,3 @@ def _words(resource: object) -> str:
         str(text) for name in ("error_code", "error_message") if (text := getattr(resource, name, None))
     ]
     return ", ".join(parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind(Generic[ResourceT]):
-    """A kind of resource that can be waited for.
-
-    Attributes:
-        operation: The operation that describes it.
-        describe: Describes up to 25 by id; what is absent is missing in the answer.
-    """
-
-    operation: str
-    describe: Callable[[list[str]], Awaitable[dict[str, ResourceT]]]
-
-
-class ResourcePoller(Poller["ResourceWait[ResourceT]"], Generic[ResourceT]):
-    """Looks for all resources of one kind that a client waits for."""
-
-    def __init__(
-        self, kind: Kind[ResourceT], share: RateShare, clock: Clock, random: Callable[[], float]
-    ) -> None:
-        """A poller for which nobody waits.
-
-        Args:
-            kind: How to look.
-            share: When it may call.
-            clock: Where time comes from.
-            random: A number in [0, 1), for jitter.
-        """
-        super().__init__(clock, random)
-        self._kind = kind
-        self._share = share
-
-    async def look(self, due: list[ResourceWait[ResourceT]], at: float, chance: float) -> None:
-        """One round."""
-        waits: dict[str, list[ResourceWait[ResourceT]]] = {}
-        for wait in due:
-            waits.setdefault(wait.resource_id, []).append(wait)
-        ids = list(waits)
-        for start in range(0, len(ids), _IDS):
-            await self._describe(ids[start : start + _IDS], waits, at, chance)
-
-    async def _describe(
-        self, ids: list[str], waits: dict[str, list[ResourceWait[ResourceT]]], at: float, chance: float
-    ) -> None:
-        try:
-            await self._share.turn(self._kind.operation)
-            found = await self._kind.describe(ids)
-        except ServiceError as error:
-            if len(ids) == 1 or isinstance(error, ThrottlingException):
-                self._fail(ids, waits, error)
-                return
-            # One bad id must not end the waits for the others.
-            for one in ids:
-                await self._describe([one], waits, at, chance)
-            return
-        except WorkSpacesError as error:
-            self._fail(ids, waits, error)
-            return
-        now = self.clock.monotonic()
-        for one in ids:
-            for wait in waits[one]:
-                if not wait.ended:
-                    wait.saw(found.get(one), at, now, chance)
-
-    def _fail(
-        self, ids: list[str], waits: dict[str, list[ResourceWait[ResourceT]]], error: WorkSpacesError
-    ) -> None:
-        now = self.clock.monotonic()
-        for one in ids:
-            for wait in waits[one]:
-                wait.fail_as_well(error, now)
-
-
-async def wait_for(
-    poller: ResourcePoller[ResourceT],
-    judge: Judge[ResourceT],
-    goal: str,
-    resource_id: str,
-    timeout: Duration,
-    poll: PollPolicy | None,
-) -> ResourceT | None:
-    """Wait for one resource.
-
-    Args:
-        poller: Who looks.
-        judge: Says what a look means.
-        goal: What is waited for, for messages.
-        resource_id: The resource.
-        timeout: How long to wait.
-        poll: How often to look.
-
-    Returns:
-        The resource as it was seen last; None if it is absent.
-    """
-    wait = ResourceWait(
-        resource_id,
-        goal=goal,
-        judge=judge,
-        policy=poll if poll is not None else DEFAULT_POLL,
-        began=poller.clock.monotonic(),
-        timeout=to_seconds(timeout, "timeout"),
-    )
-    poller.join(wait)
-    try:
-        return await wait.future
-    finally:
-        poller.leave(wait)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from workspaces_apps.waiters.deployment_wait import DeploymentWait
-    from workspaces_apps.waiters.hub import Hub
     from workspaces_apps.waiters.records import OnChange
 
 _log = logging.getLogger("workspaces_apps.waiters")
@@ -30,16 +29,12 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
     is a change like another, with the reason; `outcome` tells how it all ended.
     """
 
-    def __init__(
-        self, hub: Hub, make_wait: Callable[[Callable[[AssociationChange], None]], DeploymentWait]
-    ) -> None:
+    def __init__(self, make_wait: Callable[[Callable[[AssociationChange], None]], DeploymentWait]) -> None:
         """A watch that has not begun.
 
         Args:
-            hub: Who looks.
-            make_wait: Makes the wait, given who is told of changes.
+            make_wait: Makes the wait, given what is called with every change.
         """
-        self._hub = hub
         self._make_wait = make_wait
         self._wait: DeploymentWait | None = None
         self._changes: deque[AssociationChange] = deque()
@@ -48,7 +43,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
     async def __aenter__(self) -> Self:
         wait = self._make_wait(self._changed)
         wait.future.add_done_callback(lambda _: self._news.set())
-        self._hub.deployments.join(wait)
+        wait.begin()
         self._wait = wait
         return self
 
@@ -59,7 +54,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
         traceback: TracebackType | None,
     ) -> None:
         if self._wait is not None:
-            self._hub.deployments.leave(self._wait)
+            self._wait.end()
             # Retrieved, so that an error nobody iterated up to is not reported as lost.
             if not self._wait.future.cancel():
                 self._wait.future.exception()
@@ -90,7 +85,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
             return wait.future.result()
         if not isinstance(error, DeploymentFailedError) or error.elapsed is None:
             return None
-        return wait.outcome(wait.began + error.elapsed.total_seconds())
+        return wait.outcome(elapsed=error.elapsed)
 
     def result(self) -> DeploymentOutcome:
         """How it ended.

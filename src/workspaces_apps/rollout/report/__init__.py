@@ -1,12 +1,12 @@
 """What came of a roll-out: read from its journal, given as text, JSON, CSV, JUnit XML or one HTML page."""
 
+from workspaces_apps.rollout._log.summary import Outcome
 from workspaces_apps.rollout.report.model import (
     OUTCOMES,
     ApplicationCount,
     Change,
     Counts,
     Moment,
-    Outcome,
     ProgressPoint,
     ReasonCount,
     Run,

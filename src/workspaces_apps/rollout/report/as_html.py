@@ -11,7 +11,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from workspaces_apps.rollout.events import Ending
+from workspaces_apps.rollout._log.events import Ending
+from workspaces_apps.rollout._log.summary import Outcome
 from workspaces_apps.rollout.report import sections
 from workspaces_apps.rollout.report.charts import STACKED, Part, bar, progress_chart, traffic_chart
 from workspaces_apps.rollout.report.html_tables import CELL, dot, grid, rows
@@ -21,7 +22,6 @@ from workspaces_apps.rollout.report.model import (
     OUTCOMES,
     Counts,
     Moment,
-    Outcome,
     ReasonCount,
     Workspace,
 )

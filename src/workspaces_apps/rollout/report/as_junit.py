@@ -5,7 +5,8 @@ What failed is a failure; what has no last word is an error; what was skipped or
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from workspaces_apps.rollout.report.model import UNFINISHED, Change, Workspace
+from workspaces_apps.rollout._log.summary import UNFINISHED
+from workspaces_apps.rollout.report.model import Change, Workspace
 from workspaces_apps.rollout.report.report import Report
 from workspaces_apps.rollout.report.text import one_line
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps.rollout._log.summary import Outcome
 from workspaces_apps.rollout.report import sections
-from workspaces_apps.rollout.report.model import Outcome
 from workspaces_apps.rollout.report.report import Report
 from workspaces_apps.rollout.report.sections import Section
 from workspaces_apps.rollout.report.text import clock_time, columns_of, fitted, one_line

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from workspaces_apps.rollout._log.summary import Outcome
 from workspaces_apps.rollout.report.markup import Markup, element, group, number
-from workspaces_apps.rollout.report.model import Outcome, ProgressPoint, TrafficPoint
+from workspaces_apps.rollout.report.model import ProgressPoint, TrafficPoint
 from workspaces_apps.rollout.report.text import length
 
 STACKED: Final[tuple[Outcome, ...]] = ("succeeded", "failed", "skipped", "in-progress", "waiting")

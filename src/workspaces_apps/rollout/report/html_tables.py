@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from workspaces_apps.rollout._log.summary import Outcome
 from workspaces_apps.rollout.report.markup import Markup, element, foreign, group
-from workspaces_apps.rollout.report.model import Outcome
 from workspaces_apps.rollout.report.sections import Section
 
 CELL: Final = 300

@@ -1,7 +1,6 @@
 """The records that a report is made of: changes, WorkSpaces, runs, waves, reasons, and what happened when.
 
-All of it is data: texts of the service and of the manifest are as they came, except that a lone surrogate, which no
-file can hold, is replaced. Renderers escape them for the place where they are shown.
+All of it is data: texts of the service and of the manifest are as the events have them. Renderers escape them for the place where they are shown.
 """
 
 from collections.abc import Mapping
@@ -9,17 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from workspaces_apps.rollout.events import Action, Direction, Ending
-
-Outcome: TypeAlias = Literal[
-    "succeeded", "unchanged", "failed", "skipped", "blocked", "in-progress", "waiting"
-]
-"""What became of one application on one WorkSpace, over all runs of the journal.
-
-``succeeded``: a run reported it as wanted; ``unchanged``: it was as wanted before; ``failed``: for good, in the last
-run that tried; ``skipped``: left alone; ``blocked``: the plan says that it cannot be; ``in-progress``: begun, and no
-last word yet; ``waiting``: planned, and not begun.
-"""
+from workspaces_apps.rollout._log.events import Action, Direction, Ending
+from workspaces_apps.rollout._log.summary import Outcome
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
     "succeeded",
@@ -30,8 +20,6 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
     "in-progress",
     "waiting",
 )
-
-UNFINISHED: Final[frozenset[Outcome]] = frozenset({"in-progress", "waiting"})
 
 GRAVEST_FIRST: Final[tuple[Outcome, ...]] = (
     "failed",
@@ -196,7 +184,7 @@ class Wave:
         seconds: How long it took, or takes so far.
         succeeded: Last words of success while it went on.
         failed: Last words of failure.
-        skipped: Changes left alone, without those that were not begun because the roll-out ended early.
+        skipped: Changes left alone, without those that were not started because the roll-out ended early.
     """
 
     run: str

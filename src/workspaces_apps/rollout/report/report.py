@@ -1,16 +1,20 @@
 """`Report`: what came of a roll-out, read from its journal; and the forms it can be given."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps.rollout._journal.files import read_journal
+from workspaces_apps.rollout._journal.stores import read_events
+from workspaces_apps.rollout._log.events import Ending, Event
+from workspaces_apps.rollout._log.summary import UNFINISHED
 from workspaces_apps.rollout.errors import JournalError
-from workspaces_apps.rollout.events import Ending, Event
-from workspaces_apps.rollout.journal import read_journal
 from workspaces_apps.rollout.report.model import (
-    UNFINISHED,
     ApplicationCount,
     Change,
     Counts,
@@ -88,7 +92,7 @@ class Report:
             run: The only run to report on: its id, its number from 1, or ``last``; None for all of them.
 
         Raises:
-            JournalError: The file cannot be read or is no journal, or has no such run.
+            JournalError: The file cannot be read or is no journal, or has no such run; or the string is a URL.
         """
         return cls.from_events(read_journal(path), run=run)
 
@@ -103,7 +107,7 @@ class Report:
         Raises:
             JournalError: There is no such run.
         """
-        from workspaces_apps.rollout.report.folding import Fold
+        from workspaces_apps.rollout.report._builder import ReportBuilder
 
         first = 1
         if run is not None:
@@ -111,10 +115,42 @@ class Report:
             runs = tuple(dict.fromkeys(event.run for event in events))
             first = _number_of(run, runs)
             events = (event for event in events if event.run == runs[first - 1])
-        fold = Fold(first)
+        builder = ReportBuilder(first)
         for event in events:
-            fold.note(event)
-        return fold.report()
+            builder.apply(event)
+        return builder.report()
+
+    @classmethod
+    async def load(cls, *journals: str | Path) -> "Report":
+        """Read one journal, or several of applies that may have gone on side by side, as one report.
+
+        Where there are several, `seconds` is the time in which any of the runs went on, and `ending` the gravest of
+        the ends of the journals' last runs; None while one of them goes on.
+
+        Args:
+            journals: The paths of their files.
+
+        Raises:
+            JournalError: One cannot be read or is no journal, or is a URL of a kind that this release does not know.
+        """
+        from workspaces_apps.rollout.report._builder import ReportBuilder
+        from workspaces_apps.rollout.report.series import UnitedTime
+        from workspaces_apps.rollout.report.text import in_utc
+
+        parts = await asyncio.gather(*map(read_events, journals))
+        if len(parts) == 1:
+            return cls.from_events(parts[0])
+        spans: dict[str, tuple[datetime, datetime]] = {}
+        for event in chain.from_iterable(parts):
+            at = in_utc(event.at)
+            began, ended = spans.get(event.run, (at, at))
+            spans[event.run] = min(began, at), max(ended, at)
+        latest = {events[-1].run for events in parts if events}
+        builder = ReportBuilder(time=UnitedTime(spans.values()), latest=latest)
+        # Each journal keeps its order, also where its clock was set back.
+        for event in merge(*parts, key=lambda event: event.at):
+            builder.apply(event)
+        return builder.report()
 
     @property
     def changes(self) -> tuple[Change, ...]:

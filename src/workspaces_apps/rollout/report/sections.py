@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from workspaces_apps.rollout.events import Ending
-from workspaces_apps.rollout.reasons import NEVER_BEGUN, Reason
+from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
+from workspaces_apps.rollout._log.events import Ending
+from workspaces_apps.rollout._log.summary import UNFINISHED, Outcome
 from workspaces_apps.rollout.report.model import (
     OUTCOMES,
-    UNFINISHED,
     Change,
     Counts,
-    Outcome,
     Wave,
     Workspace,
 )
@@ -35,8 +34,8 @@ MEANINGS: Final[Mapping[Outcome, str]] = {
     "failed": "the service refused it, or its deployment ended in ERROR",
     "skipped": "left alone",
     "blocked": "cannot be, says the plan",
-    "in-progress": "begun, without a last word",
-    "waiting": "planned, and not begun",
+    "in-progress": "started, without a last word",
+    "waiting": "planned, and not started",
 }
 
 STILL: Final[tuple[Outcome, ...]] = ("unchanged", "blocked")
@@ -47,14 +46,14 @@ ENDINGS: Final[Mapping[Ending, str]] = {
     "incomplete": "Incomplete: it went through, and something failed or was left out",
     "drained": "Drained",
     "stopped": "Stopped",
-    "budget-spent": "Failure budget spent: too much failed, so nothing more was begun",
+    "budget-spent": "Failure budget spent: too much failed, so nothing more was started",
     "dry-run": "Dry run: nothing was written",
 }
 
 LEFT_AS: Final[Mapping[str, str]] = {
     Reason.LEFT_DEPLOYING: "left deploying",
     Reason.LEFT_STAGED: "left staged",
-    **dict.fromkeys(NEVER_BEGUN, "not begun"),
+    **dict.fromkeys(NEVER_STARTED, "not started"),
 }
 """How a roll-out that ended early leaves what is skipped for these reasons."""
 
@@ -116,7 +115,7 @@ def reservation(report: Report) -> str:
 
 
 def left(report: Report) -> str:
-    """How a roll-out that ended early leaves what it skipped: ``2 left deploying, 33 not begun``."""
+    """How a roll-out that ended early leaves what it skipped: ``2 left deploying, 33 not started``."""
     found = Counter[str]()
     for one in report.reasons:
         words = LEFT_AS.get(one.reason)

@@ -1,25 +1,26 @@
 """How things stood over time, from the transitions of changes and the counters of runs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from workspaces_apps.rollout.report.model import OUTCOMES, Counts, Outcome, ProgressPoint, TrafficPoint
+from workspaces_apps.rollout._log.summary import Outcome
+from workspaces_apps.rollout.report.model import OUTCOMES, Counts, ProgressPoint, TrafficPoint
 
 POINTS: Final = 240
 """Points at most of a series; a screen has room for no more."""
 
 
 class Transition(NamedTuple):
-    """One change went from one outcome (None: it was not known) to another."""
+    """One change went from one outcome (None: it is not known) to another."""
 
     seconds: float
     before: Outcome | None
-    after: Outcome
+    after: Outcome | None
 
 
-@dataclass(slots=True)
+@dataclass
 class ActiveTime:
     """Time spent in runs: the time between two runs is left out, and a clock that is set back stands still.
 
@@ -43,50 +44,28 @@ class ActiveTime:
         return self.seconds
 
 
-@dataclass(slots=True)
-class Counters:
-    """The requests that runs told of, added up over the runs.
+class UnitedTime(ActiveTime):
+    """Time in which any of several runs went on, which may go on side by side.
 
-    Attributes:
-        points: How many there were, at each moment when a run told.
+    Args:
+        spans: When each of them began and ended.
     """
 
-    points: list[TrafficPoint] = field(default_factory=list[TrafficPoint])
-    _told: dict[str, dict[str, tuple[int, int]]] = field(
-        default_factory=dict[str, dict[str, tuple[int, int]]]
-    )
+    def __init__(self, spans: Iterable[tuple[datetime, datetime]]) -> None:
+        super().__init__()
+        self._united: list[tuple[datetime, datetime]] = []
+        for began, ended in sorted(spans):
+            if self._united and began <= self._united[-1][1]:
+                self._united[-1] = self._united[-1][0], max(self._united[-1][1], ended)
+            else:
+                self._united.append((began, ended))
 
-    def begin(self, seconds: float) -> None:
-        """Take in that a run begins: the next counters are counted from here."""
-        self._put(seconds)
-
-    def note(self, seconds: float, run: str, target: str, calls: int, throttled: int) -> None:
-        """Take in the counters of a run, of one target or (``*``) of all."""
-        told = self._told.setdefault(run, {})
-        before = told.get(target, (0, 0))
-        told[target] = max(before[0], calls), max(before[1], min(throttled, calls))
-        self._put(seconds)
-
-    def of(self, run: str) -> tuple[int, int] | None:
-        """The requests that a run told of last, and how many were throttled; None if it told nothing."""
-        told = self._told.get(run)
-        if not told:
-            return None
-        # The entry for all targets covers those of single ones.
-        parts = [told["*"]] if "*" in told else list(told.values())
-        return sum(calls for calls, _ in parts), sum(throttled for _, throttled in parts)
-
-    def _put(self, seconds: float) -> None:
-        before = self.points[-1] if self.points else TrafficPoint(seconds=0.0, calls=0, throttled=0)
-        sums = [self.of(run) or (0, 0) for run in self._told]
-        # Counters only grow, whatever a journal says.
-        self.points.append(
-            TrafficPoint(
-                seconds=seconds,
-                calls=max(before.calls, sum(calls for calls, _ in sums)),
-                throttled=max(before.throttled, sum(throttled for _, throttled in sums)),
-            )
-        )
+    def note(self, run: str, at: datetime) -> float:
+        """Take in that something happened; the time spent until then."""
+        del run  # whichever it was
+        passed = sum((min(at, ended) - began).total_seconds() for began, ended in self._united if began < at)
+        self.seconds = max(self.seconds, passed)
+        return self.seconds
 
 
 def thinned(points: Sequence[TrafficPoint]) -> tuple[TrafficPoint, ...]:
@@ -109,7 +88,8 @@ def progress(transitions: Sequence[Transition], seconds: float) -> tuple[Progres
             _, before, after = transitions[position]
             if before is not None:
                 counts[before] -= 1
-            counts[after] += 1
+            if after is not None:
+                counts[after] += 1
             position += 1
         points.append(ProgressPoint(seconds=time, counts=frozen(counts)))
     return tuple(points)

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-_SURROGATES: Final = re.compile("[\ud800-\udfff]")
-
 _UNSEEN: Final = re.compile(
     # C0, DEL and C1; soft hyphen; what changes direction or order; invisible characters, tags included; lone
     # surrogates and what is no character. The joiners U+200C and U+200D are letters' business in several scripts.
@@ -16,11 +14,6 @@ _UNSEEN: Final = re.compile(
 )
 
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
-
-
-def storable(text: str) -> str:
-    """The text with lone surrogates replaced: no encoding can hold them."""
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def one_line(text: str, limit: int | None = None) -> str:

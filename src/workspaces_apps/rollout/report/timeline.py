@@ -1,9 +1,9 @@
 """The timeline of a WorkSpace: what each event of the journal says of it, in a line."""
 
 from datetime import datetime
-from typing import TypeAlias
 
-from workspaces_apps.rollout.events import (
+from workspaces_apps.rollout._log.events import (
+    AboutWorkspace,
     Changed,
     Deployed,
     Failed,
@@ -12,12 +12,9 @@ from workspaces_apps.rollout.events import (
     Skipped,
     Staged,
     Succeeded,
+    Withdrawn,
 )
 from workspaces_apps.rollout.report.model import Moment
-from workspaces_apps.rollout.report.text import storable
-
-AboutWorkspace: TypeAlias = Planned | Intent | Staged | Deployed | Changed | Succeeded | Failed | Skipped
-"""The events that are about a WorkSpace."""
 
 
 def moment_of(run: str, event: AboutWorkspace, at: datetime) -> Moment:
@@ -28,10 +25,10 @@ def moment_of(run: str, event: AboutWorkspace, at: datetime) -> Moment:
         at=at,
         run=run,
         kind=event.kind,
-        application_id=storable(application) if application is not None else None,
-        what=storable(what) if what else None,
-        message=storable(message) if message else None,
-        request_id=storable(request_id) if request_id else None,
+        application_id=application,
+        what=what or None,
+        message=message or None,
+        request_id=request_id or None,
     )
 
 
@@ -44,6 +41,8 @@ def _told(event: AboutWorkspace) -> tuple[str | None, str | None, str | None]:
         case Intent():
             flags = [word for word, holds in (("force", event.force), ("retry", event.retry)) if holds]
             return event.operation, ", ".join([event.direction, *flags]), None
+        case Withdrawn():
+            return event.operation, f"taken back: {event.reason}", None
         case Staged():
             return event.direction, None, event.request_id
         case Deployed():

@@ -1,0 +1,113 @@
+"""The experience of an observer: how long things take and how far the hint can be trusted; and its arithmetic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from workspaces_apps._observe.read_plan import PageCounts, make_plan
+from workspaces_apps._observe.reads import IDS
+from workspaces_apps._observe.schedule import Durations, awry_delay
+from workspaces_apps._observe.timers import TINY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from workspaces_apps._observe.read_plan import Plan
+    from workspaces_apps._observe.watched import Watched
+
+_NEVER_UPDATING: Final = 8
+"""WorkSpaces that were never seen UPDATING during a deployment, after which the hint is not relied on."""
+
+
+class Experience:
+    """What an observer has learned.
+
+    Attributes:
+        durations: How long deployments take.
+        lags: How long associations stay in flight after the WorkSpace has ceased to be UPDATING.
+        counts: How long the listings are.
+        rows: The WorkSpaces of each listing, in its order.
+        unlisted: Applications that cannot be listed.
+        hint_denied: Whether states may not be read.
+        hint_seen: Whether any WorkSpace was seen UPDATING.
+        never_updating: WorkSpaces that were not, although a deployment was in flight.
+    """
+
+    def __init__(self) -> None:
+        self.durations: Durations = Durations()
+        self.lags: Durations = Durations()
+        self.counts: PageCounts = PageCounts()
+        self.rows: dict[str, tuple[str, ...]] = {}
+        self.unlisted: set[str] = set()
+        self.hint_denied: bool = False
+        self.hint_seen: bool = False
+        self.never_updating: set[str] = set()
+
+    @property
+    def hints_off(self) -> bool:
+        """Whether polls do without the states of WorkSpaces."""
+        return self.hint_denied or (not self.hint_seen and len(self.never_updating) >= _NEVER_UPDATING)
+
+    def must_read(self, watched: Watched, now: float) -> bool:
+        """Tell if the associations must be read, whatever a hint would say."""
+        return (
+            any(
+                one.unread or one.applications is None or one.schedule.strict for one in watched.subscriptions
+            )
+            or now - watched.read_at >= self.durations.read_after - TINY
+            or watched.hint_failures > 1
+        )
+
+    def awry_until(self, watched: Watched, now: float) -> float:
+        """Return when a WorkSpace is polled again that is not UPDATING although an association is in flight."""
+        until = now + awry_delay(watched.awry - 1)
+        lag = self.lags.near
+        return until if lag is None else max(until, watched.awry_since + lag)
+
+    def needs(self, reads: Iterable[Watched]) -> dict[str, frozenset[str]]:
+        """Return by WorkSpace the applications to be read, where listings can show them."""
+        found: dict[str, frozenset[str]] = {}
+        for watched in reads:
+            applications = watched.applications
+            if applications and self.unlisted.isdisjoint(applications):
+                found[watched.workspace_id] = applications
+        return found
+
+    def plan(self, reads: Iterable[Watched]) -> Plan:
+        """Return the cheapest reads."""
+        return make_plan(self.needs(reads), self.counts)
+
+    def cost(self, reads: Sequence[Watched]) -> int:
+        """Return the calls that the cheapest reads are expected to take."""
+        needs = self.needs(reads)
+        plan = make_plan(needs, self.counts)
+        followers = Counter(one for applications in needs.values() for one in applications)
+        listed = sum(self.counts.pages(one, followers[one]) for one in plan.listings)
+        return listed + len(plan.singles) + len(reads) - len(needs)
+
+    def reads_are_cheaper(
+        self, hints: Sequence[Watched], states: Sequence[Watched], reads: Sequence[Watched], now: float
+    ) -> bool:
+        """Weigh a hint, and the reads it leads to, against reading at once and asking for states afterwards.
+
+        Args:
+            hints: The WorkSpaces that could do with a hint.
+            states: Those whose states are read anyway.
+            reads: Those whose associations are.
+            now: The moment.
+        """
+        if len(hints) + len(states) + len(reads) == 1:
+            return True
+        ended = sum(
+            1.0 if one.awry else self.durations.chance(one.moving_at - one.since, now - one.since)
+            for one in hints
+        )
+        read = self.cost([*hints, *reads]) - self.cost(reads)
+        hint = calls_for(len(hints) + len(states)) - calls_for(len(states))
+        return read + ended / IDS < hint + min(ended, read)
+
+
+def calls_for(ids: int) -> int:
+    """Return the calls that show the states of so many WorkSpaces."""
+    return -(-ids // IDS)

@@ -1,0 +1,498 @@
+"""The observer of a client: reads on demand, and polls that all who subscribe share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import math
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from workspaces_apps._observe.experience import Experience, calls_for
+from workspaces_apps._observe.lanes import UNLISTED, Lanes
+from workspaces_apps._observe.reads import (
+    IDS,
+    LASTING,
+    list_pages,
+    portions,
+    read_states_apart,
+    read_workspace,
+    side_by_side,
+)
+from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
+from workspaces_apps._observe.subscription import Subscription
+from workspaces_apps._observe.timers import TINY, Alarm, Timers
+from workspaces_apps._observe.watched import Watched
+from workspaces_apps.errors import ClientStateError, WorkSpacesError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+    from workspaces_apps._observe.audience import PollAudience
+    from workspaces_apps._observe.schedule import Schedule
+    from workspaces_apps._observe.timers import Timer
+    from workspaces_apps.api import WorkspaceState
+    from workspaces_apps.api.operations import Operations
+    from workspaces_apps.clock import Clock
+    from workspaces_apps.hooks import Hooks
+
+_log = logging.getLogger("workspaces_apps.observer")
+
+_AWRY_PARTS: Final = 3
+"""Moments of the grid, for each of the usual ones, at which WorkSpaces are polled whose state contradicts."""
+
+_OPTIONAL_SHARE: Final = 0.8
+"""The share of a delay for which optional polls rest after each other: they have one call at a time for all."""
+
+
+class AssociationObserver:
+    """Reads and polls the WorkSpaces of a client; one for the client and all of its views.
+
+    Three kinds of calls show how deployments come on: the states of 25 WorkSpaces (a hint: UPDATING only postpones a
+    read), a page of one application's associations, and one WorkSpace's associations. Polls take whichever is cheapest,
+    and at most half of the proven rate of each operation.
+
+    Example:
+        snapshot = await observer.read("ws-1")
+        with observer.subscribe("ws-1", {"wsa-1"}, DEPLOYMENT_SCHEDULE, since=deployed_at) as subscription:
+            news = await subscription.next(until=deadline)
+    """
+
+    def __init__(
+        self,
+        client: Operations,
+        polling: Callable[[Hooks], Operations],
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+        poll_delay: Callable[[str], Awaitable[float]],
+    ) -> None:
+        """An observer that nobody subscribes to.
+
+        Args:
+            client: The client's own view, which reads where no other is given.
+            polling: Returns the client's own view with other hooks, which makes the polls.
+            clock: The time of moments and delays.
+            random: A number in [0, 1), for jitter.
+            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+        """
+        self.clock: Clock = clock
+        self._client = client
+        self._polling = polling
+        self._random = random
+        self._poll_delay = poll_delay
+        self._watched: dict[str, Watched] = {}
+        self._timers = Timers()
+        self._experience = Experience()
+        self._round_calls = 0
+        self._optional_from = -math.inf
+        self._sleeps_until = -math.inf
+        self._alarm = Alarm(clock)
+        self._lanes: Lanes | None = None
+        self._tasks: frozenset[asyncio.Task[None]] = frozenset()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._context = contextvars.Context()
+        self._closed = False
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks that it runs; none while nobody subscribes."""
+        return self._tasks
+
+    async def read(self, workspace_id: str, *, via: Operations | None = None) -> Snapshot:
+        """Read the associations of one WorkSpace: work, not a poll, that begins now and is joined to no other read.
+
+        Args:
+            workspace_id: The WorkSpace.
+            via: The view whose call it is; None for the client itself.
+
+        Returns:
+            What it showed, which subscribers of the WorkSpace hear of too; `exists` is False after a
+            ResourceNotFoundException.
+
+        Raises:
+            WorkSpacesError: The call failed.
+        """
+        client = via if via is not None else self._client
+        return self._publish(await read_workspace(client, workspace_id, self.clock.monotonic()))
+
+    async def read_many(
+        self, workspace_ids: Collection[str], applications: Collection[str], *, via: Operations | None = None
+    ) -> Mapping[str, Snapshot]:
+        """Read many WorkSpaces, their states included, in as few calls as the service allows.
+
+        Args:
+            workspace_ids: The WorkSpaces.
+            applications: The applications that matter; what else is associated may be left out.
+            via: The view whose calls they are; None for the client itself.
+
+        Returns:
+            A snapshot for each WorkSpace; its `unconfirmed` has the applications that a listing of several pages did
+            not show.
+
+        Raises:
+            WorkSpacesError: A call failed.
+        """
+        client = via if via is not None else self._client
+        ids = list(dict.fromkeys(workspace_ids))
+        at = self.clock.monotonic()
+        reading = asyncio.ensure_future(self._read_associations(client, ids, sorted(set(applications))))
+        states = asyncio.ensure_future(self.read_states(ids, via=client))
+        try:
+            snapshots, found = await asyncio.gather(reading, states)
+        finally:
+            reading.cancel()
+            states.cancel()
+            await asyncio.gather(reading, states, return_exceptions=True)
+        return {
+            one: self._publish(replace(snapshot, workspace_state=found[one], state_at=at))
+            for one, snapshot in snapshots.items()
+        }
+
+    async def read_states(
+        self, workspace_ids: Collection[str], *, via: Operations | None = None
+    ) -> Mapping[str, WorkspaceState | None]:
+        """Read the states of WorkSpaces, 25 a call; None for one that the service does not list.
+
+        Args:
+            workspace_ids: The WorkSpaces.
+            via: The view whose calls they are; None for the client itself.
+
+        Raises:
+            WorkSpacesError: A call failed.
+        """
+        client = via if via is not None else self._client
+        states: dict[str, WorkspaceState | None] = {}
+
+        async def some(ids: Sequence[str]) -> None:
+            states.update(await read_states_apart(client, ids))
+
+        await side_by_side(some, portions(list(dict.fromkeys(workspace_ids))))
+        return states
+
+    def subscribe(
+        self,
+        workspace_id: str,
+        applications: Iterable[str] | None,
+        schedule: Schedule,
+        *,
+        since: float | None = None,
+        tolerate_failures: int = 0,
+        audience: PollAudience | None = None,
+    ) -> Subscription:
+        """Subscribe to what polls and reads show of a WorkSpace, until the subscription is closed.
+
+        Args:
+            workspace_id: The WorkSpace.
+            applications: The applications that matter; None for all, none for the state of the WorkSpace alone.
+            schedule: How often to poll.
+            since: When a deployment began whose associations are known, in seconds of the clock's `monotonic`; None:
+                now, and they are read at once.
+            tolerate_failures: Polls in a row that may fail before that is raised.
+            audience: An object that hears of the attempts which serve this subscription.
+
+        Raises:
+            ClientStateError: The client is closed, or somebody subscribes on another event loop.
+        """
+        if self._closed:
+            raise ClientStateError("the client is closed; make a new one")
+        loop = asyncio.get_running_loop()
+        if self._watched and self._loop is not loop:
+            raise ClientStateError(
+                "the client waits on another event loop; a client belongs to the loop that first used it"
+            )
+        self._loop = loop
+        subscription = Subscription(
+            self,
+            workspace_id,
+            None if applications is None else frozenset(applications),
+            schedule,
+            since=since,
+            tolerate_failures=tolerate_failures,
+            audience=audience,
+        )
+        now = self.clock.monotonic()
+        watched = self._watched.get(workspace_id)
+        if watched is None:
+            watched = self._watched[workspace_id] = Watched(workspace_id, now)
+        if since is not None:
+            watched.begin(since, now)
+        watched.subscriptions.append(subscription)
+        if not self._tasks:
+            self._start(loop)
+        self.wake()
+        return subscription
+
+    async def close(self, error: WorkSpacesError) -> None:
+        """End every subscription with an error, and take no more."""
+        self._closed = True
+        tasks = self._tasks
+        self._break_off(error)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Have something called at a moment of the clock's `monotonic`, if anybody still subscribes then."""
+        timer = self._timers.at(when, callback)
+        if when < self._sleeps_until:
+            self.wake()
+        return timer
+
+    def wake(self) -> None:
+        """Work out anew what is due."""
+        self._sleeps_until = -math.inf
+        self._alarm.ring()
+
+    def leave(self, subscription: Subscription) -> None:
+        """Forget a subscription; the last one out ends the tasks."""
+        watched = self._watched.get(subscription.workspace_id)
+        if watched is None or subscription not in watched.subscriptions:
+            return
+        watched.subscriptions.remove(subscription)
+        if watched.subscriptions:
+            return
+        del self._watched[subscription.workspace_id]
+        self._experience.never_updating.discard(subscription.workspace_id)
+        if not self._watched:
+            self._experience.rows.clear()
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = frozenset()
+
+    def done(self, watched: Watched) -> None:
+        """Plan the next poll of a WorkSpace once every call of this one has come back."""
+        if watched.jobs or watched.workspace_id not in self._watched:
+            return
+        now = self.clock.monotonic()
+        experience = self._experience
+        self._plan(watched, watched.round_at, now)
+        hinted = watched.state_at is not None and watched.state_at >= watched.round_at
+        if not hinted or not watched.moving or watched.hint_is_fine:
+            return
+        if not watched.awry:
+            watched.awry_since = now
+        watched.awry += 1
+        if not experience.hint_seen:
+            experience.never_updating.add(watched.workspace_id)
+        if not experience.hints_off:
+            until = experience.awry_until(watched, now)
+            for one in watched.subscriptions:
+                one.due = (
+                    min(one.due, until) if one.schedule.strict else one.schedule.aligned(until, _AWRY_PARTS)
+                )
+                one.optional = max(one.optional, one.due)
+            self._wake_by(until)
+
+    def failed(self, watched: Watched, error: WorkSpacesError, application: str | None = None) -> None:
+        """Count a poll that failed, with those who wanted to know of the application if it was for one alone."""
+        _log.debug("a poll of %s failed: %s", watched.workspace_id, error)
+        now = self.clock.monotonic()
+        for one in list(watched.subscriptions):
+            if application is None or one.applications is None or application in one.applications:
+                one.failures += 1
+                if isinstance(error, LASTING) or one.failures > one.tolerate_failures:
+                    one.fail(error)
+            one.retry(now)
+        self.wake()
+
+    def retry(self, watched: Watched) -> None:
+        """Poll a WorkSpace again soon, without counting a failure."""
+        now = self.clock.monotonic()
+        for one in watched.subscriptions:
+            one.retry(now)
+        self.wake()
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._alarm = Alarm(self.clock)
+        self._optional_from = -math.inf
+        lanes = Lanes(
+            self,
+            self._watched,
+            self._experience,
+            clock=self.clock,
+            polling=self._polling,
+            poll_delay=self._poll_delay,
+        )
+        self._lanes = lanes
+        # In contexts of their own: nobody's request, span or log fields, whoever subscribed first.
+        self._context = contextvars.Context()
+        self._tasks = frozenset(
+            loop.create_task(
+                self._guarded(work), name="workspaces-apps observer", context=contextvars.Context()
+            )
+            for work in (*lanes.lanes, self._schedule)
+        )
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a task; an error nobody foresaw ends the subscriptions instead of leaving them for ever."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - it is raised again, by whoever subscribes
+            self._break_off(error)
+
+    def _break_off(self, error: Exception) -> None:
+        for watched in list(self._watched.values()):
+            for subscription in list(watched.subscriptions):
+                subscription.fail(error)
+
+    async def _schedule(self) -> None:
+        while True:
+            now = self.clock.monotonic()
+            self._timers.run(now)
+            self._begin_round(now)
+            self._sleeps_until = min(self._timers.soonest, self._next_due())
+            await self._alarm.sleep(max(0.0, self._sleeps_until - self.clock.monotonic()))
+
+    def _next_due(self) -> float:
+        due = optional = math.inf
+        for watched in self._watched.values():
+            if not watched.jobs:
+                due = min(due, watched.due)
+                optional = min(optional, watched.optional)
+        return min(due, max(optional, self._optional_from))
+
+    def _wake_by(self, moment: float) -> None:
+        if moment < self._sleeps_until:
+            self.wake()
+
+    def _begin_round(self, now: float) -> None:
+        """Queue what is due, by the cheapest kind of call."""
+        idle = [one for one in self._watched.values() if not one.jobs]
+        due = [one for one in idle if one.due <= now + TINY]
+        states = [one for one in due if one.state_alone]
+        required = [one for one in due if not one.state_alone]
+        if required:
+            required += [
+                one for one in idle if now + TINY < one.due <= now + TINY + one.along and not one.state_alone
+            ]
+        must = [one for one in required if self._experience.must_read(one, now)]
+        hints = [one for one in required if not self._experience.must_read(one, now)]
+        if hints:
+            places = -(len(hints) + len(states)) % IDS
+            taken = {one.workspace_id for one in required}
+            others = [one for one in idle if one.workspace_id not in taken and self._may_hint(one, now)]
+            hints += sorted(others, key=lambda one: one.due)[:places]
+        elif not required and now >= self._optional_from - TINY:
+            hints = self._take_optional(idle, now)
+        if hints and (
+            self._experience.hints_off or self._experience.reads_are_cheaper(hints, states, must, now)
+        ):
+            must += hints
+            hints = []
+        if hints or must:
+            self._round_calls = calls_for(len(hints)) + self._experience.cost(must)
+        lanes = self._lanes
+        assert lanes is not None
+        for watched in (*states, *hints, *must):
+            watched.round_at = now
+            for one in watched.subscriptions:
+                one.at_once = False
+        for watched in states:
+            lanes.hint(watched, patient=True)
+        for watched in hints:
+            lanes.hint(watched, patient=False)
+        for watched in must:
+            lanes.read(watched, confirms=False)
+
+    def _may_hint(self, watched: Watched, now: float) -> bool:
+        return not watched.state_alone and not watched.awry and not self._experience.must_read(watched, now)
+
+    def _take_optional(self, idle: list[Watched], now: float) -> list[Watched]:
+        """Choose those that are polled although they need not be: the oldest deployments, which may end first."""
+        ready = [one for one in idle if one.optional <= now + TINY]
+        if not ready:
+            return []
+        soon = [one for one in idle if one.optional <= now + TINY + one.along and self._may_hint(one, now)]
+        soon.sort(key=lambda one: one.since)
+        places = 1 if self._experience.hints_off else IDS
+        for watched in (*soon[places:], *(one for one in ready if not self._may_hint(one, now))):
+            # Older ones have taken its turn. It was not polled, so that what is required of it does not move on.
+            due = [one.due for one in watched.subscriptions]
+            self._plan(watched, now, now)
+            for one, moment in zip(watched.subscriptions, due, strict=True):
+                one.due = min(one.due, moment)
+        self._optional_from = now + _OPTIONAL_SHARE * min(
+            (sub.delay for one in soon[:places] for sub in one.subscriptions), default=0.0
+        )
+        return soon[:places]
+
+    def _plan(self, watched: Watched, at: float, now: float) -> None:
+        """Set when a WorkSpace is polled next, counted from the moment `at`."""
+        changed, watched.changed = watched.changed, False
+        chance = self._random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
+        for one in watched.subscriptions:
+            tick = max(one.schedule.tick, one.schedule.spacing * self._round_calls)
+            one.plan(at, now, changed=changed, chance=chance, tick=tick, durations=self._experience.durations)
+            if one.applications != frozenset():
+                one.due = min(one.due, max(now, watched.read_at + self._experience.durations.read_after))
+        if watched.subscriptions:
+            self._wake_by(min(watched.due, max(watched.optional, self._optional_from)))
+
+    async def _read_associations(
+        self, client: Operations, ids: list[str], applications: list[str]
+    ) -> dict[str, Snapshot]:
+        """Read by application or by WorkSpace, whichever is fewer calls."""
+        if sum(self._experience.counts.pages(one, len(ids)) for one in applications) < len(ids):
+            try:
+                return await self._read_listings(client, ids, applications)
+            except UNLISTED as error:
+                _log.warning("associations cannot be listed, so WorkSpaces are read one by one: %s", error)
+        snapshots: dict[str, Snapshot] = {}
+
+        async def one(workspace_id: str) -> None:
+            snapshots[workspace_id] = await read_workspace(client, workspace_id, self.clock.monotonic())
+
+        await side_by_side(one, ids)
+        return snapshots
+
+    async def _read_listings(
+        self, client: Operations, ids: list[str], applications: list[str]
+    ) -> dict[str, Snapshot]:
+        at = self.clock.monotonic()
+        rows: dict[str, dict[str, AssociationRecord]] = {one: {} for one in ids}
+        several: set[str] = set()
+
+        async def one(application: str) -> None:
+            pages = 0
+            async with aclosing(list_pages(client, application)) as listing:
+                async for page in listing:
+                    pages += 1
+                    for row in page.associations:
+                        if row.associated_resource_id in rows:
+                            rows[row.associated_resource_id][application] = AssociationRecord.of(row)
+            self._experience.counts.read(application, pages)
+            if pages > 1:
+                several.add(application)
+
+        await side_by_side(one, applications)
+        wanted = frozenset(applications)
+        return {
+            workspace_id: Snapshot(
+                workspace_id=workspace_id,
+                at=at,
+                associations=found,
+                absent=wanted - found.keys() - several,
+                unconfirmed=(wanted - found.keys()) & several,
+            )
+            for workspace_id, found in rows.items()
+        }
+
+    def _publish(self, snapshot: Snapshot) -> Snapshot:
+        """Give what a read showed to the subscribers of the WorkSpace as well."""
+        watched = self._watched.get(snapshot.workspace_id)
+        if watched is None or asyncio.get_running_loop() is not self._loop:
+            return snapshot
+        if snapshot.state_at is not None and (
+            watched.state_at is None or watched.state_at < snapshot.state_at
+        ):
+            watched.see_state(snapshot.workspace_state, snapshot.state_at)
+
+        def take() -> None:
+            if watched.see(snapshot, self._experience):
+                watched.deliver(snapshot)
+
+        self._context.run(take)
+        self.wake()
+        return replace(snapshot, workspace_state=watched.state, state_at=watched.state_at)

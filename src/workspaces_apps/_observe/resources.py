@@ -1,0 +1,278 @@
+"""The observer of single resources, such as WorkSpaces with all their properties, images and directories."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from workspaces_apps._observe.audience import hooks_for
+from workspaces_apps._observe.feed import Feed
+from workspaces_apps._observe.reads import LASTING, is_spoilt, portions
+from workspaces_apps._observe.timers import TINY, Alarm, Timers
+from workspaces_apps.errors import ClientStateError, ServiceError, WorkSpacesError
+
+if TYPE_CHECKING:
+    from workspaces_apps._observe.audience import PollAudience
+    from workspaces_apps._observe.schedule import Schedule
+    from workspaces_apps._observe.timers import Timer
+    from workspaces_apps.api.operations import Operations
+    from workspaces_apps.clock import Clock
+    from workspaces_apps.hooks import Hooks
+
+ResourceT = TypeVar("ResourceT")
+NewsT = TypeVar("NewsT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[ResourceT]):
+    """A kind of resource.
+
+    Attributes:
+        operation: The operation that describes it.
+        describe: Describes up to 25 by id; what is absent is missing in the answer.
+    """
+
+    operation: str
+    describe: Callable[[Operations, list[str]], Awaitable[dict[str, ResourceT]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[ResourceT]):
+    """A resource as it was read.
+
+    Attributes:
+        resource: The resource; None for absent.
+        at: When the read began, in seconds of the clock's `monotonic`.
+    """
+
+    resource: ResourceT | None
+    at: float
+
+
+class ResourceFeed(Feed[Reading[ResourceT]]):
+    """News of one resource; made by `ResourceObserver.subscribe`."""
+
+    __slots__ = ("_observer",)
+
+    def __init__(
+        self,
+        observer: ResourceObserver[ResourceT],
+        resource_id: str,
+        schedule: Schedule,
+        *,
+        tolerate_failures: int,
+        audience: PollAudience | None,
+    ) -> None:
+        super().__init__(
+            observer, resource_id, schedule, tolerate_failures=tolerate_failures, audience=audience
+        )
+        self._observer = observer
+
+    @staticmethod
+    def _merged(before: Reading[ResourceT], after: Reading[ResourceT]) -> Reading[ResourceT]:  # noqa: ARG004
+        return after
+
+    def _leave(self) -> None:
+        self._observer.leave(self)
+
+
+class ResourceObserver(Generic[ResourceT]):
+    """Polls all resources of one kind that somebody waits for, 25 a call."""
+
+    def __init__(
+        self,
+        kind: Kind[ResourceT],
+        polling: Callable[[Hooks], Operations],
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+        poll_delay: Callable[[str], Awaitable[float]],
+    ) -> None:
+        """An observer that nobody subscribes to.
+
+        Args:
+            kind: How to describe them.
+            polling: Returns a view with other hooks.
+            clock: The time of moments and delays.
+            random: A number in [0, 1), for jitter.
+            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+        """
+        self.clock: Clock = clock
+        self._kind = kind
+        self._polling = polling
+        self._random = random
+        self._poll_delay = poll_delay
+        self._feeds: dict[str, list[ResourceFeed[ResourceT]]] = {}
+        self._last: dict[str, ResourceT | None] = {}
+        self._timers = Timers()
+        self._alarm = Alarm(clock)
+        self._time_alarm = Alarm(clock)
+        self._tasks: frozenset[asyncio.Task[None]] = frozenset()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks that it runs; none while nobody subscribes."""
+        return self._tasks
+
+    def subscribe(
+        self,
+        resource_id: str,
+        schedule: Schedule,
+        *,
+        tolerate_failures: int = 0,
+        audience: PollAudience | None = None,
+    ) -> ResourceFeed[ResourceT]:
+        """Subscribe to a resource, which is read at once.
+
+        Args:
+            resource_id: The resource.
+            schedule: How often to poll: its delays only.
+            tolerate_failures: Polls in a row that may fail before that is raised.
+            audience: An object that hears of the attempts which serve this subscription.
+
+        Raises:
+            ClientStateError: The client is closed, or somebody subscribes on another event loop.
+        """
+        if self._closed:
+            raise ClientStateError("the client is closed; make a new one")
+        loop = asyncio.get_running_loop()
+        if self._feeds and self._loop is not loop:
+            raise ClientStateError(
+                "the client waits on another event loop; a client belongs to the loop that first used it"
+            )
+        self._loop = loop
+        feed = ResourceFeed(
+            self, resource_id, schedule, tolerate_failures=tolerate_failures, audience=audience
+        )
+        self._feeds.setdefault(resource_id, []).append(feed)
+        if not self._tasks:
+            self._alarm, self._time_alarm = Alarm(self.clock), Alarm(self.clock)
+            self._tasks = frozenset(
+                loop.create_task(
+                    self._guarded(work), name="workspaces-apps observer", context=contextvars.Context()
+                )
+                for work in (self._poll, self._watch_time)
+            )
+        self.wake()
+        return feed
+
+    async def close(self, error: WorkSpacesError) -> None:
+        """End every subscription with an error, and take no more."""
+        self._closed = True
+        tasks = self._tasks
+        self._break_off(error)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Have something called at a moment of the clock's `monotonic`, if anybody still subscribes then."""
+        self._time_alarm.ring()
+        return self._timers.at(when, callback)
+
+    def wake(self) -> None:
+        """Work out anew what is due."""
+        self._alarm.ring()
+
+    def leave(self, feed: ResourceFeed[ResourceT]) -> None:
+        """Forget a subscription; the last one out ends the task."""
+        feeds = self._feeds.get(feed.resource_id, [])
+        if feed in feeds:
+            feeds.remove(feed)
+        if not feeds:
+            self._feeds.pop(feed.resource_id, None)
+            self._last.pop(feed.resource_id, None)
+        if not self._feeds:
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = frozenset()
+
+    def _break_off(self, error: Exception) -> None:
+        for feeds in list(self._feeds.values()):
+            for feed in list(feeds):
+                feed.fail(error)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a task; an error nobody foresaw ends the subscriptions instead of leaving them for ever."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - it is raised again, by whoever subscribes
+            self._break_off(error)
+
+    async def _watch_time(self) -> None:
+        """Make the calls whose moment has come, whatever a poll does meanwhile."""
+        while True:
+            now = self.clock.monotonic()
+            self._timers.run(now)
+            await self._time_alarm.sleep(max(0.0, self._timers.soonest - now))
+
+    async def _poll(self) -> None:
+        while True:
+            now = self.clock.monotonic()
+            due = {one.resource_id: None for one in self._each() if one.at_once or _due(one) <= now + TINY}
+            if not due:
+                soonest = min(map(_due, self._each()), default=math.inf)
+                await self._alarm.sleep(max(0.0, soonest - now))
+                continue
+            along = (one for one in self._each() if _due(one) <= now + TINY + one.schedule.along * one.delay)
+            due.update((one.resource_id, None) for one in along)
+            for one in self._each():
+                if one.resource_id in due:
+                    one.at_once = False
+            chance = self._random()
+            for ids in portions(list(due)):
+                await self._describe(list(ids), now, chance)
+
+    async def _describe(self, ids: list[str], round_at: float, chance: float) -> None:
+        delay = await self._poll_delay(self._kind.operation)
+        if delay > 0:
+            await self.clock.sleep(delay)
+        at = self.clock.monotonic()
+        client = self._polling(
+            hooks_for(lambda: [feed.audience for one in ids for feed in self._feeds.get(one, ())])
+        )
+        try:
+            found = await self._kind.describe(client, ids)
+        except ServiceError as error:
+            if len(ids) == 1 or not is_spoilt(error):
+                self._failed(ids, error)
+                return
+            # One bad id must not end the waits for the others.
+            for one in ids:
+                await self._describe([one], round_at, chance)
+            return
+        except WorkSpacesError as error:
+            self._failed(ids, error)
+            return
+        now = self.clock.monotonic()
+        for one in ids:
+            if one not in self._feeds:
+                continue
+            resource = found.get(one)
+            changed = one not in self._last or resource != self._last[one]
+            self._last[one] = resource
+            for feed in list(self._feeds[one]):
+                feed.plan_optional(round_at, now, changed=changed, chance=chance)
+                feed.deliver(Reading(resource, at))
+
+    def _failed(self, ids: list[str], error: WorkSpacesError) -> None:
+        now = self.clock.monotonic()
+        for feed in [feed for one in ids for feed in self._feeds.get(one, ())]:
+            feed.failures += 1
+            if isinstance(error, LASTING) or feed.failures > feed.tolerate_failures:
+                feed.fail(error)
+            else:
+                feed.retry(now)
+
+    def _each(self) -> Iterator[ResourceFeed[ResourceT]]:
+        for feeds in self._feeds.values():
+            yield from feeds
+
+
+def _due(feed: Feed[NewsT]) -> float:
+    return -math.inf if feed.at_once else feed.optional

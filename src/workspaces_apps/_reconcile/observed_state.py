@@ -1,0 +1,226 @@
+"""The observed state of one WorkSpace, from reads that may be late, incomplete or shifted. Nothing here calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from workspaces_apps._associations.states import ERROR, IN_FLIGHT, NO_ASSOCIATION, SETTLED, STAGED, same_state
+from workspaces_apps._associations.workspaces import CONFIRM_AFTER, Readiness, readiness
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from workspaces_apps._associations import Direction
+    from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
+    from workspaces_apps.api import WorkspaceState
+    from workspaces_apps.clock import Clock
+
+GRACE: Final = 60.0
+"""Seconds for which a deployment that was taken need not show yet. [assumed]"""
+
+_UNSURE: Final = frozenset({Readiness.NEEDS_SOMEBODY, Readiness.GONE})
+"""Meanings that a second read must confirm: a WorkSpace may be missing from one answer, or unhealthy for a moment."""
+
+_TERMINATED: Final = frozenset({"TERMINATING", "TERMINATED"})
+"""States from which no WorkSpace comes back, so that one read is enough. [doc]"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An association that was read in another state than before.
+
+    Attributes:
+        application_id: The application.
+        before: The record before; None if there was no association.
+        after: The record now; None if there is no association any more.
+    """
+
+    application_id: str
+    before: AssociationRecord | None
+    after: AssociationRecord | None
+
+
+class ObservedState:
+    """The associations of one WorkSpace, and its own state.
+
+    Args:
+        applications: The applications whose changes count.
+        clock: The time of reads.
+        grace: Seconds for which a deployment that was taken need not show yet.
+
+    Attributes:
+        records: The associations as they were read last; what is not here is absent.
+        first: The associations as they were when they were first read.
+        committed: Applications that a Deploy was just taken for, and that have not shown it yet.
+        headed: The direction that each was last seen in flight, until it settled or another Deploy was taken for it.
+        errors: Those whose deployment was seen to end in ERROR, until the next Deploy for them.
+        complete_at: When the last read of everything on the WorkSpace began; None if there was none.
+        answered_at: When its answer came, of those that the reconciler made itself; None if there was none.
+        workspace_state: The WorkSpace's own state; None if it is not listed, or was not read.
+        exists: Whether the WorkSpace exists, as far as is known.
+    """
+
+    def __init__(self, applications: Collection[str], clock: Clock, grace: float = GRACE) -> None:
+        self.records: dict[str, AssociationRecord] = {}
+        self.first: dict[str, AssociationRecord | None] = {}
+        self.committed: frozenset[str] = frozenset()
+        self.headed: dict[str, Direction] = {}
+        self.errors: dict[str, AssociationRecord] = {}
+        self.complete_at: float | None = None
+        self.answered_at: float | None = None
+        self.workspace_state: WorkspaceState | None = None
+        self.exists: bool = True
+        self._applications = frozenset(applications)
+        self._clock = clock
+        self._grace = grace
+        self._state_at: float | None = None
+        self._unsure_since: float | None = None
+        self._busy_seen = False
+        self._settled_at: float | None = None
+        self._deployed_at: float | None = None
+        self._before_deploy: dict[str, AssociationRecord | None] = {}
+
+    def state(self, application: str) -> str | None:
+        """Return the state of an association; None for no association."""
+        record = self.records.get(application)
+        return record.state if record is not None else None
+
+    def update(self, snapshot: Snapshot) -> list[Change]:
+        """Take a snapshot in, but for what is late in it; return the changes of the applications that count."""
+        self.exists = snapshot.exists
+        if snapshot.complete:
+            self.complete_at = snapshot.at
+        if snapshot.state_at is not None:
+            self._update_workspace(snapshot.workspace_state, snapshot.state_at)
+        found = [self._update(one, record) for one, record in snapshot.associations.items()]
+        found += [self._update(one, None) for one in self._absences(snapshot)]
+        changes = [change for change in found if change is not None]
+        if any(change.before is not None and change.before.state in IN_FLIGHT for change in changes):
+            self._settled_at = snapshot.at
+        return changes
+
+    def fill_in(self, application: str, record: AssociationRecord | None) -> list[Change]:
+        """Take in what the answer to a write shows of one association; None if it shows that there is none."""
+        change = self._update(application, record)
+        return [change] if change is not None else []
+
+    def mark_staged(self, application: str) -> None:
+        """Note that it was staged: what is read from now on is not what an earlier deployment left."""
+        self._before_deploy.pop(application, None)
+
+    def mark_deployed(self, applications: Collection[str]) -> None:
+        """Note that a Deploy was taken for these: the WorkSpace is UPDATING now. [doc]"""
+        self._deployed_at = self._clock.monotonic()
+        self._before_deploy = {one: self.records.get(one) for one in applications}
+        self.committed = frozenset(applications)
+        self.errors = {one: error for one, error in self.errors.items() if one not in self.committed}
+        for one in applications:
+            self.headed.pop(one, None)
+        self._busy_seen = False
+        self.forget_workspace()
+
+    def forget_workspace(self) -> None:
+        """Forget the WorkSpace's own state: it must be read again."""
+        self._state_at = self._unsure_since = None
+
+    @property
+    def readiness(self) -> Readiness | None:
+        """The meaning of the WorkSpace's own state; None if it was not read.
+
+        That it needs somebody, or is not listed, counts once two reads agree that are a minute apart; until then it is
+        on its way.
+        """
+        if not self.exists:
+            return Readiness.GONE
+        if self._state_at is None:
+            return None
+        found = readiness(self.workspace_state)
+        if found is Readiness.READY and not self._busy_seen and self._settled_at is not None:
+            # UPDATING may show late: a state from before the end of the deployment says nothing of its end.
+            return found if self._state_at >= self._settled_at else None
+        if found not in _UNSURE or self.workspace_state in _TERMINATED:
+            return found
+        assert self._unsure_since is not None
+        return found if self._state_at - self._unsure_since >= CONFIRM_AFTER else Readiness.ON_ITS_WAY
+
+    @property
+    def confirms_at(self) -> float | None:
+        """When a second read of the WorkSpace's state would confirm the first; None if nothing is to be confirmed."""
+        return None if self._unsure_since is None else self._unsure_since + CONFIRM_AFTER
+
+    def elapsed(self, application: str) -> float | None:
+        """Return the seconds since a Deploy was taken for an application; None if none was."""
+        if self._deployed_at is None or application not in self._before_deploy:
+            return None
+        return self._clock.monotonic() - self._deployed_at
+
+    @property
+    def deployed_at(self) -> float | None:
+        """When a Deploy was taken; None if none was."""
+        return self._deployed_at
+
+    def _absences(self, snapshot: Snapshot) -> Iterator[str]:
+        if snapshot.complete:
+            known = [*self.records, *self._applications]
+            yield from (one for one in dict.fromkeys(known) if one not in snapshot.associations)
+        else:
+            yield from snapshot.absent
+
+    def _update(self, application: str, record: AssociationRecord | None) -> Change | None:
+        if self._is_late(application, record):
+            return None
+        before = self.records.get(application)
+        if record is None:
+            self.records.pop(application, None)
+        else:
+            self.records[application] = record
+        self.committed -= {application}
+        if application not in self._applications:
+            return None
+        self.first.setdefault(application, record)
+        self._note_direction(application, record)
+        state, was = (
+            record.state if record is not None else None,
+            before.state if before is not None else None,
+        )
+        if record is not None and state == ERROR:
+            is_new = before is None or was != ERROR or before.updated != record.updated
+            if is_new and (was in IN_FLIGHT or application in self._before_deploy):
+                self.errors[application] = record
+        return None if same_state(was, state) else Change(application, before, record)
+
+    def _note_direction(self, application: str, record: AssociationRecord | None) -> None:
+        state = record.state if record is not None else NO_ASSOCIATION
+        if state in IN_FLIGHT:
+            self.headed[application] = IN_FLIGHT[state]
+        elif state in SETTLED:
+            self.headed.pop(application, None)
+
+    def _is_late(self, application: str, now: AssociationRecord | None) -> bool:
+        """Tell if a read shows what was there before a deployment that the service has taken since."""
+        if now is None or (now.state not in STAGED and now.state != ERROR):
+            return False
+        if application not in self._before_deploy or self._is_out_of_grace():
+            return False
+        before = self._before_deploy[application]
+        if before is None:
+            return False
+        if now.updated is None or before.updated is None:
+            return now.state == before.state
+        return now.updated <= before.updated
+
+    def _is_out_of_grace(self) -> bool:
+        return self._deployed_at is None or self._clock.monotonic() - self._deployed_at > self._grace
+
+    def _update_workspace(self, state: WorkspaceState | None, at: float) -> None:
+        if self._state_at is not None and at < self._state_at:
+            return
+        if self._deployed_at is not None and at < self._deployed_at:
+            return
+        self.workspace_state, self._state_at = state, at
+        self._busy_seen = self._busy_seen or readiness(state) is not Readiness.READY
+        if readiness(state) not in _UNSURE:
+            self._unsure_since = None
+        elif self._unsure_since is None:
+            self._unsure_since = at

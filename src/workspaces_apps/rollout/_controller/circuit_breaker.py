@@ -1,0 +1,74 @@
+"""The circuit breaker of an apply: why nothing more starts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.clock import sleep_or
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workspaces_apps.clock import Clock
+
+
+class CircuitBreaker:
+    """Keeps what has not started from starting; what has started goes on. Nothing resets it.
+
+    Args:
+        clock: The time of rests.
+        targets: Those that have something to do.
+        budget: How many WorkSpaces may fail.
+
+    Attributes:
+        reason: Why nothing more starts anywhere; None while something may. The first reason stays.
+    """
+
+    def __init__(self, clock: Clock, targets: Iterable[str], budget: int) -> None:
+        self.reason: tuple[Reason, str] | None = None
+        self._clock = clock
+        self._budget = budget
+        self._failures = 0
+        self._tripped = asyncio.Event()
+        self._stops = {target: asyncio.Event() for target in targets}
+        self._stopped: dict[str, str] = {}
+
+    def trip(self, reason: Reason, message: str) -> None:
+        """Start nothing more anywhere."""
+        if self.reason is None:
+            self.reason = reason, message
+            self._tripped.set()
+
+    def trip_target(self, target: str, message: str) -> None:
+        """Start nothing more in a target: nothing else would work there either. The others go on."""
+        self._stopped.setdefault(target, message)
+        self._stops[target].set()
+        if self._stopped.keys() >= self._stops.keys():
+            self.trip(Reason.BUDGET_SPENT, message)
+
+    def count_failure(self) -> None:
+        """Count a WorkSpace that failed."""
+        self._failures += 1
+        if self._failures > self._budget:
+            self.trip(
+                Reason.BUDGET_SPENT, f"{self._failures} WorkSpaces failed, and the budget is {self._budget}"
+            )
+
+    def reason_for(self, target: str) -> tuple[Reason, str] | None:
+        """Return why nothing more starts in a target; None while something may."""
+        if self.reason is None and target in self._stopped:
+            return Reason.BUDGET_SPENT, self._stopped[target]
+        return self.reason
+
+    @property
+    def stopped(self) -> str:
+        """The targets that were stopped, and why; empty if none was."""
+        return "; ".join(f"{target}: {message}" for target, message in sorted(self._stopped.items()))
+
+    async def rest(self, seconds: float, target: str | None = None, *others: asyncio.Event) -> None:
+        """Sleep, until nothing more starts: in the target, where one is named, or anywhere; or another event is set."""
+        if seconds > 0:
+            stops = [self._stops[target]] if target is not None else []
+            await sleep_or(self._clock, seconds, self._tripped, *stops, *others)

@@ -1,0 +1,402 @@
+"""The controller of an apply: wave by wave, within the hours, the limits and the failure budget of its policy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
+from workspaces_apps._reconcile.context import ReconcilePolicy, Slot, TargetContext
+from workspaces_apps._reconcile.intent_log import LogFailed
+from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.reconciler import Reconciler
+from workspaces_apps._reconcile.results import left_as, left_over
+from workspaces_apps.errors import WorkSpacesError
+from workspaces_apps.rollout._controller.conditions import Pause, RunConditions
+from workspaces_apps.rollout._controller.journaled import JournaledLog
+from workspaces_apps.rollout._log.events import EVERYWHERE, Skipped, WaveBegan
+from workspaces_apps.rollout.opening import open_run
+from workspaces_apps.rollout.waves import cut, wave_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from workspaces_apps._observe.snapshot import Snapshot
+    from workspaces_apps._reconcile.reconciler import ReconcileResult
+    from workspaces_apps.clock import Clock
+    from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
+    from workspaces_apps.rollout._controller.metrics import CallMetrics
+    from workspaces_apps.rollout._log.event_log import EventLog
+    from workspaces_apps.rollout._log.events import Ending, Finished
+    from workspaces_apps.rollout.plan import Plan, PlannedChange, PlannedWorkspace
+
+PROGRESS_SECONDS: Final = 60.0
+
+ACTING: Final = 32
+"""WorkSpaces of a target that stage or deploy at the same time; the pacing decides how fast they go."""
+
+
+@dataclass(slots=True)
+class _Target:
+    """A target that could be read.
+
+    Attributes:
+        context: What its reconcilers share.
+        found: Its WorkSpaces as they were before any reconciler began.
+        acting: The permits to stage or deploy.
+    """
+
+    context: TargetContext
+    found: Mapping[str, Snapshot]
+    acting: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, ACTING))
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A reconciler that runs.
+
+    Attributes:
+        workspace: Its WorkSpace.
+        reconciler: The reconciler.
+        slots: Its permits.
+        parked: Whether it waits without a permit, so that the next wave need not wait for it.
+    """
+
+    workspace: PlannedWorkspace
+    reconciler: Reconciler
+    slots: tuple[Slot, Slot]
+    parked: bool = False
+
+
+class RolloutController:
+    """Gives each WorkSpace of a plan a reconciler when its turn comes, and each change of the others its result.
+
+    Args:
+        plan: What to do.
+        metrics: The client of each target, with its counts.
+        clock: Time for waits and hours.
+        log: Where everything is recorded.
+        breaker: Keeps it from starting more.
+        pause: Keeps it from writing for a while.
+        assume_direction: Take the direction that is desired for the one that failed, where it is not known.
+        dry_run: Only tell what would be done.
+
+    Attributes:
+        result: How it ended; None until it has.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        metrics: Mapping[str, CallMetrics],
+        clock: Clock,
+        log: EventLog,
+        breaker: CircuitBreaker,
+        pause: Pause,
+        assume_direction: bool,
+        dry_run: bool,
+    ) -> None:
+        self.result: Finished | None = None
+        self._plan = plan
+        self._metrics = metrics
+        self._clock = clock
+        self._log = log
+        self._breaker = breaker
+        self._pause = pause
+        self._assume_direction = assume_direction
+        self._dry_run = dry_run
+        self._slots = asyncio.Semaphore(plan.policy.max_in_flight)
+        self._targets: dict[str, _Target] = {}
+        self._waiting = {(one.target, one.workspace_id): one for one in plan.pending}
+        self._running: dict[asyncio.Task[ReconcileResult], _Run] = {}
+        self._moved = asyncio.Event()
+        self._ended_early: list[_Run] = []
+        self._broken: BaseException | None = None
+
+    async def run(self) -> None:
+        """Go to the end; cancelled, give the results that are missing, and end.
+
+        Raises:
+            JournalError: The journal could not be written any more.
+        """
+        progress = asyncio.create_task(self._report_progress())
+        try:
+            await self._roll_out()
+        except asyncio.CancelledError:
+            await self._cancel_reconcilers()
+            if self._broken is not None:
+                raise self._broken from None
+            await self._stop()
+            await self._finish("stopped", "asked to stop")
+        except BaseException:
+            await self._cancel_reconcilers()
+            raise
+        finally:
+            progress.cancel()
+            # Before anything that may be cancelled: whoever waits for events must not wait for ever.
+            self._log.events.put_nowait(None)
+            await asyncio.gather(progress, return_exceptions=True)
+
+    async def _roll_out(self) -> None:
+        await open_run(self._plan, self._log, dry_run=self._dry_run)
+        policy, pending = self._plan.policy, self._plan.pending
+        sizes = wave_sizes(len(pending), policy.canary, policy.growth, policy.largest_wave)
+        if not self._dry_run:
+            await self._survey(pending)
+        for number, wave in enumerate(cut(pending, sizes), start=1):
+            if number > 1 and self._breaker.reason is None and not self._dry_run:
+                await self._breaker.rest(policy.pause)
+            if self._breaker.reason is None:
+                began = self._log.event(
+                    WaveBegan, EVERYWHERE, wave=number, waves=len(sizes), workspaces=len(wave)
+                )
+                await self._log.record(began)
+            if not self._dry_run:
+                await self._do_wave(wave, is_canary=number == 1 and policy.canary is not None)
+        while self._running:
+            await self._next_move()
+        await self._finish(*self._ending())
+
+    async def _survey(self, pending: Sequence[PlannedWorkspace]) -> None:
+        """Read everything once: the plan may be old, and an earlier run may have gone on since."""
+        by_target: defaultdict[str, list[PlannedWorkspace]] = defaultdict(list)
+        for workspace in pending:
+            by_target[workspace.target].append(workspace)
+
+        async def one(target: str, workspaces: list[PlannedWorkspace]) -> None:
+            metrics = self._metrics[target]
+            context = metrics.client._reconcile_context(DEPLOYMENT_SCHEDULE, metrics)
+            applications = {change.application_id for one in workspaces for change in one.pending}
+            ids = [workspace.workspace_id for workspace in workspaces]
+            try:
+                found = await context.observer.read_many(ids, applications, via=context.client)
+            except WorkSpacesError as error:
+                for workspace in workspaces:
+                    await self._skip(workspace, Reason.UNKNOWN, f"the target cannot be read: {error}")
+            else:
+                self._targets[target] = _Target(context, found)
+
+        await asyncio.gather(*(one(target, by_target[target]) for target in sorted(by_target)))
+
+    async def _do_wave(self, wave: Sequence[PlannedWorkspace], *, is_canary: bool) -> None:
+        """Carry a wave out; what is parked does not keep the next one waiting, unless it is of a canary."""
+        by_target: defaultdict[str, list[PlannedWorkspace]] = defaultdict(list)
+        for workspace in wave:
+            if workspace.target in self._targets:
+                by_target[workspace.target].append(workspace)
+        queues = [asyncio.ensure_future(self._do_target(queue)) for queue in by_target.values()]
+        mine = {(one.target, one.workspace_id) for one in wave}
+        try:
+            await asyncio.gather(*queues)
+            while self._is_busy(mine, is_canary=is_canary):
+                await self._next_move()
+        finally:
+            for queue in queues:
+                queue.cancel()
+
+    def _is_busy(self, wave: Collection[tuple[str, str]], *, is_canary: bool) -> bool:
+        return any(
+            (is_canary or not run.parked) and (run.workspace.target, run.workspace.workspace_id) in wave
+            for run in self._running.values()
+        )
+
+    async def _next_move(self) -> None:
+        """Wait until a reconciler ends, is parked, or goes on.
+
+        Raises:
+            JournalError: The journal could not be written any more.
+        """
+        self._moved.clear()
+        if self._broken is None:
+            await self._moved.wait()
+        if self._broken is not None:
+            await self._cancel_reconcilers()
+            raise self._broken
+
+    async def _do_target(self, queue: Sequence[PlannedWorkspace]) -> None:
+        later: Sequence[PlannedWorkspace] = queue
+        while later:
+            queue, later = later, []
+            for workspace in queue:
+                stopped = self._breaker.reason_for(workspace.target)
+                if stopped is not None:
+                    await self._skip(workspace, *stopped)
+                elif not self._conditions(workspace).is_open():
+                    later.append(workspace)
+                else:
+                    await self._begin(workspace)
+            if later:
+                later = await self._outside_hours(later)
+
+    def _conditions(self, workspace: PlannedWorkspace) -> RunConditions:
+        client = self._metrics[workspace.target].client
+        return RunConditions(workspace, self._plan.policy, self._clock, self._breaker, self._pause, client)
+
+    async def _outside_hours(self, workspaces: Sequence[PlannedWorkspace]) -> Sequence[PlannedWorkspace]:
+        """Wait for the first of their hours, or skip them; those whose turn may come yet."""
+        target = workspaces[0].target
+        stopped = self._breaker.reason_for(target)
+        if self._plan.policy.outside_hours == "skip" or stopped is not None:
+            reason, message = stopped or (Reason.OUTSIDE_HOURS, "outside the hours of the policy")
+            for workspace in workspaces:
+                await self._skip(workspace, reason, message)
+            return []
+        hopeful: list[PlannedWorkspace] = []
+        openings: list[datetime] = []
+        for workspace in workspaces:
+            opening = self._conditions(workspace).next_opening()
+            if opening is None:
+                message = "no hours of the policy are for this WorkSpace"
+                await self._skip(workspace, Reason.OUTSIDE_HOURS, message)
+            else:
+                hopeful.append(workspace)
+                openings.append(opening)
+        if openings:
+            await self._breaker.rest((min(openings) - self._clock.now()) / timedelta(seconds=1), target)
+        return hopeful
+
+    async def _begin(self, workspace: PlannedWorkspace) -> None:
+        """Give it a reconciler once there are permits, unless it must not start any more by then."""
+        target = self._targets[workspace.target]
+        slots = in_flight, acting = Slot(self._slots), Slot(target.acting)
+        try:
+            await in_flight.acquire()
+            await acting.acquire()
+            while self._pause.on and self._breaker.reason_for(workspace.target) is None:
+                await self._conditions(workspace).until_they_hold(deploy=False)
+        except BaseException:
+            in_flight.release()
+            acting.release()
+            raise
+        stopped = self._breaker.reason_for(workspace.target)
+        if stopped is None and self._conditions(workspace).is_open():
+            self._start(workspace, target, slots)
+            return
+        acting.release()
+        in_flight.release()
+        if stopped is not None:
+            await self._skip(workspace, *stopped)
+            return
+        for again in await self._outside_hours([workspace]):
+            await self._begin(again)
+
+    def _start(self, workspace: PlannedWorkspace, target: _Target, slots: tuple[Slot, Slot]) -> None:
+        self._no_longer_waits(workspace)
+        reconciler = Reconciler(
+            workspace.workspace_id,
+            {one.application_id: one.direction for one in workspace.pending if one.direction is not None},
+            context=target.context,
+            policy=self._policy_for(workspace),
+            log=JournaledLog(self._log, workspace.target, workspace.workspace_id),
+            conditions=self._conditions(workspace),
+            in_flight=slots[0],
+            acting=slots[1],
+            stop_target=partial(self._breaker.trip_target, workspace.target),
+            park=lambda parked: self._park(run, parked=parked),
+            initial=target.found[workspace.workspace_id],
+        )
+        run = _Run(workspace, reconciler, slots)
+        task = asyncio.create_task(reconciler.run())
+        self._running[task] = run
+        task.add_done_callback(self._ended)
+
+    def _policy_for(self, workspace: PlannedWorkspace) -> ReconcilePolicy:
+        policy = self._plan.policy
+        foreign = workspace.foreign if policy.allow_foreign_staged else ()
+        return ReconcilePolicy(
+            retries=policy.retries,
+            allowed=frozenset((one.application_id, one.state) for one in foreign),
+            assume_direction=self._assume_direction,
+            deployment_timeout=policy.deployment_timeout,
+            ready_timeout=policy.ready_timeout,
+        )
+
+    def _park(self, run: _Run, *, parked: bool) -> None:
+        run.parked = parked
+        self._moved.set()
+
+    def _ended(self, task: asyncio.Task[ReconcileResult]) -> None:
+        run = self._running.pop(task)
+        for slot in run.slots:
+            slot.release()
+        self._moved.set()
+        if run.reconciler.results.failed:
+            self._breaker.count_failure()
+        if task.cancelled():
+            self._ended_early.append(run)
+            return
+        error = task.exception()
+        if error is not None:
+            # A fault of the journal, or of this package: nothing may go on unrecorded.
+            cause = error.__cause__ if isinstance(error, LogFailed) else error
+            self._broken = self._broken or cause
+            self._breaker.trip(Reason.STOPPED, "the roll-out itself failed")
+            for other in self._running:
+                other.cancel()
+
+    async def _cancel_reconcilers(self) -> None:
+        tasks = tuple(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _stop(self) -> None:
+        for run in self._ended_early:
+            await run.reconciler.results.give_up(Reason.STOPPED, "the roll-out was stopped")
+        for workspace in tuple(self._waiting.values()):
+            await self._skip(workspace, Reason.STOPPED, "the roll-out was stopped before its turn")
+
+    async def _skip(self, workspace: PlannedWorkspace, reason: Reason, message: str) -> None:
+        self._no_longer_waits(workspace)
+        events = [
+            self._log.event(
+                Skipped,
+                workspace.target,
+                workspace_id=workspace.workspace_id,
+                application_id=change.application_id,
+                # An earlier run may have begun it.
+                reason=left_as(self._state_of(workspace, change), reason).value,
+                message=left_over(self._state_of(workspace, change), message),
+            )
+            for change in workspace.pending
+        ]
+        await self._log.record(*events)
+
+    def _state_of(self, workspace: PlannedWorkspace, change: PlannedChange) -> str | None:
+        """Return the state of a change when the apply began; as far as is known, when it was planned."""
+        target = self._targets.get(workspace.target)
+        if target is None:
+            return change.state
+        record = target.found[workspace.workspace_id].associations.get(change.application_id)
+        return record.state if record is not None else None
+
+    def _no_longer_waits(self, workspace: PlannedWorkspace) -> None:
+        self._waiting.pop((workspace.target, workspace.workspace_id), None)
+
+    def _ending(self) -> tuple[Ending, str]:
+        if self._dry_run:
+            return "dry-run", ""
+        if self._breaker.reason is not None:
+            reason, message = self._breaker.reason
+            return ("budget-spent" if reason is Reason.BUDGET_SPENT else "drained"), message
+        counts, plan = self._log.summary.counts, self._plan
+        left = counts["failed"] + counts["skipped"] + len(plan.not_found) + len(plan.need_somebody)
+        message = "; ".join(filter(None, (self._breaker.stopped, *plan.not_found, *plan.need_somebody)))
+        return ("incomplete" if left else "complete"), message
+
+    async def _finish(self, ending: Ending, message: str) -> None:
+        await self._report()
+        self.result = await self._log.finish(ending, message)
+
+    async def _report_progress(self) -> None:
+        while True:
+            await self._clock.sleep(PROGRESS_SECONDS)
+            await self._report()
+
+    async def _report(self) -> None:
+        await self._log.report_progress(in_flight=len(self._running), waiting=len(self._waiting))

@@ -1,0 +1,224 @@
+"""The control record beside a journal: how another process pauses, resumes, drains or stops a running apply.
+
+An apply holds the lock of its journal, so what others want of it stands beside it: a line of JSON for each command, in
+a record that is replaced as a whole. Nobody compares the clocks of two machines: commands are ordered by number, and
+which of them count is decided by the runs that they name.
+
+- *drain* and *stop* are for the run that was going on when they were given, and for no other.
+- *pause* holds, for that run and every later one on the same journal, until *resume*: a restart does not lift it.
+- *approve* and *reject* are for a wave of the same content, by its digest, in whatever run of the journal.
+
+A journal that was begun anew knows none of the runs that an old record names, and so takes nothing from it.
+"""
+
+import getpass
+import logging
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
+from workspaces_apps.rollout._log.events import Finished, Text
+from workspaces_apps.rollout.errors import JournalError
+
+ControlCommand: TypeAlias = Literal["pause", "resume", "approve", "reject", "drain", "stop"]
+"""The word that is said to a running apply."""
+
+POLL_SECONDS: Final = 5.0
+"""Seconds of real time, at most, from one reading of the control record to the next."""
+
+log = logging.getLogger(__name__)
+
+
+class ControlRecord(BaseModel, frozen=True):
+    """One command to an apply.
+
+    Attributes:
+        sequence: Its number among the commands of the journal; what was given later has a higher one.
+        command: What is wanted.
+        run: The run that was the journal's last when it was given; None where there was none.
+        wave: The wave that is approved or rejected, from 1; None for other commands.
+        digest: The digest of that wave's content.
+        who: User and host that gave it.
+        reason: Why, in words.
+        at: When, by the clock of that host; for people.
+    """
+
+    sequence: int
+    command: ControlCommand
+    run: str | None = None
+    wave: int | None = None
+    digest: str | None = None
+    who: Text = ""
+    reason: Text = ""
+    at: AwareDatetime
+
+    def __str__(self) -> str:
+        because = f": {self.reason}" if self.reason else ""
+        return f"{self.command}, by {self.who}, {self.at:%Y-%m-%d %H:%M:%S %Z}{because}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlState:
+    """The commands that hold for one run.
+
+    Attributes:
+        pause: The pause that holds; None while nothing is paused.
+        requests: Drain and stop requests that no earlier poll has told of, in order.
+        decisions: The last approval or rejection of each wave, by its number and digest.
+    """
+
+    pause: ControlRecord | None = None
+    requests: tuple[ControlRecord, ...] = ()
+    decisions: Mapping[tuple[int, str], ControlRecord] = field(
+        default_factory=dict[tuple[int, str], ControlRecord]
+    )
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new may be started."""
+        return self.pause is not None
+
+    @property
+    def why(self) -> str:
+        """Who paused it, when and why; empty while nothing is paused."""
+        return str(self.pause) if self.pause is not None else ""
+
+
+class ControlReader:
+    """A reader of the control record, for one run. What cannot be read is logged and ignored.
+
+    Args:
+        location: The journal.
+        run: The run that it is read for.
+        earlier: The runs of the journal before it.
+    """
+
+    def __init__(self, location: JournalLocation, *, run: str, earlier: Iterable[str] = ()) -> None:
+        self._location = location
+        self._run = run
+        self._runs = frozenset({run, *earlier})
+        self._content: bytes | None = None
+        self._problem: str | None = None
+        self._told = 0
+        self._state = ControlState()
+
+    async def poll(self) -> ControlState:
+        """Return which commands hold now; never fails."""
+        try:
+            content = await self._location.store.read_control(self._location.name)
+        except JournalError as error:
+            if str(error) != self._problem:
+                self._problem = str(error)
+                log.warning("%s; what was said before holds on", error)
+            content = self._content
+        if content != self._content:
+            self._content = content
+            self._state = self._fold(_records(content, self._location.name))
+        state, self._state = (
+            self._state,
+            ControlState(pause=self._state.pause, decisions=self._state.decisions),
+        )
+        return state
+
+    def _fold(self, records: Iterable[ControlRecord]) -> ControlState:
+        pause: ControlRecord | None = None
+        requests: list[ControlRecord] = []
+        decisions: dict[tuple[int, str], ControlRecord] = {}
+        for record in sorted(records, key=lambda one: one.sequence):
+            if record.command in ("drain", "stop"):
+                if record.run == self._run and record.sequence > self._told:
+                    self._told = record.sequence
+                    requests.append(record)
+            elif record.run is not None and record.run not in self._runs:
+                continue
+            elif record.command in ("pause", "resume"):
+                pause = record if record.command == "pause" else None
+            elif record.wave is not None and record.digest is not None:
+                decisions[record.wave, record.digest] = record
+        return ControlState(pause=pause, requests=tuple(requests), decisions=decisions)
+
+
+async def write_control(
+    journal: AnyJournal,
+    command: ControlCommand,
+    *,
+    wave: int | None = None,
+    digest: str | None = None,
+    reason: str = "",
+    who: str | None = None,
+    rollout: str = "",
+) -> ControlRecord:
+    """Say something to the apply that writes to a journal, from whatever process; it hears it within five seconds.
+
+        await write_control("office.journal", "pause", reason="the help desk is closed")
+
+    Args:
+        journal: Its journal.
+        command: What is wanted. A pause may also be given while no apply runs: the next one starts nothing new.
+        wave: The wave that is approved or rejected, from 1.
+        digest: The digest of that wave's content.
+        reason: Why, in words.
+        who: Who gives it; None: this user on this host.
+        rollout: The roll-out's name, where the journal is a store.
+
+    Raises:
+        ValueError: A wave and its digest are missing, or given with a command that has none.
+        JournalError: No run of the journal goes on that could be drained or stopped; or the journal cannot be read, or
+            the record not be written.
+    """
+    if (wave is None or digest is None) is (command in ("approve", "reject")):
+        raise ValueError(f"{command} {'needs a wave and its digest' if wave is None else 'takes no wave'}")
+    location = locate(journal, rollout)
+    events = await location.store.read(location.name)
+    last = events[-1] if events else None
+    run = last.run if last is not None else None
+    if command in ("drain", "stop") and (last is None or isinstance(last, Finished)):
+        raise JournalError(f"there is nothing to {command}: no run of the journal {location.name} goes on")
+    written: list[ControlRecord] = []
+
+    def added(content: bytes | None) -> bytes:
+        records = _records(content, location.name)
+        record = ControlRecord(
+            sequence=max((one.sequence for one in records), default=0) + 1,
+            command=command,
+            run=run,
+            wave=wave,
+            digest=digest,
+            who=who if who is not None else _whoever(),
+            reason=reason,
+            at=datetime.now(UTC),
+        )
+        written.append(record)
+        return "".join(f"{one.model_dump_json(exclude_none=True)}\n" for one in [*records, record]).encode()
+
+    await location.store.update_control(location.name, added)
+    return written[-1]
+
+
+def _records(content: bytes | None, journal: str) -> list[ControlRecord]:
+    records: list[ControlRecord] = []
+    for number, line in enumerate((content or b"").splitlines(), start=1):
+        try:
+            records.append(ControlRecord.model_validate_json(line))
+        except ValidationError as error:
+            log.warning(
+                "the control record of %s, line %d, is left out: %s",
+                journal,
+                number,
+                error.errors()[0]["msg"],
+            )
+    return records
+
+
+def _whoever() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that nobody has.
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

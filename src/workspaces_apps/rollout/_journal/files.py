@@ -1,0 +1,322 @@
+"""Journals in files: append-only JSON lines, one event each.
+
+The journal is the only memory of what the service cannot tell: the direction of an association in ERROR, and how often
+Force was tried. So an intent is on disk before the write it announces is sent. Everything else is written for people,
+and given to the operating system at once, so that it can be read while it grows.
+
+A line counts once its line break is there: a torn last line was never acted on, and whoever opens the journal next
+cuts it off. Any other line that cannot be read is an error, because a forgotten direction is worse than none.
+"""
+
+import asyncio
+import codecs
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from workspaces_apps.rollout._journal.group_commit import GroupCommit
+from workspaces_apps.rollout._journal.lines import LineReader, to_line
+from workspaces_apps.rollout._journal.locking import lock
+from workspaces_apps.rollout._journal.stores import JournalWriter, check_name, path_of
+from workspaces_apps.rollout._log.events import Event
+from workspaces_apps.rollout.errors import JournalBusyError, JournalError
+
+_BEGINNING: Final = b'{"at":"'
+"""The beginning of every line; a file of a single line that begins otherwise is somebody else's."""
+
+_FLAGS: Final[int] = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY", "O_NONBLOCK"))
+"""The flags of every open file: bytes, for this process only, and no waiting for the other end of a pipe."""
+
+
+class FileJournal:
+    """A journal in a file, locked as long as it is open; a `JournalWriter`.
+
+    Attributes:
+        path: The file.
+        past: The events it held when it was opened, oldest first.
+    """
+
+    def __init__(self, path: Path, descriptor: int, past: Sequence[Event]) -> None:
+        self.path = path
+        self.past: Sequence[Event] = past
+        self._descriptor = descriptor
+        self._commit = GroupCommit(self._write, self._refusal, self._release)
+
+    async def append(self, *events: Event, durable: bool = False) -> None:
+        """Write events; with `durable`, they are on disk when this returns. See `JournalWriter.append`."""
+        await self._commit.append(b"".join(map(to_line, events)), durable=durable)
+
+    async def close(self) -> None:
+        """Keep what is being written, close the file and let go of the lock; may be called again."""
+        await self._commit.close()
+
+    def _write(self, data: bytes, durable: bool) -> None:
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        if durable:
+            os.fsync(self._descriptor)
+
+    def _refusal(self, failure: BaseException | None) -> JournalError:
+        if failure is None:
+            return JournalError(f"the journal {self.path} is closed")
+        cause = failure.strerror if isinstance(failure, OSError) else failure
+        return JournalError(
+            f"cannot write to the journal {self.path}: {cause}; nothing more is begun, what the"
+            " service has taken goes on there, and applying again goes on with it"
+        )
+
+    def _release(self) -> None:
+        # What counted was synced; nobody is left to hear of an error now.
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+
+class FileJournalStore:
+    """A folder of journals; a `JournalStore`.
+
+    Args:
+        folder: The folder; the name of a journal is that of its file.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder: Path = path_of(folder)
+
+    async def open(self, name: str, *, of: str | None = None) -> JournalWriter:
+        """Open a journal in a thread, because reading a long one takes seconds. See `JournalStore.open`."""
+        path = self._path(name)
+        claiming = asyncio.ensure_future(asyncio.to_thread(_claim, path, of))
+        try:
+            claim = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # The thread goes on, and would keep the lock for the life of the process.
+            claiming.add_done_callback(_abandon)
+            raise
+        return FileJournal(path, claim.descriptor, claim.past)
+
+    async def read(self, name: str) -> Sequence[Event] | None:
+        """Return every event of a journal; None if there is none. See `JournalStore.read`."""
+        return await asyncio.to_thread(_read_if_there, self._path(name))
+
+    async def read_control(self, name: str) -> bytes | None:
+        """Return the control record beside a journal; None if there is none."""
+        return await asyncio.to_thread(_read_control, self._control(name))
+
+    async def update_control(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace the control record beside a journal. See `JournalStore.update_control`."""
+        await asyncio.to_thread(_update_control, self._control(name), change)
+
+    def _path(self, name: str) -> Path:
+        # A separator, or "..": what a store calls a roll-out must not lead out of the folder.
+        if name in {"", ".", ".."} or Path(name).name != name:
+            raise JournalError(f"{name!r} cannot be the name of a file: give the path of the journal instead")
+        return self.folder / name
+
+    def _control(self, name: str) -> Path:
+        return self._path(f"{name}.control")
+
+
+class JournalReader:
+    """A reader of a journal's file, also while somebody writes to it.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path: Path = path_of(path)
+        self._offset = 0
+        self._lines = LineReader(str(self.path))
+
+    def read(self) -> Sequence[Event]:
+        """Return the events that were added since the last call; a line still being written is left for the next.
+
+        Raises:
+            JournalError: The file cannot be read, or is no journal.
+        """
+        try:
+            with os.fdopen(_open(self.path, os.O_RDONLY), "rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except OSError as error:
+            raise JournalError(f"cannot read the journal {self.path}: {error.strerror}") from error
+        whole = content.rfind(b"\n") + 1
+        events = tuple(self._lines.read(_without_mark(content[:whole], self._offset)))
+        self._offset += whole
+        return events
+
+
+def read_journal(path: str | Path) -> Sequence[Event]:
+    """Return every event of a journal's file, oldest first; a torn last line is left out.
+
+    Raises:
+        JournalError: The file cannot be read, or is no journal.
+    """
+    return JournalReader(path).read()
+
+
+def check_journal(path: str | Path, *, of: str) -> None:
+    """Find out before anything is done whether a journal can be written to. Makes no file.
+
+    Args:
+        path: The file.
+        of: The roll-out.
+
+    Raises:
+        JournalBusyError: Another apply writes to it.
+        JournalError: It cannot be opened or made, or is no journal, or that of another roll-out.
+    """
+    path = path_of(path)
+    if path.exists():
+        os.close(_claim(path, of).descriptor)
+    elif not path.parent.is_dir():
+        raise JournalError(f"cannot open the journal {path}: there is no folder {path.parent}")
+    elif not os.access(path.parent, os.W_OK):
+        raise JournalError(f"cannot open the journal {path}: the folder {path.parent} cannot be written to")
+
+
+def is_busy(path: str | Path) -> bool:
+    """Tell whether an apply writes to a journal's file now.
+
+    Raises:
+        JournalError: The file cannot be opened.
+    """
+    path = path_of(path)
+    try:
+        descriptor = _open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise JournalError(f"cannot open the journal {path}: {error.strerror}") from error
+    try:
+        lock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+class _Claim(NamedTuple):
+    """An open and locked journal."""
+
+    descriptor: int
+    past: tuple[Event, ...]
+
+
+def _claim(path: Path, of: str | None) -> _Claim:
+    """Open, lock and read a journal, and cut off what a crash left of its last line."""
+    try:
+        descriptor = _open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    except OSError as error:
+        raise JournalError(f"cannot open the journal {path}: {error.strerror}") from error
+    try:
+        _lock(descriptor, path)
+        content = _read_all(descriptor)
+        whole = content.rfind(b"\n") + 1
+        past = tuple(LineReader(str(path)).read(_without_mark(content[:whole])))
+        check_name(past, str(path), of)
+        if not whole and not content.startswith(_BEGINNING[: len(content)]):
+            raise JournalError(f"{path} is no journal of a roll-out; it is left as it is")
+        if whole < len(content):
+            os.ftruncate(descriptor, whole)
+            os.fsync(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return _Claim(descriptor, past)
+
+
+def _abandon(claiming: "asyncio.Future[_Claim]") -> None:
+    if not claiming.cancelled() and claiming.exception() is None:
+        os.close(claiming.result().descriptor)
+
+
+def _open(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | _FLAGS, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        # Of folders, pipes and devices some never end.
+        os.close(descriptor)
+        raise JournalError(f"the journal {path} is not a regular file")
+    return descriptor
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        lock(descriptor)
+    except OSError as error:
+        raise JournalBusyError(
+            f"another apply writes to the journal {path}; wait for it, or give this one a journal of its own"
+        ) from error
+    if sys.platform != "win32":
+        os.fchmod(descriptor, 0o600)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let a new file survive a power cut: it does only if its folder knows of it; not every file system can tell."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _read_all(descriptor: int) -> bytes:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    parts: list[bytes] = []
+    while part := os.read(descriptor, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _without_mark(content: bytes, offset: int = 0) -> bytes:
+    # An editor's mark at the beginning is no reason to forget everything.
+    return content if offset else content.removeprefix(codecs.BOM_UTF8)
+
+
+def _read_if_there(path: Path) -> Sequence[Event] | None:
+    return read_journal(path) if path.exists() else None
+
+
+def _read_control(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JournalError(f"cannot read the control record {path}: {error.strerror}") from error
+
+
+def _update_control(path: Path, change: Callable[[bytes | None], bytes]) -> None:
+    try:
+        # A file of its own to lock: the record itself is another file after each replacement.
+        guard = _open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT)
+        try:
+            lock(guard, wait=True)
+            _replace(path, change(_read_control(path)))
+        finally:
+            os.close(guard)
+    except OSError as error:
+        raise JournalError(f"cannot write the control record {path}: {error.strerror}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put a file in the place of another at once: a reader sees the old one or the new one, whole."""
+    descriptor, made = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(made).replace(path)
+    except BaseException:
+        Path(made).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)

@@ -1,0 +1,223 @@
+"""The event log of one apply: the journal first, then what is folded from it, then whoever follows the apply."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from workspaces_apps.clock import Clock
+from workspaces_apps.rollout._journal.stores import JournalWriter
+from workspaces_apps.rollout._log.events import (
+    EVERYWHERE,
+    Ending,
+    Event,
+    Finished,
+    Intent,
+    Progress,
+    Withdrawn,
+)
+from workspaces_apps.rollout._log.history import RunHistory
+from workspaces_apps.rollout._log.summary import RunSummary
+from workspaces_apps.rollout.errors import JournalError
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+class RequestCounter(Protocol):
+    """The counts of the requests of one target; they only grow."""
+
+    @property
+    def calls(self) -> int:
+        """Requests that were sent, attempt by attempt."""
+        ...
+
+    @property
+    def throttled(self) -> int:
+        """How many of them the service refused for their rate."""
+        ...
+
+    @property
+    def shared_calls(self) -> int:
+        """How many of them also served somebody else of the same client."""
+        ...
+
+    @property
+    def silent_seconds(self) -> float:
+        """Seconds for which no attempt was answered; 0 if the last one was."""
+        ...
+
+
+class EventLog:
+    """The record of one apply.
+
+    Args:
+        clock: The time of events.
+        journal: Where to write; None: nowhere.
+        counters: Whose requests are counted, by target.
+
+    Attributes:
+        run: The id of this apply.
+        history: What must not be forgotten, the journal's past included.
+        summary: The counts of this run.
+        events: The events for whoever follows the apply; None ends them.
+        resumed: Whether the journal held an earlier run.
+    """
+
+    def __init__(
+        self, clock: Clock, journal: JournalWriter | None, counters: Mapping[str, RequestCounter]
+    ) -> None:
+        past = journal.past if journal is not None else ()
+        self.run: str = secrets.token_hex(6)
+        self.history: RunHistory = RunHistory(past)
+        self.summary: RunSummary = RunSummary()
+        self.events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.resumed: bool = bool(past)
+        self._clock = clock
+        self._journal = journal
+        self._counters = counters
+        self._before = {name: _numbers(counter) for name, counter in counters.items()}
+        self._began = clock.monotonic()
+        # Appends whose callers were cancelled, and what takes back the intents among them.
+        self._abandoned: set[asyncio.Task[None]] = set()
+        self._finishing: asyncio.Task[Finished] | None = None
+
+    def event(self, kind: Callable[..., EventT], target: str, **members: object) -> EventT:
+        """Make an event of this moment."""
+        return kind(at=self._clock.now(), run=self.run, target=target, **members)
+
+    async def record(self, *events: Event, durable: bool = False) -> None:
+        """Append events to the journal, and once they stand, tell everybody in the same order.
+
+        Cancelled, it lets the append go on and withdraws the intents in it: nobody will act on them.
+
+        Args:
+            events: What happened.
+            durable: Return only once no crash can take them back.
+
+        Raises:
+            JournalError: They could not be written; what they announce must not be done.
+        """
+        if self._journal is None or not events:
+            self._tell(*events)
+            return
+        # A task of its own, so that nobody's cancellation parts what is on disk from what is counted.
+        appending = asyncio.ensure_future(self._append(self._journal, events, durable))
+        try:
+            await asyncio.shield(appending)
+        except asyncio.CancelledError:
+            task = asyncio.ensure_future(self._take_back(appending, events))
+            self._abandoned.add(task)
+            task.add_done_callback(self._abandoned.discard)
+            raise
+
+    async def withdraw(self, *intents: Intent, reason: str) -> None:
+        """Take back intents whose write was not begun; they are on disk when this returns.
+
+        Raises:
+            JournalError: They could not be written; the intents count on.
+        """
+        await self.record(*(self._withdrawn(intent, reason) for intent in intents), durable=True)
+
+    async def report_progress(self, *, in_flight: int, waiting: int) -> None:
+        """Record how far the apply is.
+
+        Args:
+            in_flight: WorkSpaces whose deployment goes on.
+            waiting: WorkSpaces that have not started.
+
+        Raises:
+            JournalError: It could not be written.
+        """
+        if self._finishing is not None:
+            # Nothing comes after the end.
+            return
+        silent = max((counter.silent_seconds for counter in self._counters.values()), default=0.0)
+        await self.record(
+            self.event(
+                Progress,
+                EVERYWHERE,
+                in_flight=in_flight,
+                waiting=waiting,
+                silent_seconds=round(silent, 1),
+                **self._counts(),
+            )
+        )
+
+    async def finish(self, ending: Ending, message: str) -> Finished:
+        """Record how the apply ended, behind everything else; only the first call says how.
+
+        Cancelled, it goes on: an apply ends once.
+
+        Raises:
+            JournalError: It could not be written.
+        """
+        if self._finishing is None:
+            self._finishing = asyncio.ensure_future(self._finish(ending, message))
+        return await asyncio.shield(self._finishing)
+
+    async def _finish(self, ending: Ending, message: str) -> Finished:
+        while self._abandoned:
+            await asyncio.wait(self._abandoned)
+        ended = self.event(
+            Finished,
+            EVERYWHERE,
+            ending=ending,
+            elapsed=self._clock.monotonic() - self._began,
+            message=message,
+            left_deploying=self.summary.left_deploying,
+            left_staged=self.summary.left_staged,
+            not_started=self.summary.not_started,
+            **self._counts(),
+        )
+        await self.record(ended, durable=True)
+        return ended
+
+    async def _append(self, journal: JournalWriter, events: tuple[Event, ...], durable: bool) -> None:
+        await journal.append(*events, durable=durable)
+        self._tell(*events)
+
+    def _tell(self, *events: Event) -> None:
+        for event in events:
+            self.history.apply(event)
+            self.summary.apply(event)
+            self.events.put_nowait(event)
+
+    async def _take_back(self, appending: asyncio.Future[None], events: tuple[Event, ...]) -> None:
+        intents = [event for event in events if isinstance(event, Intent)]
+        # Whoever writes next hears of it too.
+        with contextlib.suppress(JournalError):
+            await appending
+            if intents:
+                await self.withdraw(*intents, reason="cancelled before its write")
+
+    def _withdrawn(self, intent: Intent, reason: str) -> Event:
+        return self.event(
+            Withdrawn,
+            intent.target,
+            workspace_id=intent.workspace_id,
+            application_id=intent.application_id,
+            operation=intent.operation,
+            direction=intent.direction,
+            retry=intent.retry,
+            reason=reason,
+        )
+
+    def _counts(self) -> dict[str, int]:
+        now = [
+            [after - before for after, before in zip(_numbers(counter), self._before[name], strict=True)]
+            for name, counter in self._counters.items()
+        ]
+        calls, throttled, shared = map(sum, zip(*now, strict=True)) if now else (0, 0, 0)
+        return {
+            "calls": calls,
+            "throttled": throttled,
+            "shared_calls": shared,
+            "succeeded": self.summary.counts["succeeded"],
+            "failed": self.summary.counts["failed"],
+            "skipped": self.summary.counts["skipped"],
+        }
+
+
+def _numbers(counter: RequestCounter) -> tuple[int, int, int]:
+    return counter.calls, counter.throttled, counter.shared_calls

@@ -1,0 +1,298 @@
+"""Summary of a roll-out in numbers: what became of its changes and what it cost, counted in one place.
+
+The `Finished` and `Progress` events, the live display and the report all take their counts from here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from workspaces_apps._associations.states import IN_FLIGHT, STAGED
+from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
+from workspaces_apps.rollout._log.events import (
+    EVERYWHERE,
+    Changed,
+    Deployed,
+    Event,
+    Failed,
+    Finished,
+    Intent,
+    Planned,
+    Progress,
+    Skipped,
+    Staged,
+    Succeeded,
+    WaveBegan,
+    Withdrawn,
+)
+from workspaces_apps.rollout._log.projection import Key
+
+Outcome: TypeAlias = Literal[
+    "succeeded", "unchanged", "failed", "skipped", "blocked", "in-progress", "waiting"
+]
+"""The outcome of one application on one WorkSpace, over all runs that are counted.
+
+``succeeded``: a run reported it in sync; ``unchanged``: it was in sync before; ``failed``: for good, in the last run
+that tried; ``skipped``: left alone; ``blocked``: the plan says that it cannot be; ``in-progress``: started, and no last
+word yet; ``waiting``: planned, and not started.
+"""
+
+UNFINISHED: Final[frozenset[Outcome]] = frozenset({"in-progress", "waiting"})
+
+OF_PLAN: Final[Mapping[str, Outcome]] = {
+    "install": "waiting",
+    "uninstall": "waiting",
+    "retry": "waiting",
+    "nothing": "unchanged",
+    "blocked": "blocked",
+}
+"""The outcome that a plan's word stands for."""
+
+WorkspaceKey: TypeAlias = tuple[str, str]
+"""The target, and the WorkSpace's id."""
+
+
+class Move(NamedTuple):
+    """One change went from one outcome to another, or to the same again; None: it is not known.
+
+    Attributes:
+        workspace: The WorkSpace.
+        application_id: The application; None where the events tell of the WorkSpace as a whole only.
+        before: Its outcome until then.
+        after: Its outcome from then on.
+    """
+
+    workspace: WorkspaceKey
+    application_id: str | None
+    before: Outcome | None
+    after: Outcome | None
+
+
+class Traffic(NamedTuple):
+    """Requests that runs told of.
+
+    Attributes:
+        calls: How many were sent.
+        throttled: How many of them the service refused for their rate.
+        shared_calls: How many of them also served somebody else of the same client.
+    """
+
+    calls: int
+    throttled: int
+    shared_calls: int
+
+
+class RunSummary:
+    """The counts of one run, or of all runs of a journal; a `Projection`.
+
+    Args:
+        planned: Changes that are known to wait before any event says so.
+
+    Attributes:
+        counts: How many changes there are of each outcome.
+        reasons: How many of those that failed, were skipped or are blocked there are of each outcome and reason.
+        retried: Failures that were followed by another try.
+        moves: The changes that the last event was about, in order.
+        deploying: WorkSpaces whose deployment goes on.
+        wave: The wave that goes on.
+        silent_seconds: For how long the service has answered nothing, as it was last told.
+        finished: The end of the last run, if it has one.
+    """
+
+    def __init__(self, planned: Iterable[Key] = ()) -> None:
+        self.counts: Counter[Outcome] = Counter()
+        self.reasons: Counter[tuple[Outcome, str]] = Counter()
+        self.retried: int = 0
+        self.moves: list[Move] = []
+        self.deploying: set[WorkspaceKey] = set()
+        self.wave: WaveBegan | None = None
+        self.silent_seconds: float = 0.0
+        self.finished: Finished | None = None
+        self._outcomes: dict[WorkspaceKey, dict[str | None, Outcome]] = {}
+        self._reason_of: dict[tuple[WorkspaceKey, str | None], tuple[Outcome, str]] = {}
+        self._intents: Counter[WorkspaceKey] = Counter()
+        # What a change was before its last intent, until anything else is heard of it.
+        self._before: dict[tuple[WorkspaceKey, str | None], tuple[Outcome | None, str | None]] = {}
+        self._traffic: dict[str, dict[str, Traffic]] = {}
+        for target, workspace_id, application in planned:
+            self._move((target, workspace_id), application, "waiting")
+
+    @property
+    def unfinished(self) -> int:
+        """Changes without a last word."""
+        return self.counts["waiting"] + self.counts["in-progress"]
+
+    @property
+    def left_deploying(self) -> int:
+        """Skipped changes whose deployment went on when the roll-out was stopped."""
+        return self.reasons["skipped", Reason.LEFT_DEPLOYING]
+
+    @property
+    def left_staged(self) -> int:
+        """Skipped changes that were staged and not deployed when the roll-out was stopped."""
+        return self.reasons["skipped", Reason.LEFT_STAGED]
+
+    @property
+    def not_started(self) -> int:
+        """Skipped changes that were not started, because the roll-out ended early."""
+        return sum(self.reasons["skipped", reason] for reason in NEVER_STARTED)
+
+    def outcome(self, workspace: WorkspaceKey, application_id: str | None) -> Outcome | None:
+        """Return what became of a change so far; None for one that no event was about."""
+        return self._outcomes.get(workspace, {}).get(application_id)
+
+    def is_open(self, workspace: WorkspaceKey) -> bool:
+        """Tell whether any change of a WorkSpace has no last word."""
+        # A copy, because a screen is drawn in another thread.
+        return any(outcome in UNFINISHED for outcome in tuple(self._outcomes.get(workspace, {}).values()))
+
+    def has_started(self, workspace: WorkspaceKey) -> bool:
+        """Tell whether a write was announced for a WorkSpace."""
+        return self._intents[workspace] > 0
+
+    def waits(self, workspace: WorkspaceKey) -> bool:
+        """Tell whether a WorkSpace has something to do and has not started."""
+        return not self.has_started(workspace) and self.is_open(workspace)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any WorkSpace that has started has changes without a last word."""
+        return any(map(self.is_open, [one for one, number in self._intents.copy().items() if number]))
+
+    @property
+    def waiting(self) -> int:
+        """WorkSpaces that have something to do and have not started."""
+        return sum(map(self.waits, tuple(self._outcomes)))
+
+    def traffic(self, run: str | None = None) -> Traffic | None:
+        """Return the requests that one run told of, or all of them; None if nothing was told."""
+        told = [self._traffic.get(run, {})] if run is not None else list(self._traffic.values())
+        # The entry for all targets covers those of single ones.
+        parts = [part for one in told for part in ([one[EVERYWHERE]] if EVERYWHERE in one else one.values())]
+        return Traffic(*map(sum, zip(*parts, strict=True))) if parts else None
+
+    def apply(self, event: Event) -> None:
+        """Take one more event in."""
+        self.moves = []
+        match event:
+            case Planned():
+                self._plan(event)
+            case Intent():
+                self._intent(event)
+            case Withdrawn():
+                self._withdraw(event)
+            case Staged():
+                self._move(_workspace(event), event.application_id, "in-progress")
+            case Deployed():
+                self.deploying.add(_workspace(event))
+                for application in event.applications:
+                    self._move(_workspace(event), application, "in-progress")
+            case Changed():
+                self._change(event)
+            case Succeeded():
+                self._end(event, "succeeded")
+            case Failed(final=False):
+                self.retried += 1
+                for meant in self._meant(event):
+                    self._move(_workspace(event), meant, "in-progress")
+            case Failed():
+                self._end(event, "failed", event.reason)
+            case Skipped():
+                self._end(event, "skipped", event.reason)
+            case WaveBegan():
+                self.wave = event
+            case Progress():
+                self.silent_seconds = event.silent_seconds
+                self._count_traffic(event, event.target)
+            case Finished():
+                self.finished = event
+                # What a run says at its end is about all of its targets.
+                self._count_traffic(event, EVERYWHERE)
+            case _:
+                self.wave = self.finished = None
+
+    def _plan(self, event: Planned) -> None:
+        workspace, application = _workspace(event), event.application_id
+        # What an earlier run has brought about is its success still.
+        done = event.action == "nothing" and self.outcome(workspace, application) == "succeeded"
+        reason = (event.reason or Reason.UNKNOWN) if event.action == "blocked" else None
+        self._move(workspace, application, "succeeded" if done else OF_PLAN[event.action], reason)
+
+    def _intent(self, event: Intent) -> None:
+        workspace, application = _workspace(event), event.application_id
+        _, reason = self._reason_of.get((workspace, application), (None, None))
+        before = self.outcome(workspace, application), reason
+        self._intents[workspace] += 1
+        self._move(workspace, application, "in-progress")
+        self._before[workspace, application] = before
+
+    def _withdraw(self, event: Withdrawn) -> None:
+        workspace, application = _workspace(event), event.application_id
+        self._intents[workspace] = max(0, self._intents[workspace] - 1)
+        if (workspace, application) in self._before:
+            self._move(workspace, application, *self._before[workspace, application])
+
+    def _change(self, event: Changed) -> None:
+        workspace, application = _workspace(event), event.application_id
+        before = self.outcome(workspace, application)
+        moves = event.state in IN_FLIGHT or event.state in STAGED
+        # What waits and moves was started by an earlier run.
+        if before is None or (before == "waiting" and moves):
+            self._move(workspace, application, "in-progress")
+        self._before.pop((workspace, application), None)
+
+    def _end(self, event: Succeeded | Failed | Skipped, outcome: Outcome, reason: str | None = None) -> None:
+        workspace = _workspace(event)
+        for application in self._meant(event):
+            self._move(workspace, application, outcome, reason)
+        if not self.is_open(workspace):
+            self.deploying.discard(workspace)
+
+    def _meant(self, event: Succeeded | Failed | Skipped) -> list[str | None]:
+        """The change; or where none is named, all of the WorkSpace's that have no last word."""
+        if event.application_id is not None:
+            return [event.application_id]
+        changes = self._outcomes.get(_workspace(event))
+        if not changes:
+            return [None]
+        return [application for application, outcome in changes.items() if outcome in UNFINISHED]
+
+    def _move(
+        self,
+        workspace: WorkspaceKey,
+        application: str | None,
+        after: Outcome | None,
+        reason: str | None = None,
+    ) -> None:
+        changes = self._outcomes.setdefault(workspace, {})
+        before = changes.pop(application, None) if after is None else changes.get(application)
+        if before is not None:
+            self.counts[before] -= 1
+        told = self._reason_of.pop((workspace, application), None)
+        if told is not None:
+            self.reasons[told] -= 1
+        if after is not None:
+            changes[application] = after
+            self.counts[after] += 1
+            if reason is not None:
+                self._reason_of[workspace, application] = after, reason
+                self.reasons[after, reason] += 1
+        self._before.pop((workspace, application), None)
+        self.moves.append(Move(workspace, application, before, after))
+
+    def _count_traffic(self, event: Progress | Finished, target: str) -> None:
+        told = self._traffic.setdefault(event.run, {})
+        before = told.get(target, Traffic(0, 0, 0))
+        calls = max(before.calls, event.calls)
+        # Counters only grow, and no part is more than the whole, whatever a journal says.
+        told[target] = Traffic(
+            calls,
+            max(before.throttled, min(event.throttled, calls)),
+            max(before.shared_calls, min(event.shared_calls, calls)),
+        )
+
+
+def _workspace(
+    event: Planned | Intent | Withdrawn | Staged | Deployed | Changed | Succeeded | Failed | Skipped,
+) -> WorkspaceKey:
+    return event.target, event.workspace_id

@@ -1,0 +1,507 @@
+"""Report builder: one event after the other becomes a report. The counts are those of `RunSummary`."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from workspaces_apps._associations.states import SETTLED_BY
+from workspaces_apps._reconcile.reasons import NEVER_STARTED
+from workspaces_apps.rollout._log.events import (
+    AboutWorkspace,
+    Action,
+    Changed,
+    Deployed,
+    Direction,
+    Ending,
+    Event,
+    Failed,
+    Finished,
+    Intent,
+    Planned,
+    Progress,
+    Skipped,
+    Staged,
+    Started,
+    Succeeded,
+    WaveBegan,
+    Withdrawn,
+)
+from workspaces_apps.rollout._log.summary import Move, Outcome, RunSummary, Traffic, WorkspaceKey
+from workspaces_apps.rollout.report.model import (
+    GRAVEST_FIRST,
+    ApplicationCount,
+    Change,
+    Moment,
+    ReasonCount,
+    Run,
+    TrafficPoint,
+    Wave,
+    Workspace,
+)
+from workspaces_apps.rollout.report.report import Report
+from workspaces_apps.rollout.report.series import ActiveTime, Transition, frozen, progress, thinned
+from workspaces_apps.rollout.report.text import in_utc
+from workspaces_apps.rollout.report.timeline import moment_of
+
+_Trouble: TypeAlias = Literal["failed", "skipped", "blocked"]
+
+# None: one still goes on.
+_GRAVEST_ENDINGS: Final[tuple[Ending | None, ...]] = (
+    None,
+    "stopped",
+    "drained",
+    "budget-spent",
+    "incomplete",
+    "dry-run",
+    "complete",
+)
+
+
+@dataclass(slots=True)
+class _Change:
+    """A `model.Change` that is not over; its outcome is the summary's."""
+
+    run: str
+    application: str | None = None
+    action: Action | None = None
+    direction: Direction | None = None
+    reason: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+    state: str | None = None
+    attempts: int = 0
+    retries: int = 0
+    setbacks: int = 0
+    seconds: float | None = None
+    wave: int | None = None
+    began: datetime | None = None
+    ended: datetime | None = None
+    # As it was before its last intent, until anything else is told of it.
+    before: "_Change | None" = None
+
+    def reopen(self) -> None:
+        """Forget the last word: there will be another."""
+        self.reason = self.message = self.request_id = self.seconds = self.ended = None
+
+    def begin(self, at: datetime, wave: "_Wave | None") -> None:
+        """Take in that a write for it was announced or taken."""
+        self.reopen()
+        self.began = self.began or at
+        if wave is not None:
+            self.wave = wave.wave
+
+    def frozen(self, workspace: WorkspaceKey, application_id: str | None, outcome: Outcome) -> Change:
+        """Return it as a record."""
+        return Change(
+            target=workspace[0],
+            workspace_id=workspace[1],
+            application_id=application_id,
+            application=self.application,
+            action=self.action,
+            direction=self.direction,
+            outcome=outcome,
+            reason=self.reason,
+            message=self.message,
+            request_id=self.request_id,
+            state=self.state,
+            attempts=self.attempts,
+            retries=self.retries,
+            setbacks=self.setbacks,
+            seconds=self.seconds,
+            wave=self.wave,
+            run=self.run,
+            began=self.began,
+            ended=self.ended,
+        )
+
+
+@dataclass(slots=True)
+class _Workspace:
+    """A `model.Workspace` that is not over; `deployed` is when the service took the last Deploy."""
+
+    user_name: str | None = None
+    connected: bool | None = None
+    deployed: datetime | None = None
+    changes: dict[str | None, _Change] = field(default_factory=dict[str | None, _Change])
+    timeline: list[Moment] = field(default_factory=list[Moment])
+
+    def frozen(self, key: WorkspaceKey, changes: tuple[Change, ...], until: datetime | None) -> Workspace:
+        """Return it as a record; what goes on counts until the last event of all."""
+        outcomes = {change.outcome for change in changes}
+        lengths = [change.seconds for change in changes if change.seconds is not None]
+        if "in-progress" in outcomes and self.deployed is not None and until is not None:
+            lengths.append(max(0.0, (until - self.deployed).total_seconds()))
+        return Workspace(
+            target=key[0],
+            workspace_id=key[1],
+            user_name=self.user_name,
+            connected=self.connected,
+            outcome=next(outcome for outcome in GRAVEST_FIRST if outcome in outcomes),
+            changes=changes,
+            seconds=max(lengths, default=None),
+            timeline=tuple(self.timeline),
+        )
+
+
+@dataclass(slots=True)
+class _Wave:
+    """A `model.Wave` that is not over; `last` is its last event, `words` counts the last words of its time."""
+
+    run: str
+    wave: int
+    waves: int
+    workspaces: int
+    began: datetime
+    last: datetime
+    ended: datetime | None = None
+    words: Counter[str] = field(default_factory=Counter[str])
+
+    def frozen(self) -> Wave:
+        """Return it as a record."""
+        return Wave(
+            run=self.run,
+            wave=self.wave,
+            waves=self.waves,
+            workspaces=self.workspaces,
+            began=self.began,
+            ended=self.ended,
+            seconds=((self.ended or self.last) - self.began).total_seconds(),
+            succeeded=self.words["succeeded"],
+            failed=self.words["failed"],
+            skipped=self.words["skipped"],
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    """A `model.Run` that is not over; `wave` is the one that goes on."""
+
+    run: str
+    number: int
+    began: datetime
+    ended: datetime
+    offset: float
+    name: str = ""
+    plan: str = ""
+    dry_run: bool = False
+    changes: int = 0
+    finished: Finished | None = None
+    wave: _Wave | None = None
+
+    def end_wave(self, at: datetime) -> None:
+        """Let the wave end, if one goes on."""
+        if self.wave is not None:
+            self.wave.ended = max(self.wave.last, at)
+            self.wave = None
+
+    def frozen(self, told: Traffic | None, *, interrupted: bool) -> Run:
+        """Return it as a record.
+
+        Args:
+            told: The requests it told of.
+            interrupted: Whether another run began without its end.
+        """
+        end = self.finished
+        return Run(
+            run=self.run,
+            number=self.number,
+            name=self.name,
+            plan=self.plan,
+            began=self.began,
+            ended=self.ended,
+            seconds=(self.ended - self.began).total_seconds(),
+            offset=self.offset,
+            ending=end.ending if end is not None else None,
+            interrupted=interrupted,
+            message=end.message if end is not None else "",
+            dry_run=self.dry_run,
+            changes=self.changes,
+            calls=told.calls if told is not None else None,
+            throttled=told.throttled if told is not None else None,
+        )
+
+
+class ReportBuilder:
+    """A report in the making; a `Projection`.
+
+    Args:
+        first: The number of the first run.
+        time: How time spent in runs is counted; None: of one journal, whose runs follow each other.
+        latest: The runs that no other has followed on their journal; None: the last one only.
+    """
+
+    def __init__(
+        self, first: int = 1, *, time: ActiveTime | None = None, latest: Collection[str] | None = None
+    ) -> None:
+        self._first = first
+        self._latest = latest
+        self._runs: dict[str, _Run] = {}
+        self._waves: list[_Wave] = []
+        self._workspaces: dict[WorkspaceKey, _Workspace] = {}
+        self._setbacks: Counter[str] = Counter()
+        self._words: dict[tuple[str, str], str] = {}
+        self._summary = RunSummary()
+        self._time = time or ActiveTime()
+        self._transitions: list[Transition] = []
+        self._points: list[TrafficPoint] = []
+        self._last: datetime | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take one more event in."""
+        at = in_utc(event.at)
+        self._last = at if self._last is None else max(self._last, at)
+        run = self._run_of(event, at)
+        self._time.note(run.run, at)
+        self._summary.apply(event)
+        for move in self._summary.moves:
+            if move.before != move.after:
+                self._transitions.append(Transition(self._time.seconds, move.before, move.after))
+        match event:
+            case Started():
+                run.name, run.plan = event.name, event.plan
+                run.dry_run, run.changes = event.dry_run, max(0, event.changes)
+            case WaveBegan():
+                self._begin_wave(run, event, at)
+            case Progress():
+                self._count_traffic()
+            case Finished():
+                self._count_traffic()
+                run.finished = event
+                run.end_wave(at)
+            case _:
+                self._note_workspace(run, event, at)
+
+    def report(self) -> Report:
+        """Return how things stand."""
+        workspaces = tuple(
+            workspace.frozen(key, known, self._last)
+            for key, workspace in self._workspaces.items()
+            if (known := self._changes_of(key, workspace))
+        )
+        changes = [change for workspace in workspaces for change in workspace.changes]
+        runs = self._frozen_runs()
+        traffic = self._summary.traffic()
+        return Report(
+            name=next((run.name for run in reversed(runs) if run.name), ""),
+            began=min((run.began for run in runs), default=None),
+            ended=self._last,
+            seconds=self._time.seconds,
+            ending=self._ending(runs),
+            total=len(changes),
+            counts=frozen(self._summary.counts),
+            workspace_counts=frozen(Counter(workspace.outcome for workspace in workspaces)),
+            calls=traffic.calls if traffic is not None else None,
+            throttled=traffic.throttled if traffic is not None else None,
+            runs=runs,
+            waves=tuple(wave.frozen() for wave in self._waves),
+            reasons=self._reasons(changes),
+            applications=_applications(changes),
+            workspaces=workspaces,
+            progress=progress(self._transitions, self._time.seconds),
+            traffic=thinned(self._points),
+        )
+
+    def _run_of(self, event: Event, at: datetime) -> _Run:
+        run = self._runs.get(event.run)
+        if run is None:
+            run = self._runs[event.run] = _Run(
+                run=event.run,
+                number=self._first + len(self._runs),
+                began=at,
+                ended=at,
+                offset=self._time.seconds,
+            )
+            # The counters of the run are counted from here.
+            self._count_traffic()
+        run.began, run.ended = min(run.began, at), max(run.ended, at)
+        if run.wave is not None:
+            run.wave.last = max(run.wave.last, at)
+        return run
+
+    def _begin_wave(self, run: _Run, event: WaveBegan, at: datetime) -> None:
+        run.end_wave(at)
+        run.wave = _Wave(
+            run=run.run,
+            wave=max(0, event.wave),
+            waves=max(0, event.waves),
+            workspaces=max(0, event.workspaces),
+            began=at,
+            last=at,
+        )
+        self._waves.append(run.wave)
+
+    def _count_traffic(self) -> None:
+        before = self._points[-1] if self._points else TrafficPoint(seconds=0.0, calls=0, throttled=0)
+        told = self._summary.traffic() or Traffic(0, 0, 0)
+        # A sum that covers its parts may be less than they, whatever a journal says.
+        self._points.append(
+            TrafficPoint(
+                seconds=self._time.seconds,
+                calls=max(before.calls, told.calls),
+                throttled=max(before.throttled, told.throttled),
+            )
+        )
+
+    def _note_workspace(self, run: _Run, event: AboutWorkspace, at: datetime) -> None:
+        workspace = self._workspaces.setdefault((event.target, event.workspace_id), _Workspace())
+        workspace.timeline.append(moment_of(run.run, event, at))
+        if isinstance(event, Deployed):
+            workspace.deployed = at
+        elif isinstance(event, Planned):
+            if event.user_name is not None:
+                workspace.user_name = event.user_name
+            workspace.connected = event.connected
+        elif isinstance(event, Failed):
+            self._words.setdefault(("failed", event.reason), event.message)
+            if not event.final:
+                self._setbacks[event.reason] += len(self._summary.moves)
+        moves = {move.application_id: move for move in self._summary.moves}
+        # One whose state changed need not have moved.
+        about = [event.application_id] if isinstance(event, Changed | Withdrawn) else list(moves)
+        for application in about:
+            change = workspace.changes.setdefault(application, _Change(run.run))
+            if isinstance(event, Withdrawn) and change.before is not None:
+                # Nothing was heard of it since: it is as if it had not been announced.
+                workspace.changes[application] = change.before
+                continue
+            before = replace(change, before=None) if isinstance(event, Intent) else None
+            self._note_change(run, change, event, moves.get(application), at)
+            change.before = before
+
+    def _note_change(
+        self, run: _Run, change: _Change, event: AboutWorkspace, move: Move | None, at: datetime
+    ) -> None:
+        change.run = run.run
+        match event:
+            case Planned():
+                _plan(change, event, move)
+            case Intent():
+                deploys = event.operation == "DeployWorkspaceApplications"
+                change.direction = event.direction
+                change.attempts += deploys
+                change.retries += deploys and event.retry
+                change.begin(at, run.wave)
+            case Withdrawn():
+                deploys = event.operation == "DeployWorkspaceApplications"
+                change.attempts = max(0, change.attempts - deploys)
+                change.retries = max(0, change.retries - (deploys and event.retry))
+            case Staged():
+                change.direction = event.direction
+                change.begin(at, run.wave)
+            case Deployed():
+                change.begin(at, run.wave)
+            case Changed():
+                change.state = event.state
+                if move is not None and move.before is not None:
+                    change.begin(at, run.wave)
+            case Succeeded():
+                change.reopen()
+                change.direction, change.ended = event.direction, at
+                # It may be in sync without having been seen to become so: an earlier run started it.
+                change.state = SETTLED_BY[event.direction]
+                change.seconds = _finite(event.elapsed)
+            case Failed():
+                change.direction = event.direction or change.direction
+                if event.final:
+                    change.ended, change.seconds = at, _finite(event.elapsed)
+                    change.reason, change.message = event.reason, event.message or None
+                    change.request_id = event.request_id
+                else:
+                    change.setbacks += 1
+                    change.begin(at, run.wave)
+            case Skipped():
+                change.reopen()
+                change.ended, change.reason, change.message = at, event.reason, event.message or None
+        # What was never started was in none of the waves that began.
+        is_last_word = isinstance(event, Succeeded | Failed | Skipped) and not (
+            isinstance(event, Skipped) and event.reason in NEVER_STARTED
+        )
+        if run.wave is not None and move is not None and move.after is not None and is_last_word:
+            run.wave.words[move.after] += 1
+
+    def _changes_of(self, key: WorkspaceKey, workspace: _Workspace) -> tuple[Change, ...]:
+        changes: list[Change] = []
+        for application, change in workspace.changes.items():
+            outcome = self._summary.outcome(key, application)
+            # One whose only intent was withdrawn has none.
+            if outcome is not None:
+                changes.append(change.frozen(key, application, outcome))
+        return tuple(changes)
+
+    def _reasons(self, changes: Iterable[Change]) -> tuple[ReasonCount, ...]:
+        troubled: dict[tuple[_Trouble, str], list[Change]] = {
+            ("failed", reason): [] for reason in self._setbacks
+        }
+        for change in changes:
+            if change.outcome in ("failed", "skipped", "blocked"):
+                troubled.setdefault((change.outcome, change.reason or ""), []).append(change)
+        counted = [
+            ReasonCount(
+                outcome=outcome,
+                reason=reason,
+                changes=len(those),
+                workspaces=len({(change.target, change.workspace_id) for change in those}),
+                setbacks=self._setbacks[reason] if outcome == "failed" else 0,
+                example=next(
+                    (change.message for change in those if change.message),
+                    self._words.get((outcome, reason), ""),
+                ),
+            )
+            for (outcome, reason), those in troubled.items()
+        ]
+        order = ("failed", "skipped", "blocked")
+        return tuple(
+            sorted(
+                counted, key=lambda one: (order.index(one.outcome), -one.changes, -one.setbacks, one.reason)
+            )
+        )
+
+    def _frozen_runs(self) -> tuple[Run, ...]:
+        latest = list(self._runs)[-1:] if self._latest is None else self._latest
+        return tuple(
+            run.frozen(self._summary.traffic(name), interrupted=run.finished is None and name not in latest)
+            for name, run in self._runs.items()
+        )
+
+    def _ending(self, runs: Sequence[Run]) -> Ending | None:
+        """Return how the last run ended; of several journals, the gravest of the ends of their last runs."""
+        last = runs[-1:] if self._latest is None else [run for run in runs if run.run in self._latest]
+        endings: list[Ending | None] = [run.ending for run in last]
+        return min(endings, key=_GRAVEST_ENDINGS.index, default=None)
+
+
+def _applications(changes: Iterable[Change]) -> tuple[ApplicationCount, ...]:
+    grouped: dict[str | None, list[Change]] = {}
+    for change in changes:
+        grouped.setdefault(change.application_id, []).append(change)
+    return tuple(
+        ApplicationCount(
+            application_id=identity,
+            application=next((one.application for one in those if one.application), None),
+            counts=frozen(Counter(change.outcome for change in those)),
+        )
+        for identity, those in grouped.items()
+    )
+
+
+def _finite(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _plan(change: _Change, event: Planned, move: Move | None) -> None:
+    if event.application is not None:
+        change.application = event.application
+    change.action = event.action
+    if event.state is not None:
+        change.state = event.state
+    elif event.action == "nothing" and event.direction is not None:
+        change.state = SETTLED_BY[event.direction]
+    change.direction = event.direction or (change.direction if event.action == "nothing" else None)
+    # What an earlier run has brought about keeps the words of its success.
+    if move is None or not move.before == move.after == "succeeded":
+        change.reopen()
+    if event.action == "blocked":
+        change.reason, change.message = event.reason or "unknown", event.message or None

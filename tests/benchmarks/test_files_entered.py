@@ -1,0 +1,16 @@
+"""Counting the files that something enters."""
+
+from benchmarks.files_entered import entered
+from workspaces_apps.pacing import Pacing
+from workspaces_apps.values import is_list
+
+
+def test_only_what_was_entered_meanwhile_counts() -> None:
+    """A file counts once, by its path in the package; nothing of others, and nothing from before or after."""
+    Pacing.adaptive()
+    with entered() as files:
+        assert is_list([])
+        assert is_list([])
+        assert not []
+    Pacing.adaptive()
+    assert files == {"values.py"}

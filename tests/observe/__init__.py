@@ -1,0 +1,1 @@
+"""The shared reads of a client."""

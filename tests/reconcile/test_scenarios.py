@@ -1,0 +1,77 @@
+"""The table of scenarios, each row run both ways: as it should come out, and alike."""
+
+import re
+import sys
+from collections import Counter
+from typing import Final, Literal, TypeAlias
+
+import pytest
+
+from tests.reconcile import association_states, workspace_states, write_errors
+from tests.reconcile.row import Result, Row, Way
+from tests.reconcile.table import ROWS, disagreement, faults_of, line, run_bounded
+from tests.reconcile.ways import WAYS
+from workspaces_apps import WorkSpacesClient
+from workspaces_apps.api import AssociationState
+
+pytestmark = pytest.mark.campaign
+
+_Held: TypeAlias = Literal["job", "rollout", "both"]
+
+_RESULTS: Final[dict[tuple[str, Way], Result]] = {}
+"""What came of each row, so that comparing the two ways runs neither again; a worker of its own runs them anew."""
+
+_CASES: Final = [
+    pytest.param(row, held, id=f"{row.name}-{held}") for row in ROWS for held in ("job", "rollout", "both")
+]
+
+
+async def _result(row: Row, way: Way) -> Result:
+    found = _RESULTS.get((row.name, way))
+    if found is None:
+        found = _RESULTS[row.name, way] = await run_bounded(row, way)
+    return found
+
+
+@pytest.mark.parametrize("row, held", _CASES)
+async def test_a_scenario_comes_out_right_either_way(row: Row, held: _Held) -> None:
+    """Outcomes, what the service shows at the end and the Deploys it took are those of the table, and both alike."""
+    if held == "both":
+        results: dict[Way, Result] = {way: await _result(row, way) for way in WAYS}
+        sys.stdout.write(f"\n{line(row, results)}\n")
+        assert not disagreement(row, results)
+        return
+
+    result = await _result(row, held)
+
+    assert not faults_of(row, held, result), row.source
+
+
+def test_every_row_has_a_name_and_a_source_of_its_own() -> None:
+    """A row is found by its name, says why it is right, and says why where the two ways may differ."""
+    names = Counter(row.name for row in ROWS)
+    assert [name for name, count in names.items() if count > 1] == []
+    assert [row.name for row in ROWS if not row.source] == []
+    assert [row.name for row in ROWS if row.rollout is not None and not row.differs] == []
+
+
+def test_the_table_has_every_state() -> None:
+    """Each state of a WorkSpace and of an association has its rows, and an unknown one and none too."""
+    assert workspace_states.known_states() < workspace_states.all_states()
+    begins = {row.begins.get("one", "absent") for row in association_states.rows()}
+    assert begins == {*(str(one) for one in AssociationState), "absent", association_states.UNKNOWN}
+
+
+@pytest.mark.parametrize("operation", write_errors.WRITES)
+def test_the_table_has_every_modelled_error_of_a_write(operation: str) -> None:
+    """Each error that the service model has for a write, as its method says, is a row, once and for good."""
+    method = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
+    documented = re.findall(r"\w+Exception", getattr(WorkSpacesClient, method).__doc__)
+    assert set(documented) == set(write_errors.MODELLED[operation])
+    names = {row.name for row in write_errors.rows()}
+    wanted = {
+        f"{operation} {code} {often}"
+        for code in write_errors.MODELLED[operation]
+        for often in ("once", "always")
+    }
+    assert wanted <= names
