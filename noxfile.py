@@ -5,6 +5,7 @@ With `--no-venv` the sessions run in the environment that is active (dev.py's); 
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -153,9 +154,29 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def codegen(session: nox.Session) -> None:
-    """Fail when the generated files or the lock are stale; `-- --report` and the like are passed on."""
+    """Fail when the generated files or the lock are stale; `-- --report WHEEL` and the like are passed on."""
     install_development(session)
     session.run("python", "-m", "codegen", *(session.posargs or ["--check"]))
+
+
+@nox.session
+def model(session: nox.Session) -> None:
+    """Check the kept service model against the wheel that the lock names; `-- VERSION` takes that botocore instead."""
+    install_development(session)
+    lock = json.loads((ROOT / "codegen" / "lock.json").read_text(encoding="utf-8"))
+    wanted = f"botocore=={session.posargs[0] if session.posargs else lock['botocore']}"
+    with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
+        requirement = Path(name, "requirement.txt")
+        pinned = wanted if session.posargs else f"{wanted} --hash=sha256:{lock['wheel']}"
+        requirement.write_text(f"{pinned}\n", encoding="utf-8")
+        session.run(
+            "python", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+            "--only-binary", ":all:", "--dest", name, "--requirement", str(requirement),
+        )  # fmt: skip
+        (wheel,) = Path(name).glob("*.whl")
+        session.run(
+            "python", "-m", "codegen", "--from", str(wheel), *([] if session.posargs else ["--check"])
+        )
 
 
 @nox.session

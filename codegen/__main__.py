@@ -1,4 +1,4 @@
-"""`python -m codegen`: write `workspaces_apps.api`, check it, or report what another botocore changes."""
+"""`python -m codegen`: write `workspaces_apps.api`, check it, take another botocore, or report what that changes."""
 
 import argparse
 import json
@@ -9,40 +9,34 @@ from codegen import ir, overrides, render, report, source
 
 ROOT = Path(__file__).parent.parent
 API = ROOT / "src" / "workspaces_apps" / "api"
-LOCK = Path(__file__).parent / "lock.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the generator; the exit code is 1 if `--check` finds something stale."""
     parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--check", action="store_true", help="change nothing; fail if a file or the lock is stale"
-    )
-    what.add_argument(
-        "--report",
-        metavar="BOTOCORE",
+    parser.add_argument(
+        "--from",
+        dest="wheel",
+        metavar="WHEEL",
         type=Path,
-        help="list what came and went: the folder of another botocore (the package, or what it was unpacked into)",
+        help="take the model from a wheel of botocore, which need not be installed, instead of the copy that is kept",
+    )
+    purpose = parser.add_mutually_exclusive_group()
+    purpose.add_argument(
+        "--check", action="store_true", help="change nothing; fail if a file, the copy or the lock is stale"
+    )
+    purpose.add_argument(
+        "--report", metavar="WHEEL", type=Path, help="list what came and went in another wheel of botocore"
     )
     options = parser.parse_args(arguments)
+    found = source.kept() if options.wheel is None else source.from_wheel(options.wheel)
     if options.report is not None:
-        print(report.compare(source.installed(), source.read(*_package(options.report))))
+        print(report.compare(found, source.from_wheel(options.report)))
         return 0
-    found = source.installed()
     files = {API / path: text for path, text in render.render(ir.build(found, overrides.load())).items()}
-    lock = {"botocore": found.botocore, "sha256": found.digest}
-    files[LOCK] = json.dumps(lock, indent=2) + "\n"
+    files[source.KEPT] = found.text
+    files[source.LOCK] = json.dumps(found.lock, indent=2) + "\n"
     return _check(files) if options.check else _write(files)
-
-
-def _package(folder: Path) -> tuple[Path, str]:
-    package = folder if (folder / "data").is_dir() else folder / "botocore"
-    version = ""
-    if (package / "__init__.py").exists():
-        lines = (package / "__init__.py").read_text("utf-8").splitlines()
-        version = next((line.split("'")[1] for line in lines if line.startswith("__version__ = '")), "")
-    return package, version or "unknown"
 
 
 def _stale(files: dict[Path, str]) -> list[Path]:

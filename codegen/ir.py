@@ -33,7 +33,7 @@ class Member:
         wire: Its name on the wire.
         attribute: Its name in Python.
         annotation: Its type in the model, without `| None`.
-        parameter: Its type as a parameter of an operation.
+        parameter: Its type as a parameter of an operation, and of the model's constructor.
         required: Whether it must be there.
         several: Whether it is a list.
         rule: Its rule as a Python expression; empty where it has none.
@@ -83,6 +83,8 @@ class Structure:
         match self.role:
             case Role.REQUEST | Role.RESULT | Role.PAGE_RESULT | Role.BATCH_RESULT:
                 return str(self.role)
+            case Role.SENT:
+                return "Input"
             case _:
                 return "Model"
 
@@ -113,13 +115,12 @@ class EnumValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enumeration:
-    """An enum of the service; `sent` if a caller may send it."""
+    """An enum of the service."""
 
     name: str
     family: str
     values: tuple[EnumValue, ...]
     summary: str
-    sent: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +167,6 @@ class Api:
     """The whole service."""
 
     botocore: str
-    digest: str
     families: tuple[Family, ...] = field(default=())
     errors: tuple[ErrorClass, ...] = ()
 
@@ -223,7 +223,6 @@ class _Builder:
         )
         return Api(
             botocore=self._source.botocore,
-            digest=self._source.digest,
             families=tuple(families),
             errors=errors,
         )
@@ -291,7 +290,6 @@ class _Builder:
             family=self._families[name],
             values=tuple(values),
             summary=prose.summary or f"Values of {words(name)}.",
-            sent=name in self._sent,
         )
 
     def _role(self, name: str, operation: Operation | None) -> Role:
@@ -355,19 +353,22 @@ class _Builder:
         attribute = xform_name(wire)
         if keyword.iskeyword(attribute):
             raise SystemExit(f"{wire} is a Python keyword as an attribute; give it another name")
-        like = role in (Role.REQUEST, Role.SENT)
         values: tuple[str, ...] = ()
         if operation is not None and role is Role.REQUEST:
             values = self._overrides.defaults.get((operation.name, wire), ())
         item = self._shapes[shape_name].get("member", {"shape": ""})["shape"]
         rule, facts = self._rule(shape_name)
+        several = self._shapes[shape_name].get("type") == "list"
+        annotation = self._type(shape_name, given=False)
+        if several and not required:
+            annotation = f"Items[{annotation.removeprefix('tuple[').removesuffix(', ...]')}]"
         return Member(
             wire=wire,
             attribute=attribute,
-            annotation=self._type(shape_name, like=like, received=role in _RECEIVED_ONLY),
-            parameter=self._type(shape_name, like=True, received=False),
+            annotation=annotation,
+            parameter=self._type(shape_name, given=True),
             required=required,
-            several=self._shapes[shape_name].get("type") == "list",
+            several=several,
             rule=rule,
             facts=facts,
             sentence=prose.members.get(wire) or self._overrides.members.get(wire, ""),
@@ -376,17 +377,18 @@ class _Builder:
             model_default=_tuple(f"{item}.{enum_member(value)}" for value in values),
         )
 
-    def _type(self, name: str, *, like: bool, received: bool) -> str:
+    def _type(self, name: str, *, given: bool) -> str:
+        """The type of a shape: as a caller gives it, or as an attribute that is read."""
         shape = self._shapes[name]
         if "enum" in shape:
-            return f"{name}Like" if like else name
+            return f"{name}Like" if given else name
         match shape.get("type"):
             case "list":
-                item = self._type(shape.get("member", {}).get("shape", ""), like=like, received=received)
-                return f"tuple[{item}, ...]" if received else f"Many[{item}]"
+                item = self._type(shape.get("member", {}).get("shape", ""), given=given)
+                return f"Many[{item}]" if given else f"tuple[{item}, ...]"
             case "map":
-                key = self._type(shape.get("key", {}).get("shape", ""), like=like, received=received)
-                value = self._type(shape.get("value", {}).get("shape", ""), like=like, received=received)
+                key = self._type(shape.get("key", {}).get("shape", ""), given=given)
+                value = self._type(shape.get("value", {}).get("shape", ""), given=given)
                 return f"Mapping[{key}, {value}]"
             case "structure":
                 return name
@@ -476,23 +478,19 @@ class _Builder:
         )
 
     def _item(self, list_shape: str) -> str:
-        return self._type(
-            self._shapes[list_shape].get("member", {}).get("shape", ""), like=False, received=True
-        )
+        return self._type(self._shapes[list_shape].get("member", {}).get("shape", ""), given=False)
 
     def _is_generated(self, list_shape: str) -> bool:
         item = self._shapes[self._shapes[list_shape].get("member", {"shape": ""})["shape"]]
         return item.get("type") == "structure" or "enum" in item
 
 
-_RECEIVED_ONLY = (Role.RESULT, Role.PAGE_RESULT, Role.BATCH_RESULT, Role.RECEIVED)
-
 _SCALARS = {
     "string": "str",
     "integer": "int",
     "long": "int",
     "boolean": "bool",
-    "timestamp": "datetime",
+    "timestamp": "Timestamp",
     "blob": "Blob",
     "double": "float",
     "float": "float",

@@ -88,7 +88,7 @@ def render(api: Api) -> dict[str, str]:
 def _founding_names(api: Api) -> list[str]:
     """The founding operations' shapes, what they contain, and the errors they may end in."""
     structures = {structure.name: structure for family in api.families for structure in family.structures}
-    enums = {enum.name: enum for family in api.families for enum in family.enums}
+    enums = {enum.name for family in api.families for enum in family.enums}
     operations = [
         operation for family in api.families for operation in family.operations if operation.name in FOUNDING
     ]
@@ -99,7 +99,7 @@ def _founding_names(api: Api) -> list[str]:
         if name not in names:
             names.add(name)
             waiting.extend(structures[name].uses if name in structures else ())
-    names |= {f"{name}Like" for name in names & enums.keys() if enums[name].sent}
+    names |= {f"{name}Like" for name in names & enums}
     return sorted(names)
 
 
@@ -122,6 +122,7 @@ def _environment() -> Environment:
         "parameter": _parameter,
         "quoted": _quoted,
         "returns": _returns,
+        "taken": _taken,
     }
     # jinja infers the type of its filters from those that it brings.
     environment.filters.update(filters)  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -138,14 +139,14 @@ def _class_name(family: Family) -> str:
 
 def _names(family: Family) -> list[str]:
     names = [enum.name for enum in family.enums]
-    names += [f"{enum.name}Like" for enum in family.enums if enum.sent]
+    names += [f"{enum.name}Like" for enum in family.enums]
     names += [structure.name for structure in family.structures]
     return sorted(names)
 
 
 def _used_names(structure: Structure) -> Iterator[str]:
     for member in structure.members:
-        yield from re.findall(r"\w+", member.annotation)
+        yield from re.findall(r"\w+", f"{member.annotation} {member.parameter}")
 
 
 def _annotation(member: Member) -> str:
@@ -162,6 +163,11 @@ def _default(member: Member) -> str:
     return "" if member.required else f" = {value}"
 
 
+def _taken(member: Member) -> str:
+    """The constructor's parameter: None stands for what is left out."""
+    return member.parameter if member.required and not member.default else f"{member.parameter} | None = None"
+
+
 def _parameter(member: Member) -> str:
     annotation = re.sub(r"\b([A-Z]\w*)\b", _qualified, member.parameter)
     if member.default:
@@ -169,18 +175,19 @@ def _parameter(member: Member) -> str:
     return annotation if member.required else f"{annotation} | None = None"
 
 
-_NOT_GENERATED = {"Many", "Mapping", "Blob"}
+_HEAVY = ("Blob", "Timestamp")
+"""Types of ours that methods name through a module that imports them when they are looked at."""
 
 
 def _qualified(match: re.Match[str]) -> str:
     name = match.group(1)
-    return name if name in _NOT_GENERATED else f"api.{name}"
+    return name if name in ("Many", "Mapping") else f"types.{name}" if name in _HEAVY else f"api.{name}"
 
 
 def _returns(operation: Operation) -> str:
     if operation.items:
         item = f"api.{operation.item_type}" if operation.item_is_generated else operation.item_type
-        return f"Paginated[api.{operation.result}, {item}]"
+        return f"types.Paginated[api.{operation.result}, {item}]"
     return f"api.{operation.result}"
 
 

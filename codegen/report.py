@@ -6,8 +6,9 @@ from codegen.source import Source
 
 
 def compare(ours: Source, theirs: Source) -> str:
-    """A list of the operations, members and enum values that came and went, as Markdown."""
+    """List the metadata, operations, members and enum values that came and went, as Markdown."""
     lines = [f"# From botocore {ours.botocore} to {theirs.botocore}"]
+    lines += _section("Metadata", _metadata(ours), _metadata(theirs))
     lines += _section("Operations", ours.service["operations"], theirs.service["operations"])
     lines += _section("Shapes", ours.service["shapes"], theirs.service["shapes"])
     lines += _section("Members", _members(ours), _members(theirs))
@@ -24,6 +25,11 @@ def _section(title: str, before: Iterable[str], after: Iterable[str]) -> list[st
     changes = [f"- came: {name}" for name in sorted(new - old)]
     changes += [f"- went: {name}" for name in sorted(old - new)]
     return [f"\n## {title}", *changes] if changes else []
+
+
+def _metadata(source: Source) -> Iterator[str]:
+    for name, value in source.service["metadata"].items():
+        yield f"{name}: {value if isinstance(value, str) else ', '.join(value)}"
 
 
 def _members(source: Source) -> Iterator[str]:

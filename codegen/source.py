@@ -1,16 +1,20 @@
-"""Reading botocore's model of the service, and what identifies it."""
+"""Reading botocore's model of the service from a wheel, and the copy of it that this repository keeps."""
 
 import gzip
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NotRequired, Required, TypedDict
 
-SERVICE = Path("workspaces", "2015-04-08")
+KEPT = Path(__file__).parent.parent / "src" / "workspaces_apps" / "simulator" / "service.json"
+"""The copy that is kept: what the generator writes from, and what the simulator answers by."""
+
+LOCK = Path(__file__).parent / "lock.json"
+
+_FOLDER = "botocore/data/workspaces/2015-04-08/"
 
 
 class MemberSource(TypedDict):
@@ -58,9 +62,23 @@ class PageSource(TypedDict, total=False):
 class ServiceSource(TypedDict):
     """The service model as botocore writes it."""
 
-    metadata: dict[str, str]
+    metadata: dict[str, str | list[str]]
     operations: dict[str, OperationSource]
     shapes: dict[str, ShapeSource]
+
+
+class Lock(TypedDict):
+    """The origin of the copy that is kept.
+
+    Attributes:
+        botocore: The version of botocore.
+        wheel: SHA-256 of its wheel, as package indexes name it.
+        sha256: SHA-256 of the copy.
+    """
+
+    botocore: Required[str]
+    wheel: Required[str]
+    sha256: Required[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,49 +87,105 @@ class Source:
 
     Attributes:
         botocore: The version of botocore it is from.
-        digest: SHA-256 of the model, independent of how it was packed.
+        wheel: SHA-256 of the wheel of that botocore.
         service: The service model.
         pages: The paginators, by operation.
     """
 
     botocore: str
-    digest: str
+    wheel: str
     service: ServiceSource
     pages: dict[str, PageSource]
 
+    @property
+    def text(self) -> str:
+        """The form in which the description is kept: JSON with a line for each operation and shape."""
+        kept: list[str] = []
+        parts: dict[str, Mapping[str, object]] = {
+            "metadata": self.service["metadata"],
+            "operations": self.service["operations"],
+            "shapes": self.service["shapes"],
+            "paginators": self.pages,
+        }
+        for part, entries in parts.items():
+            lines = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items())
+            kept.append(f"{json.dumps(part)}: {{\n" + ",\n".join(lines) + "\n}")
+        return "{\n" + ",\n".join(kept) + "\n}\n"
 
-def installed() -> Source:
-    """The description that the installed botocore ships."""
-    spec = find_spec("botocore")
-    if spec is None or spec.origin is None:
-        raise SystemExit("botocore is not installed")
-    return read(Path(spec.origin).parent, version("botocore"))
+    @property
+    def lock(self) -> Lock:
+        """The lock that belongs to the description."""
+        digest = hashlib.sha256(self.text.encode()).hexdigest()
+        return {"botocore": self.botocore, "wheel": self.wheel, "sha256": digest}
 
 
-def read(package: Path, botocore: str) -> Source:
-    """The description in an unpacked botocore.
+def kept(copy: Path = KEPT, lock: Path = LOCK) -> Source:
+    """Read the copy that is kept.
+
+    Raises:
+        SystemExit: It is not the one that the lock names.
+    """
+    content = copy.read_bytes()
+    named: Lock = json.loads(lock.read_text("utf-8"))
+    if hashlib.sha256(content).hexdigest() != named["sha256"]:
+        raise SystemExit(
+            f"{copy.name} is not what {lock.name} was made for; run `python -m codegen --from WHEEL`"
+        )
+    document = json.loads(content)
+    pages = document.pop("paginators")
+    return Source(botocore=named["botocore"], wheel=named["wheel"], service=document, pages=pages)
+
+
+def from_wheel(wheel: Path) -> Source:
+    """Read the description in a wheel of botocore, without its documentation.
 
     Args:
-        package: The folder of the package `botocore`.
-        botocore: Its version.
+        wheel: The file, as `pip download --no-deps botocore` leaves it. It is not installed.
+
+    Raises:
+        SystemExit: It is no wheel of botocore with the WorkSpaces model.
     """
-    folder = package / "data" / SERVICE
-    service = _load(folder, "service-2.json")
-    pages = _load(folder, "paginators-1.json")
-    digest = hashlib.sha256(json.dumps([service, pages], sort_keys=True).encode()).hexdigest()
-    pagination = json.loads(json.dumps(pages))["pagination"]
-    return Source(botocore=botocore, digest=digest, service=json.loads(json.dumps(service)), pages=pagination)
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            service, pages = (_load(archive, name) for name in ("service-2.json", "paginators-1.json"))
+            version = next(_versions(archive))
+    except (OSError, zipfile.BadZipFile, KeyError, StopIteration) as error:
+        raise SystemExit(
+            f"{wheel} cannot be read: is it a wheel of botocore with the WorkSpaces model?"
+        ) from error
+    parts = {name: _undocumented(service[name]) for name in ("metadata", "operations", "shapes")}
+    return Source(
+        botocore=version,
+        wheel=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        service=json.loads(json.dumps(parts)),
+        pages=json.loads(json.dumps(pages["pagination"])),
+    )
 
 
-def _load(folder: Path, name: str) -> Mapping[str, object]:
-    for path in _candidates(folder, name):
-        if path.exists():
-            text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-            document: Mapping[str, object] = json.loads(text)
-            return document
-    raise SystemExit(f"{folder / name} is missing: is this a botocore with the WorkSpaces model?")
+def _load(archive: zipfile.ZipFile, name: str) -> Mapping[str, object]:
+    packed = f"{_FOLDER}{name}.gz" in archive.namelist()
+    text = gzip.decompress(archive.read(f"{_FOLDER}{name}.gz")) if packed else archive.read(_FOLDER + name)
+    document: Mapping[str, object] = json.loads(text)
+    return document
 
 
-def _candidates(folder: Path, name: str) -> Iterator[Path]:
-    yield folder / name
-    yield folder / f"{name}.gz"
+def _versions(archive: zipfile.ZipFile) -> Iterator[str]:
+    for name in archive.namelist():
+        if name.startswith("botocore-") and name.endswith(".dist-info/METADATA"):
+            lines = archive.read(name).decode().splitlines()
+            yield from (line.removeprefix("Version: ") for line in lines if line.startswith("Version: "))
+
+
+def _undocumented(value: object) -> object:
+    """Leave out AWS's prose, which is not ours to copy; a member that is called so stays."""
+    if isinstance(value, dict):
+        entries: dict[str, object] = {**value}
+        return {
+            name: _undocumented(item)
+            for name, item in entries.items()
+            if not (name in ("documentation", "documentationUrl") and isinstance(item, str))
+        }
+    if isinstance(value, list):
+        items: list[object] = [*value]
+        return [_undocumented(item) for item in items]
+    return value

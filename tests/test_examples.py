@@ -34,6 +34,11 @@ SHOWS = {
     "list_catalogue.py": ("The first page has 5 applications", "Microsoft Office", "AVAILABLE"),
     "wait_for_deployment.py": ("-> INSTALLING", "-> COMPLETED", "5 of 5", "already"),
     "rollout_batch.py": ("wave 1 of 4", "trying again", "complete after", " 0 failed", "126 nothing"),
+    "models_in_fastapi.py": (
+        "applications: 200",
+        "tags: 200\ntags: 200\ntags: 422",
+        "installed: 200 COMPLETED",
+    ),
     "shared_client_service.py": ("meanwhile: ", "installed after", "were throttled"),
 }
 # What goes on until it is told to end, and so has tests of its own: tests/test_service_example.py.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from workspaces_apps import types
 
-    from workspaces_apps.models import Operation, PageResult, Result
-    from workspaces_apps.pagination import Paginated
-
-ResultT = TypeVar("ResultT", bound="Result")
-PageT = TypeVar("PageT", bound="PageResult")
+ResultT = TypeVar("ResultT", bound="types.Result")
+PageT = TypeVar("PageT", bound="types.PageResult")
 ItemT = TypeVar("ItemT")
 
 
@@ -22,15 +19,15 @@ class Caller(ABC):
     __slots__ = ()
 
     @abstractmethod
-    async def _invoke(self, request: type[Operation[ResultT]], /, **members: object) -> ResultT:
+    async def _invoke(self, request: type[types.Operation[ResultT]], /, **members: object) -> ResultT:
         """Build the request from the members that are not None, and call the operation."""
 
     @abstractmethod
     def _pages(
         self,
-        request: type[Operation[PageT]],
+        request: type[types.Operation[PageT]],
         items: Callable[[PageT], Sequence[ItemT]],
         /,
         **members: object,
-    ) -> Paginated[PageT, ItemT]:
+    ) -> types.Paginated[PageT, ItemT]:
         """Build the request from the members that are not None, and page through the operation."""

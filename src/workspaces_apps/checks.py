@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 from workspaces_apps.errors import Problem, RequestValidationError
 from workspaces_apps.facts import Bounds, Rule, Rules
-from workspaces_apps.models import Model, Request
+from workspaces_apps.models import Model, Request, refused
+from workspaces_apps.problems import unknown_name
 from workspaces_apps.values import is_list, is_mapping, kind_of
 
 _HINT = 'if the service has relaxed this rule since, ClientConfig(request_checks="structure") leaves it to the service'
@@ -26,6 +28,38 @@ def check(request: Request) -> None:
             problems=problems,
             operation=name,
         )
+
+
+def check_types(request: Request) -> None:
+    """Check names and types of everything in the request, as its constructors did where it was made by them.
+
+    Raises:
+        RequestValidationError: A member has a value that its constructor would refuse, or there is no such member.
+    """
+    problems = tuple(_wrong_types(request, ""))
+    if problems:
+        found = "; ".join(str(problem) for problem in problems)
+        raise RequestValidationError(
+            f"{found}. Nothing was sent.", problems=problems, operation=request.facts.name
+        )
+
+
+def _wrong_types(model: Model, path: str) -> Iterator[Problem]:
+    given = {name: value for name, value in model.__dict__.items() if name in model.model_fields_set}
+    for problem in refused(type(model), given):
+        yield replace(problem, member=f"{path}{problem.member}")
+    # Attribute names are lower case; what `from_wire` keeps has a name of the wire's.
+    for name in model.model_extra or ():
+        if name.islower():
+            problem = unknown_name(type(model), name)
+            yield replace(problem, member=f"{path}{problem.member}")
+    for name, value in given.items():
+        if isinstance(value, Model):
+            yield from _wrong_types(value, f"{path}{name}.")
+        elif is_list(value):
+            for index, item in enumerate(value):
+                if isinstance(item, Model):
+                    yield from _wrong_types(item, f"{path}{name}[{index}].")
 
 
 def _problems(model: Model, path: str) -> Iterator[Problem]:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from workspaces_apps.clock import SystemClock
-from workspaces_apps.config import CallOptions, ClientConfig, Target, Unset
+from workspaces_apps import types
+from workspaces_apps.clock import Clock, Duration, SystemClock
+from workspaces_apps.config import CallOptions, ClientConfig, RequestChecks, Target, Unset
+from workspaces_apps.credentials import Credentials, CredentialsProvider
 from workspaces_apps.errors import ClientStateError, RequestValidationError
+from workspaces_apps.hooks import Hooks
+from workspaces_apps.pacing import Pacing
+from workspaces_apps.retry import RetryPolicy
 from workspaces_apps.waiters.methods import Waiters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import TracebackType
-
-    from aiobotocore.session import AioSession
-
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.observer import AssociationObserver
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._reconcile.context import TargetContext
-    from workspaces_apps.clock import Clock, Duration
-    from workspaces_apps.config import RequestChecks
-    from workspaces_apps.credentials import Credentials, CredentialsProvider
-    from workspaces_apps.hooks import Hooks
-    from workspaces_apps.models import Operation, PageResult, Request, Result
-    from workspaces_apps.pacing import Pacing
-    from workspaces_apps.pagination import Paginated
-    from workspaces_apps.retry import RetryPolicy
+    from workspaces_apps.models import Request
     from workspaces_apps.transport import Transport
     from workspaces_apps.waiters.hub import Hub
 
-    ResultT = TypeVar("ResultT", bound=Result)
-    PageT = TypeVar("PageT", bound=PageResult)
-    ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT", bound="types.Result")
+PageT = TypeVar("PageT", bound="types.PageResult")
+ItemT = TypeVar("ItemT")
 
 
 class _Shared:
@@ -54,6 +50,11 @@ class _Shared:
 
             self._transport = Transport(self.target)
         return self._transport
+
+    def __del__(self) -> None:
+        if self._transport is not None and self._transport.is_open:
+            message = f"unclosed {_named(self.target)}: use `async with`, or `await client.aclose()`"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     async def close(self) -> None:
         if self.hub is not None:
@@ -78,7 +79,7 @@ class WorkSpacesClient(Waiters):
         profile: str | None = None,
         endpoint_url: str | None = None,
         credentials: Credentials | CredentialsProvider | None = None,
-        session: AioSession | None = None,
+        session: types.AioSession | None = None,
         config: ClientConfig | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -115,15 +116,20 @@ class WorkSpacesClient(Waiters):
         )
         self._shared = _Shared(target)
         self._options = self._own_options = options
+        self._is_view = False
 
     def __repr__(self) -> str:
         """Whom it calls, as it was told; what the environment says shows only once it is open."""
-        target = self._shared.target
-        told = {"region": target.region, "profile": target.profile, "endpoint_url": target.endpoint_url}
-        shown = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None)
-        return f"<{type(self).__name__}({shown}){' closed' if self._shared.closed else ''}>"
+        return (
+            f"<{_named(self._shared.target, type(self).__name__)}{' closed' if self._shared.closed else ''}>"
+        )
 
     async def __aenter__(self) -> Self:
+        if self._is_view:
+            # Leaving the block would close the client under everybody else who has a view on it.
+            raise ClientStateError(
+                "this is a view, made by with_options(): use `async with` on the client itself, and the view inside"
+            )
         await self._shared.transport().open()
         return self
 
@@ -210,9 +216,10 @@ class WorkSpacesClient(Waiters):
         view._shared = self._shared
         view._options = self._options.changed(given)
         view._own_options = self._own_options
+        view._is_view = True
         return view
 
-    async def execute(self, request: Operation[ResultT], /) -> ResultT:
+    async def execute(self, request: types.Operation[ResultT], /) -> ResultT:
         """Call the operation of a request model.
 
         Args:
@@ -225,19 +232,27 @@ class WorkSpacesClient(Waiters):
             RequestValidationError: It is no request, or breaks a rule; nothing was sent.
             WorkSpacesError: As for the operation's method.
         """
-        checked = self._checked(request)
-        return await self._shared.transport().call(checked, request.result_type(), self._options)
+        from workspaces_apps.checks import check_types
 
-    async def _invoke(self, request: type[Operation[ResultT]], /, **members: object) -> ResultT:
-        return await self.execute(_build(request, members))
+        # A constructor checks them; `model_copy(update=…)` and `model_construct` do not.
+        check_types(self._request(request))
+        return await self._send(request)
+
+    async def _invoke(self, request: type[types.Operation[ResultT]], /, **members: object) -> ResultT:
+        return await self._send(_build(request, members))
+
+    async def _send(self, request: types.Operation[ResultT]) -> ResultT:
+        return await self._shared.transport().call(
+            self._checked(request), request.result_type(), self._options
+        )
 
     def _pages(
         self,
-        request: type[Operation[PageT]],
+        request: type[types.Operation[PageT]],
         items: Callable[[PageT], Sequence[ItemT]],
         /,
         **members: object,
-    ) -> Paginated[PageT, ItemT]:
+    ) -> types.Paginated[PageT, ItemT]:
         from workspaces_apps.pagination import PageSource, Paginated
 
         first = _build(request, members)
@@ -299,26 +314,32 @@ class WorkSpacesClient(Waiters):
 
     def _guarded(self, guard: Callable[[], None], *, once: bool) -> Self:
         """Return a view whose every attempt the guard lets through, or does not; with `once`, of one attempt a call."""
-        from workspaces_apps.retry import RetryPolicy
-
         view = self.with_options()
         retry = RetryPolicy(max_attempts=1) if once else view._options.retry
         view._options = replace(view._options, guard=guard, retry=retry)
         return view
 
-    def _checked(self, request: object) -> Request:
+    def _request(self, request: object) -> Request:
         from workspaces_apps.models import Request
 
+        kind = type(request).__name__
+        if isinstance(request, type) and issubclass(request, Request):
+            raise RequestValidationError(
+                f"execute() takes a request, not its class: {request.__name__}(…) with what it needs"
+            )
         if not isinstance(request, Request):
             raise RequestValidationError(
-                "execute() takes a request model, such as DescribeApplicationsRequest(),"
-                f" not {type(request).__name__}"
+                f"execute() takes a request model, such as DescribeApplicationsRequest(), not {kind}"
             )
+        return request
+
+    def _checked(self, request: object) -> Request:
+        found = self._request(request)
         if self._options.request_checks == "all":
             from workspaces_apps.checks import check
 
-            check(request)
-        return request
+            check(found)
+        return found
 
 
 def observer_of(client: WorkSpacesClient) -> AssociationObserver:
@@ -326,7 +347,13 @@ def observer_of(client: WorkSpacesClient) -> AssociationObserver:
     return client._hub().observer
 
 
-def _build(request: type[Operation[ResultT]], members: dict[str, object]) -> Operation[ResultT]:
+def _named(target: Target, name: str = "WorkSpacesClient") -> str:
+    settings = {"region": target.region, "profile": target.profile, "endpoint_url": target.endpoint_url}
+    shown = ", ".join(f"{name}={value!r}" for name, value in settings.items() if value is not None)
+    return f"{name}({shown})"
+
+
+def _build(request: type[types.Operation[ResultT]], members: dict[str, object]) -> types.Operation[ResultT]:
     try:
         return request(**members)
     except RequestValidationError as error:

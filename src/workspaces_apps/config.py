@@ -1,10 +1,12 @@
 """`ClientConfig`: what can be set about a client, checked when it is set."""
 
+import pickle
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
+from random import Random
 from types import NoneType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -103,6 +105,43 @@ class ClientConfig:
         if self.ca_bundle is not None and not Path(self.ca_bundle).is_file():
             raise ConfigurationError(f"ca_bundle must be a PEM file; there is none at {self.ca_bundle}")
 
+    def __copy__(self) -> "ClientConfig":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "ClientConfig":
+        # Nothing in it changes, and what is shared is meant to be shared.
+        return self
+
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[[Mapping[str, object]], "ClientConfig"], tuple[Mapping[str, object]]]:
+        """Let the settings travel to another process; what is the default travels as a reference.
+
+        The default `random` above all: a generator's method would take its state along, and two workers would jitter in
+        step.
+
+        Raises:
+            PicklingError: A setting cannot travel; the message names it.
+        """
+        settings: dict[str, object] = {}
+        for one in fields(self):
+            value: object = getattr(self, one.name)
+            if value is one.default:
+                continue
+            for name, part in _parts(one.name, value):
+                if isinstance(part, PacingRegistry) or isinstance(getattr(part, "__self__", None), Random):
+                    raise pickle.PicklingError(
+                        f"ClientConfig cannot be pickled: {name} belongs to this process"
+                    )
+                try:
+                    pickle.dumps(part)
+                except (pickle.PicklingError, AttributeError, TypeError) as error:
+                    raise pickle.PicklingError(
+                        f"ClientConfig cannot be pickled: {name} cannot: {error}"
+                    ) from error
+            settings[one.name] = value
+        return _restore, (settings,)
+
     def __repr__(self) -> str:
         """Without the proxy, whose URL may hold a password."""
         shown = (
@@ -111,6 +150,18 @@ class ClientConfig:
             if field.repr
         )
         return f"ClientConfig({', '.join(shown)})"
+
+
+def _parts(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """A setting, or each of the hooks in it, by the name to tell."""
+    if isinstance(value, Hooks):
+        yield from ((f"hooks.{hook.name}", getattr(value, hook.name)) for hook in fields(value))
+    else:
+        yield name, value
+
+
+def _restore(settings: Mapping[str, object]) -> ClientConfig:
+    return ClientConfig(**settings)  # type: ignore[arg-type]  # what another process's ClientConfig held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

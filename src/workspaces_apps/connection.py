@@ -7,7 +7,7 @@ import os
 import platform
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
@@ -37,8 +37,10 @@ from workspaces_apps.errors import (
     ThrottlingException,
     WorkSpacesError,
 )
+from workspaces_apps.headers import Headers
 from workspaces_apps.models import Result
 from workspaces_apps.network import describe_failure
+from workspaces_apps.protocol import pinned_protocol
 from workspaces_apps.retry import FailureKind, classify, read_retry_after
 from workspaces_apps.routes import Routes
 from workspaces_apps.sender import DirectSession, PlainSession, Sender
@@ -73,6 +75,7 @@ class Exchange(Generic[ResultT]):
         error: What it was, if it was an error.
         request_id: The service's id of the answer.
         http_status: Its HTTP status.
+        headers: Its headers.
         stamp: What the request was signed with; None before it was.
     """
 
@@ -83,6 +86,7 @@ class Exchange(Generic[ResultT]):
     error: WorkSpacesError | None = None
     request_id: str | None = None
     http_status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=Headers)
     stamp: Stamp | None = None
     _date: str | None = None
 
@@ -100,6 +104,7 @@ class Exchange(Generic[ResultT]):
         # The same request may have been answered before, and be sent again with newer credentials.
         self.result = self.error = None
         self.http_status = status
+        self.headers = headers
         self.request_id = headers.get("x-amzn-requestid") or headers.get("x-amz-request-id")
         self._date = headers.get("date")
         if not 200 <= status < 300:
@@ -146,6 +151,7 @@ class Exchange(Generic[ResultT]):
 
     def _note_metadata(self, parsed: Mapping[str, Any]) -> None:
         metadata: Mapping[str, Any] = parsed.get("ResponseMetadata", {})
+        self.headers = metadata.get("HTTPHeaders", {})
         self.http_status = metadata.get("HTTPStatusCode")
         self.request_id = metadata.get("RequestId")
 
@@ -289,7 +295,8 @@ async def open_connection(
             verify=str(config.ca_bundle) if config.ca_bundle is not None else None,
             config=settings,
         )
-        client = await closing.enter_async_context(context)
+        with pinned_protocol(session):
+            client = await closing.enter_async_context(context)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(str(error)) from error
     endpoint = client.meta.endpoint_url

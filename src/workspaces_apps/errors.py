@@ -26,13 +26,16 @@ answer at all is a TransportError.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 
 class WorkSpacesError(Exception):
@@ -91,6 +94,38 @@ class WorkSpacesError(Exception):
         ]
         tail = ", ".join(part for part in context if part)
         return f"{head} ({tail})" if tail else head
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Records that hold an error can be response models; an error itself is not read back.
+        from pydantic_core import PydanticCustomError, core_schema
+
+        def refuse(_: object) -> None:
+            raise PydanticCustomError("error", "an error is not read back")
+
+        return core_schema.json_or_python_schema(
+            core_schema.no_info_plain_validator_function(refuse),
+            core_schema.is_instance_schema(cls),
+            serialization=core_schema.plain_serializer_function_ser_schema(_described, when_used="json"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        text = {"type": "string"}
+        text_or_null = {"anyOf": [text, {"type": "null"}]}
+        members = {"type": text, "code": text_or_null, "message": text, "request_id": text_or_null}
+        return {"type": "object", "title": cls.__name__, "properties": members, "required": list(members)}
+
+
+def _described(error: WorkSpacesError) -> dict[str, str | None]:
+    return {
+        "type": type(error).__name__,
+        "code": error.code,
+        "message": error.message or error.meaning,
+        "request_id": error.request_id,
+    }
 
 
 class ConfigurationError(WorkSpacesError, ValueError):
@@ -185,8 +220,8 @@ class PartialFailureError(WorkSpacesError):
     """Some of the requests in a batch failed, though the call as such did not.
 
     Attributes:
-        failed: What failed, as the service reported it.
-        succeeded: What did not, where that is known.
+        failed: The failures, as the service reported them; of waits for several WorkSpaces, their outcomes.
+        succeeded: The rest, where that is known.
     """
 
     def __init__(
@@ -207,8 +242,9 @@ class PartialFailureError(WorkSpacesError):
             attempts=attempts,
             http_status=http_status,
         )
-        self.failed: tuple[object, ...] = tuple(failed)
-        self.succeeded: tuple[object, ...] = tuple(succeeded)
+        # Of what class they are depends on the call, which no `except` clause can say.
+        self.failed: tuple[Any, ...] = tuple(failed)
+        self.succeeded: tuple[Any, ...] = tuple(succeeded)
 
 
 class WaiterError(WorkSpacesError):
@@ -220,6 +256,8 @@ class WaiterError(WorkSpacesError):
         polls: How many times it looked.
     """
 
+    # By id whatever was waited for: WorkSpaces, images, directories, or the states of associations.
+    last: Mapping[str, Any] | None = None
     elapsed: timedelta | None = None
     polls: int = 0
 

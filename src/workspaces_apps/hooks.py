@@ -1,11 +1,12 @@
 """What the retry and pacing layers report: frozen records, and the hooks that receive them."""
 
+import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
-from workspaces_apps.errors import WorkSpacesError
+from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 
 _log = logging.getLogger("workspaces_apps.hooks")
 
@@ -93,12 +94,33 @@ class Hooks:
     on_retry: Callable[[RetryRecord], None] | None = None
     on_throttle: Callable[[ThrottleRecord], None] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what could never be called between the steps of a call.
+
+        Raises:
+            ConfigurationError: A hook cannot be called, or is a coroutine function, which nobody would await.
+        """
+        for name in ("on_attempt", "on_retry", "on_throttle"):
+            hook: object = getattr(self, name)
+            if hook is None:
+                continue
+            if not callable(hook):
+                raise ConfigurationError(f"{name} must be a function, not {type(hook).__name__}")
+            if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__):
+                raise ConfigurationError(
+                    f"{name} must be a plain function: hooks are not awaited. An `async def` can be started from one"
+                    " with asyncio.create_task()"
+                )
+
 
 def notify(hook: Callable[[_Record], None] | None, record: _Record) -> None:
     """Hand `record` to `hook`, if there is one; an exception of the hook's is logged."""
     if hook is None:
         return
     try:
-        hook(record)
+        returned: object = hook(record)
+        if inspect.iscoroutine(returned):
+            returned.close()
+            _log.warning("a hook gave a coroutine on %s: hooks are not awaited", type(record).__name__)
     except Exception:  # noqa: BLE001 - a hook is a stranger's code and may raise anything
         _log.exception("a hook raised on %s", type(record).__name__)

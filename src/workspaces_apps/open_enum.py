@@ -51,17 +51,18 @@ class OpenEnum(StrEnum):
     ) -> CoreSchema:
         described = core_schema.enum_schema(cls, list(cls.__members__.values()), sub_type="str", strict=False)
 
-        def refuse_others(value: object) -> object:
-            # pydantic would take bytes, and the members of other enums are strings too.
+        def convert(value: object) -> "OpenEnum":
             if isinstance(value, cls):
                 return value
+            # pydantic would take bytes, and the members of other enums are strings too.
             if isinstance(value, Enum) or not isinstance(value, str):
                 raise PydanticCustomError("enum", "must be a member of the enum or a str")
-            return value
+            return cls(value)
 
         return core_schema.json_or_python_schema(
             described,
-            core_schema.no_info_before_validator_function(refuse_others, described),
+            # Whatever strictness is asked for: a string is how a caller may spell a member.
+            core_schema.no_info_plain_validator_function(convert),
             ref=f"{cls.__module__}.{cls.__qualname__}",
         )
 

@@ -8,6 +8,7 @@ request is dated.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
@@ -163,7 +164,13 @@ class ProviderSource:
 
     async def _ask(self) -> Credentials:
         try:
-            return self._checked(await self._provider.get_credentials())
+            asked: object = self._provider.get_credentials()
+            if not inspect.isawaitable(asked):
+                raise CredentialsError(
+                    f"get_credentials() of the credentials provider {type(self._provider).__name__} must be `async def`"
+                )
+            given: object = await asked
+            return self._checked(given)
         except WorkSpacesError:
             raise
         except Exception as error:  # a provider is a stranger's code and may raise anything

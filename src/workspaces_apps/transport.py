@@ -90,6 +90,14 @@ class Transport:
         self._waking_clock = _WakingClock(target.clock, self)
         self._closed = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there are connections that somebody must close."""
+        opening = self._opening
+        if self._closed or opening is None or not opening.done() or opening.cancelled():
+            return False
+        return opening.exception() is None
+
     async def open(self) -> None:
         """Resolve Region, endpoint and credentials, and make ready to call."""
         await self._connection()
@@ -198,6 +206,7 @@ class Transport:
             meta = ResponseMeta(
                 request_id=exchange.request_id,
                 http_status=exchange.http_status or 200,
+                headers=exchange.headers,
                 attempts=number,
                 elapsed=timedelta(seconds=clock.monotonic() - began),
             )

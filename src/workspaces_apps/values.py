@@ -1,15 +1,15 @@
-"""Kinds of values in models: several of something, blobs, JSON, and what can be asked about them."""
+"""Kinds of values in models: times, lists, blobs, JSON, and what can be asked about them."""
 
 import base64
-import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import (
     TYPE_CHECKING,
     Annotated,
+    Any,
+    Final,
     NamedTuple,
-    Protocol,
     TypeAlias,
     TypeGuard,
     TypeVar,
@@ -17,54 +17,111 @@ from typing import (
     get_origin,
 )
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    JsonValue,
-    PlainSerializer,
-    ValidationInfo,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, JsonValue, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
+
+FROM_WIRE: Final[Mapping[str, object]] = {"from_wire": True}
+"""The context by which validators know that a model is read by its `from_wire`."""
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 """A JSON object, as `json.loads` gives it."""
 
 
-if TYPE_CHECKING:
-
-    class Several(Protocol[T_co]):
-        """What has items in an order, and is not a string, which is a sequence of itself.
-
-        `str.__contains__` takes only `str`; that difference makes a forgotten bracket a type error.
-        """
-
-        def __contains__(self, value: object, /) -> bool: ...
-        def __iter__(self) -> Iterator[T_co]: ...
-        def __len__(self) -> int: ...
-        def __getitem__(self, index: int, /) -> T_co: ...
-
-    # Without the tuple mypy takes the strings in a tuple for any strings, not for the literals that are meant.
-    Many: TypeAlias = Several[T] | tuple[T, ...]
-    """Several of something: a list, a tuple, any sequence, but not a string. In a model it is a tuple."""
-
-else:
-
-    class Many:
-        """Several of something; a tuple once it is in a model."""
-
-        def __class_getitem__(cls, item: object) -> object:
-            return tuple[item, ...]
+# In frozen time the name `datetime` may stand for a subclass of freezegun's, which would be kept for good.
+_DATETIME: Final = next(base for base in datetime.__mro__ if base.__module__ == "datetime")
 
 
-def _read_blob(value: object, info: ValidationInfo) -> object:
-    if info.context is None or not isinstance(value, str):
+class _Utc:
+    """The schema of a point in time: epoch seconds or ISO 8601 in, UTC inside, epoch seconds out."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # The first of the two is all that the service's numbers need, and makes no call into Python.
+        return core_schema.union_schema(
+            [
+                core_schema.datetime_schema(tz_constraint=0),
+                core_schema.no_info_after_validator_function(_to_utc, core_schema.datetime_schema()),
+            ],
+            mode="left_to_right",
+            custom_error_type="datetime_type",
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {
+            "type": "number",
+            "description": "Seconds since the epoch, UTC; an ISO 8601 time is read as well.",
+        }
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime_range", "must be between the years 1 and 9999 in UTC") from None
+
+
+class _NullIsEmpty:
+    """The schema of a list that may be left out: null counts as left out, though the attribute is a tuple always."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        items = handler(source)
+        held = core_schema.union_schema(
+            [
+                core_schema.is_instance_schema(tuple),
+                core_schema.with_info_plain_validator_function(_read_null),
+            ],
+            mode="left_to_right",
+        )
+        # The last step is the one that pydantic serialises by: that of its strict half.
+        return core_schema.chain_schema(
+            [core_schema.nullable_schema(items), core_schema.lax_or_strict_schema(held, items)]
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        chain: Any = schema
+        return handler(chain["steps"][0]["schema"])
+
+
+def _read_null(_: object, info: ValidationInfo) -> tuple[()]:
+    if info.context is FROM_WIRE:
+        # Read again by `from_wire`, which remembers the null.
+        raise PydanticCustomError("null", "must not be null")
+    return ()
+
+
+class _Base64:
+    """The schema of bytes that are base64 in JSON; a constructor takes bytes only."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        read = core_schema.no_info_before_validator_function(
+            _read_blob, core_schema.bytes_schema(strict=True)
+        )
+        return core_schema.lax_or_strict_schema(
+            read,
+            core_schema.bytes_schema(strict=True),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                _write_blob, return_schema=core_schema.str_schema(), when_used="json"
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "contentEncoding": "base64"}
+
+
+def _read_blob(value: object) -> object:
+    if not isinstance(value, str):
         return value
     try:
         return base64.b64decode(value, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise PydanticCustomError("base64", "must be base64: {why}", {"why": str(error)}) from None
 
 
@@ -72,12 +129,22 @@ def _write_blob(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-Blob: TypeAlias = Annotated[
-    bytes,
-    BeforeValidator(_read_blob, json_schema_input_type=bytes),
-    PlainSerializer(_write_blob, return_type=str, when_used="json"),
-]
-"""Bytes, which are base64 on the wire."""
+if TYPE_CHECKING:
+    Timestamp: TypeAlias = datetime
+    Blob: TypeAlias = bytes
+    Items: TypeAlias = tuple[T, ...]
+else:
+
+    class Items:
+        """A list that may be left out; a tuple, empty where the list was left out or null."""
+
+        def __class_getitem__(cls, item: object) -> object:
+            return Annotated[tuple[item, ...], _NullIsEmpty()]
+
+    Timestamp = Annotated[_DATETIME, _Utc()]
+    """A point in time, in UTC."""
+    Blob = Annotated[bytes, _Base64()]
+    """Bytes, which are base64 on the wire."""
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:

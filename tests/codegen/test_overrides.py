@@ -12,7 +12,7 @@ from tests.models.service_model import OPERATIONS
 
 pytestmark = pytest.mark.checkout
 
-SOURCE = source.installed()
+SOURCE = source.kept()
 OURS = overrides.load()
 FILE = Path(overrides.__file__).with_name("overrides.toml")
 

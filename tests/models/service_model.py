@@ -1,12 +1,11 @@
 """The service as botocore describes it, read without the generator, and JSON that such a service could send."""
 
 import base64
-import gzip
 import json
 import math
+from enum import Enum
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
+from importlib.resources import files
 from typing import NotRequired, TypedDict
 
 from hypothesis import strategies as st
@@ -56,24 +55,14 @@ class Paginator(TypedDict):
 class Service(TypedDict):
     """The service."""
 
+    metadata: dict[str, str | list[str]]
+    paginators: dict[str, Paginator]
     operations: dict[str, OperationShapes]
     shapes: dict[str, Shape]
 
 
-def _folder() -> Path:
-    spec = find_spec("botocore")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "data" / "workspaces" / "2015-04-08"
-
-
-def _read(name: str) -> bytes:
-    packed = _folder() / f"{name}.gz"
-    return gzip.decompress(packed.read_bytes()) if packed.exists() else (_folder() / name).read_bytes()
-
-
-SERVICE: Service = json.loads(_read("service-2.json"))
-PAGINATORS: dict[str, Paginator] = json.loads(_read("paginators-1.json"))["pagination"]
+SERVICE: Service = json.loads((files("workspaces_apps.simulator") / "service.json").read_bytes())
+PAGINATORS = SERVICE["paginators"]
 SHAPES = SERVICE["shapes"]
 OPERATIONS = tuple(sorted(SERVICE["operations"]))
 
@@ -139,19 +128,34 @@ _LATER = -62135596800, 253402300799
 """The epoch seconds of the years 1 and 9999, between which Python has dates."""
 
 
+STRUCTURES = tuple(
+    sorted(
+        name for name, shape in SHAPES.items() if shape["type"] == "structure" and "exception" not in shape
+    )
+)
+
+
+class Unknown(Enum):
+    """The members that a payload has and the model does not know."""
+
+    ANY = "any"
+    NO_ATTRIBUTES = "any but those called like an attribute"
+    NONE = "none"
+
+
 @cache
-def payload(name: str) -> st.SearchStrategy[JsonValue]:
+def payload(name: str, unknown: Unknown = Unknown.ANY) -> st.SearchStrategy[JsonValue]:
     """JSON of a shape: what is required is there, else anything goes that the service might come to send."""
     shape = SHAPES[name]
     if "enum" in shape:
         return st.sampled_from(shape["enum"]) | st.text(max_size=12)
     match shape["type"]:
         case "structure":
-            return _structure(name)
+            return _structure(name, unknown)
         case "list":
-            return st.lists(payload(shape.get("member", {"shape": ""})["shape"]), max_size=2)
+            return st.lists(payload(shape.get("member", {"shape": ""})["shape"], unknown), max_size=2)
         case "map":
-            value = payload(shape.get("value", {"shape": ""})["shape"])
+            value = payload(shape.get("value", {"shape": ""})["shape"], unknown)
             return st.dictionaries(st.text(max_size=5), value, max_size=2)
         case "string":
             return st.text(max_size=12)
@@ -167,16 +171,20 @@ def payload(name: str) -> st.SearchStrategy[JsonValue]:
             raise AssertionError(f"no strategy for {other}")
 
 
-def _structure(name: str) -> st.SearchStrategy[JsonValue]:
-    members = {wire: payload(member["shape"]) for wire, member in SHAPES[name].get("members", {}).items()}
+def _structure(name: str, unknown: Unknown) -> st.SearchStrategy[JsonValue]:
+    known_members = SHAPES[name].get("members", {})
+    members = {wire: payload(member["shape"], unknown) for wire, member in known_members.items()}
     always = {field.serialization_alias for field in model(name).model_fields.values() if field.is_required()}
     known = st.fixed_dictionaries(
         {wire: value for wire, value in members.items() if wire in always},
         optional={wire: st.none() | value for wire, value in members.items() if wire not in always},
     )
-    names = (_NEW_NAMES | st.text(max_size=8)).filter(lambda wire: wire not in members)
-    unknown = st.dictionaries(names, ANY_JSON, max_size=2)
-    return st.tuples(known, unknown).map(lambda parts: parts[0] | parts[1])
+    if unknown is Unknown.NONE:
+        return known.map(lambda part: part)
+    taken = {*members, *(model(name).model_fields if unknown is Unknown.NO_ATTRIBUTES else ())}
+    names = (_NEW_NAMES | st.text(max_size=8)).filter(lambda wire: wire not in taken)
+    others = st.dictionaries(names, ANY_JSON, max_size=2)
+    return st.tuples(known, others).map(lambda parts: parts[0] | parts[1])
 
 
 def same(left: JsonValue, right: JsonValue) -> bool:

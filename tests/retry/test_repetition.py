@@ -1,6 +1,5 @@
 """The table of what may be repeated, against the service model."""
 
-import gzip
 import json
 from importlib.resources import files
 
@@ -14,8 +13,8 @@ READING = ("Describe", "List", "Get")
 
 def operations() -> dict[str, dict[str, object]]:
     """Every operation of the model, by name."""
-    packed = files("botocore").joinpath("data/workspaces/2015-04-08/service-2.json.gz").read_bytes()
-    model: dict[str, dict[str, dict[str, object]]] = json.loads(gzip.decompress(packed))
+    kept = files("workspaces_apps.simulator").joinpath("service.json").read_bytes()
+    model: dict[str, dict[str, dict[str, object]]] = json.loads(kept)
     return model["operations"]
 
 

@@ -1,6 +1,5 @@
-"""Whether an answer is what botocore's model promises: names, types, enum values, patterns, required members."""
+"""Whether an answer is what the service model promises: names, types, enum values, patterns, required members."""
 
-import gzip
 import json
 import re
 from functools import cache
@@ -12,9 +11,9 @@ from workspaces_apps.simulator import Recorder
 
 @cache
 def model() -> dict[str, Any]:
-    """botocore's service model, as plain JSON."""
-    packed = files("botocore") / "data" / "workspaces" / "2015-04-08" / "service-2.json.gz"
-    document: dict[str, Any] = json.loads(gzip.decompress(packed.read_bytes()))
+    """The service model, as plain JSON."""
+    kept = files("workspaces_apps.simulator") / "service.json"
+    document: dict[str, Any] = json.loads(kept.read_bytes())
     return document
 
 

@@ -7,6 +7,7 @@ A line with an ignore must be refused: an ignore that is not needed is an error 
 
 from collections import deque
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Literal, assert_type
 
 from workspaces_apps import (
@@ -21,7 +22,14 @@ from workspaces_apps import (
     WorkspaceRequest,
     WorkSpacesClient,
 )
+from workspaces_apps.api import (
+    Protocol,
+    RunningMode,
+    WorkspaceConnectionStatus,
+    WorkspaceProperties,
+)
 
+NOW = datetime.now(UTC)
 WANTED = WorkspaceRequest(directory_id="d-12345678", user_name="ann", bundle_id="wsb-12345678")
 
 
@@ -34,7 +42,8 @@ def enums(ws: WorkSpacesClient, text: str, texts: list[str], literal: Literal["W
     ws.describe_applications(operating_system_names=[OperatingSystemName("NEW"), "WINDOWS_10", literal])
     ws.describe_applications(operating_system_names=(OperatingSystemName("NEW"), "WINDOWS_10", literal))
     ws.describe_applications(operating_system_names=list(OperatingSystemName))
-    ws.describe_applications(operating_system_names=deque(["WINDOWS_11"]))
+    ws.describe_applications(operating_system_names=deque[OperatingSystemNameLike](["WINDOWS_11"]))
+    ws.describe_applications(operating_system_names={"WINDOWS_11", OperatingSystemName.WINDOWS_10})
     mixed: list[OperatingSystemNameLike] = ["WINDOWS_11", OperatingSystemName.WINDOWS_10]
     ws.describe_applications(operating_system_names=mixed, compute_type_names=())
     ws.describe_applications(operating_system_names=None)
@@ -65,6 +74,15 @@ def constructors(text: str) -> None:
     DescribeApplicationsRequest(owner="AMAZON", operating_system_names=["WINDOWS_11"], max_results=5)
     DescribeApplicationsRequest(license_type="UNLICENSED", application_ids=("wsa-1",))
     CreateWorkspacesRequest(workspaces=[WANTED])
+    WorkspaceProperties(running_mode="AUTO_STOP", protocols={"PCOIP"})
+    WorkspaceConnectionStatus(
+        workspace_id="ws-1", connection_state="CONNECTED", connection_state_check_timestamp=NOW
+    )
+    WorkspaceProperties(running_mode="AUTOSTOP")  # type: ignore[arg-type]
+    WorkspaceProperties(protocols="PCOIP")  # type: ignore[arg-type]
+    WorkspaceConnectionStatus(workspace_id="ws-1", connection_state_check_timestamp=1)  # type: ignore[arg-type]
+    Tag(kye="a")  # type: ignore[call-arg]
+    Tag(key="a", valeu="b")  # type: ignore[call-arg]
     DescribeWorkspaceAssociationsRequest(workspace_id="ws-1")
     DescribeApplicationsRequest(Owner="AMAZON")  # type: ignore[call-arg]
     DescribeApplicationsRequest(license_type=text)  # type: ignore[arg-type]
@@ -81,5 +99,8 @@ def models(application: WorkSpaceApplication, tag: Tag) -> None:
     assert_type({application}, set[WorkSpaceApplication])
     assert_type(application.supported_operating_system_names, tuple[OperatingSystemName, ...])
     assert_type(application.name, str | None)
+    assert_type(application.created, datetime | None)
+    assert_type(WorkspaceProperties().protocols, tuple[Protocol, ...])
+    assert_type(WorkspaceProperties().running_mode, RunningMode | None)
     tag.key = "other"  # type: ignore[misc]
     application.no_such_attribute  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,20 @@ def test_a_wrong_result_type_is_noticed(checker: str, tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert "wrong_type.py:7" in failed.stdout
     assert "wrong_type.py:8" in failed.stdout
+
+
+DOWNSTREAM = Path(__file__).with_name("downstream.txt")
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_exactly_the_wrong_lines_of_a_code_base_are_refused(checker: str, tmp_path: Path) -> None:
+    """Constructors, attributes and calls are typed as they behave."""
+    code = DOWNSTREAM.read_text(encoding="utf-8")
+    copy = tmp_path / "downstream.py"
+    copy.write_text(code, encoding="utf-8")
+    wrong = {number for number, line in enumerate(code.splitlines(), 1) if line.endswith("# wrong")}
+
+    finished = run(checker, copy)
+
+    refused = {int(number) for number in re.findall(r"downstream\.py:(\d+)(?=.*error)", finished.stdout)}
+    assert (refused, len(wrong)) == (wrong, 20), finished.stdout

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Self
 
 from workspaces_apps.client import WorkSpacesClient
@@ -99,6 +100,10 @@ class Rollout:
             JournalError: The journal cannot be read, or is that of another roll-out.
             WorkSpacesError: No target could be read; of several errors the first.
         """
+        if isinstance(manifest, str | Path):
+            raise ManifestError(
+                [Mistake(key="", rule=f"plan() takes a Manifest: Manifest.load({str(manifest)!r})")]
+            )
         names = self._targets_of(manifest)
         past = await locate(journal, manifest.name).past_of(manifest.name) if journal is not None else ()
         history = RunHistory(past)

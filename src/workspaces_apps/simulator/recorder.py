@@ -5,6 +5,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from workspaces_apps.simulator.wire import JsonObject, JsonValue
 
@@ -43,7 +47,7 @@ class RequestRecord:
     invocation: str | None
     user_agent: str | None
     fault: str | None
-    _bodies: "Bodies" = field(repr=False, compare=False)
+    _bodies: Annotated["Bodies", Field(exclude=True)] = field(repr=False, compare=False)
 
     @property
     def parameters(self) -> JsonObject | None:
@@ -63,6 +67,17 @@ class Bodies:
         self._budget = budget
         self._size = 0
         self._kept: collections.OrderedDict[int, tuple[bytes, bytes]] = collections.OrderedDict()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Records of requests can be response models; bodies stay here.
+        return core_schema.is_instance_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
+        return {}
 
     def keep(self, number: int, request: bytes, answer: bytes) -> None:
         """Keep both bodies of a request, and let go of the oldest."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from workspaces_apps.clock import to_seconds
+from workspaces_apps import types
+from workspaces_apps.clock import Duration, to_seconds
+from workspaces_apps.parameters import Many
 from workspaces_apps.waiters.base import HALF_HOUR, HOUR, MINUTE, Waiting, unique
+from workspaces_apps.waiters.policy import PollPolicy
+from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome, OnChange, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from workspaces_apps.clock import Duration
-    from workspaces_apps.values import Many
     from workspaces_apps.waiters.deployment_wait import DeploymentWait
-    from workspaces_apps.waiters.many import AllDeployed
-    from workspaces_apps.waiters.policy import PollPolicy
-    from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome, OnChange, Target
-    from workspaces_apps.waiters.watch import DeploymentWatch
 
 
 class DeploymentMethods(Waiting):
@@ -92,7 +89,7 @@ class DeploymentMethods(Waiting):
         poll: PollPolicy | None = None,
         on_change: OnChange | None = None,
         fail_fast: bool = False,
-    ) -> AllDeployed:
+    ) -> types.AllDeployed:
         """Wait for deployments on many WorkSpaces.
 
         `async for` over what is returned gives each DeploymentOutcome as it comes, with its `error` if it did not
@@ -132,7 +129,7 @@ class DeploymentMethods(Waiting):
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
         poll: PollPolicy | None = None,
-    ) -> DeploymentWatch:
+    ) -> types.DeploymentWatch:
         """Follow a deployment change by change: `async with ws.watch_deployment(…) as changes`.
 
         The iteration over `changes` gives an AssociationChange for each change and ends when the deployment ends,

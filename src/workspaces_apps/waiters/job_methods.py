@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from workspaces_apps.clock import to_seconds
+from workspaces_apps._associations import Direction
+from workspaces_apps.clock import Duration, to_seconds
+from workspaces_apps.parameters import Many
 from workspaces_apps.waiters.base import HALF_HOUR, HOUR, MINUTE, Waiting, unique
-
-if TYPE_CHECKING:
-    from workspaces_apps._associations import Direction
-    from workspaces_apps.clock import Duration
-    from workspaces_apps.values import Many
-    from workspaces_apps.waiters.policy import PollPolicy
-    from workspaces_apps.waiters.records import DeploymentOutcome, OnChange
+from workspaces_apps.waiters.policy import PollPolicy
+from workspaces_apps.waiters.records import DeploymentOutcome, OnChange
 
 
 class JobMethods(Waiting):

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from typing import Any
 
+from workspaces_apps import types
 from workspaces_apps.errors import PartialFailureError, WaiterError, WorkSpacesError
-from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome
+from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome, OnChange
 from workspaces_apps.waiters.watch import tell
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from workspaces_apps.waiters.deployment_wait import DeploymentWait
-    from workspaces_apps.waiters.records import OnChange
 
 
 class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
@@ -27,7 +22,7 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
 
     def __init__(
         self,
-        make_wait: Callable[[str, Callable[[AssociationChange], None] | None], DeploymentWait],
+        make_wait: Callable[[str, Callable[[AssociationChange], None] | None], types.DeploymentWait],
         workspace_ids: Sequence[str],
         *,
         fail_fast: bool,
@@ -65,8 +60,8 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
         return outcomes
 
     async def _as_they_come(self) -> AsyncIterator[DeploymentOutcome]:
-        news: asyncio.Queue[DeploymentWait | AssociationChange] = asyncio.Queue()
-        waits: dict[DeploymentWait, None] = {}
+        news: asyncio.Queue[types.DeploymentWait | AssociationChange] = asyncio.Queue()
+        waits: dict[types.DeploymentWait, None] = {}
         try:
             for workspace_id in self._workspace_ids:
                 wait = self._make_wait(workspace_id, news.put_nowait if self._on_change is not None else None)
@@ -87,7 +82,7 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
                 wait.future.cancel()
                 wait.end()
 
-    def _outcome(self, wait: DeploymentWait) -> DeploymentOutcome:
+    def _outcome(self, wait: types.DeploymentWait) -> DeploymentOutcome:
         error = wait.future.exception()
         if error is None:
             return wait.future.result()
@@ -97,6 +92,6 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
 
 
 def _putting(
-    news: asyncio.Queue[DeploymentWait | AssociationChange], wait: DeploymentWait
+    news: asyncio.Queue[types.DeploymentWait | AssociationChange], wait: types.DeploymentWait
 ) -> Callable[[asyncio.Future[DeploymentOutcome]], None]:
     return lambda _: news.put_nowait(wait)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
+from workspaces_apps import api
 from workspaces_apps.errors import FailedAssociation, WorkSpacesError
-
-if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-
-    from workspaces_apps.api import AssociationState, AssociationStateReason
 
 Target: TypeAlias = Literal["installed", "removed"]
 """Where an association is meant to end."""
@@ -29,9 +26,9 @@ class AssociationStatus:
     """
 
     application_id: str
-    state: AssociationState | None
+    state: api.AssociationState | None
     wanted: Target | None
-    reason: AssociationStateReason | None = None
+    reason: api.AssociationStateReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +46,9 @@ class AssociationChange:
 
     workspace_id: str
     application_id: str
-    before: AssociationState | None
-    after: AssociationState | None
-    reason: AssociationStateReason | None
+    before: api.AssociationState | None
+    after: api.AssociationState | None
+    reason: api.AssociationStateReason | None
     at: datetime
 
 

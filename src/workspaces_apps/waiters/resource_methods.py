@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from workspaces_apps.clock import to_seconds
+from workspaces_apps import api
+from workspaces_apps.clock import Duration, to_seconds
 from workspaces_apps.waiters.base import HOUR, MINUTE, Waiting
+from workspaces_apps.waiters.policy import PollPolicy
 
 if TYPE_CHECKING:
-    from workspaces_apps import api
     from workspaces_apps._associations.acceptors import Waiter
-    from workspaces_apps.clock import Duration
-    from workspaces_apps.waiters.policy import PollPolicy
 
 ResourceT = TypeVar("ResourceT")
 

@@ -6,18 +6,13 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Self
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Self
 
+from workspaces_apps import types
 from workspaces_apps.errors import ClientStateError, DeploymentFailedError
-from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
-
-    from workspaces_apps.waiters.deployment_wait import DeploymentWait
-    from workspaces_apps.waiters.records import OnChange
+from workspaces_apps.waiters.records import AssociationChange, DeploymentOutcome, OnChange
 
 _log = logging.getLogger("workspaces_apps.waiters")
 
@@ -29,14 +24,16 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
     is a change like another, with the reason; `outcome` tells how it all ended.
     """
 
-    def __init__(self, make_wait: Callable[[Callable[[AssociationChange], None]], DeploymentWait]) -> None:
+    def __init__(
+        self, make_wait: Callable[[Callable[[AssociationChange], None]], types.DeploymentWait]
+    ) -> None:
         """A watch that has not begun.
 
         Args:
             make_wait: Makes the wait, given what is called with every change.
         """
         self._make_wait = make_wait
-        self._wait: DeploymentWait | None = None
+        self._wait: types.DeploymentWait | None = None
         self._changes: deque[AssociationChange] = deque()
         self._news = asyncio.Event()
 
@@ -95,7 +92,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
         """
         return self._begun().future.result()
 
-    def _begun(self) -> DeploymentWait:
+    def _begun(self) -> types.DeploymentWait:
         if self._wait is None:
             raise ClientStateError("the watch has not begun: use it with `async with`")
         return self._wait

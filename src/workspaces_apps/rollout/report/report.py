@@ -7,8 +7,9 @@ from datetime import datetime
 from heapq import merge
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from workspaces_apps import types
 from workspaces_apps.rollout._journal.files import read_journal
 from workspaces_apps.rollout._journal.stores import read_events
 from workspaces_apps.rollout._log.events import Ending, Event
@@ -26,10 +27,6 @@ from workspaces_apps.rollout.report.model import (
     Workspace,
 )
 from workspaces_apps.rollout.report.text import one_line
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 
 _NAMED: Final = 10
 """Runs that an error names; it counts the others."""
@@ -182,7 +179,7 @@ class Report:
 
         return plain(self, width)
 
-    def to_rich(self) -> "RenderableType":
+    def to_rich(self) -> "types.RenderableType":
         """The report for a rich console; needs the package rich, which comes with the extra ``cli``."""
         from workspaces_apps.rollout.report.as_text import rich_group
 

@@ -79,9 +79,10 @@ def register_workspace_directory(call: Call, parameters: Parameters) -> JsonObje
         workspace_type=parameters.maybe_text("WorkspaceType") or "PERSONAL",
         identity_type=parameters.maybe_text("UserIdentityType") or "AWS_DIRECTORY_SERVICE",
     )
-    description = parameters.maybe_text("WorkspaceDirectoryDescription")
-    if description is not None:
-        directory.properties["WorkspaceDirectoryDescription"] = description
+    for member in ("WorkspaceDirectoryDescription", "WorkspaceOsUserMode"):
+        given = parameters.maybe_text(member)
+        if given is not None:
+            directory.properties[member] = given
     for member in ("MicrosoftEntraConfig", "ActiveDirectoryConfig"):
         section = parameters.section(member)
         if section is not None:

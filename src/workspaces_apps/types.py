@@ -1,0 +1,130 @@
+"""Every type that an annotation of the public surface needs, and the records, imported when they are first used.
+
+Annotations inside the package name what is heavy through this module, so that `typing.get_type_hints` finds it at run
+time, and importing the package stays as cheap as it is.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiobotocore.session import AioSession
+    from rich.console import RenderableType
+
+    from workspaces_apps.clock import Duration
+    from workspaces_apps.config import RequestChecks, Unset
+    from workspaces_apps.facts import OperationFacts, PageFacts, Rule, Rules
+    from workspaces_apps.headers import Headers
+    from workspaces_apps.hooks import Outcome
+    from workspaces_apps.models import (
+        BatchResult,
+        Input,
+        Model,
+        Operation,
+        PageResult,
+        Request,
+        ResponseMeta,
+        Result,
+    )
+    from workspaces_apps.open_enum import OpenEnum
+    from workspaces_apps.pagination import ItemIterator, PageIterator, Paginated
+    from workspaces_apps.parameters import Many
+    from workspaces_apps.values import Blob, Items, JsonObject, Timestamp
+    from workspaces_apps.waiters import OnChange, Target
+    from workspaces_apps.waiters.deployment_wait import DeploymentWait as DeploymentWait  # noqa: PLC0414 - not public
+    from workspaces_apps.waiters.many import AllDeployed
+    from workspaces_apps.waiters.watch import DeploymentWatch
+
+    RECORDS: tuple[type, ...]
+    """The classes of the records that calls, waits, roll-outs and the simulator give: usable as response models."""
+
+__all__ = [
+    "RECORDS",
+    "AioSession",
+    "AllDeployed",
+    "BatchResult",
+    "Blob",
+    "DeploymentWatch",
+    "Duration",
+    "Headers",
+    "Input",
+    "ItemIterator",
+    "Items",
+    "JsonObject",
+    "Many",
+    "Model",
+    "OnChange",
+    "OpenEnum",
+    "Operation",
+    "OperationFacts",
+    "Outcome",
+    "PageFacts",
+    "PageIterator",
+    "PageResult",
+    "Paginated",
+    "RenderableType",
+    "Request",
+    "RequestChecks",
+    "ResponseMeta",
+    "Result",
+    "Rule",
+    "Rules",
+    "Target",
+    "Timestamp",
+    "Unset",
+]
+
+if not TYPE_CHECKING:
+    import importlib
+
+    _MODULES = {
+        "aiobotocore.session": "AioSession",
+        "rich.console": "RenderableType",
+        "workspaces_apps.clock": "Duration",
+        "workspaces_apps.config": "RequestChecks Unset",
+        "workspaces_apps.facts": "OperationFacts PageFacts Rule Rules",
+        "workspaces_apps.headers": "Headers",
+        "workspaces_apps.hooks": "Outcome",
+        "workspaces_apps.models": "BatchResult Input Model Operation PageResult Request ResponseMeta Result",
+        "workspaces_apps.open_enum": "OpenEnum",
+        "workspaces_apps.pagination": "ItemIterator PageIterator Paginated",
+        "workspaces_apps.parameters": "Many",
+        "workspaces_apps.values": "Blob Items JsonObject Timestamp",
+        "workspaces_apps.waiters": "OnChange Target",
+        "workspaces_apps.waiters.deployment_wait": "DeploymentWait",
+        "workspaces_apps.waiters.many": "AllDeployed",
+        "workspaces_apps.waiters.watch": "DeploymentWatch",
+    }
+    _RECORDS = {
+        "workspaces_apps.errors": "FailedAssociation Problem",
+        "workspaces_apps.hooks": "AttemptRecord RetryRecord ThrottleRecord",
+        "workspaces_apps.models": "ResponseMeta",
+        "workspaces_apps.rollout": """
+            Amount Changed Deployed Estimate Failed Finished ForeignChange Intent Mistake Plan PlanDiff Planned
+            PlannedChange PlannedWorkspace Progress Report Skipped Staged Started Status Succeeded TargetReading WaveBegan
+            Withdrawn WorkspaceFacts
+        """,
+        "workspaces_apps.rollout.report": """
+            ApplicationCount Change Moment ProgressPoint ReasonCount Run TrafficPoint Wave Workspace
+        """,
+        "workspaces_apps.simulator": "RequestRecord",
+        "workspaces_apps.waiters": "AssociationChange AssociationStatus DeploymentOutcome",
+    }
+    _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+    def __getattr__(name):
+        if name == "RECORDS":
+            found = tuple(
+                getattr(importlib.import_module(module), record)
+                for module, records in _RECORDS.items()
+                for record in records.split()
+            )
+        elif name in _HOMES:
+            found = getattr(importlib.import_module(_HOMES[name]), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = found
+        return found
+
+    def __dir__():
+        # freezegun looks at every name that a module lists, which would import and build all records in frozen time.
+        return sorted({*globals(), *__all__} - {"RECORDS"})
