@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
 import tempfile
 import tomllib
 from pathlib import Path
@@ -35,7 +36,7 @@ IN_PARALLEL = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
 ON_THE_WHEEL = ("client", "plugin", "report", "simulator", "typing", "cli/test_command.py", "test_*.py")
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "codegen", "typecheck", "tests", "aws_cli", "build"]
+nox.options.sessions = ["lint", "codegen", "typecheck", "tests", "aws_cli", "container", "build"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
 nox.options.error_on_external_run = False
@@ -98,6 +99,62 @@ def install_aws_cli(session: nox.Session) -> Path:
         session.run(*install, "--require-hashes", "-r", str(lock), external=True)
         shutil.copy(lock, installed)
     return python
+
+
+PEERS = {"newest": ("boto3",), "c7n": ("c7n",), "prowler": ("prowler",)}
+"""Tools of others that live in an environment of their own, and what is installed there: always the newest."""
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Run other people's tools against the simulator and take what they found into docs/simulator-truth.md.
+
+    The newest boto3, the JavaScript SDK, Cloud Custodian and Prowler come from their package registries, Terraform
+    is used where it is on the machine with its provider. `-- javascript` and the like choose tests by name.
+    """
+    install_development(session)
+    folder = ROOT / ".venv-peers"
+    for name, packages in PEERS.items():
+        if not (folder / name / "installed.txt").is_file():
+            python = str(folder / name / "bin" / "python")
+            session.run("python", "-m", "venv", "--clear", str(folder / name))
+            install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            session.run(*install, *packages, external=True)
+            (folder / name / "installed.txt").touch()
+    javascript = folder / "javascript"
+    if shutil.which("npm") and not (javascript / "node_modules").is_dir():
+        javascript.mkdir(parents=True, exist_ok=True)
+        (javascript / "package.json").write_text('{"private": true}', encoding="utf-8")
+        with session.chdir(javascript):
+            session.run("npm", "install", "--silent", "@aws-sdk/client-workspaces", external=True)
+    results = folder / "results.json"
+    results.unlink(missing_ok=True)
+    chosen = ("-k", " or ".join(session.posargs)) if session.posargs else ()
+    session.run(
+        "python", "-m", "pytest", "tests/peers", *chosen,
+        env={
+            "WORKSPACES_PEERS": str(folder),
+            "WORKSPACES_PEERS_RESULTS": str(results),
+            "WORKSPACES_AWS_CLI_PYTHON": str(install_aws_cli(session)),
+        },
+    )  # fmt: skip
+    session.run("python", "-m", "codegen.simulator_truth", "--peers", str(results))
+
+
+@nox.session
+def container(session: nox.Session) -> None:
+    """Build the simulator's image and try it; without a container engine, run its steps in an environment."""
+    install_development(session)
+    image = "workspaces-apps-simulator:test"
+    engine = shutil.which("docker")
+    # A client alone builds nothing.
+    works = engine and subprocess.run([engine, "info"], capture_output=True, check=False).returncode == 0
+    if works:
+        session.run("docker", "build", "--tag", image, str(ROOT), external=True)
+    session.run(
+        "python", "-m", "pytest", "tests/simulator/test_container.py", *session.posargs,
+        env={"WORKSPACES_CONTAINER_IMAGE": image} if works else {"WORKSPACES_CONTAINER_STEPS": "1"},
+    )  # fmt: skip
 
 
 @nox.session
@@ -237,7 +294,7 @@ def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
     session.run(*install, str(wheel))
     with session.chdir(away):
         session.run(python, "-c", "from workspaces_apps import *")
-    session.run(*install, f"{wheel}[cli,yaml]", *groups["tests"])
+    session.run(*install, f"{wheel}[cli,simulator,yaml]", *groups["tests"])
     bench = away / "tests-of-the-wheel"
     for folder in ("tests", "examples"):
         if (ROOT / folder).is_dir():
@@ -275,7 +332,7 @@ def lock(session: nox.Session) -> None:
     The only session that needs uv, which need not be installed for anything else.
     """
     locks = {
-        "constraints.txt": ("pyproject.toml", "--extra", "cli", "--extra", "yaml", "--group", "dev"),
+        "constraints.txt": ("pyproject.toml", "--all-extras", "--group", "dev"),
         "constraints-aws-cli.txt": ("tests/peers/aws-cli.in",),
     }
     for lock_file, sources in locks.items():

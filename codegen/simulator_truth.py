@@ -1,6 +1,7 @@
 """`python -m codegen.simulator_truth`: write docs/simulator-truth.md from the simulator's tables, or `--check` it."""
 
 import inspect
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from workspaces_apps.simulator import Rate, SimulatorSettings, Span, Throttle
+from workspaces_apps.simulator import Rate, SimulatorSettings, Span, Throttle, control_api, identity, tagging
 from workspaces_apps.simulator.compatibility import RULES
 from workspaces_apps.simulator.lifecycle import ABSENT, TABLE, Row
 from workspaces_apps.simulator.model import service_model
+from workspaces_apps.simulator.modification_rules import RULES as MODIFICATIONS
 from workspaces_apps.simulator.operations import (
     OPERATIONS,
     accounts,
@@ -31,6 +33,12 @@ from workspaces_apps.simulator.operations import (
 from workspaces_apps.simulator.workspace_lifecycle import COMMANDS
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "simulator-truth.md"
+
+PEERS: Final = Path(__file__).parent / "peers.json"
+"""What peers could do with the simulator, as their sessions found it: peer, version, protocol, and each scenario."""
+
+CONTROL: Final = PAGE.with_name("simulator-control.json")
+"""The OpenAPI document of the control endpoint."""
 
 ACTING: Final[Sequence[ModuleType]] = (
     applications,
@@ -71,7 +79,7 @@ may fail against AWS. So run it under the other assumption too: each setting bel
 def write() -> str:
     """The page."""
     lines = [_INTRODUCTION, *_summary(), *_settings(), *_life_cycle(), *_compatibility(), *_commands()]
-    return "\n".join([*lines, *_throttling(), *_operations()]) + "\n"
+    return "\n".join([*lines, *_modifications(), *_throttling(), *_operations(), *_peers()]) + "\n"
 
 
 def unknown_operations() -> list[str]:
@@ -89,6 +97,7 @@ def _summary() -> Iterator[str]:
         + [row.mark for row in TABLE]
         + [rule.mark for rule in RULES]
         + [command.mark for command in COMMANDS.values()]
+        + [rule.mark for rule in MODIFICATIONS]
     )
     counted = ", ".join(f"{count} {mark}" for mark, count in sorted(marks.items()))
     yield f"The tables on this page have {marks.total()} lines: {counted}."
@@ -178,6 +187,19 @@ def _commands() -> Iterator[str]:
     yield ""
 
 
+def _modifications() -> Iterator[str]:
+    yield "## What cannot be changed on a WorkSpace"
+    yield ""
+    yield "The first rule that is broken answers; that this is the exception which says so is assumed. The rules for"
+    yield "volumes, modes and protocols hold for a new WorkSpace too."
+    yield ""
+    yield from _table("rule", "exception", "setting", "mark")
+    for rule in MODIFICATIONS:
+        setting = f"`{rule.setting}`" if rule.setting else ""
+        yield f"| {rule.source} | {rule.code} | {setting} | {rule.mark} |"
+    yield ""
+
+
 def _throttling() -> Iterator[str]:
     rate = Throttle().default or Rate(0, 1)
     yield "## Throttling"
@@ -207,21 +229,62 @@ def _operations() -> Iterator[str]:
     yield "### `UnknownOperationException`"
     yield ""
     yield f"{', '.join(unknown)}." if unknown else "None."
+    yield ""
+    yield "### Of other services, for tools that ask them too"
+    yield ""
+    yield f"The Resource Groups Tagging API ({', '.join(sorted(tagging.OPERATIONS))}), signed for `tagging`; the"
+    yield f"Security Token Service ({identity.OPERATION}), signed for `sts`."
+
+
+def _peers() -> Iterator[str]:
+    found: dict[str, dict[str, str]] = json.loads(PEERS.read_text("utf-8")) if PEERS.is_file() else {}
+    scenarios = sorted({scenario for outcomes in found.values() for scenario in outcomes})
+    yield ""
+    yield "## Peers"
+    yield ""
+    yield "Clients that share no line with this package, and what they do with the simulator: written by"
+    yield "`nox -s peers` and the sessions beside it from the outcome of their tests. An empty place: not tried."
+    yield ""
+    yield from _table("peer", *scenarios)
+    for peer, outcomes in sorted(found.items()):
+        yield f"| {peer} | {' | '.join(outcomes.get(scenario, '') for scenario in scenarios)} |"
 
 
 def _headline(module: ModuleType) -> str:
     return (inspect.getdoc(module) or "").partition("\n")[0].rstrip(".")
 
 
+def take_in(results: Path) -> None:
+    """Take what a peers' session has found into `PEERS`; a peer that was tried again is replaced."""
+    known: dict[str, dict[str, str]] = json.loads(PEERS.read_text("utf-8")) if PEERS.is_file() else {}
+    found: dict[str, dict[str, str]] = json.loads(results.read_text("utf-8"))
+    # A peer's version is part of its name here, and an older one says nothing any more.
+    kept = {
+        peer: rows
+        for peer, rows in known.items()
+        if _without_version(peer) not in map(_without_version, found)
+    }
+    PEERS.write_text(json.dumps({**kept, **found}, indent=1, sort_keys=True) + "\n", "utf-8", newline="\n")
+
+
+def _without_version(peer: str) -> str:
+    return " ".join(word for word in peer.split() if not word[0].isdigit())
+
+
 def main(arguments: list[str]) -> int:
-    """Write the page, or check it; 1 if it is stale."""
-    page = write()
+    """Write the page, or check it; 1 if it is stale. `--peers FILE` takes in what a session has found first."""
+    if "--peers" in arguments:
+        take_in(Path(arguments[arguments.index("--peers") + 1]))
+    pages = {PAGE: write(), CONTROL: json.dumps(control_api.document(), indent=1) + "\n"}
     if "--check" in arguments:
-        stale = not PAGE.is_file() or PAGE.read_text("utf-8") != page
-        if stale:
-            print(f"stale: {PAGE.name}; run `python -m codegen.simulator_truth`", file=sys.stderr)
-        return int(stale)
-    PAGE.write_text(page, "utf-8", newline="\n")
+        stale = [
+            path for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text
+        ]
+        for path in stale:
+            print(f"stale: {path.name}; run `python -m codegen.simulator_truth`", file=sys.stderr)
+        return int(bool(stale))
+    for path, text in pages.items():
+        path.write_text(text, "utf-8", newline="\n")
     return 0
 
 

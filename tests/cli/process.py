@@ -1,6 +1,7 @@
 """`workspaces-apps` as a process of its own, for tests that need what only a process has: signals, pipes, exit codes."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -76,8 +77,11 @@ def simulating(*options: str) -> Generator[Simulation]:
             assert process.stdout is not None
             watchdog.start()
             line = process.stdout.readline()
+            watchdog.cancel()
             assert line, f"simulate ended with {process.wait(PATIENCE)} before it listened"
-            yield Simulation(process, Endpoint(**json.loads(line)))
+            described = json.loads(line)
+            names = [field.name for field in dataclasses.fields(Endpoint)]
+            yield Simulation(process, Endpoint(**{name: described[name] for name in names}))
         finally:
             watchdog.cancel()
             if process.poll() is None:

@@ -2,19 +2,27 @@
 
 import json
 import logging
+import os
+import shlex
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3.session
+import botocore.session
 import pytest
 
-from tests.cli.process import PATIENCE, Simulation, run_command, simulating
+from tests.cli.process import COMMAND, PATIENCE, Simulation, run_command, simulating
 from workspaces_apps import Credentials, WorkSpacesClient
 from workspaces_apps.cli import main
 from workspaces_apps.cli.console import log_to_stderr
+from workspaces_apps.cli.exports import shell_lines
+from workspaces_apps.cli.simulate import settings_of
 
 SIGNALS = [
     pytest.param(
@@ -153,3 +161,126 @@ def test_logging_is_set_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert len(logger.handlers) == 1
     assert logger.level == logging.DEBUG
+
+
+def exported(text: str) -> dict[str, str]:
+    """The variables that a POSIX shell has after evaluating lines."""
+    printed = subprocess.run(
+        ["sh", "-euc", f"{text}\nenv -0"],
+        capture_output=True,
+        check=True,
+        env={"PATH": os.defpath, "AWS_PROFILE": "x"},
+    ).stdout.decode()
+    return dict(pair.split("=", 1) for pair in printed.split("\0") if pair)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_a_shell_evaluates_what_env_prints_while_the_simulator_runs() -> None:
+    """`eval "$(... --env &)"` returns at once; boto3 finds the simulator with nothing else; the pid ends it."""
+    line = shlex.join([*COMMAND, "simulate", "--workspaces", "4", "--env"])
+    ask = "import boto3; print(len(boto3.client('workspaces').describe_workspaces()['Workspaces']))"
+    script = f'eval "$({line} 2>/dev/null &)"; {sys.executable} -c "{ask}"; kill "$WORKSPACES_SIMULATOR_PID"'
+
+    done = subprocess.run(
+        ["sh", "-euc", script], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_the_lines_for_a_shell_survive_it() -> None:
+    """Values with quotes and dollars come out as they went in; what would go before them is unset."""
+    described = {
+        "url": "http://127.0.0.1:1",
+        "region": "eu-west-1",
+        "access_key_id": "AKIA",
+        "secret_access_key": "a'b\"c$d`e/+",
+        "control_url": "http://127.0.0.1:1/_control",
+        "control_token": "t o k",
+    }
+
+    found = exported("\n".join(shell_lines(described, "sh")))
+
+    assert found["AWS_SECRET_ACCESS_KEY"] == described["secret_access_key"]
+    assert found["WORKSPACES_SIMULATOR_CONTROL_TOKEN"] == "t o k"
+    assert found["AWS_ENDPOINT_URL_WORKSPACES"] == found["AWS_ENDPOINT_URL_STS"] == described["url"]
+    assert "AWS_PROFILE" not in found
+    assert "$Env:AWS_SECRET_ACCESS_KEY = 'a''b\"c$d`e/+'" in shell_lines(described, "powershell")
+
+
+def test_a_profile_is_written_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each account, beside what the file has; afterwards the file is as it was."""
+    config = tmp_path / "aws" / "config"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    config.parent.mkdir()
+    before = "[default]\nregion = eu-central-1\n\n[profile simulators]\nregion = us-west-2\n"
+    config.write_text(before)
+    options = ("--write-profile", "sim", "--workspaces", "1", "--other-account", "210987654321:2")
+    with simulating(*options) as running:
+        names = ["sim", "sim-210987654321"]
+        found = [
+            len(new_profile(config, name).client("workspaces").describe_workspaces()["Workspaces"])
+            for name in names
+        ]
+        mode = config.stat().st_mode & 0o777
+        running.process.terminate()
+        running.process.wait(PATIENCE)
+
+    assert found == [1, 2]
+    assert mode == 0o600 or sys.platform == "win32"
+    assert config.read_text() == before
+
+
+def new_profile(config: Path, name: str) -> Any:
+    """boto3 with nothing but a profile."""
+    inner: Any = botocore.session.Session(profile=name)
+    inner.set_config_variable("config_file", str(config))
+    return boto3.session.Session(botocore_session=inner)
+
+
+def test_a_profile_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    """It is refused before anything is written."""
+    config = tmp_path / "config"
+    config.write_text("[profile sim]\nregion = eu-central-1\n")
+
+    done = run_command("simulate", "--write-profile", "sim", AWS_CONFIG_FILE=str(config))
+
+    assert done.returncode == 64
+    assert "has not written" in done.stderr
+    assert config.read_text() == "[profile sim]\nregion = eu-central-1\n"
+
+
+def test_settings_come_from_a_file_and_from_the_command_line(tmp_path: Path) -> None:
+    """The command line goes first; a Region and a fleet besides."""
+    file = tmp_path / "settings.toml"
+    file.write_text('install_duration = [60, 120]\nerror_record = "keep"\n')
+
+    settings = settings_of(
+        file, ["error_record=refuse", "pending_delay=5", "volume_groups=false"], encrypted=0.5, presence=True
+    )
+
+    assert (settings.install_duration.high, settings.pending_delay.low) == (120, 5)
+    assert (settings.error_record, settings.volume_groups) == ("refuse", False)
+    assert (settings.encrypted_share, settings.presence) == (0.5, "seeded")
+
+
+@pytest.mark.parametrize(
+    "options,names",
+    [
+        (("--set", "nonsense=5"), "nonsense"),
+        (("--set", "install_duration"), "NAME=VALUE"),
+        (("--env=fish",), "sh or powershell"),
+        (("--other-account", "12"), "210987654321"),
+        (("--other-region", "mars"), "us-east-1"),
+        (("--write-profile", "a b"), "profile"),
+        (("--manual-clock", "--time-scale", "2"), "--time-scale"),
+        (("--encrypted", "2"), "--encrypted"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_it_listens(
+    options: tuple[str, ...], names: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 64, and one line that says what would be right."""
+    assert main(["simulate", *options]) == 64
+    assert names in capsys.readouterr().err

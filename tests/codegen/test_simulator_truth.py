@@ -26,6 +26,7 @@ def test_a_stale_page_is_noticed(
 ) -> None:
     """`--check` fails for a page that is missing or old, and passes once it was written."""
     monkeypatch.setattr(simulator_truth, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(simulator_truth, "CONTROL", tmp_path / "control.json")
     missing = simulator_truth.main(["--check"])
     written = simulator_truth.main([]), simulator_truth.main(["--check"])
 

@@ -1,10 +1,23 @@
-"""boto3, which is untyped, behind one typed function."""
+"""boto3, which is untyped, behind one typed function; in the protocol it prefers, or made to speak CBOR."""
 
+import atexit
+import gzip
+import json
+import shutil
+import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
 
 import boto3.session
+import botocore.loaders
+import botocore.session
+
+Speaks: TypeAlias = Literal["json", "cbor"]
+CBOR = "smithy-rpc-v2-cbor"
 
 Call: TypeAlias = Callable[..., dict[str, Any]]
 """`call("describe_workspaces", Limit=5)`; the answer is whatever JSON the service gave."""
@@ -19,10 +32,34 @@ class Boto3Session(Protocol):
         ...
 
 
-def new_session() -> Boto3Session:
-    """A session of boto3's own, as far as it is typed."""
-    session: Boto3Session = boto3.session.Session()
+def new_session(speaks: Speaks = "json") -> Boto3Session:
+    """Return a session of boto3's own, as far as it is typed, whose WorkSpaces clients speak a protocol."""
+    # botocore is untyped here and there.
+    inner: Any = botocore.session.Session()
+    if speaks == "cbor":
+        loader: Any = botocore.loaders.Loader(extra_search_paths=[str(cbor_models())])
+        inner.register_component("data_loader", loader)
+    session: Boto3Session = boto3.session.Session(botocore_session=inner)
     return session
+
+
+@cache
+def cbor_models() -> Path:
+    """Make a data path for botocore on which WorkSpaces has no protocol but CBOR; removed when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="workspaces-cbor-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    version = folder / "workspaces" / "2015-04-08"
+    version.mkdir(parents=True)
+    source = files("botocore") / "data" / "workspaces" / "2015-04-08"
+    for entry in source.iterdir():
+        raw = entry.read_bytes()
+        name = entry.name
+        if name.startswith("service-2"):
+            document: dict[str, Any] = json.loads(gzip.decompress(raw) if name.endswith(".gz") else raw)
+            document["metadata"].update(protocol=CBOR, protocols=[CBOR])
+            raw, name = json.dumps(document).encode(), "service-2.json"
+        (version / name).write_bytes(raw)
+    return folder
 
 
 @contextmanager

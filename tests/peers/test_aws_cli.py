@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.cli.process import PATIENCE, Endpoint, simulating
+from tests.peers.conftest import Tried
 
 PYTHON: Final = os.environ.get("WORKSPACES_AWS_CLI_PYTHON", "")
 """The Python that has the AWS CLI."""
@@ -53,6 +54,14 @@ class AwsCli:
             return {"error": done.stderr.strip()}
         answer: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
         return answer
+
+    @property
+    def name(self) -> str:
+        """What it calls itself, such as ``AWS CLI 1.46.3``."""
+        said = subprocess.run(
+            [PYTHON, "-m", "awscli", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+        return f"AWS CLI {said.partition('/')[2].partition(' ')[0]}"
 
     def pages(self, command: str, size: int, *arguments: str) -> list[dict[str, Any]]:
         """Every page of a listing, of at most `size` items, each asked for with the token of the one before."""
@@ -105,8 +114,11 @@ def office(aws: AwsCli) -> str:
     return ids[0]
 
 
-def test_the_cli_pages_through_the_workspaces_of_an_application(aws: AwsCli, office: str) -> None:
+def test_the_cli_pages_through_the_workspaces_of_an_application(
+    aws: AwsCli, office: str, tried: Tried
+) -> None:
     """describe-application-associations by `--max-results` and `--next-token` shows each WorkSpace once."""
+    tried(aws.name, "pages")
     pages = aws.pages(
         "describe-application-associations", 6,
         "--application-id", office, "--associated-resource-types", "WORKSPACE",
@@ -119,8 +131,9 @@ def test_the_cli_pages_through_the_workspaces_of_an_application(aws: AwsCli, off
     assert all(one["ApplicationId"] == office for page in pages for one in page["Associations"])
 
 
-def test_the_cli_sees_what_bundles_and_images_bring(aws: AwsCli, office: str) -> None:
+def test_the_cli_sees_what_bundles_and_images_bring(aws: AwsCli, office: str, tried: Tried) -> None:
     """describe-bundle-associations and describe-image-associations name the application of the bundle."""
+    tried(aws.name, "images and bundles")
     bundles = aws("describe-workspace-bundles")["Bundles"]
     bundle = next(one for one in bundles if one["Name"].startswith("Office 2021"))
     application = ("--associated-resource-types", "APPLICATION")
@@ -132,8 +145,9 @@ def test_the_cli_sees_what_bundles_and_images_bring(aws: AwsCli, office: str) ->
     assert [one["AssociatedResourceId"] for one in of_image["Associations"]] == [office]
 
 
-def test_the_cli_removes_and_installs(aws: AwsCli, office: str) -> None:
+def test_the_cli_removes_and_installs(aws: AwsCli, office: str, tried: Tried) -> None:
     """Disassociate and deploy end in the application's absence, associate and deploy in COMPLETED."""
+    tried(aws.name, "operations")
     listing = aws(
         "describe-application-associations",
         "--application-id", office, "--associated-resource-types", "WORKSPACE", "--max-results", "1",

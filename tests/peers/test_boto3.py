@@ -4,10 +4,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.cli.process import PATIENCE, simulating
 from tests.peers.boto3_client import Call, boto3_client
+from tests.peers.conftest import Tried
 
 
 @pytest.fixture
@@ -69,8 +71,9 @@ def states_until_terminal(workspaces: Call, workspace_id: str) -> list[str]:
     raise AssertionError(f"still {seen[-1:]} after {PATIENCE:g} s")
 
 
-def test_boto3_carries_an_install_to_completed(workspaces: Call) -> None:
+def test_boto3_carries_an_install_to_completed(workspaces: Call, tried: Tried) -> None:
     """Associate stages, deploy commits, and describe shows the association on its way to COMPLETED."""
+    tried(f"boto3 {boto3.__version__} (installed)", "operations")
     application = find_application(workspaces, "Microsoft Office LTSC Professional Plus 2021")
     application_id = application["ApplicationId"]
     workspace_id = find_workspace(workspaces, application)

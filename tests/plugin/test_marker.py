@@ -91,7 +91,7 @@ def test_markers_add_up_and_mistakes_are_told(pytester: pytest.Pytester) -> None
         ({"settings": {"failure": 0.5}}, "'failure' is no setting; .*failure_rate"),
         ({"settings": {"failure_rate": "half"}}, "settings: failure_rate is a number, not 'half'"),
         ({"settings": {"install_duration": "long"}}, "settings: install_duration is a duration in seconds"),
-        ({"settings": {"removed_rows_linger": 1}}, "settings: removed_rows_linger is of type bool, not 1"),
+        ({"settings": {"removed_rows_linger": 1}}, "settings: removed_rows_linger is true or false, not 1"),
         ({"settings": "slow"}, "settings is a mapping"),
     ],
 )

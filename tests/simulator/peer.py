@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.peers.boto3_client import Boto3Session, new_session
+from tests.peers.boto3_client import Boto3Session, Speaks, new_session
 from workspaces_apps.simulator import Simulator
 
 Call: TypeAlias = Callable[..., dict[str, Any]]
@@ -20,13 +20,15 @@ Call: TypeAlias = Callable[..., dict[str, Any]]
 
 
 @cache
-def _session() -> Boto3Session:
+def _session(speaks: Speaks) -> Boto3Session:
     # One for all tests: reading botocore's data again for each would cost more than the tests themselves.
-    return new_session()
+    return new_session(speaks)
 
 
-def _client(sim: Simulator, region: str | None, credentials: Any, parameter_validation: bool) -> Any:
-    return _session().client(
+def _client(
+    sim: Simulator, region: str | None, credentials: Any, parameter_validation: bool, speaks: Speaks
+) -> Any:
+    return _session(speaks).client(
         "workspaces",
         endpoint_url=sim.url,
         region_name=region or sim.region,
@@ -44,9 +46,10 @@ def peer_of(
     region: str | None = None,
     credentials: object = None,
     parameter_validation: bool = True,
+    speaks: Speaks = "json",
 ) -> Generator[Call]:
     """boto3 for one account and Region, closed at the end."""
-    client = _client(sim, region, credentials or sim.credentials, parameter_validation)
+    client = _client(sim, region, credentials or sim.credentials, parameter_validation, speaks)
 
     def call(operation: str, **members: object) -> dict[str, Any]:
         answer: dict[str, Any] = getattr(client, operation)(**members)

@@ -110,6 +110,7 @@ def test_the_token_is_needed(control: Ask, authorization: str) -> None:
         {"Host": "evil.example"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Host": "127.0.0.1.evil.example"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "http://[bad"},
     ],
@@ -125,3 +126,62 @@ def test_the_simulators_own_origin_is_let_in(control: Ask, sim: Simulator) -> No
 
     assert control("GET", "/faults", Origin=sim.url)[0] == 200
     assert control("GET", "/faults", Host=f"localhost:{port}", Origin=f"http://localhost:{port}")[0] == 200
+
+
+def test_a_mapped_port_and_a_named_container_are_let_in() -> None:
+    """Any port of an address or of localhost, and the names that were given; no other name."""
+    with Simulator.in_thread(control_token="secret", host_names=["Simulator"]) as sim:
+
+        def ask(host: str) -> int:
+            headers = {"Authorization": "Bearer secret", "Host": host}
+            return bare(sim, None, b"", method="GET", path="/_control/faults", headers=headers)[0]
+
+        assert {ask(host) for host in ("localhost:49153", "10.0.0.7:4566", "[::1]:80", "simulator:4566")} == {
+            200
+        }
+        assert ask("other:4566") == 403
+
+
+def test_health_and_description_need_no_token(sim: Simulator) -> None:
+    """A container's health check knows none; deleting needs one even there."""
+    for path in ("/health", "/openapi.json"):
+        assert bare(sim, None, b"", method="GET", path=f"/_control{path}")[0] == 200
+        assert bare(sim, None, b"", method="DELETE", path=f"/_control{path}")[0] == 401
+
+
+def test_requests_can_be_read(sim: Simulator, call: Call, control: Ask) -> None:
+    """Newest after a number, by operation or error, with what was asked and answered, whatever the protocol."""
+    call("describe_tags", ResourceId=sim.fleet.workspace_ids[0])
+    refusal(lambda: call("describe_tags", ResourceId="nothing"))
+
+    (first, second) = control("GET", "/requests/records?operation=DescribeTags")[1]["records"]
+    (failed,) = control("GET", "/requests/records?error=ResourceNotFoundException&limit=5")[1]["records"]
+    later = control("GET", f"/requests/records?after={first['number']}")[1]["records"]
+
+    assert first["parameters"] == {"ResourceId": sim.fleet.workspace_ids[0]}
+    assert first["answer"]["TagList"]
+    assert failed == second == later[0]
+    assert control("GET", "/requests/records?limit=many")[0] == 400
+    assert control("GET", "/requests/records?colour=red")[0] == 400
+
+
+def test_the_connection_can_be_asked_for(sim: Simulator, control: Ask) -> None:
+    """What the line on standard output says, for those who cannot read it."""
+    assert control("GET", "/connection") == (200, sim.describe())
+
+
+def test_every_route_is_described_and_every_description_true(sim: Simulator, control: Ask) -> None:
+    """Each path and method of the document answers 200 to an example of its own schema, with the members it names."""
+    document = json.loads(bare(sim, None, b"", method="GET", path="/_control/openapi.json")[1])
+    examples = {"addFault": {"kind": "throttle"}, "moveClock": {"seconds": 1}}
+    for path, methods in document["paths"].items():
+        for method, described in methods.items():
+            if described["operationId"] == "saveState":
+                continue
+            status, answer = control(
+                method.upper(), path.removeprefix("/_control"), examples.get(described["operationId"])
+            )
+            schema = described["responses"]["200"]["content"]["application/json"]["schema"]
+            assert status == 200, path
+            assert set(schema.get("required", ())) <= answer.keys(), path
+            assert answer.keys() <= set(schema.get("properties", answer)), path

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
+from botocore.parsers import ResponseParserError
 
 from tests.simulator.conformance import model
 from tests.simulator.peer import Call, bare, bare_json, peer_of, refusal
@@ -90,11 +91,14 @@ def test_a_truncated_body_ends_early(sim: Simulator) -> None:
     assert abs(len(caught.value.partial) - caught.value.expected) <= 1
 
 
-def test_a_200_can_be_no_json(sim: Simulator, call: Call) -> None:
-    """boto3 makes an empty success of it, which is why clients must look."""
+def test_a_200_can_be_no_json(sim: Simulator) -> None:
+    """boto3 makes an empty success of it where it speaks JSON, and an error of its parser's where it speaks CBOR."""
     sim.faults.add("not_json", operation="DescribeWorkspaces")
 
-    assert "Workspaces" not in call("describe_workspaces")
+    with peer_of(sim) as call:
+        assert "Workspaces" not in call("describe_workspaces")
+    with peer_of(sim, speaks="cbor") as call, pytest.raises(ResponseParserError):
+        call("describe_workspaces")
 
 
 def test_unknown_enum_values_appear(sim: Simulator, call: Call) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.simulator.peer import Call, collect, refusal
 from workspaces_apps.simulator import ManualClock, Simulator
-from workspaces_apps.simulator.paging import Pager, Roll
+from workspaces_apps.simulator.paging import OrderedIndex, Pager
 from workspaces_apps.simulator.wire import ApiError
 
 
@@ -16,57 +16,57 @@ from workspaces_apps.simulator.wire import ApiError
 )
 def test_a_roll_is_an_ordered_map(steps: list[tuple[str, int]], start: int) -> None:
     """After any additions and removals it lists what a plain dict would, from any point."""
-    roll: Roll[str] = Roll()
+    index: OrderedIndex[str] = OrderedIndex()
     expected: dict[int, str] = {}
     number = 0
     for action, which in steps:
         if action == "add":
             number += 1
-            roll.append(number, f"item {number}")
+            index.append(number, f"item {number}")
             expected[number] = f"item {number}"
         else:
-            roll.remove(which)
+            index.remove(which)
             expected.pop(which, None)
 
-    assert list(roll.after(start)) == [(key, item) for key, item in expected.items() if key > start]
-    assert len(roll) == len(expected)
-    assert list(roll) == list(expected.values())
+    assert list(index.after(start)) == [(key, item) for key, item in expected.items() if key > start]
+    assert len(index) == len(expected)
+    assert list(index) == list(expected.values())
 
 
 def test_a_roll_survives_losing_most_of_its_items() -> None:
     """It gives up the places of what is gone, and nothing else changes."""
-    roll: Roll[int] = Roll()
+    index: OrderedIndex[int] = OrderedIndex()
     for number in range(1, 501):
-        roll.append(number, number)
+        index.append(number, number)
     for number in range(1, 451):
-        roll.remove(number)
-    roll.append(501, 501)
+        index.remove(number)
+    index.append(501, 501)
 
-    assert list(roll.after(440)) == [(number, number) for number in range(451, 502)]
-    assert next(roll.after(480)) == (481, 481)
-    assert len(roll) == 51
+    assert list(index.after(440)) == [(number, number) for number in range(451, 502)]
+    assert next(index.after(480)) == (481, 481)
+    assert len(index) == 51
 
 
 @given(st.lists(st.integers(0, 8), max_size=4), st.integers(1, 25))
 def test_pages_are_complete_over_several_rolls(sizes: list[int], limit: int) -> None:
     """Every item once, in order; no page but the last is short, and none is empty but the first."""
-    rolls: list[Roll[str]] = []
+    indexes: list[OrderedIndex[str]] = []
     for which, size in enumerate(sizes):
-        rolls.append(Roll())
+        indexes.append(OrderedIndex())
         for key in range(1, size + 1):
-            rolls[-1].append(key, f"{which}.{key}")
+            indexes[-1].append(key, f"{which}.{key}")
     pager = Pager(b"secret", 60.0)
     request: dict[str, object] = {}
     pages: list[list[str]] = []
     while True:
-        page = pager.page("List", request, rolls, limit, 0.0)  # type: ignore[arg-type]  # a plain JSON object
+        page = pager.page("List", request, indexes, limit, 0.0)  # type: ignore[arg-type]  # a plain JSON object
         pages.append(page.items)
         if page.next_token is None:
             break
         request = {"NextToken": page.next_token}
 
     listed = [item for items in pages for item in items]
-    assert listed == [item for roll in rolls for item in roll]
+    assert listed == [item for index in indexes for item in index]
     assert all(len(items) == limit for items in pages[:-1])
     assert pages[-1] or len(pages) == 1
 
@@ -74,16 +74,16 @@ def test_pages_are_complete_over_several_rolls(sizes: list[int], limit: int) -> 
 @given(st.data())
 def test_a_changed_token_is_refused(data: st.DataObject) -> None:
     """Any other text of the alphabet in any place."""
-    roll: Roll[str] = Roll()
+    index: OrderedIndex[str] = OrderedIndex()
     for key in (1, 2):
-        roll.append(key, "x")
+        index.append(key, "x")
     pager = Pager(b"secret", 60.0)
-    token = pager.page("List", {}, [roll], 1, 0.0).next_token or ""
+    token = pager.page("List", {}, [index], 1, 0.0).next_token or ""
     place = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.characters().filter(lambda character: character != token[place]))
 
     with pytest.raises(ApiError) as caught:
-        pager.page("List", {"NextToken": token[:place] + other + token[place + 1 :]}, [roll], 1, 0.0)
+        pager.page("List", {"NextToken": token[:place] + other + token[place + 1 :]}, [index], 1, 0.0)
     assert caught.value.code == "InvalidParameterValuesException"
 
 

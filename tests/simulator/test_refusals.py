@@ -147,7 +147,6 @@ def test_batches_name_what_they_refuse(sim: Simulator, call: Call) -> None:
     [
         ({"RootVolumeSizeGib": 300}, "RootVolumeSizeGib", 300),
         ({"UserVolumeSizeGib": 300}, "UserVolumeSizeGib", 300),
-        ({"Protocols": ["PCOIP"]}, "Protocols", ["PCOIP"]),
         ({"NestedVirtualizationEnabled": True}, "NestedVirtualizationEnabled", True),
         ({"GlobalAccelerator": {"Mode": "DISABLED"}}, "GlobalAccelerator", {"Mode": "DISABLED"}),
         ({"RunningModeAutoStopTimeoutInMinutes": 120}, "RunningModeAutoStopTimeoutInMinutes", 120),

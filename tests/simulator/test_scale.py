@@ -11,7 +11,7 @@ import pytest
 
 from workspaces_apps.simulator import Simulator
 from workspaces_apps.simulator.operations import OPERATIONS, Call
-from workspaces_apps.simulator.paging import Roll
+from workspaces_apps.simulator.paging import OrderedIndex
 from workspaces_apps.simulator.transitions import Transitions
 from workspaces_apps.simulator.wire import Parameters
 
@@ -48,7 +48,7 @@ def cost(sim: Simulator, operation: str, **parameters: object) -> float:
     store = sim.fleet.store
     transitions = Transitions(sim.settings, sim.faults)
     now = sim.clock.timestamp()
-    call = Call(operation, now, store, sim.world, sim.settings, sim.faults, transitions)
+    call = Call(operation, now, store, sim.accounts, sim.settings, sim.faults, transitions)
     members = Parameters(json.loads(json.dumps(parameters)))
     best = float("inf")
     for _ in range(200):
@@ -83,12 +83,12 @@ def test_no_request_scans_the_fleet() -> None:
 
 
 def test_a_roll_is_entered_in_the_middle_at_no_cost() -> None:
-    """The last page of a long roll costs what the first does."""
-    roll: Roll[str] = Roll()
+    """The last page of a long index costs what the first does."""
+    index: OrderedIndex[str] = OrderedIndex()
     for number in range(1, 200_001):
-        roll.append(number, "x")
+        index.append(number, "x")
 
     began = time.perf_counter()
     for _ in range(1000):
-        next(roll.after(199_990))
+        next(index.after(199_990))
     assert time.perf_counter() - began < 1

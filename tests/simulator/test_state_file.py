@@ -9,7 +9,7 @@ import pytest
 from tests.simulator.peer import Call, peer_of
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock, Simulator
-from workspaces_apps.simulator.snapshot import stored_world
+from workspaces_apps.simulator.snapshot import stored_state
 
 
 @pytest.fixture
@@ -55,10 +55,10 @@ def test_what_is_loaded_is_what_was_saved(path: Path) -> None:
     with Simulator.in_thread(clock=ManualClock(), state_file=path) as sim, peer_of(sim) as call:
         install(sim, call)
         call("create_connection_alias", ConnectionString="desk.example.com")
-        before = stored_world(sim.world, 0.0)
+        before = stored_state(sim.accounts, 0.0)
     loaded = Simulator(clock=ManualClock(), state_file=path)
 
-    assert stored_world(loaded.world, 0.0) == before
+    assert stored_state(loaded.accounts, 0.0) == before
     assert not set(loaded.fleet.workspace_ids) & set(loaded.fleet.add_workspaces(20))
 
 

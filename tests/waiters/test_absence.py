@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.waiters.world import World, world
 from workspaces_apps import AssociationChange, DeploymentFailedError
 from workspaces_apps._observe.absence import Place, surely_absent
-from workspaces_apps.simulator.paging import Page, Roll
+from workspaces_apps.simulator.paging import OrderedIndex, Page
 from workspaces_apps.simulator.wire import JsonObject
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ def count_pages(here: World, after_first: Callable[[JsonObject], object]) -> Non
     def counted(
         operation: str,
         request: JsonObject,
-        rolls: list[Roll[T]],
+        rolls: list[OrderedIndex[T]],
         limit: int,
         now: float,
         keep: Callable[[T], bool] | None = None,

@@ -15,7 +15,6 @@ Markers on function, class and module add up; of one argument the nearest counts
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
@@ -223,6 +222,7 @@ def _rate(value: object) -> Rate | None:
 
 
 def _settings(value: object) -> SimulatorSettings:
+    from workspaces_apps.errors import ConfigurationError
     from workspaces_apps.simulator import SimulatorSettings
 
     if isinstance(value, SimulatorSettings):
@@ -233,35 +233,10 @@ def _settings(value: object) -> SimulatorSettings:
         raise MarkerError(
             f'settings is a mapping from names to values, "instant" or a SimulatorSettings, not {value!r}'
         )
-    defaults = {item.name: item.default for item in dataclasses.fields(SimulatorSettings)}
-    changes: dict[str, object] = {}
-    for name, wanted in value.items():
-        _check_name(name, defaults, "setting")
-        changes[str(name)] = _setting(str(name), wanted, defaults[str(name)])
-    return SimulatorSettings(**changes)  # type: ignore[arg-type]  # each was held against its default
-
-
-def _setting(name: str, value: object, default: object) -> object:
-    from workspaces_apps.simulator import Span
-
-    if isinstance(default, Span):
-        match value:
-            case Span():
-                return value
-            case bool():
-                pass
-            case int() | float():
-                return Span(value, value)
-            case (int() | float() as low, int() | float() as high):
-                return Span(low, high)
-            case _:
-                pass
-        raise MarkerError(f"settings: {name} is a duration in seconds, or a pair of them, not {value!r}")
-    if isinstance(default, bool) or not isinstance(default, int | float):
-        return _of_type(value, type(default), f"settings: {name}")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise MarkerError(f"settings: {name} is a number, not {value!r}")
-    return value
+    try:
+        return SimulatorSettings.of(value)
+    except ConfigurationError as error:
+        raise MarkerError(f"settings: {error.message}") from error
 
 
 def _check_operation(name: object) -> None:

@@ -1,23 +1,28 @@
-"""The control endpoint: faults, requests and the clock from outside the process.
+"""The control endpoint: faults, requests and the clock from outside the process, in whatever language.
 
 It needs the token that the simulator prints, and refuses requests that a web page may have sent: those with a
-foreign Host (a name that was made to point here) or with an Origin that is not the simulator's own.
+foreign Host (a name that was made to point here) or with an Origin that is not the simulator's own. `control_api`
+describes it for programs.
 """
 
 import hmac
+import ipaddress
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator.clocks import ManualClock, SimulatorClock
+from workspaces_apps.simulator.control_api import CONTROL_PATH, document
 from workspaces_apps.simulator.faults import Fault, FaultKind, Faults
-from workspaces_apps.simulator.recorder import Recorder
+from workspaces_apps.simulator.recorder import Recorder, RequestRecord
 from workspaces_apps.simulator.service import Incoming, Reply
 from workspaces_apps.simulator.wire import ApiError, JsonObject, JsonValue, Parameters, decode_object, encode
 
-CONTROL_PATH: Final = "/_simulator"
+_OPEN: Final = frozenset({"/health", "/openapi.json"})
+"""What needs no token: a container's health check has none, and a description is no secret."""
+_RECORDS: Final = 1000
 _KINDS: Final[dict[str, FaultKind]] = {kind: kind for kind in get_args(FaultKind)}
 
 
@@ -29,36 +34,48 @@ class Control:
         recorder: What it can count.
         clock: What it can advance, if it is a manual clock.
         save: Writes the state file, if there is one.
+        connection: What a client needs, for those who cannot read the line that the process prints.
+        token: What callers must know; a random one if None.
+        names: Names besides ``localhost`` under which the simulator is reached, such as a container's.
     """
 
     def __init__(
-        self, faults: Faults, recorder: Recorder, clock: SimulatorClock, save: Callable[[], bool]
+        self,
+        faults: Faults,
+        recorder: Recorder,
+        clock: SimulatorClock,
+        save: Callable[[], bool],
+        connection: Callable[[], JsonObject],
+        *,
+        token: str | None = None,
+        names: frozenset[str] = frozenset(),
     ) -> None:
-        self.token: str = secrets.token_urlsafe(24)
+        self.token: str = token or secrets.token_urlsafe(24)
         self._faults = faults
         self._recorder = recorder
         self._clock = clock
         self._save = save
+        self._connection = connection
+        self._names = names
 
-    async def answer(self, incoming: Incoming, hosts: frozenset[str]) -> Reply:
-        """One control request.
-
-        Args:
-            incoming: The request.
-            hosts: The ``host:port`` under which the simulator is known.
-        """
+    async def answer(self, incoming: Incoming) -> Reply:
+        """Carry out one control request."""
         try:
-            self._check(incoming, hosts)
+            self._check(incoming)
             return Reply(200, encode(await self._act(incoming)), "application/json")
         except ApiError as error:
             return Reply(error.status, encode(error.body()), "application/json")
 
-    def _check(self, incoming: Incoming, hosts: frozenset[str]) -> None:
-        if (incoming.headers.get("Host") or "").lower() not in hosts:
+    def _check(self, incoming: Incoming) -> None:
+        host = (incoming.headers.get("Host") or "").lower()
+        # A page can be made to send here, by a name of its own that points here; an address has no such name.
+        if not _is_address(host) and _name_of(host) not in {"localhost", *self._names}:
             raise ApiError("Forbidden", "The Host header is not the simulator's.", status=403)
         origin = incoming.headers.get("Origin")
-        if origin is not None and not _own_origin(origin, hosts):
+        if origin is not None and not _is_origin_of(origin, host):
             raise ApiError("Forbidden", "The Origin header is not the simulator's.", status=403)
+        if incoming.method == "GET" and incoming.path.removeprefix(CONTROL_PATH) in _OPEN:
+            return
         given = incoming.headers.get("Authorization") or ""
         if not hmac.compare_digest(given.encode("utf-8", "replace"), f"Bearer {self.token}".encode()):
             raise ApiError(
@@ -67,6 +84,12 @@ class Control:
 
     async def _act(self, incoming: Incoming) -> JsonObject:
         match incoming.method, incoming.path.removeprefix(CONTROL_PATH):
+            case "GET", "/health":
+                return {"status": "ok"}
+            case "GET", "/openapi.json":
+                return document()
+            case "GET", "/connection":
+                return self._connection()
             case "GET", "/faults":
                 return {"faults": [_describe(fault) for fault in self._faults]}
             case "POST", "/faults":
@@ -76,6 +99,8 @@ class Control:
                 return {}
             case "GET", "/requests":
                 return self._requests()
+            case "GET", "/requests/records":
+                return self._records(incoming.query)
             case "DELETE", "/requests":
                 self._recorder.clear()
                 return {}
@@ -120,6 +145,19 @@ class Control:
             counts[name] = self._recorder.count(name)
         return {"total": len(self._recorder), "operations": counts}
 
+    def _records(self, query: str) -> JsonObject:
+        asked = {name: values[-1] for name, values in parse_qs(query, max_num_fields=100).items()}
+        unknown = asked.keys() - {"operation", "error", "after", "limit"}
+        if unknown:
+            raise ApiError("BadRequest", f"There is no parameter {', '.join(sorted(unknown))}.")
+        limit, after = _count(asked, "limit", 100), _count(asked, "after", 0)
+        found = [
+            record
+            for record in self._recorder.select(asked.get("operation"), error=asked.get("error"))
+            if record.number > after
+        ]
+        return {"records": [_record(one) for one in found[: min(limit, _RECORDS)]]}
+
     async def _advance(self, asked: JsonObject) -> JsonObject:
         seconds = _number(asked.get("seconds"))
         if not isinstance(self._clock, ManualClock):
@@ -130,12 +168,50 @@ class Control:
         return {"now": self._clock.timestamp()}
 
 
-def _own_origin(origin: str, hosts: frozenset[str]) -> bool:
+def _name_of(host: str) -> str:
+    return host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(_name_of(host).strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_origin_of(origin: str, host: str) -> bool:
     try:
         parts = urlsplit(origin)
     except ValueError:
         return False
-    return parts.scheme == "http" and parts.netloc.lower() in hosts
+    return parts.scheme == "http" and parts.netloc.lower() == host
+
+
+def _count(asked: Mapping[str, str], name: str, default: int) -> int:
+    text = asked.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise ApiError("BadRequest", f"{name} is a whole number, 0 or more")
+    return int(text)
+
+
+def _record(record: RequestRecord) -> JsonObject:
+    return {
+        "number": record.number,
+        "operation": record.operation,
+        "at": record.at.timestamp(),
+        "account_id": record.account_id,
+        "region": record.region,
+        "status": record.status,
+        "error": record.error,
+        "request_id": record.request_id,
+        "attempt": record.attempt,
+        "user_agent": record.user_agent,
+        "fault": record.fault,
+        "protocol": record.protocol,
+        "parameters": record.parameters,
+        "answer": record.answer,
+    }
 
 
 def _number(value: JsonValue, default: float | None = None) -> float | None:

@@ -26,6 +26,8 @@ FaultKind: TypeAlias = Literal[
     "not_json",
     "unknown_enum",
     "unknown_field",
+    "control_characters",
+    "unpaired_surrogate",
     "no_request_id",
     "repeated_token",
     "empty_page",
@@ -143,6 +145,7 @@ class Faults:
                 ``reset_before`` and ``reset_after`` (the connection breaks before or after the operation took
                 effect); ``slow`` and ``slow_after`` (`delay` before or after it); ``truncated`` (half the body);
                 ``not_json`` (HTTP 200 with a page); ``unknown_enum``, ``unknown_field``, ``no_request_id``;
+                ``control_characters`` and ``unpaired_surrogate`` (at the end of every free text);
                 ``repeated_token``, ``empty_page`` (listings); ``partial_failure`` (an entry of a batch fails
                 with `code` and `message`); ``deployment_error`` (an installation or removal ends in ERROR with
                 `reason`).

@@ -10,6 +10,7 @@ from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator.catalogue import AMAZON, application_id
 from workspaces_apps.simulator.compatibility import installable
 from workspaces_apps.simulator.lifecycle import Direction, State
+from workspaces_apps.simulator.operations.directories import default_properties, role_arn
 from workspaces_apps.simulator.operations.workspaces import address
 from workspaces_apps.simulator.records import (
     Application,
@@ -26,8 +27,8 @@ from workspaces_apps.simulator.workspace_lifecycle import DEPLOYABLE
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """A bundle of the sample, and how many of twenty WorkSpaces are made of it."""
+class SampleBundle:
+    """A bundle to be made, and how many of twenty WorkSpaces of the sample are made of it."""
 
     name: str
     operating_system: str
@@ -41,20 +42,20 @@ class _Kind:
 
 
 _KINDS: Final = (
-    _Kind("Standard with Windows Server 2022", "WINDOWS_SERVER_2022", "STANDARD", "WSP", 80, 50, 4),
-    _Kind("Performance with Windows Server 2022", "WINDOWS_SERVER_2022", "PERFORMANCE", "WSP", 80, 100, 3),
-    _Kind("Standard with Windows Server 2019", "WINDOWS_SERVER_2019", "STANDARD", "PCOIP", 80, 50, 3),
-    _Kind("Power with Windows 11", "WINDOWS_11", "POWER", "WSP", 175, 100, 2, own=True),
-    _Kind("Standard with Windows 11", "WINDOWS_11", "STANDARD", "WSP", 80, 50, 2, own=True),
-    _Kind("Performance with Windows 10", "WINDOWS_10", "PERFORMANCE", "PCOIP", 80, 100, 1, own=True),
-    _Kind(
+    SampleBundle("Standard with Windows Server 2022", "WINDOWS_SERVER_2022", "STANDARD", "WSP", 80, 50, 4),
+    SampleBundle("Performance with Windows Server 2022", "WINDOWS_SERVER_2022", "PERFORMANCE", "WSP", 80, 100, 3),
+    SampleBundle("Standard with Windows Server 2019", "WINDOWS_SERVER_2019", "STANDARD", "PCOIP", 80, 50, 3),
+    SampleBundle("Power with Windows 11", "WINDOWS_11", "POWER", "WSP", 175, 100, 2, own=True),
+    SampleBundle("Standard with Windows 11", "WINDOWS_11", "STANDARD", "WSP", 80, 50, 2, own=True),
+    SampleBundle("Performance with Windows 10", "WINDOWS_10", "PERFORMANCE", "PCOIP", 80, 100, 1, own=True),
+    SampleBundle(
         "Office 2021 with Windows 10", "WINDOWS_10", "STANDARD", "WSP", 80, 50, 1, own=True,
         brings=("Microsoft Office LTSC Professional Plus 2021",),
     ),
-    _Kind("Value with Windows Server 2022", "WINDOWS_SERVER_2022", "VALUE", "WSP", 80, 10, 1),
-    _Kind("Standard with Windows Server 2016", "WINDOWS_SERVER_2016", "STANDARD", "PCOIP", 80, 50, 1),
-    _Kind("Standard with Amazon Linux 2", "AMAZON_LINUX_2", "STANDARD", "PCOIP", 80, 50, 1),
-    _Kind("Standard with Ubuntu 22.04", "UBUNTU_22_04", "STANDARD", "WSP", 80, 50, 1),
+    SampleBundle("Value with Windows Server 2022", "WINDOWS_SERVER_2022", "VALUE", "WSP", 80, 10, 1),
+    SampleBundle("Standard with Windows Server 2016", "WINDOWS_SERVER_2016", "STANDARD", "PCOIP", 80, 50, 1),
+    SampleBundle("Standard with Amazon Linux 2", "AMAZON_LINUX_2", "STANDARD", "PCOIP", 80, 50, 1),
+    SampleBundle("Standard with Ubuntu 22.04", "UBUNTU_22_04", "STANDARD", "WSP", 80, 50, 1),
 )  # fmt: skip
 _DIRECTORIES: Final = (
     ("corp.example.com", "AD_CONNECTOR", 5),
@@ -100,15 +101,21 @@ _SUITE: Final = (
 _YEAR: Final = 31_536_000.0
 
 
-def furnish(store: RegionStore, now: float) -> None:
+def seed_region(store: RegionStore, now: float) -> None:
     """Give a store directories, images and bundles, always the same for the same seed."""
     for name, directory_kind, _ in _DIRECTORIES:
-        store.add_directory(_directory(store, name, directory_kind))
+        store.add_directory(new_directory(store, name, directory_kind))
     for kind in _KINDS:
-        _bundle(store, kind, now)
+        add_bundle(store, kind, now)
 
 
-def seed_store(store: RegionStore, now: float, workspaces: int, associations_per_workspace: int) -> None:
+def seed_store(
+    store: RegionStore,
+    now: float,
+    workspaces: int,
+    associations_per_workspace: int,
+    settings: SimulatorSettings,
+) -> None:
     """Fill a furnished store with WorkSpaces, always the same for the same seed.
 
     Args:
@@ -117,9 +124,29 @@ def seed_store(store: RegionStore, now: float, workspaces: int, associations_per
         workspaces: How many WorkSpaces.
         associations_per_workspace: How many installed applications each WorkSpace that can have them gets,
             beyond what its bundle brings.
+        settings: Which share is encrypted, and whether users come and go.
     """
     with _no_collection():
         _seed_workspaces(store, now, workspaces, associations_per_workspace)
+        enliven(store, now, settings)
+
+
+def enliven(store: RegionStore, now: float, settings: SimulatorSettings) -> None:
+    """Encrypt a share of a store's WorkSpaces, and let users come and go, as the settings say."""
+    # Drawn only where it is asked for: otherwise a seed gives the fleet that it has always given.
+    key = None
+    if settings.encrypted_share:
+        key = f"arn:aws:kms:{store.region}:{store.account_id}:key/{store.new_uuid()}"
+    for workspace in store.all_workspaces:
+        if key is not None and store.source.random() < settings.encrypted_share:
+            workspace.volume_key = key
+            workspace.user_encrypted = workspace.root_encrypted = True
+        if settings.presence == "seeded":
+            kind, span = "user-comes", settings.absence_duration
+            if workspace.connected:
+                kind, span = "user-leaves", settings.session_duration
+            # Somewhere in the midst of it: otherwise all would come and go together.
+            store.plan(now + span.draw(store.source) * store.source.random(), kind, workspace.id, 0)
 
 
 @contextmanager
@@ -152,14 +179,14 @@ def _seed_workspaces(
     for index in range(workspaces):
         which = pattern[index % len(pattern)]
         directory = directories[homes[index % len(homes)]]
-        workspace = _workspace(store, _KINDS[which], bundles[which], directory, index, now)
+        workspace = new_workspace(store, _KINDS[which], bundles[which], directory, index, now)
         workspace.tags = tag_sets[store.source.randrange(len(tag_sets))]
         store.add_workspace(workspace)
         for one in brought[which]:
             store.add_association(_installed(store, workspace.id, "WORKSPACE", one, workspace.created))
 
 
-def _brought(store: RegionStore, kind: _Kind, further: int) -> list[str]:
+def _brought(store: RegionStore, kind: SampleBundle, further: int) -> list[str]:
     brought = [application_id(AMAZON, name) for name in kind.brings]
     suite = [store.applications[application_id(AMAZON, name)] for name in _SUITE]
     fitting = [
@@ -172,7 +199,8 @@ def _brought(store: RegionStore, kind: _Kind, further: int) -> list[str]:
     return brought + fitting[:further]
 
 
-def _directory(store: RegionStore, name: str, kind: str) -> Directory:
+def new_directory(store: RegionStore, name: str, kind: str) -> Directory:
+    """Make a registered directory, not yet in the store."""
     alias = name.partition(".")[0]
     return Directory(
         id=store.new_hex("d-", 10),
@@ -187,10 +215,13 @@ def _directory(store: RegionStore, name: str, kind: str) -> Directory:
         security_group=store.new_hex("sg-", 17),
         dns_addresses=["10.255.0.2", "10.255.1.2"],
         customer_user="Administrator",
+        role_arn=role_arn(store.account_id),
+        properties=default_properties("PERSONAL"),
     )
 
 
-def _bundle(store: RegionStore, kind: _Kind, now: float) -> Bundle:
+def add_bundle(store: RegionStore, kind: SampleBundle, now: float) -> Bundle:
+    """Make a bundle, with its image if it is the account's own and with what it brings, and keep it."""
     created = now - _YEAR
     image_id = store.new_id("wsi-")
     owner = store.account_id if kind.own else AMAZON
@@ -229,9 +260,10 @@ def _bundle(store: RegionStore, kind: _Kind, now: float) -> Bundle:
     return bundle
 
 
-def _workspace(
-    store: RegionStore, kind: _Kind, bundle: Bundle, directory: Directory, index: int, now: float
+def new_workspace(
+    store: RegionStore, kind: SampleBundle, bundle: Bundle, directory: Directory, index: int, now: float
 ) -> Workspace:
+    """Make the WorkSpace with this number in the fleet, not yet in the store."""
     number = store.number()
     workspace_id = store.new_id("ws-")
     while workspace_id in store.workspaces:
@@ -421,12 +453,14 @@ class Fleet:
         """
         store, now = self.store, self._now()
         directory = store.directories[directory_id or next(iter(store.directories))]
-        kind = _Kind(f"Test {operating_system} {compute}", operating_system, compute, "WSP", 175, 100, 0)
+        kind = SampleBundle(
+            f"Test {operating_system} {compute}", operating_system, compute, "WSP", 175, 100, 0
+        )
         known = [bundle for bundle in store.bundles.values() if bundle.name == kind.name]
-        bundle = known[0] if known else _bundle(store, kind, now)
+        bundle = known[0] if known else add_bundle(store, kind, now)
         added: list[str] = []
         for _ in range(count):
-            workspace = _workspace(store, kind, bundle, directory, len(store.workspaces), now)
+            workspace = new_workspace(store, kind, bundle, directory, len(store.workspaces), now)
             workspace.user_name = f"added.{workspace.sequence}"
             workspace.state = state
             workspace.running_mode = running_mode

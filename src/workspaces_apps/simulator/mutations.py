@@ -1,28 +1,66 @@
-"""Answers made strange on purpose: new enum values, new members, and listings that go wrong."""
+"""Answers made strange on purpose: new enum values, new members, texts of odd characters, listings that go wrong."""
+
+from collections.abc import Callable
 
 from workspaces_apps.simulator.model import ServiceModel
 from workspaces_apps.simulator.wire import JsonObject, JsonValue
 
 NEW_VALUE = "SIMULATED_NEW_VALUE"
 NEW_MEMBER = "SimulatedNewMember"
+CONTROL_CHARACTERS = "\r\n\x1b[31m\x00"
+# Of the same length as a surrogate in either protocol, so that it can be exchanged in the finished body.
+_STAND_IN = "\ue000"
+_EXCHANGES = ((b"\\ue000", b"\\ud800"), (b"\xee\x80\x80", b"\xed\xa0\x80"))
 
 
 def with_unknown_enum(model: ServiceModel, shape: str | None, answer: JsonObject) -> JsonObject:
     """The answer with a value in every enum that the model does not have."""
-    changed = _replace_enums(model, shape, answer)
+    return _with_texts(model, shape, answer, lambda text, name: NEW_VALUE if model.enum(name) else text)
+
+
+def with_control_characters(model: ServiceModel, shape: str | None, answer: JsonObject) -> JsonObject:
+    """Return the answer with a line break, an escape sequence and NUL at the end of every free text."""
+    return _with_texts(
+        model, shape, answer, lambda text, name: text + CONTROL_CHARACTERS if model.is_free(name) else text
+    )
+
+
+def with_surrogate_places(model: ServiceModel, shape: str | None, answer: JsonObject) -> JsonObject:
+    """Return the answer with a place at the end of every free text for `with_unpaired_surrogate` to fill."""
+    return _with_texts(
+        model, shape, answer, lambda text, name: text + _STAND_IN if model.is_free(name) else text
+    )
+
+
+def with_unpaired_surrogate(body: bytes) -> bytes:
+    """Return the body with unpaired surrogates in their places: legal escapes in JSON, broken UTF-8 in CBOR."""
+    for stand_in, surrogate in _EXCHANGES:
+        body = body.replace(stand_in, surrogate)
+    return body
+
+
+def _with_texts(
+    model: ServiceModel, shape: str | None, answer: JsonObject, change: Callable[[str, str], str]
+) -> JsonObject:
+    changed = _change_texts(model, shape, answer, change)
     return changed if isinstance(changed, dict) else answer
 
 
-def _replace_enums(model: ServiceModel, shape: str | None, value: JsonValue) -> JsonValue:
+def _change_texts(
+    model: ServiceModel, shape: str | None, value: JsonValue, change: Callable[[str, str], str]
+) -> JsonValue:
     if shape is None:
         return value
     if isinstance(value, dict):
         members = model.member_shapes(shape)
-        return {name: _replace_enums(model, members.get(name), item) for name, item in value.items()}
+        return {
+            name: item if name == "NextToken" else _change_texts(model, members.get(name), item, change)
+            for name, item in value.items()
+        }
     if isinstance(value, list):
         element = model.element_shape(shape)
-        return [_replace_enums(model, element, item) for item in value]
-    return NEW_VALUE if isinstance(value, str) and model.enum(shape) else value
+        return [_change_texts(model, element, item, change) for item in value]
+    return change(value, shape) if isinstance(value, str) else value
 
 
 def with_unknown_field(answer: JsonObject) -> JsonObject:

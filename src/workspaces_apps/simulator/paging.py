@@ -1,6 +1,6 @@
-"""Listings in pages: rolls that can be entered at any point, and opaque tokens that say where.
+"""Listings in pages: indexes that can be entered at any point, and opaque tokens that say where.
 
-A roll keeps its items by an ever-growing number, so that a page is found by bisection however long the roll is,
+An index keeps its items by an ever-growing number, so that a page is found by bisection however long the index is,
 and a listing goes on at the right place although items came and went between two pages.
 """
 
@@ -14,11 +14,12 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from workspaces_apps.simulator.wire import ApiError, JsonObject, invalid
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _LAYOUT = struct.Struct(">BBQdI8s")
 _MAC_BYTES = 16
@@ -26,7 +27,15 @@ _FORMAT = 1
 _COMPACT_FROM = 64
 
 
-class Roll(Generic[T]):
+class Listed(Protocol[T_co]):
+    """What can be listed from any place on: an index, of whatever kind of item."""
+
+    def after(self, key: int) -> Iterator[tuple[int, T_co]]:
+        """Return number and item of all that come after this number."""
+        ...
+
+
+class OrderedIndex(Generic[T]):
     """Items in the order of their numbers."""
 
     __slots__ = ("_items", "_keys", "_live")
@@ -71,12 +80,12 @@ class Roll(Generic[T]):
                 yield self._keys[index], item
 
 
-def roll_of(items: Iterable[T], number: Callable[[T], int]) -> Roll[T]:
-    """A roll of a few items, in the order of their numbers."""
-    roll: Roll[T] = Roll()
+def index_of(items: Iterable[T], number: Callable[[T], int]) -> OrderedIndex[T]:
+    """An index of a few items, in the order of their numbers."""
+    index: OrderedIndex[T] = OrderedIndex()
     for item in sorted(items, key=number):
-        roll.append(number(item), item)
-    return roll
+        index.append(number(item), item)
+    return index
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ class Page(Generic[T]):
 
 
 class Pager:
-    """Cuts rolls into pages; its tokens are bound to one account, Region, operation and set of filters.
+    """Cuts indexes into pages; its tokens are bound to one account, Region, operation and set of filters.
 
     Args:
         secret: What the tokens are sealed with.
@@ -104,7 +113,7 @@ class Pager:
         self,
         operation: str,
         request: JsonObject,
-        rolls: Sequence[Roll[T]],
+        indexes: Sequence[Listed[T]],
         limit: int,
         now: float,
         keep: Callable[[T], bool] | None = None,
@@ -114,7 +123,7 @@ class Pager:
         Args:
             operation: The operation that lists.
             request: Its parameters; ``NextToken`` says where to go on, everything but the page size is a filter.
-            rolls: What is listed, one roll after the other.
+            indexes: What is listed, one index after the other.
             limit: Items on a page.
             now: Simulated time.
             keep: Leaves items out.
@@ -128,8 +137,8 @@ class Pager:
         first, after = self._open(token, filters, now) if isinstance(token, str) else (0, 0)
         items: list[T] = []
         last = (first, after)
-        for index in range(first, len(rolls)):
-            for key, item in rolls[index].after(after if index == first else 0):
+        for index in range(first, len(indexes)):
+            for key, item in indexes[index].after(after if index == first else 0):
                 if keep is not None and not keep(item):
                     continue
                 if len(items) == limit:
@@ -160,12 +169,12 @@ class Pager:
             raise _bad_token()
         if not hmac.compare_digest(hmac.digest(self._secret, body, "sha256")[:_MAC_BYTES], mac):
             raise _bad_token()
-        _, roll, key, issued, _, bound_to = _LAYOUT.unpack(body)
+        _, index, key, issued, _, bound_to = _LAYOUT.unpack(body)
         if bound_to != filters:
             raise _bad_token()
         if now - issued > self._lifetime:
             raise invalid("The specified pagination token has expired.")
-        return int(roll), int(key)
+        return int(index), int(key)
 
 
 def _fingerprint(operation: str, request: JsonObject) -> bytes:

@@ -10,7 +10,9 @@ from typing import Annotated
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from workspaces_apps.simulator.wire import JsonObject, JsonValue
+from workspaces_apps.simulator.cbor import decode, to_json
+from workspaces_apps.simulator.protocols import ProtocolName
+from workspaces_apps.simulator.wire import ApiError, JsonObject, JsonValue
 
 _RECORDS = 200_000
 _BODY_BYTES = 32 * 1024 * 1024
@@ -33,6 +35,7 @@ class RequestRecord:
         invocation: The `amz-sdk-invocation-id` header.
         user_agent: The `User-Agent` header.
         fault: The kind of the fault that was put into this request.
+        protocol: ``json`` or ``cbor``.
     """
 
     number: int
@@ -47,17 +50,18 @@ class RequestRecord:
     invocation: str | None
     user_agent: str | None
     fault: str | None
+    protocol: ProtocolName
     _bodies: Annotated["Bodies", Field(exclude=True)] = field(repr=False, compare=False)
 
     @property
     def parameters(self) -> JsonObject | None:
-        """The request as it came; None if it was no JSON object, or is too long ago."""
-        return _parse(self._bodies.get(self.number, 0))
+        """The request as JSON has it; None if it was no object, or is too long ago."""
+        return _parse(self._bodies.get(self.number, 0), self.protocol)
 
     @property
     def answer(self) -> JsonObject | None:
-        """The answer's JSON; None if it was none, or is too long ago."""
-        return _parse(self._bodies.get(self.number, 1))
+        """The answer as JSON has it; None if it was no object, or is too long ago."""
+        return _parse(self._bodies.get(self.number, 1), self.protocol)
 
 
 class Bodies:
@@ -116,6 +120,7 @@ class Recorder:
         invocation: str | None,
         user_agent: str | None,
         fault: str | None,
+        protocol: ProtocolName,
         request: bytes,
         answer: bytes,
     ) -> None:
@@ -137,6 +142,7 @@ class Recorder:
                 invocation=invocation,
                 user_agent=user_agent,
                 fault=fault,
+                protocol=protocol,
                 _bodies=self._bodies,
             )
         )
@@ -188,11 +194,11 @@ class Recorder:
         self._number = 0
 
 
-def _parse(body: bytes | None) -> JsonObject | None:
+def _parse(body: bytes | None, protocol: ProtocolName) -> JsonObject | None:
     if not body:
         return None
     try:
-        value: JsonValue = json.loads(body)
-    except (ValueError, RecursionError):
+        value: JsonValue = to_json(decode(body)) if protocol == "cbor" else json.loads(body)
+    except (ValueError, RecursionError, ApiError):
         return None
     return value if isinstance(value, dict) else None

@@ -69,6 +69,8 @@ class Workspace:
     connected: bool = False
     last_connection: float | None = None
     restored_to: float | None = None
+    volume_changed: float | None = None
+    compute_changed: float | None = None
     extras: JsonObject | None = None
     modifications: dict[str, str] | None = None
     primary: tuple[str, str] | None = None
@@ -112,6 +114,7 @@ class Directory:
     security_group: str
     dns_addresses: list[str]
     customer_user: str
+    role_arn: str
     workspace_type: str = "PERSONAL"
     identity_type: str = "AWS_DIRECTORY_SERVICE"
     epoch: int = 0

@@ -19,18 +19,20 @@ from aiohttp.http_exceptions import HttpProcessingError
 from workspaces_apps.credentials import Credentials
 from workspaces_apps.errors import ClientStateError, ConfigurationError
 from workspaces_apps.simulator.clocks import Activity, RealClock, SimulatorClock
-from workspaces_apps.simulator.control import CONTROL_PATH, Control
+from workspaces_apps.simulator.control import Control
+from workspaces_apps.simulator.control_api import CONTROL_PATH
 from workspaces_apps.simulator.faults import Faults
-from workspaces_apps.simulator.fleet import Fleet, furnish, seed_store
+from workspaces_apps.simulator.fleet import Fleet, seed_region, seed_store
+from workspaces_apps.simulator.fleet_file import load_fleet
 from workspaces_apps.simulator.model import service_model
 from workspaces_apps.simulator.recorder import Recorder
 from workspaces_apps.simulator.service import Incoming, Reply, Service
 from workspaces_apps.simulator.settings import SimulatorSettings
-from workspaces_apps.simulator.sigv4 import Identity, KeyRing
+from workspaces_apps.simulator.sigv4 import CredentialStore, Identity
 from workspaces_apps.simulator.snapshot import load, save
-from workspaces_apps.simulator.state import World
+from workspaces_apps.simulator.state import Accounts
 from workspaces_apps.simulator.throttle import Throttle, Throttler
-from workspaces_apps.simulator.wire import CONTENT_TYPE, ApiError, encode
+from workspaces_apps.simulator.wire import CONTENT_TYPE, ApiError, JsonObject, JsonValue, encode
 
 _log = logging.getLogger(__name__)
 # aiohttp asks it once per connection whether it is enabled; sim.requests is the better log.
@@ -58,6 +60,9 @@ class SimulatorOptions(TypedDict, total=False):
     port: int
     allow_remote: bool
     state_file: str | Path | None
+    fleet_file: str | Path | None
+    control_token: str | None
+    host_names: Sequence[str]
 
 
 class Simulator:
@@ -86,6 +91,10 @@ class Simulator:
         port: The port; 0 takes a free one.
         allow_remote: Let `host` be an address that others can reach.
         state_file: A JSON file to load the state from if it exists, and to save it to at the end.
+        fleet_file: A listing of WorkSpaces, such as `aws workspaces describe-workspaces` prints: the fleet is made like
+            it, with other ids and names, instead of the sample of `workspaces`.
+        control_token: What the control endpoint asks for; a random one if None.
+        host_names: Names under which others reach the control endpoint, besides ``localhost`` and addresses.
 
     Raises:
         ConfigurationError: An argument is out of range, or `host` is not this machine's loopback.
@@ -108,6 +117,9 @@ class Simulator:
         port: int = 0,
         allow_remote: bool = False,
         state_file: str | Path | None = None,
+        fleet_file: str | Path | None = None,
+        control_token: str | None = None,
+        host_names: Sequence[str] = (),
     ) -> None:
         if workspaces < 0 or not 0 <= associations_per_workspace <= 5:
             raise ConfigurationError("workspaces is 0 or more, associations_per_workspace 0 to 5")
@@ -130,21 +142,22 @@ class Simulator:
         self._server: asyncio.Server | None = None
         self._web: web.Server | None = None
         self._sample = (workspaces, associations_per_workspace)
+        self._fleet_file = Path(fleet_file) if fleet_file is not None else None
+        self._others: list[Credentials] = []
         self._state_file = Path(state_file) if state_file is not None else None
         regions = (region, *other_regions)
         model = service_model()
-        self._keys = KeyRing(
+        self._keys = CredentialStore(
             seed=seed,
-            service=model.signing_name,
             regions=frozenset(regions),
             skew=self.settings.clock_skew,
         )
         self.credentials: Credentials = self._keys.issue(account_id)
-        self.world: World = World(seed, self.settings, regions, furnish)
+        self.accounts: Accounts = Accounts(seed, self.settings, regions, seed_region)
         self._throttler = Throttler(throttle or Throttle.off())
         self._service = Service(
             model=model,
-            world=self.world,
+            accounts=self.accounts,
             settings=self.settings,
             clock=self.clock,
             activity=self._activity,
@@ -156,7 +169,15 @@ class Simulator:
             verify_signatures=verify_signatures,
             seed=seed,
         )
-        self._control = Control(self.faults, self.requests, self.clock, self.save)
+        self._control = Control(
+            self.faults,
+            self.requests,
+            self.clock,
+            self.save,
+            self.describe,
+            token=control_token,
+            names=frozenset(name.lower() for name in (host, *host_names)),
+        )
         self.fleet: Fleet = self.fleet_of(account_id, region)
         self._prepare()
 
@@ -164,16 +185,19 @@ class Simulator:
         now = self.clock.timestamp()
         workspaces, associations = self._sample
         if self._state_file is not None and self._state_file.exists():
-            self.clock.catch_up(load(self._state_file, self.world))
+            self.clock.catch_up(load(self._state_file, self.accounts))
             return
-        store = self.world.store(self.account_id, self.region, now)
-        seed_store(store, now, workspaces, associations)
+        store = self.accounts.store(self.account_id, self.region, now)
+        if self._fleet_file is not None:
+            load_fleet(self._fleet_file, store, now, self.settings)
+        else:
+            seed_store(store, now, workspaces, associations, self.settings)
 
     def save(self) -> bool:
         """Write the state file; False if there is none."""
         if self._state_file is None:
             return False
-        save(self._state_file, self.world, self.clock.timestamp())
+        save(self._state_file, self.accounts, self.clock.timestamp())
         return True
 
     @property
@@ -217,8 +241,11 @@ class Simulator:
         _check_account(account_id)
         if workspaces:
             now = self.clock.timestamp()
-            seed_store(self.world.store(account_id, region or self.region, now), now, workspaces, 0)
-        return self._keys.issue(account_id)
+            store = self.accounts.store(account_id, region or self.region, now)
+            seed_store(store, now, workspaces, 0, self.settings)
+        credentials = self._keys.issue(account_id)
+        self._others.append(credentials)
+        return credentials
 
     def temporary_credentials(self, lifetime: float, account_id: str | None = None) -> Credentials:
         """Credentials with a session token that expires.
@@ -230,7 +257,7 @@ class Simulator:
         return self._keys.issue(account_id or self.account_id, expires=self.clock.timestamp() + lifetime)
 
     def connection_info(self) -> dict[str, str]:
-        """What another process needs to use this simulator, and to control it."""
+        """Return what another process needs to use this simulator, and to control it."""
         return {
             "url": self.url,
             "access_key_id": self.credentials.access_key_id,
@@ -238,6 +265,22 @@ class Simulator:
             "region": self.region,
             "control_url": self.url + CONTROL_PATH,
             "control_token": self._control.token,
+        }
+
+    def describe(self) -> JsonObject:
+        """Return `connection_info`, with the other Regions and the credentials of the other accounts."""
+        others: list[JsonValue] = [
+            {
+                "account_id": one.account_id,
+                "access_key_id": one.access_key_id,
+                "secret_access_key": one.secret_access_key,
+            }
+            for one in self._others
+        ]
+        return {
+            **self.connection_info(),
+            "other_regions": list[JsonValue](self.accounts.regions[1:]),
+            "other_accounts": others,
         }
 
     async def __aenter__(self) -> Self:
@@ -326,16 +369,12 @@ class Simulator:
             else:
                 incoming = Incoming(request.method, path, query, request.headers, body)
                 if path == CONTROL_PATH or path.startswith(CONTROL_PATH + "/"):
-                    reply = await self._control.answer(incoming, self._hosts())
+                    reply = await self._control.answer(incoming)
                 else:
                     reply = await self._service.answer(incoming)
             return await _respond(request, reply, close=problem is not None)
         finally:
             self._activity.end()
-
-    def _hosts(self) -> frozenset[str]:
-        names = {self._host, "localhost", "127.0.0.1", "[::1]"}
-        return frozenset(f"{name}:{self._port}".lower() for name in names)
 
     async def _read(self, request: web.BaseRequest) -> tuple[bytes, ApiError | None]:
         limit = self.settings.max_body_bytes
@@ -402,7 +441,7 @@ class _Server(web.Server):
 
 
 async def _respond(request: web.BaseRequest, reply: Reply, *, close: bool) -> web.StreamResponse:
-    headers = {"Content-Type": reply.content_type}
+    headers = {"Content-Type": reply.content_type, **reply.headers}
     if reply.request_id is not None:
         headers["x-amzn-RequestId"] = reply.request_id
     if reply.cut == "reset":

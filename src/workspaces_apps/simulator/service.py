@@ -1,19 +1,30 @@
-"""One request in, one reply out: target, signature, faults, throttle, validation, handler, in that order."""
+"""One request in, one reply out: protocol, signature, faults, throttle, validation, handler, in that order."""
 
 import random
 import threading
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
 
+from workspaces_apps.simulator import identity, tagging
 from workspaces_apps.simulator.clocks import Activity, SimulatorClock
 from workspaces_apps.simulator.faults import Fault, FaultKind, Faults
-from workspaces_apps.simulator.model import ServiceModel
-from workspaces_apps.simulator.mutations import with_empty_page, with_unknown_enum, with_unknown_field
-from workspaces_apps.simulator.operations import OPERATIONS, Call, Handler
+from workspaces_apps.simulator.model import ServiceModel, service_model
+from workspaces_apps.simulator.mutations import (
+    with_control_characters,
+    with_empty_page,
+    with_surrogate_places,
+    with_unknown_enum,
+    with_unknown_field,
+    with_unpaired_surrogate,
+)
+from workspaces_apps.simulator.operations import OPERATIONS, Call
+from workspaces_apps.simulator.operations.call import Family
+from workspaces_apps.simulator.protocols import AWS_JSON, Codec, Form, error_body, form_of, operation_of
 from workspaces_apps.simulator.recorder import Recorder
 from workspaces_apps.simulator.settings import SimulatorSettings
-from workspaces_apps.simulator.sigv4 import Headers, Identity, KeyRing
-from workspaces_apps.simulator.state import RegionStore, World
+from workspaces_apps.simulator.sigv4 import CredentialStore, Headers, Identity
+from workspaces_apps.simulator.state import Accounts, RegionStore
 from workspaces_apps.simulator.throttle import Throttler, throttled
 from workspaces_apps.simulator.transitions import Transitions
 from workspaces_apps.simulator.wire import (
@@ -21,8 +32,7 @@ from workspaces_apps.simulator.wire import (
     ApiError,
     JsonObject,
     Parameters,
-    decode_object,
-    encode,
+    parse,
     unknown_operation,
 )
 
@@ -51,6 +61,7 @@ class Reply:
         content_type: Its type.
         request_id: For the header; None leaves it out.
         cut: The connection breaks: before any byte, or in the middle of the body.
+        headers: Further headers.
     """
 
     status: int
@@ -58,14 +69,30 @@ class Reply:
     content_type: str = CONTENT_TYPE
     request_id: str | None = None
     cut: Cut | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A service that is answered for, as far as it is."""
+
+    model: ServiceModel
+    codec: Codec
+    operations: Family
+    is_whole: bool
+
+
+_NEIGHBOURS: Final[Mapping[str, Family]] = {tagging.SERVICE: tagging.OPERATIONS}
+"""Parts of other services, by botocore's name; over awsJson only."""
 
 
 class _Trace:
     """What is known of a request so far, for the record."""
 
-    __slots__ = ("account_id", "error", "fault", "operation", "region")
+    __slots__ = ("account_id", "error", "fault", "form", "operation", "region")
 
-    def __init__(self) -> None:
+    def __init__(self, form: Form) -> None:
+        self.form = form
         self.operation: str | None = None
         self.account_id: str | None = None
         self.region: str | None = None
@@ -80,11 +107,11 @@ class Service:
         self,
         *,
         model: ServiceModel,
-        world: World,
+        accounts: Accounts,
         settings: SimulatorSettings,
         clock: SimulatorClock,
         activity: Activity,
-        keys: KeyRing,
+        keys: CredentialStore,
         faults: Faults,
         throttler: Throttler,
         recorder: Recorder,
@@ -92,8 +119,7 @@ class Service:
         verify_signatures: bool,
         seed: int,
     ) -> None:
-        self._model = model
-        self._world = world
+        self._accounts = accounts
         self._settings = settings
         self._clock = clock
         self._activity = activity
@@ -107,33 +133,41 @@ class Service:
         self._source = random.Random(f"requests:{seed}")
         # A test looks into the fleet from its own thread while the simulator answers in another.
         self._lock = threading.RLock()
-        self._targets: dict[str, tuple[str, Handler]] = {
-            f"{model.target_prefix}.{name}": (name, handler) for name, handler in OPERATIONS.items()
+        self._served: dict[str, _Served] = {
+            model.target_prefix: _Served(model, Codec(model), OPERATIONS, is_whole=True)
         }
+        for name, operations in _NEIGHBOURS.items():
+            neighbour = service_model(name)
+            self._served[neighbour.target_prefix] = _Served(
+                neighbour, Codec(neighbour), operations, is_whole=False
+            )
 
     def settled_store(self, account_id: str, region: str) -> RegionStore:
         """A store with everything carried out that was due."""
         with self._lock:
             now = self._clock.timestamp()
-            store = self._world.store(account_id, region, now)
+            store = self._accounts.store(account_id, region, now)
             self._transitions.settle(store, now)
             return store
 
     async def answer(self, incoming: Incoming) -> Reply:
         """Deal with one request, and record it."""
-        trace = _Trace()
+        trace = _Trace(form_of(incoming.headers))
         began = self._clock.timestamp()
         request_id = self._request_id()
-        try:
-            reply = await self._answer(incoming, trace, request_id)
-        except ApiError as error:
-            reply = self._refuse(error, trace, request_id)
+        if identity.is_asked(incoming.method, incoming.path, incoming.headers):
+            reply = self._identify_caller(incoming, trace, request_id)
+        else:
+            try:
+                reply = await self._answer(incoming, trace, request_id)
+            except ApiError as error:
+                reply = self._refuse(error, trace, request_id)
         self.record(incoming, reply, began, request_id, trace)
         return reply
 
     def refuse(self, incoming: Incoming, error: ApiError) -> Reply:
         """Turn away a request that could not even be read."""
-        trace = _Trace()
+        trace = _Trace(form_of(incoming.headers))
         request_id = self._request_id()
         reply = self._refuse(error, trace, request_id)
         self.record(incoming, reply, self._clock.timestamp(), request_id, trace)
@@ -154,41 +188,62 @@ class Service:
             invocation=headers.get("amz-sdk-invocation-id"),
             user_agent=headers.get("User-Agent"),
             fault=trace.fault,
+            protocol=trace.form.name,
             request=incoming.body,
             answer=b"" if reply.cut == "reset" else reply.body,
         )
 
     async def _answer(self, incoming: Incoming, trace: _Trace, request_id: str) -> Reply:
-        found = self._targets.get(incoming.headers.get("X-Amz-Target") or "")
-        if incoming.method != "POST" or incoming.path != "/" or found is None:
+        prefix, name = operation_of(incoming.method, incoming.path, incoming.headers)
+        served = self._served.get(prefix)
+        handler = served.operations.get(name) if served is not None else None
+        if served is None or handler is None or not (served.is_whole or trace.form is AWS_JSON):
             raise unknown_operation()
-        name, handler = found
         trace.operation = name
-        identity = self._identify(incoming)
-        trace.account_id, trace.region = identity.account_id, identity.region
-        faults = self._faults.for_request(name, _peek(incoming.body)) if len(self._faults) else []
+        caller = self._identify(served.model.signing_name, incoming)
+        trace.account_id, trace.region = caller.account_id, caller.region
+        faults: list[Fault] = []
+        if len(self._faults):
+            faults = self._faults.for_request(name, _peek(served, trace.form, name, incoming.body))
         early = await self._before(faults, trace, request_id)
         if early is not None:
             return early
         now = self._clock.timestamp()
-        self._throttler.admit(identity.account_id, identity.region, name, now)
-        request = self._model.validate(name, decode_object(incoming.body))
+        self._throttler.admit(caller.account_id, caller.region, name, now)
+        request = served.model.validate(name, served.codec.read(trace.form, name, incoming.body))
         with self._lock:
-            store = self._world.store(identity.account_id, identity.region, now)
+            store = self._accounts.store(caller.account_id, caller.region, now)
             self._transitions.settle(store, now)
-            call = Call(name, now, store, self._world, self._settings, self._faults, self._transitions)
+            call = Call(name, now, store, self._accounts, self._settings, self._faults, self._transitions)
             answer = handler(call, Parameters(request))
         if not faults:
-            body = answer if isinstance(answer, bytes) else encode(answer)
-            return Reply(200, body, request_id=request_id)
+            return self._reply(trace.form, served.codec.write(trace.form, name, answer), request_id)
         if isinstance(answer, bytes):
-            answer = decode_object(answer)
-        return await self._after(faults, call, request, answer, request_id)
+            answer = parse(answer)
+        return await self._after(faults, served, trace.form, call, request, answer, request_id)
 
-    def _identify(self, incoming: Incoming) -> Identity:
+    def _reply(
+        self, form: Form, body: bytes, request_id: str | None, *, status: int = 200, cut: Cut | None = None
+    ) -> Reply:
+        return Reply(status, body, form.content_type, request_id, cut, form.headers)
+
+    def _identify_caller(self, incoming: Incoming, trace: _Trace, request_id: str) -> Reply:
+        try:
+            trace.operation = identity.action_of(incoming.body)
+            caller = self._identify(identity.SIGNING_NAME, incoming)
+        except ApiError as error:
+            trace.error = error.code
+            body = identity.refusal(error, request_id)
+            return Reply(error.status, body, identity.CONTENT_TYPE, request_id)
+        trace.account_id, trace.region = caller.account_id, caller.region
+        body = identity.answer(caller, caller.access_key_id, request_id)
+        return Reply(200, body, identity.CONTENT_TYPE, request_id)
+
+    def _identify(self, signing_name: str, incoming: Incoming) -> Identity:
         if not self._verify:
             return self._keys.guess(incoming.headers, self._home.account_id, self._home.region)
         return self._keys.verify(
+            signing_name,
             incoming.method,
             incoming.path,
             incoming.query,
@@ -223,6 +278,8 @@ class Service:
     async def _after(
         self,
         faults: list[Fault],
+        served: _Served,
+        form: Form,
         call: Call,
         request: JsonObject,
         answer: JsonObject,
@@ -233,36 +290,43 @@ class Service:
             if fault.kind == "slow_after":
                 await self._pause(fault.delay)
         if "reset_after" in kinds:
-            return Reply(200, b"", request_id=request_id, cut="reset")
+            return self._reply(form, b"", request_id, cut="reset")
         if "not_json" in kinds:
             return Reply(200, _PAGE.format(title="It works!").encode(), "text/html", request_id)
-        answer = self._mutate(kinds, call, request, answer)
-        return Reply(
-            200,
-            encode(answer),
-            request_id=None if "no_request_id" in kinds else request_id,
+        answer = self._mutate(kinds, served.model, call, request, answer)
+        body = served.codec.write(form, call.operation, answer)
+        if "unpaired_surrogate" in kinds:
+            body = with_unpaired_surrogate(body)
+        return self._reply(
+            form,
+            body,
+            None if "no_request_id" in kinds else request_id,
             cut="truncated" if "truncated" in kinds else None,
         )
 
     def _mutate(
-        self, kinds: set[FaultKind], call: Call, request: JsonObject, answer: JsonObject
+        self,
+        kinds: set[FaultKind],
+        model: ServiceModel,
+        call: Call,
+        request: JsonObject,
+        answer: JsonObject,
     ) -> JsonObject:
         token = request.get("NextToken")
+        output = model.operations[call.operation].output_shape
         if "repeated_token" in kinds and isinstance(token, str):
             answer = {**answer, "NextToken": token}
-        if "empty_page" in kinds and "NextToken" in self._members(call.operation):
+        if "empty_page" in kinds and "NextToken" in model.member_shapes(output or ""):
             answer = with_empty_page(answer, call.store.pager.renew(call.operation, request, call.now))
         if "unknown_enum" in kinds:
-            answer = with_unknown_enum(self._model, self._output(call.operation), answer)
+            answer = with_unknown_enum(model, output, answer)
         if "unknown_field" in kinds:
             answer = with_unknown_field(answer)
+        if "control_characters" in kinds:
+            answer = with_control_characters(model, output, answer)
+        if "unpaired_surrogate" in kinds:
+            answer = with_surrogate_places(model, output, answer)
         return answer
-
-    def _output(self, operation: str) -> str | None:
-        return self._model.operations[operation].output_shape
-
-    def _members(self, operation: str) -> dict[str, str]:
-        return self._model.member_shapes(self._output(operation) or "")
 
     async def _pause(self, seconds: float) -> None:
         # Somebody who waits for simulated time must not keep a manual clock from moving.
@@ -274,15 +338,15 @@ class Service:
 
     def _refuse(self, error: ApiError, trace: _Trace, request_id: str) -> Reply:
         trace.error = error.code
-        return Reply(error.status, encode(error.body()), request_id=request_id)
+        return self._reply(trace.form, error_body(trace.form, error), request_id, status=error.status)
 
     def _request_id(self) -> str:
         digits = f"{self._source.getrandbits(128):032x}"
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def _peek(body: bytes) -> JsonObject:
+def _peek(served: _Served, form: Form, operation: str, body: bytes) -> JsonObject:
     try:
-        return decode_object(body)
+        return served.codec.read(form, operation, body)
     except ApiError:
         return {}

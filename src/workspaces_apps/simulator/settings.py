@@ -5,6 +5,7 @@ reported by people who run fleets; ``assumed`` no source found.
 """
 
 import dataclasses
+import difflib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,6 +127,58 @@ class SimulatorSettings:
     running_mode_duration: Span = _setting(
         Span(5, 60), "assumed", "From ModifyWorkspaceProperties until the new running mode shows."
     )
+    volume_groups: bool = _setting(
+        True,
+        "doc",
+        "Root and user volume come in sizes that go together; False lets them be anything that is not smaller.",
+    )
+    volume_cooling_off: float = _setting(
+        21_600.0, "doc", "How long after a change of a volume there is no other: 6 hours."
+    )
+    larger_compute_cooling_off: float = _setting(
+        21_600.0,
+        "doc",
+        "How long after its creation, or a change, a WorkSpace gets no larger compute type; 6 hours in an older guide.",
+    )
+    smaller_compute_cooling_off: float = _setting(
+        2_592_000.0,
+        "doc",
+        "How long after a change of its compute type a WorkSpace gets no smaller one; 30 days in an older guide.",
+    )
+    modifying_refuses_commands: bool = _setting(
+        True,
+        "assumed",
+        "While a property is being modified, another running mode, Reboot, Rebuild, Restore and Migrate are refused.",
+    )
+    manual_running_mode: bool = _setting(
+        False, "doc", "Whether the running mode MANUAL, which is for WorkSpaces Core, can be asked for."
+    )
+    user_names_ignore_case: bool = _setting(True, "doc", "A directory's user names differ in more than case.")
+    self_service_enables_all: bool = _setting(
+        True,
+        "assumed",
+        "EnableSelfService gives all self-service permissions; False: it changes nothing but what is described.",
+    )
+    certificate_auth_needs_saml: bool = _setting(
+        True, "field", "Certificate-based authentication can be enabled only while SAML is."
+    )
+    deleted_relay_state_is_default: bool = _setting(
+        True,
+        "assumed",
+        "A relay state parameter name that is deleted is RelayState again; False: it is absent.",
+    )
+    pools_apart: bool = _setting(
+        True,
+        "assumed",
+        "WorkSpaces Pools go in directories of the type POOLS, WorkSpaces in those of the type PERSONAL.",
+    )
+    encrypted_can_be_imaged: bool = _setting(
+        False, "assumed", "Whether an image can be made of a WorkSpace with an encrypted volume."
+    )
+    ip_rules_per_group: int = _setting(10, "assumed", "More rules in an IP group are a limit exceeded.")
+    ip_groups_per_directory: int = _setting(
+        25, "assumed", "More IP groups of a directory are a limit exceeded."
+    )
     image_duration: Span = _setting(Span(1800, 3600), "assumed", "How long an image stays PENDING.")
     pool_duration: Span = _setting(Span(120, 600), "assumed", "STARTING and STOPPING of a pool.")
     register_duration: Span = _setting(Span(30, 120), "assumed", "REGISTERING until REGISTERED.")
@@ -142,6 +195,21 @@ class SimulatorSettings:
         + ", ".join(get_args(Condition))
         + ".",
     )
+    encrypted_share: float = _setting(
+        0.0, "assumed", "Share of the sample fleet's WorkSpaces with encrypted volumes."
+    )
+    presence: Literal["still", "seeded"] = _setting(
+        "still",
+        "assumed",
+        "Whether users come and go by themselves, by a pattern from the seed: who comes starts an AUTO_STOP WorkSpace, "
+        "which stops when nobody has been connected for as long as its timeout says.",
+    )
+    session_duration: Span = _setting(
+        Span(1800, 14_400), "assumed", "How long a user stays connected, where users come and go."
+    )
+    absence_duration: Span = _setting(
+        Span(3600, 57_600), "assumed", "How long a user stays away, where users come and go."
+    )
     snapshot_interval: float = _setting(43200.0, "doc", "Snapshots are made every 12 hours.")
     page_token_lifetime: float = _setting(86400.0, "assumed", "How long a page token can be used.")
     default_page_size: int = _setting(25, "assumed", "Items on a page for which no size was asked.")
@@ -157,8 +225,9 @@ class SimulatorSettings:
     )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.failure_rate <= 1:
-            raise ConfigurationError(f"failure_rate is a share from 0 to 1, not {self.failure_rate}")
+        for share in ("failure_rate", "encrypted_share"):
+            if not 0 <= getattr(self, share) <= 1:
+                raise ConfigurationError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
         if not 1 <= self.default_page_size <= 25:
             raise ConfigurationError(f"default_page_size is 1 to 25, not {self.default_page_size}")
         unknown = (self.exceptions or {}).keys() - set(get_args(Condition))
@@ -170,6 +239,7 @@ class SimulatorSettings:
         for name, allowed in (
             ("deploy_nothing", ("accept", "refuse")),
             ("error_record", ("restate", "keep", "refuse")),
+            ("presence", ("still", "seeded")),
         ):
             if getattr(self, name) not in allowed:
                 raise ConfigurationError(
@@ -181,10 +251,29 @@ class SimulatorSettings:
         """Every duration at a second or less: for tests on a real clock that want an answer, not a story."""
         settings = cls()
         for item in dataclasses.fields(cls):
+            # Frozen, and still being made: nobody else has seen it.
             if isinstance(item.default, Span):
-                # Frozen, and still being made: nobody else has seen it.
                 object.__setattr__(settings, item.name, Span(0.05, 0.2))
+            elif item.name.endswith("_cooling_off"):
+                object.__setattr__(settings, item.name, 0.0)
         return settings
+
+    @classmethod
+    def of(cls, given: Mapping[object, object]) -> "SimulatorSettings":
+        """Make settings of a mapping, such as a file's or a marker's: a duration is seconds, or a pair of bounds.
+
+        Raises:
+            ConfigurationError: A name is unknown, or a value is of another type than its setting.
+        """
+        defaults = {item.name: item.default for item in dataclasses.fields(cls)}
+        changes: dict[str, object] = {}
+        for name, value in given.items():
+            if name not in defaults:
+                near = difflib.get_close_matches(str(name), defaults, n=1)
+                advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(defaults))}"
+                raise ConfigurationError(f"{name!r} is no setting; {advice}")
+            changes[str(name)] = _of_kind(str(name), value, defaults[str(name)])
+        return cls(**changes)  # type: ignore[arg-type]  # each was held against its default
 
     @classmethod
     def assumptions(cls) -> tuple[Assumption, ...]:
@@ -193,3 +282,31 @@ class SimulatorSettings:
             Assumption(item.name, repr(item.default), item.metadata["mark"], item.metadata["note"])
             for item in dataclasses.fields(cls)
         )
+
+
+def _of_kind(name: str, value: object, default: object) -> object:
+    given = value
+    match default, value:
+        case Span(), Span():
+            return value
+        case Span(), (int() | float() as low, int() | float() as high) | [
+            int() | float() as low,
+            int() | float() as high,
+        ] if not isinstance(low, bool) and not isinstance(high, bool):
+            return Span(low, high)
+        case Span(), int() | float() if not isinstance(value, bool):
+            return Span(value, value)
+        case Span(), _:
+            raise ConfigurationError(f"{name} is a duration in seconds, or a pair of them, not {value!r}")
+        case (bool(), bool()) | (str(), str()) | (None, Mapping() | None):
+            return given
+        case int() | float(), int() | float() if not isinstance(default, bool) and not isinstance(
+            value, bool
+        ):
+            return value
+        case _:
+            kind = "a mapping" if default is None else _NAMES[type(default)]
+            raise ConfigurationError(f"{name} is {kind}, not {value!r}")
+
+
+_NAMES: Mapping[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "a text"}

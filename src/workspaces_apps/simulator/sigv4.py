@@ -31,6 +31,7 @@ class Identity:
 
     account_id: str
     region: str
+    access_key_id: str = ""
 
 
 class Headers(Protocol):
@@ -52,23 +53,21 @@ class _Key:
     expires: float | None
 
 
-class KeyRing:
+class CredentialStore:
     """The access keys a simulator knows, and the check of what they sign.
 
     Args:
         seed: Keys made from the same seed are the same.
-        service: The signing name.
         regions: The Regions that are served.
         skew: How far a signature's date may be off, in real seconds.
     """
 
-    def __init__(self, *, seed: int, service: str, regions: frozenset[str], skew: float) -> None:
+    def __init__(self, *, seed: int, regions: frozenset[str], skew: float) -> None:
         self._source = random.Random(f"keys:{seed}")
-        self._service = service
         self._regions = regions
         self._skew = skew
         self._keys: dict[str, _Key] = {}
-        self._signing_keys: dict[tuple[str, str, str], bytes] = {}
+        self._signing_keys: dict[tuple[str, str, str, str], bytes] = {}
 
     def issue(self, account_id: str, *, expires: float | None = None, temporary: bool = False) -> Credentials:
         """Credentials of an account.
@@ -101,11 +100,12 @@ class KeyRing:
         )
 
     def verify(
-        self, method: str, path: str, query: str, headers: Headers, body: bytes, now: float
+        self, service: str, method: str, path: str, query: str, headers: Headers, body: bytes, now: float
     ) -> Identity:
         """Who signed this request.
 
         Args:
+            service: The signing name of the service that is asked.
             method: The HTTP method.
             path: The path as it was sent.
             query: The query string as it was sent.
@@ -125,7 +125,7 @@ class KeyRing:
                 "IncompleteSignatureException",
                 "The Authorization header is not a complete AWS4-HMAC-SHA256 signature.",
             )
-        key_id, day, region, service, signed_names, signature = match.groups()
+        key_id, day, region, signed_for, signed_names, signature = match.groups()
         stamp = headers.get("X-Amz-Date") or ""
         if _DATE.fullmatch(stamp) is None:
             raise ApiError(
@@ -143,14 +143,15 @@ class KeyRing:
             )
         if region not in self._regions:
             raise _mismatch("Credential should be scoped to a valid Region.")
-        if service != self._service:
-            raise _mismatch(f"Credential should be scoped to correct service: '{self._service}'.")
+        if signed_for != service:
+            raise _mismatch(f"Credential should be scoped to correct service: '{service}'.")
         if day != stamp[:8]:
             raise _mismatch(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP."
             )
         self._check_date(stamp)
-        expected = self._sign(key.credentials, day, region, stamp, names, method, path, query, headers, body)
+        scope = (day, region, service)
+        expected = self._sign(key.credentials, scope, stamp, names, method, path, query, headers, body)
         if not hmac.compare_digest(expected, signature):
             raise _mismatch(
                 "The request signature we calculated does not match the signature you provided. "
@@ -158,7 +159,7 @@ class KeyRing:
             )
         if key.expires is not None and now >= key.expires:
             raise ApiError("ExpiredTokenException", "The security token included in the request is expired")
-        return Identity(key.account_id, region)
+        return Identity(key.account_id, region, key_id)
 
     def _check_date(self, stamp: str) -> None:
         try:
@@ -190,8 +191,7 @@ class KeyRing:
     def _sign(
         self,
         credentials: Credentials,
-        day: str,
-        region: str,
+        scope: tuple[str, str, str],
         stamp: str,
         names: list[str],
         method: str,
@@ -206,16 +206,16 @@ class KeyRing:
             lines.append(f"{name}:{values}")
         lines += ["", ";".join(names), hashlib.sha256(body).hexdigest()]
         canonical = "\n".join(lines).encode("utf-8", "surrogateescape")
-        scope = f"{day}/{region}/{self._service}/aws4_request"
-        to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}"
-        return hmac.digest(self._signing_key(credentials, day, region), to_sign.encode(), "sha256").hex()
+        named = "/".join((*scope, "aws4_request"))
+        to_sign = f"{_ALGORITHM}\n{stamp}\n{named}\n{hashlib.sha256(canonical).hexdigest()}"
+        return hmac.digest(self._signing_key(credentials, scope), to_sign.encode(), "sha256").hex()
 
-    def _signing_key(self, credentials: Credentials, day: str, region: str) -> bytes:
-        name = (credentials.access_key_id, day, region)
+    def _signing_key(self, credentials: Credentials, scope: tuple[str, str, str]) -> bytes:
+        name = (credentials.access_key_id, *scope)
         key = self._signing_keys.get(name)
         if key is None:
             key = f"AWS4{credentials.secret_access_key}".encode()
-            for part in (day, region, self._service, "aws4_request"):
+            for part in (*scope, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
             self._signing_keys[name] = key
         return key

@@ -13,7 +13,7 @@ from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator.faults import Faults
 from workspaces_apps.simulator.records import Application, Association, Bundle, Directory, Image, Workspace
 from workspaces_apps.simulator.settings import SimulatorSettings
-from workspaces_apps.simulator.state import Event, RegionStore, World
+from workspaces_apps.simulator.state import Accounts, Event, RegionStore
 from workspaces_apps.simulator.transitions import Transitions
 from workspaces_apps.simulator.wire import JsonObject
 
@@ -52,7 +52,7 @@ class StoredRegion:
 
 
 @dataclass(slots=True, kw_only=True)
-class StoredWorld:
+class StoredState:
     """The whole file."""
 
     format: int
@@ -61,44 +61,47 @@ class StoredWorld:
     stores: list[StoredRegion]
 
 
-def stored_world(world: World, now: float) -> StoredWorld:
+def stored_state(accounts: Accounts, now: float) -> StoredState:
     """Everything a file would hold; equal for worlds that are equal.
 
     Args:
-        world: What to hold; nothing is copied.
+        accounts: What to hold; nothing is copied.
         now: Simulated epoch seconds.
     """
-    return StoredWorld(
-        format=FORMAT, saved_at=now, links=world.links, stores=[_stored(store) for store in world.stores()]
+    return StoredState(
+        format=FORMAT,
+        saved_at=now,
+        links=accounts.links,
+        stores=[_stored(store) for store in accounts.stores()],
     )
 
 
-def save(path: Path, world: World, now: float) -> None:
+def save(path: Path, accounts: Accounts, now: float) -> None:
     """Write everything, so that the file is either the old one or the new one.
 
     Args:
         path: The file.
-        world: What to write.
+        accounts: What to write.
         now: Simulated epoch seconds.
 
     Raises:
         ConfigurationError: The file cannot be written.
     """
-    stored = stored_world(world, now)
+    stored = stored_state(accounts, now)
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(TypeAdapter(StoredWorld).dump_json(stored))
+        part.write_bytes(TypeAdapter(StoredState).dump_json(stored))
         part.replace(path)
     except OSError as error:
         raise ConfigurationError(f"cannot write the state file {path}: {error.strerror}") from error
 
 
-def load(path: Path, world: World) -> float:
-    """Read a file into an empty world.
+def load(path: Path, accounts: Accounts) -> float:
+    """Read a file into an empty accounts.
 
     Args:
         path: The file.
-        world: Where it goes.
+        accounts: Where it goes.
 
     Returns:
         When it was saved, in simulated epoch seconds.
@@ -107,7 +110,7 @@ def load(path: Path, world: World) -> float:
         ConfigurationError: The file cannot be read, is broken, or is of another format.
     """
     try:
-        stored = TypeAdapter(StoredWorld).validate_json(path.read_bytes())
+        stored = TypeAdapter(StoredState).validate_json(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"cannot read the state file {path}: {error.strerror}") from error
     except ValidationError as error:
@@ -117,12 +120,12 @@ def load(path: Path, world: World) -> float:
     if stored.format != FORMAT:
         raise ConfigurationError(f"the state file {path} has format {stored.format}, not {FORMAT}")
     try:
-        stores = [_restored(region, world) for region in stored.stores]
+        stores = [_restored(region, accounts) for region in stored.stores]
     except (KeyError, IndexError, ValueError) as error:
         raise ConfigurationError(f"the state file {path} contradicts itself: {error!r}") from error
     for store in stores:
-        world.put(store)
-    world.links.update(stored.links)
+        accounts.put(store)
+    accounts.links.update(stored.links)
     return stored.saved_at
 
 
@@ -152,10 +155,10 @@ def _stored(store: RegionStore) -> StoredRegion:
     )
 
 
-def _restored(stored: StoredRegion, world: World) -> RegionStore:
-    store = RegionStore(stored.account_id, stored.region, world.seed, world.settings)
+def _restored(stored: StoredRegion, accounts: Accounts) -> RegionStore:
+    store = RegionStore(stored.account_id, stored.region, accounts.seed, accounts.settings)
     # What is drawn from now on must not repeat what was drawn before.
-    store.source.seed(f"restored:{world.seed}:{stored.account_id}:{stored.region}:{stored.last_number}")
+    store.source.seed(f"restored:{accounts.seed}:{stored.account_id}:{stored.region}:{stored.last_number}")
     for application in _in_order(stored.applications):
         store.add_application(application)
     for directory in _in_order(stored.directories):
@@ -182,7 +185,7 @@ def _restored(stored: StoredRegion, world: World) -> RegionStore:
         else:
             store.collection(item.family).add(item.key, item.number, item.item)
     store.account = stored.account
-    _check_agenda(stored.agenda, world.settings)
+    _check_agenda(stored.agenda, accounts.settings)
     store.agenda = sorted(stored.agenda)
     store.last_number = stored.last_number
     return store

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from workspaces_apps.simulator.catalogue import catalogue
-from workspaces_apps.simulator.paging import Pager, Roll
+from workspaces_apps.simulator.paging import OrderedIndex, Pager
 from workspaces_apps.simulator.records import (
     Application,
     Association,
@@ -51,7 +51,7 @@ class Collection:
     """Resources that are stored and described and do nothing else: one family of them."""
 
     items: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
-    order: Roll[JsonObject] = field(default_factory=Roll[JsonObject])
+    order: OrderedIndex[JsonObject] = field(default_factory=OrderedIndex[JsonObject])
     numbers: dict[str, int] = field(default_factory=dict[str, int])
 
     def add(self, key: str, number: int, item: JsonObject) -> None:
@@ -72,25 +72,26 @@ class RegionStore:
     def __init__(self, account_id: str, region: str, seed: int, settings: SimulatorSettings) -> None:
         self.account_id = account_id
         self.region = region
+        self._user_key: Callable[[str], str] = str.casefold if settings.user_names_ignore_case else str
         self.source: random.Random = random.Random(f"store:{seed}:{account_id}:{region}")
         self.pager: Pager = Pager(self.source.randbytes(32), settings.page_token_lifetime)
         self.last_number: int = 0
         self.workspaces: dict[str, Workspace] = {}
-        self.all_workspaces: Roll[Workspace] = Roll()
-        self.by_directory: dict[str, Roll[Workspace]] = {}
-        self.by_bundle: dict[str, Roll[Workspace]] = {}
+        self.all_workspaces: OrderedIndex[Workspace] = OrderedIndex()
+        self.by_directory: dict[str, OrderedIndex[Workspace]] = {}
+        self.by_bundle: dict[str, OrderedIndex[Workspace]] = {}
         self.by_user: dict[str, dict[str, tuple[Workspace, ...]]] = {}
         self.by_name: dict[str, tuple[Workspace, ...]] = {}
         self.applications: dict[str, Application] = {}
-        self.all_applications: Roll[Application] = Roll()
-        self.installations: dict[tuple[str, ResourceType], Roll[Association]] = {}
+        self.all_applications: OrderedIndex[Application] = OrderedIndex()
+        self.installations: dict[tuple[str, ResourceType], OrderedIndex[Association]] = {}
         self.resource_associations: dict[str, dict[str, Association]] = {}
         self.directories: dict[str, Directory] = {}
-        self.all_directories: Roll[Directory] = Roll()
+        self.all_directories: OrderedIndex[Directory] = OrderedIndex()
         self.bundles: dict[str, Bundle] = {}
-        self.all_bundles: Roll[Bundle] = Roll()
+        self.all_bundles: OrderedIndex[Bundle] = OrderedIndex()
         self.images: dict[str, Image] = {}
-        self.all_images: Roll[Image] = Roll()
+        self.all_images: OrderedIndex[Image] = OrderedIndex()
         self.tags: dict[str, dict[str, str]] = {}
         self.collections: dict[str, Collection] = {}
         self.account: JsonObject = {}
@@ -138,10 +139,11 @@ class RegionStore:
         number = workspace.sequence
         self.workspaces[workspace.id] = workspace
         self.all_workspaces.append(number, workspace)
-        _roll(self.by_directory, workspace.directory_id).append(number, workspace)
-        _roll(self.by_bundle, workspace.bundle_id).append(number, workspace)
+        _index(self.by_directory, workspace.directory_id).append(number, workspace)
+        _index(self.by_bundle, workspace.bundle_id).append(number, workspace)
         users = self.by_user.setdefault(workspace.directory_id, {})
-        users[workspace.user_name] = (*users.get(workspace.user_name, ()), workspace)
+        user = self._user_key(workspace.user_name)
+        users[user] = (*users.get(user, ()), workspace)
         if workspace.name is not None:
             self.by_name[workspace.name] = (*self.by_name.get(workspace.name, ()), workspace)
 
@@ -154,7 +156,7 @@ class RegionStore:
         self.all_workspaces.remove(number)
         _leave(self.by_directory, workspace.directory_id, number)
         _leave(self.by_bundle, workspace.bundle_id, number)
-        _leave_tuple(self.by_user[workspace.directory_id], workspace.user_name, workspace)
+        _leave_tuple(self.by_user[workspace.directory_id], self._user_key(workspace.user_name), workspace)
         if workspace.name is not None:
             _leave_tuple(self.by_name, workspace.name, workspace)
 
@@ -168,6 +170,10 @@ class RegionStore:
         if workspace is None or not workspace.visible:
             raise not_found("WorkSpace", workspace_id)
         return workspace
+
+    def of_user(self, directory_id: str, user_name: str) -> tuple[Workspace, ...]:
+        """Return the WorkSpaces of a directory's user."""
+        return self.by_user.get(directory_id, {}).get(self._user_key(user_name), ())
 
     def application(self, application_id: str) -> Application:
         """An application of the catalogue.
@@ -223,10 +229,10 @@ class RegionStore:
             association.application_id
         ] = association
         key = (association.application_id, association.resource_type)
-        roll = self.installations.get(key)
-        if roll is None:
-            roll = self.installations[key] = Roll()
-        roll.append(association.sequence, association)
+        index = self.installations.get(key)
+        if index is None:
+            index = self.installations[key] = OrderedIndex()
+        index.append(association.sequence, association)
 
     def drop_association(self, association: Association) -> None:
         """Forget an association."""
@@ -268,14 +274,14 @@ class RegionStore:
         )
 
 
-class World:
+class Accounts:
     """All accounts and Regions of one simulator.
 
     Args:
         seed: What everything random is drawn from.
         settings: The simulator's settings.
         regions: The Regions it serves.
-        furnish: Gives a new store what every account has before its first WorkSpace.
+        seed_region: Gives a new store what every account has before its first WorkSpace.
     """
 
     def __init__(
@@ -283,9 +289,9 @@ class World:
         seed: int,
         settings: SimulatorSettings,
         regions: tuple[str, ...],
-        furnish: Callable[[RegionStore, float], None],
+        seed_region: Callable[[RegionStore, float], None],
     ) -> None:
-        self._furnish = furnish
+        self._furnish = seed_region
         self.seed = seed
         self.settings = settings
         self.regions = regions
@@ -318,18 +324,18 @@ class World:
         self._stores[store.account_id, store.region] = store
 
 
-def _roll(rolls: dict[str, Roll[Workspace]], key: str) -> Roll[Workspace]:
-    roll = rolls.get(key)
-    if roll is None:
-        roll = rolls[key] = Roll()
-    return roll
+def _index(indexes: dict[str, OrderedIndex[Workspace]], key: str) -> OrderedIndex[Workspace]:
+    index = indexes.get(key)
+    if index is None:
+        index = indexes[key] = OrderedIndex()
+    return index
 
 
-def _leave(rolls: dict[str, Roll[Workspace]], key: str, number: int) -> None:
-    roll = rolls[key]
-    roll.remove(number)
-    if not roll:
-        del rolls[key]
+def _leave(indexes: dict[str, OrderedIndex[Workspace]], key: str, number: int) -> None:
+    index = indexes[key]
+    index.remove(number)
+    if not index:
+        del indexes[key]
 
 
 def _leave_tuple(index: dict[str, tuple[Workspace, ...]], key: str, workspace: Workspace) -> None:

@@ -44,6 +44,9 @@ class Transitions:
             "image-ready": self._image_ready,
             "directory-rests": self._directory_rests,
             "item-rests": self._item_rests,
+            "user-comes": self._user_comes,
+            "user-leaves": self._user_leaves,
+            "auto-stop": self._auto_stop,
         }
 
     @property
@@ -140,6 +143,58 @@ class Transitions:
             return
         workspace.state = event.detail
         workspace.epoch += 1
+        self._plan_auto_stop(store, workspace, event.at)
+
+    def _user_comes(self, store: RegionStore, event: Event) -> None:
+        workspace = store.workspaces.get(event.target)
+        if workspace is None:
+            return
+        if workspace.state == "AVAILABLE":
+            workspace.connected = True
+            workspace.last_connection = event.at
+            leaves = event.at + self._settings.session_duration.draw(store.source)
+            store.plan(leaves, "user-leaves", workspace.id, 0)
+            return
+        if workspace.state == "STOPPED" and workspace.running_mode == "AUTO_STOP":
+            workspace.epoch += 1
+            workspace.state = "STARTING"
+            again = event.at + self._settings.start_duration.draw(store.source)
+            store.plan(again, "workspace-rests", workspace.id, workspace.epoch, "AVAILABLE")
+        else:
+            again = event.at + self._settings.absence_duration.draw(store.source)
+        store.plan(again, "user-comes", workspace.id, 0)
+
+    def _user_leaves(self, store: RegionStore, event: Event) -> None:
+        workspace = store.workspaces.get(event.target)
+        if workspace is None:
+            return
+        if workspace.connected:
+            workspace.connected = False
+            workspace.last_connection = event.at
+        comes = event.at + self._settings.absence_duration.draw(store.source)
+        store.plan(comes, "user-comes", workspace.id, 0)
+        self._plan_auto_stop(store, workspace, event.at)
+
+    def _plan_auto_stop(self, store: RegionStore, workspace: Workspace, now: float) -> None:
+        if (
+            self._settings.presence == "seeded"
+            and workspace.state == "AVAILABLE"
+            and workspace.running_mode == "AUTO_STOP"
+        ):
+            stops = now + (workspace.auto_stop_minutes or 60) * 60.0
+            store.plan(stops, "auto-stop", workspace.id, workspace.epoch)
+
+    def _auto_stop(self, store: RegionStore, event: Event) -> None:
+        workspace = store.workspaces.get(event.target)
+        # Another state or epoch: it was stopped, deployed to or taken into maintenance meanwhile.
+        if workspace is None or workspace.epoch != event.epoch or workspace.running_mode != "AUTO_STOP":
+            return
+        idle = event.at - (workspace.last_connection or 0.0) >= (workspace.auto_stop_minutes or 60) * 60.0
+        if workspace.state == "AVAILABLE" and not workspace.connected and idle:
+            workspace.epoch += 1
+            workspace.state = "STOPPING"
+            stopped = event.at + self._settings.stop_duration.draw(store.source)
+            store.plan(stopped, "workspace-rests", workspace.id, workspace.epoch, "STOPPED")
 
     def _workspace_shows(self, store: RegionStore, event: Event) -> None:
         workspace = store.workspaces.get(event.target)

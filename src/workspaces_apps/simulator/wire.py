@@ -1,6 +1,7 @@
-"""AWS JSON 1.1 as it looks on the wire: values, errors and answers."""
+"""What is said over the wire, whatever the protocol: values as JSON has them, errors, and answers."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -47,11 +48,11 @@ class ApiError(Exception):
         self.members: Mapping[str, str] = members or {}
 
     def body(self) -> JsonObject:
-        """The JSON body of the answer."""
+        """Return the answer's members; texts of the request that it quotes are made printable."""
         body: JsonObject = {"__type": self.code}
         if self.message is not None:
-            body["message"] = self.message
-        body.update(self.members)
+            body["message"] = printable(self.message)
+        body.update({name: printable(value) for name, value in self.members.items()})
         return body
 
 
@@ -84,11 +85,27 @@ def unknown_operation() -> ApiError:
     return ApiError("UnknownOperationException")
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_REPLACEMENT = "\ufffd"
+
+
+def readable(text: str) -> str:
+    """Return the text with U+FFFD for unpaired surrogates, which no UTF-8 can hold."""
+    return _SURROGATE.sub(_REPLACEMENT, text)
+
+
+def printable(text: str) -> str:
+    """Return the text with U+FFFD for unpaired surrogates and control characters."""
+    return _UNPRINTABLE.sub(_REPLACEMENT, text)
+
+
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 def encode(value: JsonObject) -> bytes:
-    """The value as compact ASCII JSON; lone surrogates travel escaped, as they came."""
+    """Return the value as compact ASCII JSON; unpaired surrogates, which only a test can put in, travel escaped."""
     return _ENCODER.encode(value).encode("ascii")
 
 
@@ -100,19 +117,28 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def decode_object(body: bytes) -> JsonObject:
-    """The JSON object in a request body; an empty body is an empty object.
+    """Return the JSON object in a request body; an empty body is an empty object.
 
     Raises:
-        ApiError: SerializationException, for anything that is not a JSON object in UTF-8.
+        ApiError: SerializationException, for anything that is not a JSON object in UTF-8. An escaped surrogate without
+            its other half is refused too [assumed]: no answer could give it back to a client that speaks CBOR.
     """
     if not body:
         return {}
     try:
         value: JsonValue = _DECODER.decode(body.decode("utf-8"))
+        if _ESCAPED_SURROGATE.search(body):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise ApiError("SerializationException", "The request body is not valid JSON") from None
     if not isinstance(value, dict):
         raise ApiError("SerializationException", "Start of structure or map expected")
+    return value
+
+
+def parse(answer: bytes) -> JsonObject:
+    """Return the JSON object whose text a handler has put together."""
+    value: JsonObject = json.loads(answer)
     return value
 
 

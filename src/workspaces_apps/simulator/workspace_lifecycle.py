@@ -21,6 +21,7 @@ class Command:
         duration: The setting that says how long it takes.
         mark: How the rule is known; the durations are always assumed.
         source: What is known, in a sentence.
+        waits_for_modification: Whether it is refused while a property is being modified (a setting).
     """
 
     name: str
@@ -32,6 +33,7 @@ class Command:
     duration: str
     mark: Mark
     source: str
+    waits_for_modification: bool = False
 
     def allows(self, state: str, running_mode: str) -> bool:
         """Whether a WorkSpace in this state and mode can be asked."""
@@ -59,16 +61,16 @@ COMMANDS: Final[Mapping[str, Command]] = {
             "Only an AVAILABLE, IMPAIRED, UNHEALTHY or ERROR WorkSpace that is not ALWAYS_ON can be stopped."),
         Command("reboot", frozenset({"AVAILABLE", "UNHEALTHY", "REBOOTING"}), _NONE, False,
             "REBOOTING", "AVAILABLE", "reboot_duration", "doc",
-            "Only an AVAILABLE, UNHEALTHY or REBOOTING WorkSpace can be rebooted."),
+            "Only an AVAILABLE, UNHEALTHY or REBOOTING WorkSpace can be rebooted.", True),
         Command("rebuild", frozenset({"AVAILABLE", "ERROR", "UNHEALTHY", "STOPPED", "REBOOTING"}), _NONE, False,
             "REBUILDING", "AVAILABLE", "rebuild_duration", "doc",
-            "Only an AVAILABLE, ERROR, UNHEALTHY, STOPPED or REBOOTING WorkSpace can be rebuilt."),
+            "Only an AVAILABLE, ERROR, UNHEALTHY, STOPPED or REBOOTING WorkSpace can be rebuilt.", True),
         Command("restore", frozenset({"AVAILABLE", "ERROR", "UNHEALTHY", "STOPPED"}), _NONE, False,
             "RESTORING", "AVAILABLE", "restore_duration", "doc",
-            "Only an AVAILABLE, ERROR, UNHEALTHY or STOPPED WorkSpace can be restored."),
+            "Only an AVAILABLE, ERROR, UNHEALTHY or STOPPED WorkSpace can be restored.", True),
         Command("migrate", frozenset({"AVAILABLE", "STOPPED"}), _NONE, False,
             "PENDING", "AVAILABLE", "migrate_duration", "assumed",
-            "A WorkSpace that is busy cannot be migrated; the exact states are not listed."),
+            "A WorkSpace that is busy cannot be migrated; the exact states are not listed.", True),
         Command("terminate", _NONE, frozenset({"SUSPENDED", "TERMINATING"}), False,
             "TERMINATING", "ABSENT", "terminate_duration", "doc",
             "A WorkSpace in any state but SUSPENDED can be terminated."),

@@ -4,7 +4,7 @@ import ipaddress
 from typing import Final
 
 from workspaces_apps.simulator.operations.call import Call, Family, listing
-from workspaces_apps.simulator.paging import roll_of
+from workspaces_apps.simulator.paging import index_of
 from workspaces_apps.simulator.wire import ApiError, JsonObject, Parameters, invalid, not_found
 
 _LINKS: Final = "account-links"
@@ -48,7 +48,7 @@ def list_available_management_cidr_ranges(call: Call, parameters: Parameters) ->
             break
     limit = parameters.integer("MaxResults") or 5
     page = call.store.pager.page(
-        call.operation, parameters.raw, [roll_of(ranges, lambda one: one[0])], limit, call.now
+        call.operation, parameters.raw, [index_of(ranges, lambda one: one[0])], limit, call.now
     )
     answer: JsonObject = {"ManagementCidrRanges": [text for _, text in page.items]}
     if page.next_token is not None:
@@ -57,7 +57,7 @@ def list_available_management_cidr_ranges(call: Call, parameters: Parameters) ->
 
 
 def _link(call: Call, link_id: str) -> JsonObject:
-    link = call.world.links.get(link_id)
+    link = call.accounts.links.get(link_id)
     account = call.store.account_id
     if link is None or account not in (link["SourceAccountId"], link["TargetAccountId"]):
         raise not_found("account link", link_id)
@@ -72,12 +72,12 @@ def create_account_link_invitation(call: Call, parameters: Parameters) -> JsonOb
         raise ApiError("ValidationException", "An account cannot be linked with itself.")
     tokens = call.store.collection(_LINKS).items
     if token is not None and token in tokens:
-        known = call.world.links.get(str(tokens[token]["AccountLinkId"]))
+        known = call.accounts.links.get(str(tokens[token]["AccountLinkId"]))
         if known is not None and known["TargetAccountId"] == target:
             return {"AccountLink": known}
     if any(
         link["SourceAccountId"] == source and link["TargetAccountId"] == target
-        for link in call.world.links.values()
+        for link in call.accounts.links.values()
     ):
         raise ApiError("ConflictException", "The accounts are linked, or invited, already.")
     link_id = call.store.new_id("link-", 16)
@@ -87,7 +87,7 @@ def create_account_link_invitation(call: Call, parameters: Parameters) -> JsonOb
         "SourceAccountId": source,
         "TargetAccountId": target,
     }
-    call.world.links[link_id] = link
+    call.accounts.links[link_id] = link
     if token is not None:
         tokens[token] = {"AccountLinkId": link_id}
     return {"AccountLink": link}
@@ -118,7 +118,7 @@ def delete_account_link_invitation(call: Call, parameters: Parameters) -> JsonOb
     link = _link(call, parameters.text("LinkId"))
     if link["SourceAccountId"] != call.store.account_id:
         raise ApiError("AccessDeniedException", "Only the inviting account can withdraw.")
-    del call.world.links[str(link["AccountLinkId"])]
+    del call.accounts.links[str(link["AccountLinkId"])]
     return {"AccountLink": link}
 
 
@@ -130,7 +130,7 @@ def get_account_link(call: Call, parameters: Parameters) -> JsonObject:
     if link_id is not None:
         return {"AccountLink": _link(call, link_id)}
     mine = call.store.account_id
-    for link in call.world.links.values():
+    for link in call.accounts.links.values():
         if (link["SourceAccountId"], link["TargetAccountId"]) in ((mine, other), (other, mine)):
             return {"AccountLink": link}
     raise not_found("account link", other or "")
@@ -142,11 +142,11 @@ def list_account_links(call: Call, parameters: Parameters) -> JsonObject:
     statuses = frozenset(parameters.texts("LinkStatusFilter"))
     numbered = [
         (number, link)
-        for number, link in enumerate(call.world.links.values(), start=1)
+        for number, link in enumerate(call.accounts.links.values(), start=1)
         if mine in (link["SourceAccountId"], link["TargetAccountId"])
         and (not statuses or link["AccountLinkStatus"] in statuses)
     ]
-    page = call.page(parameters, [roll_of(numbered, lambda one: one[0])])
+    page = call.page(parameters, [index_of(numbered, lambda one: one[0])])
     return listing("AccountLinks", [link for _, link in page.items], page.next_token)
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from workspaces_apps.simulator.operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator.paging import roll_of
+from workspaces_apps.simulator.paging import index_of
 from workspaces_apps.simulator.wire import (
     ApiError,
     JsonObject,
@@ -107,7 +107,7 @@ def describe_connection_alias_permissions(call: Call, parameters: Parameters) ->
     alias_id = parameters.text("AliasId")
     allowed = call.store.collection(_PERMISSIONS).items.get(alias_id, {})
     accounts = list(allowed.items())
-    page = call.page(parameters, [roll_of(accounts, lambda one: accounts.index(one) + 1)])
+    page = call.page(parameters, [index_of(accounts, lambda one: accounts.index(one) + 1)])
     items: list[JsonObject] = [
         {"SharedAccountId": account, "AllowAssociation": allows} for account, allows in page.items
     ]

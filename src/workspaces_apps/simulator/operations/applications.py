@@ -15,7 +15,7 @@ from workspaces_apps.simulator.lifecycle import (
     look_up,
 )
 from workspaces_apps.simulator.operations.call import Call, Family, listing
-from workspaces_apps.simulator.paging import Roll, roll_of
+from workspaces_apps.simulator.paging import OrderedIndex, index_of
 from workspaces_apps.simulator.records import Application, Association, Workspace
 from workspaces_apps.simulator.settings import SimulatorSettings
 from workspaces_apps.simulator.state import RESOURCE_TYPES
@@ -47,11 +47,11 @@ def describe_applications(call: Call, parameters: Parameters) -> JsonObject:
             and (owner is None or application.owner == owner)
         )
 
-    rolls = [call.store.all_applications]
+    indexes = [call.store.all_applications]
     if wanted:
         named = {one: call.store.application(one) for one in wanted}
-        rolls = [roll_of(named.values(), lambda application: application.sequence)]
-    page = call.page(parameters, rolls, fits)
+        indexes = [index_of(named.values(), lambda application: application.sequence)]
+    page = call.page(parameters, indexes, fits)
     return listing("Applications", [_application(item) for item in page.items], page.next_token)
 
 
@@ -60,12 +60,12 @@ def describe_application_associations(call: Call, parameters: Parameters) -> Jso
     application = call.store.application(parameters.text("ApplicationId"))
     types = parameters.texts("AssociatedResourceTypes")
     # A type without an association keeps its place, so that a page token means the same when it gets its first.
-    rolls = [
-        call.store.installations.get((application.id, kind)) or Roll[Association]()
+    indexes = [
+        call.store.installations.get((application.id, kind)) or OrderedIndex[Association]()
         for kind in RESOURCE_TYPES
         if kind in types
     ]
-    page = call.page(parameters, rolls)
+    page = call.page(parameters, indexes)
     items = [_association(item, item.resource_id, item.resource_type) for item in page.items]
     for item, association in zip(items, page.items, strict=True):
         item["ApplicationId"] = association.application_id

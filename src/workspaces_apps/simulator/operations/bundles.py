@@ -4,7 +4,7 @@ from typing import Final
 
 from workspaces_apps.simulator.catalogue import AMAZON
 from workspaces_apps.simulator.operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator.paging import roll_of
+from workspaces_apps.simulator.paging import index_of
 from workspaces_apps.simulator.records import Association, Bundle
 from workspaces_apps.simulator.wire import ApiError, JsonObject, Parameters, invalid, not_found
 
@@ -15,12 +15,12 @@ def describe_workspace_bundles(call: Call, parameters: Parameters) -> JsonObject
     owner = parameters.maybe_text("Owner")
     if ids and owner is not None:
         raise invalid("BundleIds cannot be combined with another filter.")
-    roll = call.store.all_bundles
+    index = call.store.all_bundles
     if ids:
         chosen = (call.store.bundles.get(one) for one in dict.fromkeys(ids))
-        roll = roll_of((one for one in chosen if one is not None), lambda one: one.sequence)
+        index = index_of((one for one in chosen if one is not None), lambda one: one.sequence)
     wanted = owner or call.store.account_id
-    page = call.page(parameters, [roll], None if ids else lambda bundle: bundle.owner == wanted)
+    page = call.page(parameters, [index], None if ids else lambda bundle: bundle.owner == wanted)
     return listing("Bundles", [_describe(item) for item in page.items], page.next_token)
 
 
@@ -128,12 +128,20 @@ def delete_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def update_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
-    """Give a bundle another image."""
+    """Give a bundle another image, with what that brings; WorkSpaces made before stay as they are."""
     bundle = _own(call, parameters)
     image = call.store.images.get(parameters.maybe_text("ImageId") or "")
     if image is None:
         raise not_found("image", parameters.maybe_text("ImageId") or "")
+    if image.state != "AVAILABLE":
+        raise ApiError(
+            "ResourceUnavailableException", f"The image is {image.state}.", members={"ResourceId": image.id}
+        )
+    for association in list(call.store.resource_associations.get(bundle.id, {}).values()):
+        call.store.drop_association(association)
+    copy_associations(call, image.id, bundle.id)
     bundle.image_id = image.id
+    bundle.operating_system = image.operating_system
     bundle.updated = call.now
     return {}
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from workspaces_apps.simulator.faults import Faults
-from workspaces_apps.simulator.paging import Page, Roll
+from workspaces_apps.simulator.paging import Listed, Page
 from workspaces_apps.simulator.settings import SimulatorSettings
-from workspaces_apps.simulator.state import RegionStore, World
+from workspaces_apps.simulator.state import Accounts, RegionStore
 from workspaces_apps.simulator.transitions import Transitions
 from workspaces_apps.simulator.wire import ApiError, JsonObject, JsonValue, Parameters
 
@@ -22,7 +22,7 @@ class Call:
         operation: The API operation.
         now: Simulated epoch seconds; does not move during a call.
         store: What the account has in the Region.
-        world: All accounts and Regions.
+        accounts: All accounts and Regions.
         settings: The simulator's settings.
         faults: Asked for the entries of a batch.
         transitions: Puts deployments on their way.
@@ -31,7 +31,7 @@ class Call:
     operation: str
     now: float
     store: RegionStore
-    world: World
+    accounts: Accounts
     settings: SimulatorSettings
     faults: Faults
     transitions: Transitions
@@ -39,14 +39,14 @@ class Call:
     def page(
         self,
         parameters: Parameters,
-        rolls: Sequence[Roll[T]],
+        indexes: Sequence[Listed[T]],
         keep: Callable[[T], bool] | None = None,
         *,
         size_member: str = "MaxResults",
     ) -> Page[T]:
-        """The page of these rolls that a request asks for."""
+        """The page of these indexes that a request asks for."""
         limit = parameters.integer(size_member) or self.settings.default_page_size
-        return self.store.pager.page(self.operation, parameters.raw, rolls, limit, self.now, keep)
+        return self.store.pager.page(self.operation, parameters.raw, indexes, limit, self.now, keep)
 
     def rest(self, target: str, epoch: int, state: str, after: float) -> None:
         """Let a WorkSpace come to a state by itself after so many seconds."""

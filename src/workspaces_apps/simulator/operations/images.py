@@ -3,9 +3,9 @@
 from typing import Final
 
 from workspaces_apps.simulator.operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator.paging import roll_of
+from workspaces_apps.simulator.paging import index_of
 from workspaces_apps.simulator.records import Association, Image
-from workspaces_apps.simulator.wire import ApiError, JsonObject, Parameters, not_found
+from workspaces_apps.simulator.wire import ApiError, JsonObject, Parameters, not_found, not_supported
 
 
 def describe_workspace_images(call: Call, parameters: Parameters) -> JsonObject:
@@ -13,11 +13,11 @@ def describe_workspace_images(call: Call, parameters: Parameters) -> JsonObject:
     ids = parameters.texts("ImageIds")
     shared = parameters.maybe_text("ImageType") == "SHARED"
     account = call.store.account_id
-    roll = call.store.all_images
+    index = call.store.all_images
     if ids:
         chosen = (call.store.images.get(one) for one in dict.fromkeys(ids))
-        roll = roll_of((one for one in chosen if one is not None), lambda one: one.sequence)
-    page = call.page(parameters, [roll], lambda image: (image.owner != account) == shared or bool(ids))
+        index = index_of((one for one in chosen if one is not None), lambda one: one.sequence)
+    page = call.page(parameters, [index], lambda image: (image.owner != account) == shared or bool(ids))
     return listing("Images", [_describe(item) for item in page.items], page.next_token)
 
 
@@ -69,6 +69,8 @@ def create_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
     workspace = call.store.workspace(parameters.text("WorkspaceId"))
     if workspace.state != "AVAILABLE":
         raise ApiError("InvalidResourceStateException", f"The WorkSpace is {workspace.state}.")
+    if (workspace.root_encrypted or workspace.user_encrypted) and not call.settings.encrypted_can_be_imaged:
+        raise not_supported("A volume of the WorkSpace is encrypted.", "ENCRYPTED_VOLUME")
     image = _new(call, parameters, workspace.operating_system)
     for association in workspace.associations.values():
         if association.state == "COMPLETED":
@@ -79,7 +81,7 @@ def create_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
 def copy_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
     """Copy an image from a Region, this or another."""
     source_id, region = parameters.text("SourceImageId"), parameters.text("SourceRegion")
-    store = call.world.peek(call.store.account_id, region)
+    store = call.accounts.peek(call.store.account_id, region)
     source = store.images.get(source_id) if store is not None else None
     if store is None or source is None:
         raise not_found("image", source_id)
@@ -145,8 +147,8 @@ def delete_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
 def describe_workspace_image_permissions(call: Call, parameters: Parameters) -> JsonObject:
     """Which accounts may copy an image."""
     image = _image(call, parameters.text("ImageId"))
-    roll = roll_of(image.shared_with, lambda account: image.shared_with.index(account) + 1)
-    page = call.page(parameters, [roll])
+    index = index_of(image.shared_with, lambda account: image.shared_with.index(account) + 1)
+    page = call.page(parameters, [index])
     answer = listing(
         "ImagePermissions", [{"SharedAccountId": account} for account in page.items], page.next_token
     )

@@ -1,11 +1,12 @@
 """IP access control groups: stored and described; nothing is filtered by them."""
 
+import ipaddress
 from typing import Final
 
 from workspaces_apps.simulator.operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator.paging import roll_of
+from workspaces_apps.simulator.paging import index_of
 from workspaces_apps.simulator.state import Collection
-from workspaces_apps.simulator.wire import ApiError, JsonObject, JsonValue, Parameters, not_found
+from workspaces_apps.simulator.wire import ApiError, JsonObject, JsonValue, Parameters, invalid, not_found
 
 _FAMILY: Final = "ip-groups"
 
@@ -22,8 +23,30 @@ def _group(call: Call, parameters: Parameters) -> JsonObject:
     return group
 
 
-def _rules(parameters: Parameters) -> list[JsonValue]:
-    return [rule.raw for rule in parameters.sections("UserRules")]
+def _rules(call: Call, parameters: Parameters, known: JsonValue = None) -> list[JsonValue]:
+    """Return the known rules and those of a request, a range only once, with what was said of it last.
+
+    Raises:
+        ApiError: InvalidParameterValuesException: a range is none; ResourceLimitExceededException: too many.
+    """
+    rules: dict[str, JsonValue] = {}
+    for old in known if isinstance(known, list) else []:
+        if isinstance(old, dict):
+            rules[str(old.get("ipRule"))] = old
+    for rule in parameters.sections("UserRules"):
+        within = rule.text("ipRule")
+        try:
+            ipaddress.IPv4Network(within, strict=False)
+        except ValueError:
+            raise invalid(f"{within} is not a range of IPv4 addresses.") from None
+        if "/" not in within:
+            raise invalid(f"{within} has no prefix length; that of one address is 32.")
+        rules[within] = rule.raw
+    if len(rules) > call.settings.ip_rules_per_group:
+        raise ApiError(
+            "ResourceLimitExceededException", f"An IP group has {call.settings.ip_rules_per_group} rules."
+        )
+    return list(rules.values())
 
 
 def create_ip_group(call: Call, parameters: Parameters) -> JsonObject:
@@ -34,7 +57,7 @@ def create_ip_group(call: Call, parameters: Parameters) -> JsonObject:
         raise ApiError("ResourceAlreadyExistsException", f"There is an IP group named {name} already.")
     tags = tags_in(parameters, call.settings)
     group_id = call.store.new_id("wsipg-")
-    group: JsonObject = {"groupId": group_id, "groupName": name, "userRules": _rules(parameters)}
+    group: JsonObject = {"groupId": group_id, "groupName": name, "userRules": _rules(call, parameters)}
     description = parameters.maybe_text("GroupDesc")
     if description is not None:
         group["groupDesc"] = description
@@ -57,20 +80,19 @@ def describe_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     """Groups, all or by id."""
     groups = _groups(call)
     ids = parameters.texts("GroupIds")
-    roll = groups.order
+    index = groups.order
     if ids:
         chosen = [one for one in dict.fromkeys(ids) if one in groups.items]
         numbers = {id(groups.items[one]): groups.numbers[one] for one in chosen}
-        roll = roll_of((groups.items[one] for one in chosen), lambda group: numbers[id(group)])
-    page = call.page(parameters, [roll])
+        index = index_of((groups.items[one] for one in chosen), lambda group: numbers[id(group)])
+    page = call.page(parameters, [index])
     return listing("Result", page.items, page.next_token)
 
 
 def authorize_ip_rules(call: Call, parameters: Parameters) -> JsonObject:
     """Add rules."""
     group = _group(call, parameters)
-    known = group["userRules"]
-    group["userRules"] = [*(known if isinstance(known, list) else []), *_rules(parameters)]
+    group["userRules"] = _rules(call, parameters, group["userRules"])
     return {}
 
 
@@ -89,7 +111,7 @@ def revoke_ip_rules(call: Call, parameters: Parameters) -> JsonObject:
 
 def update_rules_of_ip_group(call: Call, parameters: Parameters) -> JsonObject:
     """Replace all rules."""
-    _group(call, parameters)["userRules"] = _rules(parameters)
+    _group(call, parameters)["userRules"] = _rules(call, parameters)
     return {}
 
 
@@ -100,7 +122,10 @@ def associate_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     for one in ids:
         if one not in _groups(call).items:
             raise not_found("IP group", one)
-    directory.ip_groups = list(dict.fromkeys([*directory.ip_groups, *ids]))
+    groups = list(dict.fromkeys([*directory.ip_groups, *ids]))
+    if len(groups) > call.settings.ip_groups_per_directory:
+        raise ApiError("ResourceLimitExceededException", "The directory has too many IP groups.")
+    directory.ip_groups = groups
     return {}
 
 

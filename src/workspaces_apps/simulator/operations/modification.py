@@ -2,12 +2,24 @@
 
 from typing import Final
 
+from workspaces_apps.simulator.modification_rules import (
+    ACCELERATOR,
+    COMPUTE,
+    NESTED,
+    PROTOCOL,
+    ROOT,
+    RUNNING_MODE,
+    USER,
+    Modification,
+    check_modification,
+)
 from workspaces_apps.simulator.operations.call import Call, Family
-from workspaces_apps.simulator.operations.workspaces import auto_stop_problem
 from workspaces_apps.simulator.records import Workspace
 from workspaces_apps.simulator.wire import ApiError, JsonObject, Parameters, invalid
 
 _MODIFIABLE: Final = frozenset({"AVAILABLE", "STOPPED"})
+_SHOWN: Final = frozenset({ROOT, USER, COMPUTE, PROTOCOL, NESTED})
+"""Kinds of property that have an entry in ModificationStates meanwhile; the running mode has none [field]."""
 
 
 def modify_workspace_properties(call: Call, parameters: Parameters) -> JsonObject:
@@ -15,27 +27,26 @@ def modify_workspace_properties(call: Call, parameters: Parameters) -> JsonObjec
     workspace = call.store.workspace(parameters.text("WorkspaceId"))
     properties = parameters.section("WorkspaceProperties")
     replication = parameters.maybe_text("DataReplication")
-    if properties is None and replication is None:
+    if replication is None and (properties is None or not properties.raw):
         raise invalid("WorkspaceProperties or DataReplication must be given.")
-    changes = _changes(workspace, properties) if properties is not None else {}
-    if properties is not None and (problem := auto_stop_problem(properties)) is not None:
-        raise invalid(problem)
+    properties = properties or Parameters({})
+    changes = _changes(workspace, properties)
     if workspace.state not in _MODIFIABLE:
         raise ApiError("InvalidResourceStateException", f"The WorkSpace is {workspace.state}.")
-    if changes and workspace.modifications:
+    if (changes.keys() & _SHOWN or (changes and call.settings.modifying_refuses_commands)) and (
+        workspace.modifications
+    ):
         raise ApiError("OperationInProgressException", "The WorkSpace is being modified already.")
-    if len(changes) > 1 and set(changes) != {"ROOT_VOLUME", "USER_VOLUME"}:
-        raise ApiError(
-            "InvalidParameterValuesException", "Only one kind of property can be modified at a time."
-        )
-    _check_volumes(workspace, changes)
+    bundle = call.store.bundles.get(workspace.bundle_id)
+    protocol = bundle.protocol if bundle is not None else workspace.protocol
+    check_modification(Modification(workspace, properties, changes, protocol, call.now, call.settings))
     for resource, value in changes.items():
-        _start(call, workspace, resource, value)
-    if properties is not None:
-        _change_running_mode(call, workspace, properties)
-        accelerator = properties.section("GlobalAccelerator")
-        if accelerator is not None:
-            workspace.extras = {**(workspace.extras or {}), "GlobalAccelerator": accelerator.raw}
+        if resource in _SHOWN:
+            _start(call, workspace, resource, value)
+    _change_running_mode(call, workspace, properties)
+    accelerator = properties.section("GlobalAccelerator")
+    if accelerator is not None:
+        workspace.extras = {**(workspace.extras or {}), "GlobalAccelerator": accelerator.raw}
     if replication is not None:
         workspace.data_replication = replication
     return {}
@@ -45,34 +56,33 @@ def _changes(workspace: Workspace, properties: Parameters) -> dict[str, str]:
     changes: dict[str, str] = {}
     root, user = properties.integer("RootVolumeSizeGib"), properties.integer("UserVolumeSizeGib")
     if root is not None and root != workspace.root_gib:
-        changes["ROOT_VOLUME"] = str(root)
+        changes[ROOT] = str(root)
     if user is not None and user != workspace.user_gib:
-        changes["USER_VOLUME"] = str(user)
+        changes[USER] = str(user)
     compute = properties.maybe_text("ComputeTypeName")
     if compute is not None and compute != workspace.compute:
-        changes["COMPUTE_TYPE"] = compute
+        changes[COMPUTE] = compute
     protocols = properties.texts("Protocols")
     if protocols and protocols[0] != workspace.protocol:
-        changes["PROTOCOL"] = protocols[0]
+        changes[PROTOCOL] = protocols[0]
     nested = properties.flag("NestedVirtualizationEnabled")
     if nested is not None:
-        changes["NESTED_VIRTUALIZATION"] = "true" if nested else "false"
+        changes[NESTED] = "true" if nested else "false"
+    mode = properties.maybe_text("RunningMode") or workspace.running_mode
+    minutes = properties.integer("RunningModeAutoStopTimeoutInMinutes")
+    if mode != workspace.running_mode or minutes not in (None, workspace.auto_stop_minutes):
+        changes[RUNNING_MODE] = mode
+    if "GlobalAccelerator" in properties:
+        changes[ACCELERATOR] = ""
     return changes
-
-
-def _check_volumes(workspace: Workspace, changes: dict[str, str]) -> None:
-    shrunk = (
-        int(changes.get("ROOT_VOLUME", workspace.root_gib)) < workspace.root_gib
-        or int(changes.get("USER_VOLUME", workspace.user_gib)) < workspace.user_gib
-    )
-    if shrunk:
-        raise invalid("A volume cannot be made smaller.")
-    if any(int(changes.get(resource, 0)) > 2000 for resource in ("ROOT_VOLUME", "USER_VOLUME")):
-        raise invalid("A volume cannot be larger than 2000 GiB.")
 
 
 def _start(call: Call, workspace: Workspace, resource: str, value: str) -> None:
     workspace.modifications = {**(workspace.modifications or {}), resource: "UPDATE_INITIATED"}
+    if resource == COMPUTE:
+        workspace.compute_changed = call.now
+    elif resource in (ROOT, USER):
+        workspace.volume_changed = call.now
     span = call.settings.modify_duration.draw(call.store.source)
     detail = f"{resource}:{value}"
     call.store.plan(call.now + span / 2, "modification-goes-on", workspace.id, 0, detail)

@@ -3,8 +3,8 @@
 from typing import Final
 
 from workspaces_apps.simulator.operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator.paging import Roll
-from workspaces_apps.simulator.wire import ApiError, JsonObject, Parameters, not_found
+from workspaces_apps.simulator.paging import OrderedIndex
+from workspaces_apps.simulator.wire import ApiError, JsonObject, Parameters, not_found, not_supported
 
 _FAMILY: Final = "pools"
 _CHANGEABLE: Final = ("Description", "BundleId", "DirectoryId", "RunningMode")
@@ -34,7 +34,9 @@ def _check_parts(call: Call, parameters: Parameters) -> None:
     if bundle_id is not None and bundle_id not in call.store.bundles:
         raise not_found("bundle", bundle_id)
     if directory_id is not None:
-        call.store.directory(directory_id)
+        directory = call.store.directory(directory_id)
+        if call.settings.pools_apart and directory.workspace_type != "POOLS":
+            raise not_supported("The directory is for WorkSpaces Personal.", "WORKSPACE_TYPE")
 
 
 def create_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
@@ -138,7 +140,7 @@ def _move(call: Call, parameters: Parameters, needed: str, passing: str, final: 
 def describe_workspaces_pool_sessions(call: Call, parameters: Parameters) -> JsonObject:
     """The sessions of a pool: none."""
     _pool(call, parameters)
-    nobody: Roll[JsonObject] = Roll()
+    nobody: OrderedIndex[JsonObject] = OrderedIndex()
     page = call.page(parameters, [nobody], size_member="Limit")
     return listing("Sessions", page.items, page.next_token)
 

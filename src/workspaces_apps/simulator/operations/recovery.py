@@ -7,7 +7,7 @@ Migrate drops what was installed. What the associations show afterwards is assum
 from typing import Final
 
 from workspaces_apps.simulator.operations.call import Call, Family, tags_in
-from workspaces_apps.simulator.operations.workspaces import address, batch, bring_along, passing
+from workspaces_apps.simulator.operations.workspaces import address, batch, bring_along, is_held, passing
 from workspaces_apps.simulator.records import Workspace
 from workspaces_apps.simulator.wire import (
     ApiError,
@@ -67,8 +67,6 @@ def migrate_workspace(call: Call, parameters: Parameters) -> JsonObject:
         raise not_found("bundle", parameters.text("BundleId"))
     if bundle.id == workspace.bundle_id:
         raise invalid("The WorkSpace is of this bundle already.")
-    if workspace.modifications:
-        raise ApiError("OperationInProgressException", "The WorkSpace is being modified.")
     number = store.number()
     target = Workspace(
         id=store.new_id("ws-"),
@@ -102,6 +100,8 @@ def migrate_workspace(call: Call, parameters: Parameters) -> JsonObject:
 
 def _ready_for(call: Call, workspace_id: str, command: Command) -> Workspace:
     workspace = call.store.workspace(workspace_id)
+    if is_held(call, workspace, command):
+        raise ApiError("OperationInProgressException", "The WorkSpace is being modified.")
     if not command.allows(workspace.state, workspace.running_mode):
         raise not_supported(f"The WorkSpace is {workspace.state}.", "WORKSPACE_STATE")
     return workspace
@@ -136,20 +136,23 @@ def _standby_problem(call: Call, region: str, entry: Parameters) -> tuple[str, s
     fault = call.faults.for_entry(call.operation, entry.text("PrimaryWorkspaceId"))
     if fault is not None:
         return fault.code, fault.message
-    store = call.world.peek(call.store.account_id, region)
+    store = call.accounts.peek(call.store.account_id, region)
     primary = store.workspaces.get(entry.text("PrimaryWorkspaceId")) if store is not None else None
     if primary is None:
         return "ResourceNotFound.Workspace", "The primary WorkSpace could not be found."
     if primary.standby is not None:
         return "ResourceExists.WorkSpace", "The primary WorkSpace has a standby already."
-    if entry.text("DirectoryId") not in call.store.directories:
+    directory = call.store.directories.get(entry.text("DirectoryId"))
+    if directory is None:
         return "ResourceNotFound.Directory", "The specified directory could not be found in the Region."
+    if call.settings.pools_apart and directory.workspace_type == "POOLS":
+        return "OperationNotSupported.Directory", "The specified directory is for WorkSpaces Pools."
     return None
 
 
 def _standby(call: Call, region: str, entry: Parameters) -> Workspace:
     store = call.store
-    source = call.world.store(store.account_id, region, call.now)
+    source = call.accounts.store(store.account_id, region, call.now)
     primary = source.workspaces[entry.text("PrimaryWorkspaceId")]
     directory = store.directories[entry.text("DirectoryId")]
     number = store.number()

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from workspaces_apps.simulator.modification_rules import auto_stop_problem, is_volume_group
 from workspaces_apps.simulator.operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator.paging import Roll, roll_of
+from workspaces_apps.simulator.paging import OrderedIndex, index_of
 from workspaces_apps.simulator.records import Association, Workspace
 from workspaces_apps.simulator.wire import JsonObject, JsonValue, Parameters, encode, invalid
 from workspaces_apps.simulator.workspace_lifecycle import COMMANDS, Command
@@ -46,31 +47,32 @@ def _creation_problem(call: Call, entry: Parameters) -> tuple[str, str] | None:
         return "ResourceNotFound.Directory", "The specified directory could not be found in the Region."
     if entry.text("BundleId") not in store.bundles:
         return "ResourceNotFound.Bundle", "The specified bundle could not be found."
-    user = entry.text("UserName")
-    if store.by_user.get(directory.id, {}).get(user) and entry.maybe_text("WorkspaceName") is None:
+    if call.settings.pools_apart and directory.workspace_type == "POOLS":
+        return "OperationNotSupported.Directory", "The specified directory is for WorkSpaces Pools."
+    if store.of_user(directory.id, entry.text("UserName")) and entry.maybe_text("WorkspaceName") is None:
         return "ResourceExists.WorkSpace", "The user has a WorkSpace in this directory already."
     name = entry.maybe_text("WorkspaceName")
     if name is not None and name in store.by_name:
         return "ResourceExists.WorkSpace", "A WorkSpace of that name exists already."
     properties = entry.section("WorkspaceProperties")
-    if properties is not None and (
-        properties.integer("RunningModeAutoStopTimeoutInMinutes") is not None
-        and (problem := auto_stop_problem(properties)) is not None
+    problem = None if properties is None else _property_problem(call, entry, properties)
+    return None if problem is None else ("InvalidParameterValuesException", problem)
+
+
+def _property_problem(call: Call, entry: Parameters, properties: Parameters) -> str | None:
+    bundle = call.store.bundles[entry.text("BundleId")]
+    root, user = properties.integer("RootVolumeSizeGib"), properties.integer("UserVolumeSizeGib")
+    if (
+        (root is not None or user is not None)
+        and call.settings.volume_groups
+        and not is_volume_group(root or bundle.root_gib, user or bundle.user_gib)
     ):
-        return "InvalidParameterValuesException", problem
-    return None
-
-
-def auto_stop_problem(properties: Parameters) -> str | None:
-    """What is wrong with the auto-stop timeout: it comes in whole hours, with AUTO_STOP only [doc]."""
-    minutes = properties.integer("RunningModeAutoStopTimeoutInMinutes")
-    if minutes is None:
-        return None
-    if properties.maybe_text("RunningMode") not in (None, "AUTO_STOP"):
-        return "RunningModeAutoStopTimeoutInMinutes goes with the running mode AUTO_STOP only."
-    if minutes < 60 or minutes % 60:
-        return "RunningModeAutoStopTimeoutInMinutes must be a multiple of 60."
-    return None
+        return "Root and user volume do not go together."
+    if properties.maybe_text("RunningMode") == "MANUAL" and not call.settings.manual_running_mode:
+        return "The running mode MANUAL is for WorkSpaces Core."
+    if len(properties.texts("Protocols")) > 1:
+        return "A WorkSpace has one protocol."
+    return auto_stop_problem(properties)
 
 
 def _create(call: Call, entry: Parameters) -> Workspace:
@@ -115,6 +117,9 @@ def _create(call: Call, entry: Parameters) -> Workspace:
     store.plan(call.now + shown, "workspace-shows", workspace.id, 0)
     ready = max(shown, settings.create_duration.draw(store.source))
     call.rest(workspace.id, workspace.epoch, "AVAILABLE", ready)
+    if settings.presence == "seeded":
+        comes = call.now + ready + settings.absence_duration.draw(store.source)
+        store.plan(comes, "user-comes", workspace.id, 0)
     return workspace
 
 
@@ -150,22 +155,22 @@ def describe_workspaces(call: Call, parameters: Parameters) -> bytes:
     if "UserName" in parameters and "DirectoryId" not in parameters:
         raise invalid("UserName needs DirectoryId.")
     store = call.store
-    roll: Roll[Workspace] | None
+    index: OrderedIndex[Workspace] | None
     if "WorkspaceIds" in parameters:
         chosen = _by_id(call, parameters.texts("WorkspaceIds"))
-        roll = roll_of(chosen, _number)
+        index = index_of(chosen, _number)
     elif "UserName" in parameters:
-        users = store.by_user.get(parameters.text("DirectoryId"), {})
-        roll = roll_of(users.get(parameters.text("UserName"), ()), _number)
+        users = store.of_user(parameters.text("DirectoryId"), parameters.text("UserName"))
+        index = index_of(users, _number)
     elif "DirectoryId" in parameters:
-        roll = store.by_directory.get(parameters.text("DirectoryId"))
+        index = store.by_directory.get(parameters.text("DirectoryId"))
     elif "BundleId" in parameters:
-        roll = store.by_bundle.get(parameters.text("BundleId"))
+        index = store.by_bundle.get(parameters.text("BundleId"))
     elif "WorkspaceName" in parameters:
-        roll = roll_of(store.by_name.get(parameters.text("WorkspaceName"), ()), _number)
+        index = index_of(store.by_name.get(parameters.text("WorkspaceName"), ()), _number)
     else:
-        roll = store.all_workspaces
-    page = call.page(parameters, [] if roll is None else [roll], _visible, size_member="Limit")
+        index = store.all_workspaces
+    page = call.page(parameters, [] if index is None else [index], _visible, size_member="Limit")
     texts = ",".join(_text(call, workspace) for workspace in page.items)
     end = "" if page.next_token is None else f',"NextToken":"{page.next_token}"'
     return f'{{"Workspaces":[{texts}]{end}}}'.encode("ascii")
@@ -273,7 +278,7 @@ def _describe_rarities(call: Call, workspace: Workspace, item: JsonObject, prope
 def _related(call: Call, place: tuple[str, str], kind: str) -> JsonObject:
     region, workspace_id = place
     item: JsonObject = {"WorkspaceId": workspace_id, "Region": region, "Type": kind}
-    store = call.world.peek(call.store.account_id, region)
+    store = call.accounts.peek(call.store.account_id, region)
     other = store.workspaces.get(workspace_id) if store is not None else None
     if other is not None:
         item["State"] = other.state
@@ -330,12 +335,23 @@ def _batch_problem(call: Call, workspace_id: str | None, command: Command) -> tu
     workspace = call.store.workspaces.get(workspace_id or "")
     if workspace is None or not workspace.visible:
         return "ResourceNotFound.Workspace", "The specified WorkSpace could not be found."
+    if is_held(call, workspace, command):
+        return "OperationInProgress.Workspace", "The WorkSpace is being modified."
     if not command.allows(workspace.state, workspace.running_mode):
         return (
             "OperationNotSupported.Workspace",
             f"A WorkSpace that is {workspace.state} and {workspace.running_mode} cannot be asked to {command.name}.",
         )
     return None
+
+
+def is_held(call: Call, workspace: Workspace, command: Command) -> bool:
+    """Return whether a modification that goes on keeps a WorkSpace from a command."""
+    return (
+        command.waits_for_modification
+        and workspace.modifications is not None
+        and call.settings.modifying_refuses_commands
+    )
 
 
 def passing(call: Call, workspace: Workspace, command: Command) -> None:

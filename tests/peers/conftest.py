@@ -1,0 +1,45 @@
+"""What peers have found: each test says its peer and its scenario, and a session writes the outcomes down."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import pytest
+
+RESULTS: Final = os.environ.get("WORKSPACES_PEERS_RESULTS", "")
+"""The file to write outcomes to; none are written if empty."""
+Tried: TypeAlias = Callable[[str, str], None]
+_found: Final[dict[str, dict[str, str]]] = {}
+
+
+@pytest.fixture
+def tried(record_property: Callable[[str, object], None]) -> Tried:
+    """`tried("boto3 1.43 (JSON)", "pages")`: the outcome of this test counts for a peer and a scenario."""
+
+    def say(peer: str, scenario: str) -> None:
+        record_property("peer", peer)
+        record_property("scenario", scenario)
+
+    return say
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect outcomes; a scenario of several tests is good if all are."""
+    peer = dict(report.user_properties).get("peer")
+    if report.when != "call" or peer is None:
+        return
+    outcomes = _found.setdefault(str(peer), {})
+    for name, scenario in report.user_properties:
+        if name == "scenario":
+            good = report.passed and outcomes.get(str(scenario), "yes") == "yes"
+            outcomes[str(scenario)] = "yes" if good else "no"
+
+
+def pytest_sessionfinish() -> None:
+    """Write the outcomes, beside those that are there already."""
+    if RESULTS and _found:
+        path = Path(RESULTS)
+        known: dict[str, dict[str, str]] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        path.write_text(json.dumps({**known, **_found}), "utf-8")
