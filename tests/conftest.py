@@ -14,7 +14,7 @@ collect_ignore_glob = (
 # Simulated time decides what is slow here, so a deadline in real time would only measure the machine.
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
-    "ci", settings.get_profile("dev"), derandomize=True, print_blob=True, max_examples=50
+    "ci", settings.get_profile("dev"), derandomize=True, print_blob=True, max_examples=30
 )
 # For the run on the wheel: that nothing is missing in it shows with few examples.
 settings.register_profile("few", settings.get_profile("ci"), max_examples=10)

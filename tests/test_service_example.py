@@ -200,7 +200,7 @@ async def test_a_signal_ends_it_in_order_and_the_next_one_goes_on(tmp_path: Path
         written = (await service.process.stderr.read()).decode()
         assert await service.process.wait() == 0
 
-    async with serving(tmp_path, "--demo", "36000") as service:
+    async with serving(tmp_path, "--demo", "3600") as service:
         before = (await service.ask("GET")).body
         resumed = await service.ask("POST", f"/apply?plan={plan}")
         kinds = [kind async for _, kind in service.events()]

@@ -344,7 +344,7 @@ class WorkSpacesClient(Waiters):
 
 def observer_of(client: WorkSpacesClient) -> AssociationObserver:
     """Return the observer that a client shares with its views, made if there is none."""
-    return client._hub().observer
+    return client._hub().observer  # pyright: ignore[reportPrivateUsage]  # beside its class, and for its own package
 
 
 def _named(target: Target, name: str = "WorkSpacesClient") -> str:

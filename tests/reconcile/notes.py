@@ -1,7 +1,7 @@
 """An intent log that keeps everything, and a reconciler on a simulated WorkSpace."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -92,6 +92,10 @@ class Notes:
         self.kept.append(("skipped", application_id, reason.value, message))
 
 
+def _unheard(_: bool) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(slots=True)
 class Bench:
     """A simulated WorkSpace, and what reconcilers of it tell.
@@ -116,13 +120,16 @@ class Bench:
         allow: bool = False,
         deadline: float | None = None,
         ready_timeout: float = 1800.0,
+        park: Callable[[bool], None] = _unheard,
     ) -> Reconciler:
         """A reconciler that reads first."""
         semaphores = asyncio.Semaphore(1), asyncio.Semaphore(1)
         return Reconciler(
             self.workspace_id,
             desired,
-            context=self.here.ws._reconcile_context(DEPLOYMENT_SCHEDULE, None),
+            context=self.here.ws._reconcile_context(  # pyright: ignore[reportPrivateUsage]  # the part under test
+                DEPLOYMENT_SCHEDULE, None
+            ),
             policy=ReconcilePolicy(
                 retries=retries,
                 allowed=None if allow else frozenset(),
@@ -134,6 +141,7 @@ class Bench:
             acting=Slot(semaphores[0]),
             in_flight=Slot(semaphores[1]),
             stop_target=self.stopped.append,
+            park=park,
             deadline=deadline,
         )
 

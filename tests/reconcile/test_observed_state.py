@@ -122,10 +122,9 @@ def test_a_complete_read_shows_everything(
 ) -> None:
     """What it does not show is absent, foreign applications too."""
     now = observed(found)
-    now.update(snapshot(shown, complete=True, at=7.0))
+    now.update(snapshot(shown, complete=True))
 
     assert now.records == shown
-    assert now.complete_at == 7.0
 
 
 def test_an_error_is_a_failure_only_where_something_was_in_flight() -> None:

@@ -169,9 +169,8 @@ async def test_a_workspace_on_its_way_is_waited_for_without_a_permit() -> None:
     """One that starts becomes ready by itself; meanwhile others may begin."""
     async with bench() as here:
         here.here.sim.fleet.set_state(here.workspace_id, "STARTING")
-        reconciler = here.reconciler({here.here.application: "install"})
         parked: list[bool] = []
-        reconciler._park = parked.append
+        reconciler = here.reconciler({here.here.application: "install"}, park=parked.append)
 
         async def start() -> None:
             await here.here.sim.clock.sleep(90)

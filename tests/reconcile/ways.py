@@ -126,7 +126,7 @@ def _raised(error: WorkSpacesError | None, label: str, here: Scene) -> str:
         # A deployment of several that failed for some of them.
         return "succeeded"
     cause = error.__cause__
-    told = cause if type(error) is WaiterError and isinstance(cause, WorkSpacesError) else error
+    told = cause if isinstance(error, WaiterError) and isinstance(cause, WorkSpacesError) else error
     return f"{type(error).__name__}: {told.code}" if told.code is not None else type(error).__name__
 
 

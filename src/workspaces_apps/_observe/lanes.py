@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from workspaces_apps._associations.workspaces import DEPLOYING
 from workspaces_apps._observe.absence import surely_absent
 from workspaces_apps._observe.audience import hooks_for
-from workspaces_apps._observe.reads import IDS, list_pages, read_states_apart, read_workspace
+from workspaces_apps._observe.reads import IDS, LASTING, list_pages, read_states_apart, read_workspace
 from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps._observe.timers import TINY, Alarm
 from workspaces_apps.api.errors import AccessDeniedException, ResourceNotFoundException
@@ -305,13 +305,19 @@ class Lanes:
         except UNLISTED as error:
             _log.debug("%s cannot be listed, so its WorkSpaces are read one by one: %s", application, error)
             self._experience.unlisted.add(application)
-        except WorkSpacesError as error:
+        except LASTING as error:
             for one in list(sought):
                 watched = self._watched.get(one)
                 if watched is not None:
                     watched.jobs -= 1
                     self._results.failed(watched, error, application)
             return
+        except WorkSpacesError as error:
+            # It may be this application's listing alone: what reads of the WorkSpaces say counts.
+            _log.debug(
+                "a listing of %s failed, so its WorkSpaces are read one by one: %s", application, error
+            )
+            pages = worth
         if complete:
             self._listed(application, sought, found, pages)
             return
@@ -391,8 +397,9 @@ class Lanes:
                     watched.deliver(snapshot)
             if watched.applications is None:
                 self._read_unless_queued(watched, confirms=False)
-            else:
-                self._results.done(watched)
+                continue
+            watched.note_read()
+            self._results.done(watched)
 
     async def _read_catalogue(self, first: Mapping[str, None]) -> dict[str, dict[str, AssociationRecord]]:
         budget = len(first) // 2

@@ -361,8 +361,11 @@ class AssociationObserver:
         """Queue what is due, by the cheapest kind of call."""
         idle = [one for one in self._watched.values() if not one.jobs]
         due = [one for one in idle if one.due <= now + TINY]
-        states = [one for one in due if one.state_alone]
-        required = [one for one in due if not one.state_alone]
+        # Who wants associations but is not due, perhaps because it has still to take the last news in, gets them if the
+        # state that the others are due for says so.
+        states = [one for one in due if one.is_due_for_state_alone(now + TINY)]
+        alone = {one.workspace_id for one in states}
+        required = [one for one in due if one.workspace_id not in alone]
         if required:
             required += [
                 one for one in idle if now + TINY < one.due <= now + TINY + one.along and not one.state_alone

@@ -99,15 +99,16 @@ async def read_states(client: Operations, workspace_ids: Sequence[str]) -> dict[
         WorkSpacesError: The call failed.
     """
     states: dict[str, WorkspaceState | None] = dict.fromkeys(workspace_ids)
-    for failures in range(_MALFORMED + 1):
+    failures = 0
+    while True:
         try:
             found = await client.describe_workspaces(workspace_ids=workspace_ids).collect()
+            break
         except MalformedResponseError:
             # As in a listing: what came and is no answer is asked for again.
-            if failures == _MALFORMED:
+            failures += 1
+            if failures > _MALFORMED:
                 raise
-        else:
-            break
     # An answer is for who asked: what else it holds is nobody's.
     states.update({one.workspace_id: one.state for one in found if one.workspace_id in states})
     return states

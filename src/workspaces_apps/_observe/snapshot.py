@@ -72,7 +72,7 @@ class Snapshot:
 
     workspace_id: str
     at: float
-    associations: Mapping[str, AssociationRecord] = field(default_factory=dict)
+    associations: Mapping[str, AssociationRecord] = field(default_factory=dict[str, AssociationRecord])
     complete: bool = False
     absent: frozenset[str] = frozenset()
     unconfirmed: frozenset[str] = frozenset()

@@ -79,10 +79,9 @@ class Watched:
     @property
     def applications(self) -> frozenset[str] | None:
         """The applications that matter to anybody; None for all."""
-        first = self.subscriptions[0].applications if self.subscriptions else frozenset()
-        if len(self.subscriptions) == 1 or first is None:
-            return first
-        wanted: frozenset[str] = first
+        if len(self.subscriptions) == 1:
+            return self.subscriptions[0].applications
+        wanted = frozenset[str]()
         for one in self.subscriptions:
             if one.applications is None:
                 return None
@@ -93,6 +92,12 @@ class Watched:
     def state_alone(self) -> bool:
         """Whether nothing matters but its state."""
         return self.applications == frozenset()
+
+    def is_due_for_state_alone(self, now: float) -> bool:
+        """Tell if those who are due want its state alone."""
+        return not any(
+            one.applications != frozenset() for one in self.subscriptions if one.at_once or one.due <= now
+        )
 
     @property
     def hint_is_fine(self) -> bool:
@@ -149,13 +154,18 @@ class Watched:
             )
             self.known[application] = record
         wanted = self.applications
-        if snapshot.complete or (wanted is not None and wanted <= self.known.keys()):
-            for one in self.subscriptions:
-                one.unread = False
+        self.note_read(complete=snapshot.complete)
         if snapshot.complete or (wanted is not None and wanted <= shown.keys()):
             self.read_at = snapshot.at
         self._judge(snapshot.at, wanted, experience)
         return True
+
+    def note_read(self, *, complete: bool = False) -> None:
+        """Note that associations were read, which those who subscribe want no more if that shows all that matters."""
+        wanted = self.applications
+        if complete or (wanted is not None and wanted <= self.known.keys()):
+            for one in self.subscriptions:
+                one.unread = False
 
     def deliver(self, snapshot: Snapshot) -> None:
         """Hand a snapshot to every subscription, with the state as it is known."""

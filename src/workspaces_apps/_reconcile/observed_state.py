@@ -55,8 +55,8 @@ class ObservedState:
         committed: Applications that a Deploy was just taken for, and that have not shown it yet.
         headed: The direction that each was last seen in flight, until it settled or another Deploy was taken for it.
         errors: Those whose deployment was seen to end in ERROR, until the next Deploy for them.
-        complete_at: When the last read of everything on the WorkSpace began; None if there was none.
-        answered_at: When its answer came, of those that the reconciler made itself; None if there was none.
+        answered_at: When the answer to the last read of everything on the WorkSpace came that was made for it alone; None
+            if there was none.
         workspace_state: The WorkSpace's own state; None if it is not listed, or was not read.
         exists: Whether the WorkSpace exists, as far as is known.
     """
@@ -67,7 +67,6 @@ class ObservedState:
         self.committed: frozenset[str] = frozenset()
         self.headed: dict[str, Direction] = {}
         self.errors: dict[str, AssociationRecord] = {}
-        self.complete_at: float | None = None
         self.answered_at: float | None = None
         self.workspace_state: WorkspaceState | None = None
         self.exists: bool = True
@@ -89,8 +88,6 @@ class ObservedState:
     def update(self, snapshot: Snapshot) -> list[Change]:
         """Take a snapshot in, but for what is late in it; return the changes of the applications that count."""
         self.exists = snapshot.exists
-        if snapshot.complete:
-            self.complete_at = snapshot.at
         if snapshot.state_at is not None:
             self._update_workspace(snapshot.workspace_state, snapshot.state_at)
         found = [self._update(one, record) for one, record in snapshot.associations.items()]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations import OPPOSITE
 from workspaces_apps._associations.states import ERROR, SETTLED, STAGED, NextAction, next_action
+from workspaces_apps._associations.workspaces import DEPLOYING as DEPLOYING_STATE
 from workspaces_apps._associations.workspaces import Readiness
 from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._reconcile.decisions import (
@@ -51,6 +52,9 @@ TOLERATED_POLLS: Final = 10
 
 _SETTLE: Final = 5.0
 """Seconds after a Deploy of unknown outcome until a read tells: reads may lag behind writes. [assumed]"""
+
+_RECENT: Final = 60.0
+"""Seconds for which a deployment that was read to go on need not be read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +165,9 @@ class Reconciler:
         )
         self._subscription: Subscription | None = None
         self._reads = 0
+        self._initial_at = initial.at if initial is not None else None
         self._was_read = initial is not None
-        self._wrote_at = -1.0
+        self._read_since_write = False
         self._refusals = 0
         self._deployed = False
         self._acted: dict[str, None] = {}
@@ -331,7 +336,7 @@ class Reconciler:
             begun, reason = may_have_arrived(error), code_of(error)
             raise
         finally:
-            self._wrote_at = self._context.clock.monotonic()
+            self._read_since_write = False
             if not begun and not (reason == "cancelled" and guard.passed):
                 await self._log.withdraw(intents, reason)
 
@@ -358,8 +363,7 @@ class Reconciler:
 
     def _is_read_since_write(self) -> bool:
         guard = AttemptGuard(self._conditions, self.observed, self._context.clock, self._refusals)
-        at = self.observed.complete_at
-        return at is not None and at >= self._wrote_at and guard.is_recent(self.observed)
+        return self._read_since_write and guard.is_recent(self.observed)
 
     async def _commit(self, decision: Deploy) -> None:
         force, errors = bool(decision.retried), self.observed.errors
@@ -435,7 +439,10 @@ class Reconciler:
         await self._acting.acquire()
         if snapshot is not None:
             await self._take_in(snapshot)
-            if is_away and self.observed.readiness is Readiness.READY and not self._is_settled():
+            if not is_away and self.observed.workspace_state == DEPLOYING_STATE:
+                # Somebody's deployment, which may take longer than a WorkSpace needs to become ready.
+                await self._read_patiently()
+            elif is_away and self.observed.readiness is Readiness.READY and not self._is_settled():
                 # It was away, and so may be its associations.
                 await self._read_patiently()
         else:
@@ -460,7 +467,7 @@ class Reconciler:
                 self._workspace_id,
                 applications,
                 self._context.schedule,
-                since=self.observed.deployed_at if applications else None,
+                since=self._followed_since() if applications else None,
                 tolerate_failures=TOLERATED_POLLS,
                 audience=self._context.audience,
             )
@@ -483,6 +490,13 @@ class Reconciler:
                 raise DeadlinePassed
             self._deadline = None
         return snapshot
+
+    def _followed_since(self) -> float | None:
+        """Return when the deployment began, or was read a moment ago to go on; None where it must be read at once."""
+        deployed_at, read_at = self.observed.deployed_at, self._initial_at
+        if deployed_at is not None or read_at is None:
+            return deployed_at
+        return read_at if self._context.clock.monotonic() - read_at <= _RECENT else None
 
     def _close_subscription(self) -> None:
         if self._subscription is not None:
@@ -512,6 +526,7 @@ class Reconciler:
             )
         snapshot = await context.observer.read(self._workspace_id, via=context.client)
         self._reads += 1
+        self._read_since_write = True
         self.observed.answered_at = context.clock.monotonic()
         await self._take_in(snapshot)
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil, log2
+from math import ceil
 from typing import Final
 
 from workspaces_apps._associations.states import SETTLED
@@ -20,10 +20,11 @@ simulator lets 2 through [assumed]."""
 DEPLOYMENT_SECONDS: Final = 900.0
 """How long a deployment lasts; AWS publishes nothing [assumed]."""
 
-_FIRST_HINT: Final = 60.0
 _TICK: Final = 30.0
-_NEAR: Final = 0.9
-"""Seconds at which the observer polls a deployment: at doubling ages first, and often from this share of it on."""
+"""Seconds from poll to poll before it is known how long deployments take."""
+
+_HINTS: Final = 7
+"""Rounds of hints that a batch of deployments takes once that is known; as measured."""
 
 HINTS: Final = 8
 """Hints that a deployment takes, each for 25 WorkSpaces; `python -m benchmarks.rollout` counts them."""
@@ -99,7 +100,7 @@ def estimate(
     seconds = (ends[0] - now).total_seconds()
     reads = len(pending) * (2 if policy.skip_connected else 1)
     return Estimate(
-        calls=staging + reads + len(pending) + _polls(len(pending), DEPLOYMENT_SECONDS),
+        calls=staging + reads + len(pending) + _polls(waves, policy.max_in_flight),
         seconds=seconds,
         rate=rate,
         rate_is_learned=slowest is not None,
@@ -109,12 +110,19 @@ def estimate(
     )
 
 
-def _polls(pending: int, deployment: float) -> int:
+def _polls(waves: Sequence[Sequence[PlannedWorkspace]], in_flight: int) -> int:
     """Return the calls that follow deployments which all take as long, the survey at the beginning included.
 
-    The states of 25 WorkSpaces take one call; a read of its own confirms the end of each.
+    Until the first has ended, one call comes every tick. Then each batch of deployments takes a few rounds of hints, 25
+    WorkSpaces a call, and confirms its end by listings of the applications or by a read for each WorkSpace.
     """
-    near = _NEAR * deployment
-    hints = max(0.0, log2(max(1.0, near / _FIRST_HINT))) + 1 + (deployment - near) / _TICK + 1
-    survey = 2 * pending / PAGE
-    return ceil(survey + pending * (1 + hints / PAGE))
+    sizes = [
+        len(wave[start : start + in_flight]) for wave in waves for start in range(0, len(wave), in_flight)
+    ]
+    applications = len({change.application_id for wave in waves for one in wave for change in one.pending})
+    calls = ceil(DEPLOYMENT_SECONDS / _TICK) + 2 * ceil(sum(sizes) / PAGE) if sizes else 0
+    rows = 0
+    for size in sizes:
+        rows += size
+        calls += _HINTS * ceil(size / PAGE) + min(size, 2 * applications * ceil(rows / PAGE))
+    return calls

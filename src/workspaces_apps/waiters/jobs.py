@@ -202,9 +202,10 @@ class Job:
         Raises:
             WorkSpacesError: As `install_applications` says.
         """
+        # The service may hang in the last call; the deadline holds.
+        scope = timeout(self._clock, self._options.timeout + LAST_READ)
         try:
-            # The service may hang in the last call; the deadline holds.
-            async with timeout(self._clock, self._options.timeout + LAST_READ) as scope:
+            async with scope:
                 result = await self._reconciler.run()
         except DeadlinePassed as passed:
             raise self._late() from (passed.__cause__ or self._reconciler.refusal)

@@ -170,7 +170,10 @@ class RolloutController:
 
         async def one(target: str, workspaces: list[PlannedWorkspace]) -> None:
             metrics = self._metrics[target]
-            context = metrics.client._reconcile_context(DEPLOYMENT_SCHEDULE, metrics)
+            # The package's own, and no part of the client's surface.
+            context = metrics.client._reconcile_context(  # pyright: ignore[reportPrivateUsage]
+                DEPLOYMENT_SCHEDULE, metrics
+            )
             applications = {change.application_id for one in workspaces for change in one.pending}
             ids = [workspace.workspace_id for workspace in workspaces]
             try:
@@ -287,6 +290,11 @@ class RolloutController:
 
     def _start(self, workspace: PlannedWorkspace, target: _Target, slots: tuple[Slot, Slot]) -> None:
         self._no_longer_waits(workspace)
+
+        def park(parked: bool) -> None:
+            run.parked = parked
+            self._moved.set()
+
         reconciler = Reconciler(
             workspace.workspace_id,
             {one.application_id: one.direction for one in workspace.pending if one.direction is not None},
@@ -297,7 +305,7 @@ class RolloutController:
             in_flight=slots[0],
             acting=slots[1],
             stop_target=partial(self._breaker.trip_target, workspace.target),
-            park=lambda parked: self._park(run, parked=parked),
+            park=park,
             initial=target.found[workspace.workspace_id],
         )
         run = _Run(workspace, reconciler, slots)
@@ -315,10 +323,6 @@ class RolloutController:
             deployment_timeout=policy.deployment_timeout,
             ready_timeout=policy.ready_timeout,
         )
-
-    def _park(self, run: _Run, *, parked: bool) -> None:
-        run.parked = parked
-        self._moved.set()
 
     def _ended(self, task: asyncio.Task[ReconcileResult]) -> None:
         run = self._running.pop(task)
