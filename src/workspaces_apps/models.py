@@ -188,7 +188,8 @@ class Model(BaseModel, frozen=True):
     @classmethod
     def __pydantic_on_complete__(cls) -> None:
         # pydantic has put a signature of its own there, of wire names.
-        cls.__signature__ = _SIGNATURE
+        # Not by assignment, from which checkers would infer a member of another type than the base's.
+        type.__setattr__(cls, "__signature__", _SIGNATURE)
 
     @classmethod
     def model_rebuild(
@@ -206,7 +207,8 @@ class Model(BaseModel, frozen=True):
             _parent_namespace_depth=_parent_namespace_depth + 1,
             _types_namespace=_types_namespace,
         )
-        cls.__signature__ = _SIGNATURE
+        # Not by assignment, from which checkers would infer a member of another type than the base's.
+        type.__setattr__(cls, "__signature__", _SIGNATURE)
         return built
 
     @classmethod

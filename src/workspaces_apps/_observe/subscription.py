@@ -67,9 +67,9 @@ class Subscription(Feed[Snapshot]):
     ) -> None:
         super().__init__(host, workspace_id, schedule, tolerate_failures=tolerate_failures, audience=audience)
         self.unread: bool = since is None
-        self.at_once = self.unread
+        self.at_once: bool = self.unread
         self.since: float = self.due if since is None else since
-        self.due = schedule.aligned(self.since + schedule.first)
+        self.due: float = schedule.aligned(self.since + schedule.first)
         self._applications = applications
         self._leaves = host.leave
 
@@ -128,7 +128,7 @@ class Subscription(Feed[Snapshot]):
         self.due = schedule.aligned(max(soonest, min(due, at + schedule.bound)))
         if near is not None and (age >= near or not schedule.eager):
             # What is required of all at the same moment is not to be split by a few that come before.
-            self.optional = math.inf
+            self.optional: float = math.inf
 
     @staticmethod
     def _merged(before: Snapshot, after: Snapshot) -> Snapshot:

@@ -65,7 +65,7 @@ class Board:
         self._now = now
         self._began = now()
         self.workspaces: int = len(plan.pending)
-        self.summary = RunSummary(
+        self.summary: RunSummary = RunSummary(
             Key(workspace.target, workspace.workspace_id, change.application_id)
             for workspace in plan.pending
             for change in workspace.pending

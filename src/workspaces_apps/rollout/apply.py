@@ -21,7 +21,7 @@ from workspaces_apps.rollout._log.events import Ending, Event, Finished
 from workspaces_apps.rollout.errors import RolloutError
 from workspaces_apps.rollout.plan import Plan
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _NOT_BEGUN: Final = "an apply begins with `async with rollout.apply(...) as events`"
 
@@ -171,10 +171,10 @@ class Apply:
         state = await reader.poll()
         if state.why != self._paused:
             self._paused = state.why
-            log.warning("the roll-out %s is %s", self._plan.name, state.why or "resumed")
+            _log.warning("the roll-out %s is %s", self._plan.name, state.why or "resumed")
             self._pause.set(on=state.paused)
         for request in state.requests:
-            log.warning("the roll-out %s was asked to %s", self._plan.name, request)
+            _log.warning("the roll-out %s was asked to %s", self._plan.name, request)
             if request.command == "stop":
                 self.stop()
             else:

@@ -92,7 +92,7 @@ class _Trace:
     __slots__ = ("account_id", "error", "fault", "form", "operation", "region")
 
     def __init__(self, form: Form) -> None:
-        self.form = form
+        self.form: Form = form
         self.operation: str | None = None
         self.account_id: str | None = None
         self.region: str | None = None

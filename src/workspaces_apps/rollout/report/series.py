@@ -64,7 +64,7 @@ class UnitedTime(ActiveTime):
         """Take in that something happened; the time spent until then."""
         del run  # whichever it was
         passed = sum((min(at, ended) - began).total_seconds() for began, ended in self._united if began < at)
-        self.seconds = max(self.seconds, passed)
+        self.seconds: float = max(self.seconds, passed)
         return self.seconds
 
 
