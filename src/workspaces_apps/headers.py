@@ -24,5 +24,9 @@ class Headers(Mapping[str, str]):
     def __hash__(self) -> int:
         return hash(frozenset(self._values.items()))
 
+    def __reduce__(self) -> tuple[type["Headers"], tuple[dict[str, str]]]:
+        # The oldest protocols of pickle refuse slots.
+        return type(self), (dict(self._values),)
+
     def __repr__(self) -> str:
         return f"Headers({self._values!r})"
