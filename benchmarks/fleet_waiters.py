@@ -26,7 +26,7 @@ from workspaces_apps import (
     PollPolicy,
     WorkSpacesClient,
 )
-from workspaces_apps.pacing import Pacing
+from workspaces_apps._pacing import Pacing
 from workspaces_apps.simulator import ManualClock, Throttle
 
 PAGE: Final = 25

@@ -9,12 +9,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from workspaces_apps.simulator import Rate, SimulatorSettings, Span, Throttle, control_api, identity, tagging
-from workspaces_apps.simulator.compatibility import RULES
-from workspaces_apps.simulator.lifecycle import ABSENT, TABLE, Row
-from workspaces_apps.simulator.model import service_model
-from workspaces_apps.simulator.modification_rules import RULES as MODIFICATIONS
-from workspaces_apps.simulator.operations import (
+from workspaces_apps.simulator import Rate, SimulatorSettings, Span, Throttle
+from workspaces_apps.simulator import _control_api as control_api
+from workspaces_apps.simulator import _identity as identity
+from workspaces_apps.simulator import _tagging as tagging
+from workspaces_apps.simulator._compatibility import RULES
+from workspaces_apps.simulator._lifecycle import ABSENT, TABLE, Row
+from workspaces_apps.simulator._model import service_model
+from workspaces_apps.simulator._modification_rules import RULES as MODIFICATIONS
+from workspaces_apps.simulator._operations import (
     OPERATIONS,
     accounts,
     aliases,
@@ -30,7 +33,7 @@ from workspaces_apps.simulator.operations import (
     tags,
     workspaces,
 )
-from workspaces_apps.simulator.workspace_lifecycle import COMMANDS
+from workspaces_apps.simulator._workspace_lifecycle import COMMANDS
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "simulator-truth.md"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workspaces_apps import Clock
-from workspaces_apps.clock import Signal, SystemClock, Timeout, sleep_or, timeout
+from workspaces_apps._base.clock import Signal, SystemClock, Timeout, sleep_or, timeout
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._virtual import run_virtual
 

@@ -15,8 +15,8 @@ from workspaces_apps import (
     WorkSpacesClient,
     WorkSpacesError,
 )
-from workspaces_apps.detached import start_detached
-from workspaces_apps.pacing.pacer import Pacer
+from workspaces_apps._base.detached import start_detached
+from workspaces_apps._pacing.rate_limiter import Pacer
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._virtual import run_virtual
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from workspaces_apps._model.values import JsonObject
 from workspaces_apps.rollout import JournalBusyError, Started, read_journal
 from workspaces_apps.simulator import Simulator, Throttle
-from workspaces_apps.values import JsonObject
 
 SERVICE = Path(__file__).parent.parent / "examples" / "rollout_service.py"
 PATIENCE = 60.0

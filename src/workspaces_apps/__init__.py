@@ -5,15 +5,22 @@ Names are imported when they are first used, so that `import workspaces_apps` co
 
 from typing import TYPE_CHECKING
 
+from workspaces_apps._base.version import VERSION
 from workspaces_apps.api import founding
-from workspaces_apps.version import VERSION
 
 if TYPE_CHECKING:
+    from workspaces_apps._base.clock import Clock, Duration, SystemClock
+    from workspaces_apps._base.credentials import AssumeRole, Credentials, CredentialsProvider
+    from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
+    from workspaces_apps._client.client import WorkSpacesClient
+    from workspaces_apps._http.config import ClientConfig
+    from workspaces_apps._model.models import Model, Request, ResponseMeta, Result
+    from workspaces_apps._model.open_enum import OpenEnum
+    from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
+    from workspaces_apps._pacing import Pacing, PacingRegistry
+    from workspaces_apps._retry import FailureKind, RetryBudgetPolicy, RetryPolicy
+    from workspaces_apps._waiters import AssociationChange, AssociationStatus, DeploymentOutcome, PollPolicy
     from workspaces_apps.api.founding import *  # noqa: F403 - the generated list is the one place for them
-    from workspaces_apps.client import WorkSpacesClient
-    from workspaces_apps.clock import Clock, Duration, SystemClock
-    from workspaces_apps.config import ClientConfig
-    from workspaces_apps.credentials import AssumeRole, Credentials, CredentialsProvider
     from workspaces_apps.errors import (
         ClientStateError,
         ConfigurationError,
@@ -34,13 +41,6 @@ if TYPE_CHECKING:
         WorkspaceNotReadyError,
         WorkSpacesError,
     )
-    from workspaces_apps.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
-    from workspaces_apps.models import Model, Request, ResponseMeta, Result
-    from workspaces_apps.open_enum import OpenEnum
-    from workspaces_apps.pacing import Pacing, PacingRegistry
-    from workspaces_apps.pagination import ItemIterator, PageIterator, Paginated
-    from workspaces_apps.retry import FailureKind, RetryBudgetPolicy, RetryPolicy
-    from workspaces_apps.waiters import AssociationChange, AssociationStatus, DeploymentOutcome, PollPolicy
 
 __version__ = VERSION
 
@@ -100,22 +100,22 @@ if not TYPE_CHECKING:
     import importlib
 
     _MODULES = {
-        "client": "WorkSpacesClient",
-        "clock": "Clock Duration SystemClock",
-        "config": "ClientConfig",
-        "credentials": "AssumeRole Credentials CredentialsProvider",
+        "_client.client": "WorkSpacesClient",
+        "_base.clock": "Clock Duration SystemClock",
+        "_http.config": "ClientConfig",
+        "_base.credentials": "AssumeRole Credentials CredentialsProvider",
         "errors": """
             ClientStateError ConfigurationError CredentialsError DeadlineExceededError DeploymentFailedError
             FailedAssociation StagedChangesError MalformedResponseError PaginationError PartialFailureError Problem RequestValidationError ServiceError
             TransportError WaiterError WaiterTimeoutError WorkSpacesError WorkspaceNotReadyError
         """,
-        "hooks": "AttemptRecord Hooks RetryRecord ThrottleRecord",
-        "models": "Model Request ResponseMeta Result",
-        "open_enum": "OpenEnum",
-        "pacing": "Pacing PacingRegistry",
-        "pagination": "ItemIterator PageIterator Paginated",
-        "retry": "FailureKind RetryBudgetPolicy RetryPolicy",
-        "waiters": "AssociationChange AssociationStatus DeploymentOutcome PollPolicy",
+        "_base.hooks": "AttemptRecord Hooks RetryRecord ThrottleRecord",
+        "_model.models": "Model Request ResponseMeta Result",
+        "_model.open_enum": "OpenEnum",
+        "_pacing": "Pacing PacingRegistry",
+        "_model.paginator": "ItemIterator PageIterator Paginated",
+        "_retry": "FailureKind RetryBudgetPolicy RetryPolicy",
+        "_waiters": "AssociationChange AssociationStatus DeploymentOutcome PollPolicy",
         "api": " ".join(founding.__all__),
     }
     _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

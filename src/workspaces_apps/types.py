@@ -10,12 +10,11 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
     from rich.console import RenderableType
 
-    from workspaces_apps.clock import Duration
-    from workspaces_apps.config import RequestChecks, Unset
-    from workspaces_apps.facts import OperationFacts, PageFacts, Rule, Rules
-    from workspaces_apps.headers import Headers
-    from workspaces_apps.hooks import Outcome
-    from workspaces_apps.models import (
+    from workspaces_apps._base.clock import Duration
+    from workspaces_apps._base.hooks import Outcome
+    from workspaces_apps._http.config import RequestChecks, Unset
+    from workspaces_apps._model.headers import Headers
+    from workspaces_apps._model.models import (
         BatchResult,
         Input,
         Model,
@@ -25,14 +24,15 @@ if TYPE_CHECKING:
         ResponseMeta,
         Result,
     )
-    from workspaces_apps.open_enum import OpenEnum
-    from workspaces_apps.pagination import ItemIterator, PageIterator, Paginated
-    from workspaces_apps.parameters import Many
-    from workspaces_apps.values import Blob, Items, JsonObject, Timestamp
-    from workspaces_apps.waiters import OnChange, Target
-    from workspaces_apps.waiters.deployment_wait import DeploymentWait as DeploymentWait  # noqa: PLC0414 - not public
-    from workspaces_apps.waiters.many import AllDeployed
-    from workspaces_apps.waiters.watch import DeploymentWatch
+    from workspaces_apps._model.open_enum import OpenEnum
+    from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+    from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
+    from workspaces_apps._model.parameters import Many
+    from workspaces_apps._model.values import Blob, Items, JsonObject, Timestamp
+    from workspaces_apps._waiters import OnChange, Target
+    from workspaces_apps._waiters.deployment_wait import DeploymentWait as DeploymentWait  # noqa: PLC0414 - not public
+    from workspaces_apps._waiters.many import AllDeployed
+    from workspaces_apps._waiters.watch import DeploymentWatch
 
     RECORDS: tuple[type, ...]
     """The classes of the records that calls, waits, roll-outs and the simulator give: usable as response models."""
@@ -79,25 +79,25 @@ if not TYPE_CHECKING:
     _MODULES = {
         "aiobotocore.session": "AioSession",
         "rich.console": "RenderableType",
-        "workspaces_apps.clock": "Duration",
-        "workspaces_apps.config": "RequestChecks Unset",
-        "workspaces_apps.facts": "OperationFacts PageFacts Rule Rules",
-        "workspaces_apps.headers": "Headers",
-        "workspaces_apps.hooks": "Outcome",
-        "workspaces_apps.models": "BatchResult Input Model Operation PageResult Request ResponseMeta Result",
-        "workspaces_apps.open_enum": "OpenEnum",
-        "workspaces_apps.pagination": "ItemIterator PageIterator Paginated",
-        "workspaces_apps.parameters": "Many",
-        "workspaces_apps.values": "Blob Items JsonObject Timestamp",
-        "workspaces_apps.waiters": "OnChange Target",
-        "workspaces_apps.waiters.deployment_wait": "DeploymentWait",
-        "workspaces_apps.waiters.many": "AllDeployed",
-        "workspaces_apps.waiters.watch": "DeploymentWatch",
+        "workspaces_apps._base.clock": "Duration",
+        "workspaces_apps._http.config": "RequestChecks Unset",
+        "workspaces_apps._model.operation_spec": "OperationFacts PageFacts Rule Rules",
+        "workspaces_apps._model.headers": "Headers",
+        "workspaces_apps._base.hooks": "Outcome",
+        "workspaces_apps._model.models": "BatchResult Input Model Operation PageResult Request ResponseMeta Result",
+        "workspaces_apps._model.open_enum": "OpenEnum",
+        "workspaces_apps._model.paginator": "ItemIterator PageIterator Paginated",
+        "workspaces_apps._model.parameters": "Many",
+        "workspaces_apps._model.values": "Blob Items JsonObject Timestamp",
+        "workspaces_apps._waiters": "OnChange Target",
+        "workspaces_apps._waiters.deployment_wait": "DeploymentWait",
+        "workspaces_apps._waiters.many": "AllDeployed",
+        "workspaces_apps._waiters.watch": "DeploymentWatch",
     }
     _RECORDS = {
         "workspaces_apps.errors": "FailedAssociation Problem",
-        "workspaces_apps.hooks": "AttemptRecord RetryRecord ThrottleRecord",
-        "workspaces_apps.models": "ResponseMeta",
+        "workspaces_apps._base.hooks": "AttemptRecord RetryRecord ThrottleRecord",
+        "workspaces_apps._model.models": "ResponseMeta",
         "workspaces_apps.rollout": """
             Amount Changed Deployed Estimate Failed Finished ForeignChange Intent Mistake Plan PlanDiff Planned
             PlannedChange PlannedWorkspace Progress Report Skipped Staged Started Status Succeeded TargetReading WaveBegan
@@ -107,7 +107,7 @@ if not TYPE_CHECKING:
             ApplicationCount Change Moment ProgressPoint ReasonCount Run TrafficPoint Wave Workspace
         """,
         "workspaces_apps.simulator": "RequestRecord",
-        "workspaces_apps.waiters": "AssociationChange AssociationStatus DeploymentOutcome",
+        "workspaces_apps._waiters": "AssociationChange AssociationStatus DeploymentOutcome",
     }
     _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -1,8 +1,8 @@
 """Counting the files that something enters."""
 
 from benchmarks.files_entered import entered
-from workspaces_apps.pacing import Pacing
-from workspaces_apps.values import is_list
+from workspaces_apps._model.values import is_list
+from workspaces_apps._pacing import Pacing
 
 
 def test_only_what_was_entered_meanwhile_counts() -> None:

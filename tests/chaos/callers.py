@@ -9,6 +9,8 @@ from typing import Final, TypeAlias
 
 from tests.chaos.site import SLOW, Site
 from workspaces_apps import DeadlineExceededError, Pacing, WorkSpacesError
+from workspaces_apps._model.models import Operation, Request, Result
+from workspaces_apps._retry import rule_for
 from workspaces_apps.api import (
     AssociateWorkspaceApplicationRequest,
     CreateIpGroupRequest,
@@ -29,8 +31,6 @@ from workspaces_apps.api import (
     Tag,
     WorkspaceRequest,
 )
-from workspaces_apps.models import Operation, Request, Result
-from workspaces_apps.retry import rule_for
 from workspaces_apps.simulator import RequestRecord
 
 Test: TypeAlias = Callable[[], bool]

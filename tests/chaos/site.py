@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from workspaces_apps import ClientConfig, Hooks, Pacing, RetryPolicy, WorkSpacesClient
-from workspaces_apps.pacing import Pacer, PacingKey, PacingRegistry
-from workspaces_apps.retry import RetryBudget
+from workspaces_apps._pacing import Pacer, PacingKey, PacingRegistry
+from workspaces_apps._retry import RetryBudget
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span, Throttle
 
 if TYPE_CHECKING:
-    from workspaces_apps.connection import Connection
+    from workspaces_apps._http.connection import Connection
 
 SEED: Final = int(os.environ.get("WORKSPACES_CHAOS_SEED", "20231005"))
 """What every random choice of these tests comes from; `nox -s chaos` draws another."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workspaces_apps.cli import main
-from workspaces_apps.cli.connection import Connection
+from workspaces_apps.cli._connection import Connection
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span
 
 OFFICE = "Microsoft Office LTSC Professional Plus 2021"

@@ -10,12 +10,12 @@ import pytest
 
 import workspaces_apps
 from tests.cli.process import run_command
+from workspaces_apps._base.version import VERSION
 from workspaces_apps.cli import main
-from workspaces_apps.cli.advice import OPTIONS
-from workspaces_apps.cli.failures import ExitCode
-from workspaces_apps.version import VERSION
+from workspaces_apps.cli._advice import OPTIONS
+from workspaces_apps.cli._failures import ExitCode
 
-HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "rich", "workspaces_apps.client"}
+HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "rich", "workspaces_apps._client.client"}
 
 
 def test_without_the_extra_it_says_how_to_get_it() -> None:
@@ -36,14 +36,14 @@ def test_without_the_extra_it_says_how_to_get_it() -> None:
 def test_a_broken_installation_is_not_taken_for_a_missing_extra() -> None:
     """A module that is missing for another reason is told as what it is."""
     script = (
-        "import sys; sys.modules['workspaces_apps.cli.failures'] = None\n"
+        "import sys; sys.modules['workspaces_apps.cli._failures'] = None\n"
         "from workspaces_apps.cli import main; sys.exit(main([]))"
     )
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert ended.returncode == 1
-    assert "workspaces_apps.cli.failures" in ended.stderr
+    assert "workspaces_apps.cli._failures" in ended.stderr
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

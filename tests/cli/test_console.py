@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from workspaces_apps.cli.console import COMPLAINT_LIMIT, complain, harmless, is_live, out
+from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, harmless, is_live, out
 
 
 class Terminal(io.StringIO):
@@ -85,7 +85,7 @@ def test_work_goes_on_when_nobody_reads_any_more() -> None:
     """A reader that leaves, such as head, ends neither the command nor its exit code, and brings no traceback."""
     script = """if True:
         import os, sys
-        from workspaces_apps.cli.console import out
+        from workspaces_apps.cli._console import out
         reading, writing = os.pipe()
         os.dup2(writing, 1)
         os.close(writing)

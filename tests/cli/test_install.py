@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from tests.cli.fleet import OFFICE, VISIO, in_simulated_time
-from workspaces_apps.cli.failures import ExitCode, UsageError
-from workspaces_apps.cli.install import Task, run
-from workspaces_apps.cli.leftovers import Doing
-from workspaces_apps.cli.options import Output
-from workspaces_apps.cli.tables import show
+from workspaces_apps.cli._failures import ExitCode, UsageError
+from workspaces_apps.cli._install import Task, run
+from workspaces_apps.cli._leftovers import Doing
+from workspaces_apps.cli._options import Output
+from workspaces_apps.cli._tables import show
 from workspaces_apps.rollout import ManifestError
 
 
@@ -105,7 +105,7 @@ async def test_on_a_terminal_every_workspace_has_its_word(
     """Also one that failed before it was seen in any state; and no id in an error is broken in two."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=width, _environ={"TERM": "xterm"})
-    monkeypatch.setattr("workspaces_apps.cli.install.out", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._install.out", lambda: console)
     async with in_simulated_time() as (sim, connection):
         (good,) = sim.fleet.compatible(sim.fleet.application(OFFICE))
         await run(connection, task(good, "ws-nowhere00"))
@@ -155,7 +155,7 @@ def test_a_listing_fits_a_narrow_terminal(width: int, titles: int, monkeypatch: 
     """What can be spared is left out, the rest is cut, and nothing of it steers the terminal."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system=None, width=width, markup=False)
-    monkeypatch.setattr("workspaces_apps.cli.tables.out", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._tables.out", lambda: console)
     rows = [("ws-0123456789", "ERROR", "much \x1b[2J[bold]" * 3), ("ws-1", None, "\u202eless")]
 
     show(Output.TEXT, "Workspaces", [], ("id", "state", "remark"), rows, spare=("remark",))

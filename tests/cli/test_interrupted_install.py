@@ -14,11 +14,11 @@ from rich.console import Console
 
 from tests.cli.fleet import OFFICE
 from tests.cli.test_install import task
-from workspaces_apps.cli.connection import Connection
-from workspaces_apps.cli.failures import ExitCode
-from workspaces_apps.cli.install import run
-from workspaces_apps.cli.leftovers import in_words
-from workspaces_apps.cli.options import Output
+from workspaces_apps.cli._connection import Connection
+from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._install import run
+from workspaces_apps.cli._leftovers import in_words
+from workspaces_apps.cli._options import Output
 from workspaces_apps.simulator import Simulator, SimulatorSettings, Span
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
@@ -103,7 +103,7 @@ async def test_a_terminal_sees_what_was_found_on_the_last_look(monkeypatch: pyte
     console = Console(
         file=file, force_terminal=True, color_system=None, width=100, _environ={"TERM": "xterm"}
     )
-    monkeypatch.setattr("workspaces_apps.cli.install.out", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._install.out", lambda: console)
     async with slow_site() as (sim, connection, workspace_id):
         blocked = sim.faults.add("slow", operation=LOOK, delay=600, times=1)
         running = asyncio.create_task(run(connection, task(workspace_id)))

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tests.cli.fleet import OFFICE, VISIO, in_environment, run_json, write_manifest
 from workspaces_apps.cli import main
-from workspaces_apps.cli.failures import ExitCode
+from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.rollout import Plan, Started
 from workspaces_apps.rollout._journal.lines import to_line
 from workspaces_apps.simulator import Simulator
@@ -384,7 +384,7 @@ def test_watch_draws_the_screen_anew_on_a_terminal(
     console = Console(
         file=file, force_terminal=True, color_system=None, width=80, height=24, _environ={"TERM": "xterm"}
     )
-    monkeypatch.setattr("workspaces_apps.cli.status.out", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._status.out", lambda: console)
 
     main(["watch", str(write_manifest(tmp_path)), "--looks", "1"])
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from workspaces_apps.cli.board import LAST, Board
-from workspaces_apps.cli.console import harmless
-from workspaces_apps.cli.progress import Lines, panel, time_left
-from workspaces_apps.cli.screens import show_end, show_plan, show_status, waves
-from workspaces_apps.cli.traffic import Traffic
-from workspaces_apps.cli.words import about, count
-from workspaces_apps.hooks import AttemptRecord, ThrottleRecord
+from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
+from workspaces_apps.cli._board import LAST, Board
+from workspaces_apps.cli._console import harmless
+from workspaces_apps.cli._progress import Lines, panel, time_left
+from workspaces_apps.cli._screens import show_end, show_plan, show_status, waves
+from workspaces_apps.cli._traffic import Traffic
+from workspaces_apps.cli._words import about, count
 from workspaces_apps.rollout import (
     Amount,
     Deployed,

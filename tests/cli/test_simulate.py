@@ -20,9 +20,9 @@ import pytest
 from tests.cli.process import COMMAND, PATIENCE, Simulation, run_command, simulating
 from workspaces_apps import Credentials, WorkSpacesClient
 from workspaces_apps.cli import main
-from workspaces_apps.cli.console import log_to_stderr
-from workspaces_apps.cli.exports import shell_lines
-from workspaces_apps.cli.simulate import settings_of
+from workspaces_apps.cli._console import log_to_stderr
+from workspaces_apps.cli._exports import shell_lines
+from workspaces_apps.cli._simulate import settings_of
 
 SIGNALS = [
     pytest.param(

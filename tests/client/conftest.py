@@ -22,8 +22,8 @@ from workspaces_apps import (
     RetryPolicy,
     WorkSpacesClient,
 )
-from workspaces_apps.config import RequestChecks
-from workspaces_apps.pacing import PacingRegistry
+from workspaces_apps._http.config import RequestChecks
+from workspaces_apps._pacing import PacingRegistry
 
 
 @pytest.fixture(autouse=True)

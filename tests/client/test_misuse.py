@@ -22,9 +22,9 @@ from workspaces_apps import (
     RetryPolicy,
     WorkSpacesClient,
 )
+from workspaces_apps._model.models import Request
+from workspaces_apps._pacing import PacingRegistry
 from workspaces_apps.api import CreateWorkspacesRequest, DescribeApplicationsRequest, Tag, WorkspaceRequest
-from workspaces_apps.models import Request
-from workspaces_apps.pacing import PacingRegistry
 
 
 def watch(record: AttemptRecord) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.client.conftest import Connect
 from tests.client.server import Answer, Recorded, ScriptedServer, fault, ok
 from workspaces_apps import PaginationError, RetryPolicy, ServiceError, WorkSpacesClient, api
-from workspaces_apps.models import PageResult, Request
-from workspaces_apps.pagination import PageSource, Paginated
+from workspaces_apps._model.models import PageResult, Request
+from workspaces_apps._model.paginator import PageSource, Paginated
 
 ONCE: Final = RetryPolicy(max_attempts=1)
 APPLICATION: Final = "wsa-123456789"

@@ -11,9 +11,9 @@ from tests.client.clocks import SkippingClock
 from tests.client.conftest import CREDENTIALS, Connect
 from tests.client.server import Answer, Recorded, ScriptedServer, fault, ok
 from workspaces_apps import Credentials, RetryPolicy, ServiceError, ThrottlingException, TransportError
+from workspaces_apps._model.models import Result
 from workspaces_apps.api import AssociationState, WorkspaceRequest
 from workspaces_apps.api.errors import ResourceAlreadyExistsException, ResourceNotFoundException
-from workspaces_apps.models import Result
 
 WORKSPACE = "ws-123456789"
 APPLICATION = "wsa-123456789"

@@ -7,7 +7,7 @@ import pytest
 from aiobotocore.session import AioSession
 from botocore import handlers
 
-from workspaces_apps.session import make_session
+from workspaces_apps._http.session import make_session
 
 # Those that clients come to call: their own, and those that hand out credentials.
 SERVICES = ("workspaces", "signin", "sso", "sso-oidc", "sts")

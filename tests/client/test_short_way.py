@@ -13,9 +13,9 @@ from botocore.session import Session
 from tests.client.conftest import CREDENTIALS, Connect, make_config
 from tests.client.server import Answer, ScriptedServer, fault, ok
 from workspaces_apps import MalformedResponseError, RetryPolicy, ServiceError, WorkSpacesClient
-from workspaces_apps.loader import make_loader
-from workspaces_apps.routes import FRAME, RESOLVE
-from workspaces_apps.sender import LEFT_OUT, DirectSession, PlainSession, SignedRequest
+from workspaces_apps._http.fast_path import LEFT_OUT, DirectSession, PlainSession, SignedRequest
+from workspaces_apps._http.loader import make_loader
+from workspaces_apps._http.request_template import FRAME, RESOLVE
 
 ONCE = RetryPolicy(max_attempts=1)
 

@@ -9,8 +9,9 @@ import pytest
 
 from tests.client.conftest import CREDENTIALS, Connect
 from tests.client.server import ScriptedServer, ok
-from workspaces_apps import WorkSpacesClient, warmup
-from workspaces_apps.sender import DirectSession
+from workspaces_apps import WorkSpacesClient
+from workspaces_apps._http import warmup
+from workspaces_apps._http.fast_path import DirectSession
 
 
 async def test_what_blocks_is_done_in_a_thread(
@@ -39,13 +40,13 @@ def test_everything_slow_is_loaded_beforehand() -> None:
     script = """
 import sys
 from workspaces_apps import api, warmup
-from workspaces_apps.models import Model
+from workspaces_apps._model.models import Model
 warmup.preload(None)
 shapes = [getattr(api, name) for name in api.__all__]
 models = [shape for shape in shapes if isinstance(shape, type) and issubclass(shape, Model)]
 assert len(models) > 250, len(models)
 assert all(model.__pydantic_complete__ for model in models)
-assert {"tenacity", "workspaces_apps.transport", "workspaces_apps.looks"} <= sys.modules.keys()
+assert {"tenacity", "workspaces_apps._http.transport", "workspaces_apps._http.recovery"} <= sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.models.service_model import OPERATIONS, PAGINATORS, SERVICE, request, result, result_shape
-from workspaces_apps.models import PageResult
+from workspaces_apps._model.models import PageResult
 
 pytestmark = pytest.mark.checkout
 

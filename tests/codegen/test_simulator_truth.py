@@ -7,8 +7,8 @@ import pytest
 
 from codegen import simulator_truth
 from workspaces_apps.simulator import SimulatorSettings
-from workspaces_apps.simulator.lifecycle import TABLE
-from workspaces_apps.simulator.operations import OPERATIONS
+from workspaces_apps.simulator._lifecycle import TABLE
+from workspaces_apps.simulator._operations import OPERATIONS
 
 pytestmark = pytest.mark.checkout
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from workspaces_apps import api
-from workspaces_apps.models import BatchResult, Model, Request, Result
-from workspaces_apps.open_enum import OpenEnum
+from workspaces_apps._model.models import BatchResult, Model, Request, Result
+from workspaces_apps._model.open_enum import OpenEnum
 
 
 class Reference(TypedDict):

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.models.service_model import OPERATIONS, SHAPES, Shape, model, request, request_shape
 from workspaces_apps import RequestValidationError
+from workspaces_apps._model.models import Request
+from workspaces_apps._model.request_validation import check
 from workspaces_apps.api import (
     AssociateWorkspaceApplicationRequest,
     CreateUpdatedWorkspaceImageRequest,
@@ -22,9 +24,7 @@ from workspaces_apps.api import (
     ImportCustomWorkspaceImageRequest,
     WorkspaceRequest,
 )
-from workspaces_apps.checks import check
 from workspaces_apps.errors import Problem
-from workspaces_apps.models import Request
 
 BROKEN = "\x00\u00e9\n"
 """Matches no pattern of the service: a control character, a letter outside ASCII, the end of a line."""

@@ -13,6 +13,7 @@ from pydantic import JsonValue, ValidationError
 
 from tests.models.service_model import OPERATIONS, batch_results, payload, request, result, result_shape
 from workspaces_apps import PartialFailureError, RequestValidationError
+from workspaces_apps._model.models import Model, ResponseMeta, Result
 from workspaces_apps.api import (
     AssociateWorkspaceApplicationRequest,
     Compute,
@@ -28,7 +29,6 @@ from workspaces_apps.api import (
     WorkspaceProperties,
     WorkspaceRequest,
 )
-from workspaces_apps.models import Model, ResponseMeta, Result
 
 WANTED = WorkspaceRequest(directory_id="d-12345678", user_name="ann", bundle_id="wsb-12345678")
 

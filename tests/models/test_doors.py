@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, create_model
 
 from tests.models.service_model import SHAPES, STRUCTURES, Unknown, model, payload
+from workspaces_apps._model.models import Input, Model
 from workspaces_apps.api import (
     CreateWorkspacesRequest,
     DefaultImportClientBrandingAttributes,
@@ -26,7 +27,6 @@ from workspaces_apps.api import (
     WorkspaceProperties,
     WorkspaceRequest,
 )
-from workspaces_apps.models import Input, Model
 
 
 @cache

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from tests.models.service_model import SHAPES, enums
-from workspaces_apps import open_enum
+from workspaces_apps._model import open_enum
+from workspaces_apps._model.open_enum import OpenEnum
 from workspaces_apps.api import (
     AssociationErrorCode,
     AssociationState,
@@ -21,7 +22,6 @@ from workspaces_apps.api import (
     WorkSpaceApplication,
     WorkSpaceAssociatedResourceType,
 )
-from workspaces_apps.open_enum import OpenEnum
 
 
 def strangers() -> int:

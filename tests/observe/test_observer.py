@@ -7,13 +7,13 @@ import pytest
 
 from tests.waiters.world import World, deploy, world
 from workspaces_apps import ClientStateError
+from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
+from workspaces_apps._client.client import observer_of
 from workspaces_apps._observe.observer import AssociationObserver
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
 from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._observe.subscription import Subscription
-from workspaces_apps.client import observer_of
 from workspaces_apps.errors import ServiceError
-from workspaces_apps.hooks import AttemptRecord, RetryRecord, ThrottleRecord
 
 READS = "DescribeWorkspaceAssociations"
 LISTINGS = "DescribeApplicationAssociations"

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.waiters.world import World, world
+from workspaces_apps._client.client import observer_of
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
 from workspaces_apps._observe.snapshot import Snapshot
-from workspaces_apps.client import observer_of
 from workspaces_apps.simulator import SimulatorSettings, Span
 
 FLEET = 30

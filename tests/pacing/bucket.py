@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from workspaces_apps.pacing import AdaptiveRate, RateRule
-from workspaces_apps.retry import FailureKind, RetryPolicy
+from workspaces_apps._pacing import AdaptiveRate, RateRule
+from workspaces_apps._retry import FailureKind, RetryPolicy
 
 
 @dataclass(slots=True)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pacing.bucket import Bucket
-from workspaces_apps.clock import SystemClock
+from workspaces_apps._base.clock import SystemClock
+from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._pacing import Pacer, Pacing, Permit
+from workspaces_apps._retry import RetryPolicy, run_attempts
 from workspaces_apps.errors import DeadlineExceededError, ThrottlingException, WorkSpacesError
-from workspaces_apps.hooks import Hooks
-from workspaces_apps.pacing import Pacer, Pacing, Permit
-from workspaces_apps.retry import RetryPolicy, run_attempts
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._virtual import run_virtual
 

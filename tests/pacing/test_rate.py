@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps.pacing import AdaptiveRate, FixedRate, RateRule
+from workspaces_apps._pacing import AdaptiveRate, FixedRate, RateRule
 
 
 def learned(rate: float = 10.0) -> AdaptiveRate:

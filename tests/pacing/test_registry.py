@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
-from workspaces_apps.clock import SystemClock
+from workspaces_apps._base.clock import SystemClock
+from workspaces_apps._pacing import Pacer, Pacing, PacingKey, PacingRegistry
 from workspaces_apps.errors import ConfigurationError
-from workspaces_apps.pacing import Pacer, Pacing, PacingKey, PacingRegistry
 from workspaces_apps.simulator import ManualClock
 
 KEY = PacingKey(
@@ -84,8 +84,8 @@ def test_threads_get_the_same_pacer() -> None:
 
 _FORK: Final = """
 import os
-from workspaces_apps.clock import SystemClock
-from workspaces_apps.pacing import DEFAULT_REGISTRY, Pacing, PacingKey
+from workspaces_apps._base.clock import SystemClock
+from workspaces_apps._pacing import DEFAULT_REGISTRY, Pacing, PacingKey
 
 def pacer():
     return DEFAULT_REGISTRY.pacer(PacingKey("", "", "", ""), Pacing.adaptive(), SystemClock())

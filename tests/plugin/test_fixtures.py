@@ -79,7 +79,7 @@ PACING = """
 
     @pytest.mark.parametrize("number", [1, 2])
     async def test_one_registry_each(number, workspaces_client):
-        from workspaces_apps.pacing import DEFAULT_REGISTRY
+        from workspaces_apps._pacing import DEFAULT_REGISTRY
         await workspaces_client.describe_workspaces()
         seen.append(workspaces_client)
         assert len(DEFAULT_REGISTRY) == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.plugin.run import INI, plugin_arguments
-from workspaces_apps.pytest_plugin.marker import MarkerError, fault_options, simulator_options
+from workspaces_apps.pytest_plugin._marker import MarkerError, fault_options, simulator_options
 from workspaces_apps.simulator import (
     ManualClock,
     Rate,

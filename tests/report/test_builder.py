@@ -11,6 +11,7 @@ from hypothesis import given
 
 from tests.report.journals import BEGIN, Script, rolled_out, write
 from tests.report.strategies import JOURNALS
+from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._log.events import (
     Changed,
     Deployed,
@@ -24,7 +25,6 @@ from workspaces_apps.rollout._log.events import (
     Succeeded,
     WaveBegan,
 )
-from workspaces_apps.rollout.errors import JournalError
 from workspaces_apps.rollout.report import OUTCOMES, Change, Report
 
 HERE: dict[str, Any] = {"workspace_id": "ws-1", "application_id": "wsa-1"}

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
+from workspaces_apps._retry import RetryBudget, RetryPolicy, Settled, Verdict, rule_for, run_attempts
 from workspaces_apps.errors import (
     CredentialsError,
     DeadlineExceededError,
@@ -19,8 +21,6 @@ from workspaces_apps.errors import (
     TransportError,
     WorkSpacesError,
 )
-from workspaces_apps.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
-from workspaces_apps.retry import RetryBudget, RetryPolicy, Settled, Verdict, rule_for, run_attempts
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._virtual import run_virtual
 
@@ -418,7 +418,7 @@ def test_retries_are_logged_with_the_facts(caplog: pytest.LogCaptureFixture) -> 
 
 def test_tenacity_is_imported_only_once_an_attempt_has_failed() -> None:
     """It would cost every start 5 to 14 ms."""
-    code = "import sys, workspaces_apps.retry, workspaces_apps.pacing; print('tenacity' in sys.modules)"
+    code = "import sys, workspaces_apps._retry, workspaces_apps._pacing; print('tenacity' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
 

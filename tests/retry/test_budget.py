@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps.retry import FailureKind, RetryBudget, RetryBudgetPolicy
+from workspaces_apps._retry import FailureKind, RetryBudget, RetryBudgetPolicy
 
 
 def test_the_default_pays_for_35_transient_retries() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workspaces_apps._retry import FailureKind, classify, may_have_arrived, read_retry_after
 from workspaces_apps.errors import (
     ConfigurationError,
     CredentialsError,
@@ -17,7 +18,6 @@ from workspaces_apps.errors import (
     TransportError,
     WorkSpacesError,
 )
-from workspaces_apps.retry import FailureKind, classify, may_have_arrived, read_retry_after
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workspaces_apps._retry import FailureKind, RetryBudgetPolicy, RetryPolicy
 from workspaces_apps.errors import ConfigurationError, CredentialsError, ServiceError
-from workspaces_apps.retry import FailureKind, RetryBudgetPolicy, RetryPolicy
 
 POLICY = RetryPolicy()
 

@@ -5,8 +5,8 @@ from importlib.resources import files
 
 import pytest
 
+from workspaces_apps._retry import AMBIGUOUS, REPEATABLE, Strategy, explained_by_own_attempt, rule_for
 from workspaces_apps.errors import ServiceError
-from workspaces_apps.retry import AMBIGUOUS, REPEATABLE, Strategy, explained_by_own_attempt, rule_for
 
 READING = ("Describe", "List", "Get")
 

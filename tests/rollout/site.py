@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
-from workspaces_apps.clock import Clock
-from workspaces_apps.pacing import PacingRegistry
+from workspaces_apps._base.clock import Clock
+from workspaces_apps._pacing import PacingRegistry
 from workspaces_apps.rollout import Event, Failed, Finished, Manifest, Plan, Rollout, Skipped, Succeeded
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span, Throttle
 

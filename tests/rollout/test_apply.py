@@ -6,8 +6,8 @@ from typing import Literal
 import pytest
 
 from tests.rollout.site import LARGE, OFFICE, OTHER_EDITION, VISIO, connection_to, last_words, manifest, site
+from workspaces_apps._base.hooks import Hooks
 from workspaces_apps.errors import ClientStateError
-from workspaces_apps.hooks import Hooks
 from workspaces_apps.rollout import (
     Deployed,
     Event,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.rollout.site import OFFICE, Site, connection_to, last_words, manifest, site
-from workspaces_apps.hooks import Hooks
+from workspaces_apps._base.hooks import Hooks
 from workspaces_apps.rollout import (
     Apply,
     ApplyOptions,
@@ -169,7 +169,7 @@ _CHILD = """
 import asyncio, json, sys
 from pathlib import Path
 from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
-from workspaces_apps.pacing import Pacing
+from workspaces_apps._pacing import Pacing
 from workspaces_apps.rollout import Manifest, Rollout
 from workspaces_apps.simulator import ScaledClock
 

@@ -13,7 +13,7 @@ import pytest
 from tests.client.server import Answer, Recorded, ScriptedServer
 from tests.rollout.site import OFFICE, last_words
 from workspaces_apps import ClientConfig, Credentials
-from workspaces_apps.pacing import PacingRegistry
+from workspaces_apps._pacing import PacingRegistry
 from workspaces_apps.rollout import Event, Failed, Finished, Manifest, Plan, Planned, Rollout, Succeeded
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from workspaces_apps.api.shared import Compute, OperatingSystemName
 from workspaces_apps.api.workspaces import RunningMode
-from workspaces_apps.rollout.selectors import Selector, WorkspaceFacts, every, negate, some
+from workspaces_apps.rollout._manifest.selectors import Selector, WorkspaceFacts, every, negate, some
 
 IDS = ["ws-aaaaaaaa", "ws-bbbbbbbb"]
 DIRECTORIES = ["d-11111111", "d-22222222"]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.simulator.conformance import model
 from tests.simulator.peer import Call, bare, peer_of, refusal
-from workspaces_apps.simulator import ManualClock, Simulator, protocols
-from workspaces_apps.simulator.operations import OPERATIONS
+from workspaces_apps.simulator import ManualClock, Simulator
+from workspaces_apps.simulator import _protocols as protocols
+from workspaces_apps.simulator._operations import OPERATIONS
 
 HEADERS: Final = {
     "smithy-protocol": "rpc-v2-cbor",

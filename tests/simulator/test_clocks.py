@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps.clock import Clock
+from workspaces_apps._base.clock import Clock
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock, RealClock, ScaledClock, SimulatorClock
-from workspaces_apps.simulator.clocks import Activity
+from workspaces_apps.simulator._clocks import Activity
 
 
 @pytest.mark.parametrize("clock", [RealClock(), ScaledClock(60), ManualClock()])

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tests.simulator.conformance import model
 from workspaces_apps.simulator import ManualClock, Simulator
-from workspaces_apps.simulator.operations import OPERATIONS
-from workspaces_apps.simulator.snapshot import stored_state
+from workspaces_apps.simulator._operations import OPERATIONS
+from workspaces_apps.simulator._snapshot import stored_state
 
 pytestmark = pytest.mark.campaign
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.simulator.peer import Call, collect, refusal
 from workspaces_apps.simulator import ManualClock, Simulator
-from workspaces_apps.simulator.paging import OrderedIndex, Pager
-from workspaces_apps.simulator.wire import ApiError
+from workspaces_apps.simulator._paging import OrderedIndex, Pager
+from workspaces_apps.simulator._wire import ApiError
 
 
 @given(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.simulator.peer import Call, bare, refusal
 from workspaces_apps.simulator import ManualClock, Simulator
-from workspaces_apps.simulator.recorder import Bodies, Recorder
+from workspaces_apps.simulator._recorder import Bodies, Recorder
 
 
 def test_requests_are_counted_by_operation_and_outcome(sim: Simulator, call: Call) -> None:

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from workspaces_apps.simulator import Simulator
-from workspaces_apps.simulator.operations import OPERATIONS, Call
-from workspaces_apps.simulator.paging import OrderedIndex
-from workspaces_apps.simulator.transitions import Transitions
-from workspaces_apps.simulator.wire import Parameters
+from workspaces_apps.simulator._operations import OPERATIONS, Call
+from workspaces_apps.simulator._paging import OrderedIndex
+from workspaces_apps.simulator._transitions import Transitions
+from workspaces_apps.simulator._wire import Parameters
 
 # In a process of its own; VmHWM, because the maximum that getrusage tells is inherited from the parent.
 MEASURE = textwrap.dedent(

@@ -9,7 +9,7 @@ import pytest
 from tests.simulator.peer import Call, peer_of
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock, Simulator
-from workspaces_apps.simulator.snapshot import stored_state
+from workspaces_apps.simulator._snapshot import stored_state
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from workspaces_apps import ConfigurationError
-from workspaces_apps.clock import SystemClock, sleep_or, timeout
+from workspaces_apps._base.clock import SystemClock, sleep_or, timeout
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._virtual import DeadlockError, run_virtual
 

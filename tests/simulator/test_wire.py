@@ -8,9 +8,9 @@ import pytest
 from tests.simulator.conformance import model
 from tests.simulator.peer import Call, bare, bare_json, peer_of, refusal
 from workspaces_apps.simulator import Simulator
-from workspaces_apps.simulator.model import service_model
-from workspaces_apps.simulator.operations import OPERATIONS
-from workspaces_apps.simulator.wire import MESSAGELESS, ApiError, Parameters
+from workspaces_apps.simulator._model import service_model
+from workspaces_apps.simulator._operations import OPERATIONS
+from workspaces_apps.simulator._wire import MESSAGELESS, ApiError, Parameters
 
 
 @pytest.fixture

@@ -24,12 +24,12 @@ from workspaces_apps import (
     WorkspaceResourceAssociation,
     WorkSpacesClient,
 )
+from workspaces_apps._model.models import PageResult
 from workspaces_apps.api import (
     AssociateIpGroupsResult,
     ListAvailableManagementCidrRangesResult,
     Tag,
 )
-from workspaces_apps.models import PageResult
 
 
 async def paging(ws: WorkSpacesClient) -> None:

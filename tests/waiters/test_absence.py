@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.waiters.world import World, world
 from workspaces_apps import AssociationChange, DeploymentFailedError
 from workspaces_apps._observe.absence import Place, surely_absent
-from workspaces_apps.simulator.paging import OrderedIndex, Page
-from workspaces_apps.simulator.wire import JsonObject
+from workspaces_apps.simulator._paging import OrderedIndex, Page
+from workspaces_apps.simulator._wire import JsonObject
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.waiters.world import World, deploy, world
 from workspaces_apps import DeploymentOutcome
+from workspaces_apps._waiters import Target
 from workspaces_apps.simulator import Throttle
-from workspaces_apps.waiters import Target
 
 pytestmark = pytest.mark.campaign
 

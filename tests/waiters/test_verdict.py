@@ -19,9 +19,9 @@ from workspaces_apps._associations.acceptors import (
 from workspaces_apps._associations.states import STATES, Phase, state_info
 from workspaces_apps._associations.workspaces import WORKSPACES
 from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
+from workspaces_apps._waiters import Target
+from workspaces_apps._waiters.deployment import ENDS, TARGETS, Deployment, Step
 from workspaces_apps.api import AssociationState, WorkspaceState
-from workspaces_apps.waiters import Target
-from workspaces_apps.waiters.deployment import ENDS, TARGETS, Deployment, Step
 
 APP = "wsa-0123456789"
 OTHER = "wsa-9876543210"

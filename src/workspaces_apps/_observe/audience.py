@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from workspaces_apps.hooks import Hooks, notify
+from workspaces_apps._base.hooks import Hooks, notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from workspaces_apps.hooks import AttemptRecord, RetryRecord, ThrottleRecord
+    from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
 
 
 class PollAudience(Protocol):

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.timers import Timer
-    from workspaces_apps.clock import Clock
 
 NewsT = TypeVar("NewsT")
 

@@ -19,14 +19,14 @@ from workspaces_apps.errors import WorkSpacesError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._base.hooks import Hooks
     from workspaces_apps._observe.absence import Place
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.experience import Experience
     from workspaces_apps._observe.watched import Watched
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
-    from workspaces_apps.clock import Clock
-    from workspaces_apps.hooks import Hooks
 
 _log = logging.getLogger("workspaces_apps.observer")
 

@@ -30,13 +30,13 @@ from workspaces_apps.errors import ClientStateError, WorkSpacesError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._base.hooks import Hooks
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.timers import Timer
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
-    from workspaces_apps.clock import Clock
-    from workspaces_apps.hooks import Hooks
 
 _log = logging.getLogger("workspaces_apps.observer")
 

@@ -16,12 +16,12 @@ from workspaces_apps._observe.timers import TINY, Alarm, Timers
 from workspaces_apps.errors import ClientStateError, ServiceError, WorkSpacesError
 
 if TYPE_CHECKING:
+    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._base.hooks import Hooks
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.timers import Timer
     from workspaces_apps.api.operations import Operations
-    from workspaces_apps.clock import Clock
-    from workspaces_apps.hooks import Hooks
 
 ResourceT = TypeVar("ResourceT")
 NewsT = TypeVar("NewsT")

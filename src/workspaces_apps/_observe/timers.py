@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workspaces_apps.clock import Clock
+    from workspaces_apps._base.clock import Clock
 
 TINY: Final = 1e-6
 """Seconds; a moment that is nearer than this has come, whatever the rounding of clocks."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from workspaces_apps._reconcile.observed_state import GRACE
 
 if TYPE_CHECKING:
+    from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.observer import AssociationObserver
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._reconcile.guard import AttemptGuard
     from workspaces_apps.api.operations import Operations
-    from workspaces_apps.clock import Clock
 
 DEPLOYING_AT_ONCE: Final = 8
 """WorkSpaces of a client that are between the last read and Deploy: few, so that the read is seconds old at most."""

@@ -5,6 +5,7 @@ from enum import Enum, auto
 from typing import Final
 
 from workspaces_apps._associations import Direction
+from workspaces_apps._retry import FailureKind, classify
 from workspaces_apps.errors import (
     ClientStateError,
     ConfigurationError,
@@ -13,7 +14,6 @@ from workspaces_apps.errors import (
     ServiceError,
     WorkSpacesError,
 )
-from workspaces_apps.retry import FailureKind, classify
 
 
 class ErrorAction(Enum):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from workspaces_apps._base.clock import Clock
     from workspaces_apps._reconcile.observed_state import ObservedState
     from workspaces_apps._reconcile.reasons import Reason
-    from workspaces_apps.clock import Clock
 
 READ_AGE: Final = 10.0
 """Seconds that the read of everything on a WorkSpace may lie back when a Deploy leaves."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from workspaces_apps.clock import Clock
+from workspaces_apps._base.clock import Clock
 
 BUSY_DELAY: Final = 30.0
 """Seconds to wait for what else goes on on a WorkSpace."""

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from workspaces_apps._associations import Direction
+    from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
     from workspaces_apps.api import WorkspaceState
-    from workspaces_apps.clock import Clock
 
 GRACE: Final = 60.0
 """Seconds for which a deployment that was taken need not show yet. [assumed]"""

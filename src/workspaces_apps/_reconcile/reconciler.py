@@ -37,8 +37,8 @@ from workspaces_apps._reconcile.observed_state import ObservedState
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.results import IN_ERROR, ChangeResult, ResultRecorder, left_over
 from workspaces_apps._reconcile.writes import DEPLOYING, STAGING, Answer, answered, deploy, stage
+from workspaces_apps._retry import FailureKind, classify, may_have_arrived
 from workspaces_apps.errors import ServiceError, WorkSpacesError
-from workspaces_apps.retry import FailureKind, classify, may_have_arrived
 
 if TYPE_CHECKING:
     from workspaces_apps._associations import Direction

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from workspaces_apps._base.clock import timeout
 from workspaces_apps._observe.snapshot import AssociationRecord
-from workspaces_apps.clock import timeout
 
 if TYPE_CHECKING:
     from workspaces_apps._associations import Direction
+    from workspaces_apps._base.clock import Clock
     from workspaces_apps._reconcile.guard import AttemptGuard
     from workspaces_apps._reconcile.intent_log import WriteOperation
     from workspaces_apps.api.operations import Operations
-    from workspaces_apps.clock import Clock
 
 T = TypeVar("T")
 

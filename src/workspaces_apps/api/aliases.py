@@ -3,12 +3,12 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from workspaces_apps._model.models import Model, PageResult, Request, Result
+from workspaces_apps._model.open_enum import OpenEnum
+from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.values import Items
 from workspaces_apps.api.shared import Tag
-from workspaces_apps.facts import OperationFacts, PageFacts, Rule, Rules
-from workspaces_apps.models import Model, PageResult, Request, Result
-from workspaces_apps.open_enum import OpenEnum
-from workspaces_apps.parameters import Many
-from workspaces_apps.values import Items
 
 
 class AssociationStatus(OpenEnum):

@@ -3,9 +3,9 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from workspaces_apps.facts import Rule, Rules
-from workspaces_apps.models import Model
-from workspaces_apps.open_enum import OpenEnum
+from workspaces_apps._model.models import Model
+from workspaces_apps._model.open_enum import OpenEnum
+from workspaces_apps._model.operation_spec import Rule, Rules
 
 
 class Compute(OpenEnum):

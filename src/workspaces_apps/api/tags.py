@@ -3,11 +3,11 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from workspaces_apps._model.models import Request, Result
+from workspaces_apps._model.operation_spec import OperationFacts, Rule, Rules
+from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.values import Items
 from workspaces_apps.api.shared import Tag
-from workspaces_apps.facts import OperationFacts, Rule, Rules
-from workspaces_apps.models import Request, Result
-from workspaces_apps.parameters import Many
-from workspaces_apps.values import Items
 
 
 class CreateTagsRequest(Request, frozen=True):

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command, and return its exit code (`workspaces_apps.cli.failures.ExitCode`).
+    """Run the command, and return its exit code (`workspaces_apps.cli._failures.ExitCode`).
 
     Args:
         arguments: What follows the command's name; None for what the process was started with.
     """
     try:
-        from workspaces_apps.cli.app import run
+        from workspaces_apps.cli._app import run
     except ModuleNotFoundError as error:
         # Rich comes with typer.
         if error.name != "typer":

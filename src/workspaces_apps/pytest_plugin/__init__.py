@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from workspaces_apps.pytest_plugin.environment import isolated_environment
-from workspaces_apps.pytest_plugin.marker import MARKER, add_faults, read_marker, simulator_options, told
+from workspaces_apps.pytest_plugin._environment import isolated_environment
+from workspaces_apps.pytest_plugin._marker import MARKER, add_faults, read_marker, simulator_options, told
 
 if TYPE_CHECKING:
     from workspaces_apps import WorkSpacesClient
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the fixtures that need pytest-asyncio where it is active."""
     config.addinivalue_line("markers", MARKER)
     if _has_asyncio(config.pluginmanager):
-        from workspaces_apps.pytest_plugin import on_loop
+        from workspaces_apps.pytest_plugin import _on_loop as on_loop
 
         config.pluginmanager.register(on_loop, _ON_LOOP)
 
@@ -61,7 +61,7 @@ def workspaces_simulator(request: pytest.FixtureRequest) -> Simulator:
     coroutine = request.node.get_closest_marker("asyncio") is not None
     in_thread = told(lambda: read_marker(request.node)).get("thread", False)
     if coroutine and not in_thread and request.config.pluginmanager.hasplugin(_ON_LOOP):
-        from workspaces_apps.pytest_plugin.on_loop import loop_scope_of, simulator_fixture
+        from workspaces_apps.pytest_plugin._on_loop import loop_scope_of, simulator_fixture
 
         fixture = simulator_fixture(loop_scope_of(request))
     simulator: Simulator = request.getfixturevalue(fixture)
@@ -71,7 +71,7 @@ def workspaces_simulator(request: pytest.FixtureRequest) -> Simulator:
 @pytest.fixture
 def _workspaces_simulator_in_thread(request: pytest.FixtureRequest) -> Iterator[Simulator]:
     # Imported only now: it brings aiohttp and pydantic.
-    from workspaces_apps.pytest_plugin.watched import WatchedSimulator
+    from workspaces_apps.pytest_plugin._watched import WatchedSimulator
 
     given = told(lambda: read_marker(request.node))
     failures = request.session.testsfailed
@@ -109,7 +109,7 @@ def workspaces_client(request: pytest.FixtureRequest) -> WorkSpacesClient:
     """
     if not request.config.pluginmanager.hasplugin(_ON_LOOP):
         pytest.fail(_NEEDS_ASYNCIO, pytrace=False)
-    from workspaces_apps.pytest_plugin.on_loop import client_fixture, loop_scope_of
+    from workspaces_apps.pytest_plugin._on_loop import client_fixture, loop_scope_of
 
     client: WorkSpacesClient = request.getfixturevalue(client_fixture(loop_scope_of(request)))
     return client

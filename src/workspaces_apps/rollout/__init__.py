@@ -1,6 +1,16 @@
 """Fleet roll-outs: which applications belong on which WorkSpaces, what would change, and making it so."""
 
 from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.rollout._apply import EXIT_CODES, Apply, ApplyOptions
+from workspaces_apps.rollout._controller.waves import Amount
+from workspaces_apps.rollout._errors import (
+    JournalBusyError,
+    JournalError,
+    ManifestError,
+    Mistake,
+    PlanError,
+    RolloutError,
+)
 from workspaces_apps.rollout._journal.control import (
     ControlCommand,
     ControlReader,
@@ -29,18 +39,12 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
     Withdrawn,
 )
-from workspaces_apps.rollout.apply import EXIT_CODES, Apply, ApplyOptions
-from workspaces_apps.rollout.errors import (
-    JournalBusyError,
-    JournalError,
-    ManifestError,
-    Mistake,
-    PlanError,
-    RolloutError,
-)
-from workspaces_apps.rollout.hours import Hours
-from workspaces_apps.rollout.manifest import ApplicationRef, Manifest, Rule, Target
-from workspaces_apps.rollout.plan import (
+from workspaces_apps.rollout._manifest.hours import Hours
+from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule, Target
+from workspaces_apps.rollout._manifest.policy import OrderByTag, Policy
+from workspaces_apps.rollout._manifest.selectors import Selector, WorkspaceFacts
+from workspaces_apps.rollout._manifest.targets import open_targets
+from workspaces_apps.rollout._plan.plan import (
     Estimate,
     ForeignChange,
     Plan,
@@ -49,13 +53,9 @@ from workspaces_apps.rollout.plan import (
     PlannedWorkspace,
     TargetReading,
 )
-from workspaces_apps.rollout.policy import OrderByTag, Policy
+from workspaces_apps.rollout._rollout import Rollout
+from workspaces_apps.rollout._status import Standing, Status
 from workspaces_apps.rollout.report import Report
-from workspaces_apps.rollout.rollout import Rollout
-from workspaces_apps.rollout.selectors import Selector, WorkspaceFacts
-from workspaces_apps.rollout.status import Standing, Status
-from workspaces_apps.rollout.targets import open_targets
-from workspaces_apps.rollout.waves import Amount
 
 __all__ = [
     "EXIT_CODES",

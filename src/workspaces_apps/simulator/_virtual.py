@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Final, TypeVar
 
 from workspaces_apps.errors import ConfigurationError
-from workspaces_apps.simulator.clocks import ManualClock
+from workspaces_apps.simulator._clocks import ManualClock
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from workspaces_apps import api, types
-from workspaces_apps.caller import Caller
-from workspaces_apps.parameters import Many
+from workspaces_apps._model.operation_invoker import Caller
+from workspaces_apps._model.parameters import Many
 
 
 class BundlesOperations(Caller):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from workspaces_apps._base.clock import sleep_or
 from workspaces_apps._reconcile.reasons import Reason
-from workspaces_apps.clock import sleep_or
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from workspaces_apps.clock import Clock
+    from workspaces_apps._base.clock import Clock
 
 
 class CircuitBreaker:

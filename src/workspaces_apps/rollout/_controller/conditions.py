@@ -10,14 +10,14 @@ from workspaces_apps._reconcile.error_action import code_of
 from workspaces_apps._reconcile.guard import Refusal
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.errors import WorkSpacesError
-from workspaces_apps.rollout.reading import read_connected
+from workspaces_apps.rollout._plan.reading import read_connected
 
 if TYPE_CHECKING:
-    from workspaces_apps.client import WorkSpacesClient
-    from workspaces_apps.clock import Clock
+    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
-    from workspaces_apps.rollout.plan import PlannedWorkspace
-    from workspaces_apps.rollout.policy import Policy
+    from workspaces_apps.rollout._manifest.policy import Policy
+    from workspaces_apps.rollout._plan.plan import PlannedWorkspace
 
 
 _LONG: Final = 3600.0

@@ -18,21 +18,21 @@ from workspaces_apps._reconcile.results import left_as, left_over
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout._controller.conditions import Pause, RunConditions
 from workspaces_apps.rollout._controller.journaled import JournaledLog
+from workspaces_apps.rollout._controller.waves import cut, wave_sizes
 from workspaces_apps.rollout._log.events import EVERYWHERE, Skipped, WaveBegan
-from workspaces_apps.rollout.opening import open_run
-from workspaces_apps.rollout.waves import cut, wave_sizes
+from workspaces_apps.rollout._opening import open_run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.snapshot import Snapshot
     from workspaces_apps._reconcile.reconciler import ReconcileResult
-    from workspaces_apps.clock import Clock
     from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
     from workspaces_apps.rollout._controller.metrics import CallMetrics
     from workspaces_apps.rollout._log.event_log import EventLog
     from workspaces_apps.rollout._log.events import Ending, Finished
-    from workspaces_apps.rollout.plan import Plan, PlannedChange, PlannedWorkspace
+    from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
 
 PROGRESS_SECONDS: Final = 60.0
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from workspaces_apps._associations.states import NO_ASSOCIATION
 from workspaces_apps._reconcile.intent_log import LogFailed
+from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._log.events import (
     Changed,
     Deployed,
@@ -16,7 +17,6 @@ from workspaces_apps.rollout._log.events import (
     Succeeded,
 )
 from workspaces_apps.rollout._log.projection import Key
-from workspaces_apps.rollout.errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

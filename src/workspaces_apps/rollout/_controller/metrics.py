@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
+from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
 
 if TYPE_CHECKING:
-    from workspaces_apps.client import WorkSpacesClient
+    from workspaces_apps._client.client import WorkSpacesClient
 
 _FAULTS: Final = 500
 """The least HTTP status of answers that are none."""

@@ -21,9 +21,9 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
 from workspaces_apps.rollout._log.events import Finished, Text
-from workspaces_apps.rollout.errors import JournalError
 
 ControlCommand: TypeAlias = Literal["pause", "resume", "approve", "reject", "drain", "stop"]
 """The word that is said to a running apply."""

@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 from workspaces_apps.rollout._journal.group_commit import GroupCommit
 from workspaces_apps.rollout._journal.lines import LineReader, to_line
 from workspaces_apps.rollout._journal.locking import lock
 from workspaces_apps.rollout._journal.stores import JournalWriter, check_name, path_of
 from workspaces_apps.rollout._log.events import Event
-from workspaces_apps.rollout.errors import JournalBusyError, JournalError
 
 _BEGINNING: Final = b'{"at":"'
 """The beginning of every line; a file of a single line that begins otherwise is somebody else's."""

@@ -10,8 +10,8 @@ from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._log.events import FORMAT, Event, Started
-from workspaces_apps.rollout.errors import JournalError
 
 RENAMED_IN_2: Final[Mapping[str, Mapping[str, str]]] = {
     # A member of that name, of any kind: its value in format 1, and the value today.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._log.events import Event, Started, bounded
-from workspaces_apps.rollout.errors import JournalError
 
 # Two letters at least: one is a drive of Windows.
 _URL: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+)://")

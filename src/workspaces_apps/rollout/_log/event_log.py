@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from workspaces_apps.clock import Clock
+from workspaces_apps._base.clock import Clock
+from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import JournalWriter
 from workspaces_apps.rollout._log.events import (
     EVERYWHERE,
@@ -19,7 +20,6 @@ from workspaces_apps.rollout._log.events import (
 )
 from workspaces_apps.rollout._log.history import RunHistory
 from workspaces_apps.rollout._log.summary import RunSummary
-from workspaces_apps.rollout.errors import JournalError
 
 EventT = TypeVar("EventT", bound=Event)
 

@@ -1,7 +1,7 @@
 """What came of a roll-out: read from its journal, given as text, JSON, CSV, JUnit XML or one HTML page."""
 
 from workspaces_apps.rollout._log.summary import Outcome
-from workspaces_apps.rollout.report.model import (
+from workspaces_apps.rollout.report._model import (
     OUTCOMES,
     ApplicationCount,
     Change,
@@ -14,7 +14,7 @@ from workspaces_apps.rollout.report.model import (
     Wave,
     Workspace,
 )
-from workspaces_apps.rollout.report.report import Report
+from workspaces_apps.rollout.report._report import Report
 
 __all__ = [
     "OUTCOMES",

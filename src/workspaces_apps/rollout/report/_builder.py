@@ -30,7 +30,7 @@ from workspaces_apps.rollout._log.events import (
     Withdrawn,
 )
 from workspaces_apps.rollout._log.summary import Move, Outcome, RunSummary, Traffic, WorkspaceKey
-from workspaces_apps.rollout.report.model import (
+from workspaces_apps.rollout.report._model import (
     GRAVEST_FIRST,
     ApplicationCount,
     Change,
@@ -41,10 +41,10 @@ from workspaces_apps.rollout.report.model import (
     Wave,
     Workspace,
 )
-from workspaces_apps.rollout.report.report import Report
-from workspaces_apps.rollout.report.series import ActiveTime, Transition, frozen, progress, thinned
-from workspaces_apps.rollout.report.text import in_utc
-from workspaces_apps.rollout.report.timeline import moment_of
+from workspaces_apps.rollout.report._render.series import ActiveTime, Transition, frozen, progress, thinned
+from workspaces_apps.rollout.report._render.text import in_utc
+from workspaces_apps.rollout.report._render.timeline import moment_of
+from workspaces_apps.rollout.report._report import Report
 
 _Trouble: TypeAlias = Literal["failed", "skipped", "blocked"]
 

@@ -1,0 +1,170 @@
+"""Credentials: given ones, and providers that get them when they are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+from workspaces_apps.errors import ConfigurationError, CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+UNFIT: Final = "holds a space, a line break or another character that no key has; read from a file, strip it"
+
+
+def is_fit(value: str) -> bool:
+    """Whether a part of credentials can be one: it is visible ASCII, and so can be sent in a header."""
+    return value.isascii() and value.isprintable() and " " not in value
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """AWS credentials. Their repr shows no secret.
+
+    Attributes:
+        access_key_id: The access key's id.
+        secret_access_key: The secret that goes with it.
+        session_token: The token of temporary credentials.
+        account_id: The account they belong to, 12 digits, where known; pacing is then shared per account.
+        expires_at: When temporary credentials end, with a time zone; None if they do not, or nobody knows.
+    """
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    account_id: str | None = None
+    expires_at: datetime | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be credentials."""
+        for name in ("access_key_id", "secret_access_key"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
+                raise ConfigurationError(f"Credentials.{name} must be a non-empty str")
+        for name in ("access_key_id", "secret_access_key", "session_token"):
+            value: object = getattr(self, name)
+            if isinstance(value, str) and not is_fit(value):
+                raise ConfigurationError(f"Credentials.{name} {UNFIT}")
+        if self.expires_at is not None and self.expires_at.tzinfo is None:
+            raise ConfigurationError("Credentials.expires_at must have a time zone")
+
+
+@runtime_checkable
+class CredentialsProvider(Protocol):
+    """Somebody who gets credentials.
+
+    It is asked before the first call, again some minutes before `expires_at`, and once more when the service
+    says that they have expired.
+    """
+
+    async def get_credentials(self) -> Credentials:
+        """Credentials that are valid now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AssumeRole:
+    """A provider that assumes a role, and does so again before its credentials end.
+
+    Attributes:
+        role_arn: The role.
+        external_id: What the role's trust policy may ask for.
+        source: Whose credentials assume the role; None for the standard chain (environment, profile, SSO, …).
+        session_name: The name under which the session shows in CloudTrail: 2 to 64 of ``\\w+=,.@-``.
+        region: Where STS is asked; None for the client's Region.
+        profile: The profile of the standard chain, where `source` is None; None for the client's.
+    """
+
+    role_arn: str
+    external_id: str | None = field(default=None, repr=False)
+    source: Credentials | CredentialsProvider | None = None
+    session_name: str = "workspaces-apps"
+    region: str | None = None
+    profile: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is not the ARN of a role."""
+        if not _is_role(self.role_arn):
+            raise ConfigurationError(
+                f"AssumeRole.role_arn must look like arn:aws:iam::123456789012:role/name, not {self.role_arn!r}"
+            )
+        check_credentials(self.source)
+
+    def for_client(self, *, region: str | None, profile: str | None) -> AssumeRole:
+        """The same, with what a client knows where this says nothing."""
+        return replace(self, region=self.region or region, profile=self.profile or profile)
+
+    async def get_credentials(self) -> Credentials:
+        """Ask STS.
+
+        Raises:
+            CredentialsError: STS refused, or could not be reached, or nobody's credentials were found.
+        """
+        from aiobotocore.config import AioConfig
+        from aiobotocore.session import AioSession
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from workspaces_apps._http.redirects import HttpSession
+
+        source = self.source
+        if source is not None and not isinstance(source, Credentials):
+            source = await source.get_credentials()
+        request = {"RoleArn": self.role_arn, "RoleSessionName": self.session_name}
+        if self.external_id is not None:
+            request["ExternalId"] = self.external_id
+        # Its overloads name every service of AWS, each typed by a package of its own.
+        session: Any = AioSession(profile=self.profile)
+        try:
+            async with session.create_client(
+                "sts",
+                region_name=self.region,
+                aws_access_key_id=source.access_key_id if source else None,
+                aws_secret_access_key=source.secret_access_key if source else None,
+                aws_session_token=source.session_token if source else None,
+                config=AioConfig(connect_timeout=5, read_timeout=30, http_session_cls=HttpSession),
+            ) as sts:
+                answer = await sts.assume_role(**request)
+        except (BotoCoreError, ClientError) as error:
+            raise CredentialsError(f"could not assume {self.role_arn}: {error}") from error
+        given = answer["Credentials"]
+        return Credentials(
+            given["AccessKeyId"],
+            given["SecretAccessKey"],
+            given["SessionToken"],
+            self.role_arn.split(":")[4] or None,
+            expires_at=given["Expiration"].astimezone(UTC),
+        )
+
+
+class StaticProvider:
+    """Given credentials, as a provider."""
+
+    __slots__ = ("_credentials",)
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    async def get_credentials(self) -> Credentials:
+        """The credentials given."""
+        return self._credentials
+
+
+def _is_role(arn: object) -> bool:
+    return isinstance(arn, str) and arn.startswith("arn:") and ":role/" in arn
+
+
+def check_credentials(value: object) -> None:
+    """Refuse what neither is credentials nor gives them.
+
+    Raises:
+        ConfigurationError: It is something else; the message says what would be right.
+    """
+    # A Protocol cannot be told from its look-alikes by type alone; the method is what matters.
+    getter: Callable[[], object] | None = getattr(value, "get_credentials", None)
+    if value is not None and not isinstance(value, Credentials) and not callable(getter):
+        raise ConfigurationError(
+            "credentials must be Credentials(...), AssumeRole(...) or an object with an async"
+            f" get_credentials(), not {type(value).__name__}"
+        )

@@ -1,0 +1,361 @@
+"""`WorkSpacesClient`: opening, closing, options, and the way from a method to a call."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from workspaces_apps import types
+from workspaces_apps._base.clock import Clock, Duration, SystemClock
+from workspaces_apps._base.credentials import Credentials, CredentialsProvider
+from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._http.config import CallOptions, ClientConfig, RequestChecks, Target, Unset
+from workspaces_apps._pacing import Pacing
+from workspaces_apps._retry import RetryPolicy
+from workspaces_apps._waiters.methods import Waiters
+from workspaces_apps.errors import ClientStateError, RequestValidationError
+
+if TYPE_CHECKING:
+    from workspaces_apps._http.transport import Transport
+    from workspaces_apps._model.models import Request
+    from workspaces_apps._observe.audience import PollAudience
+    from workspaces_apps._observe.observer import AssociationObserver
+    from workspaces_apps._observe.schedule import Schedule
+    from workspaces_apps._reconcile.context import TargetContext
+    from workspaces_apps._waiters.hub import Hub
+
+ResultT = TypeVar("ResultT", bound="types.Result")
+PageT = TypeVar("PageT", bound="types.PageResult")
+ItemT = TypeVar("ItemT")
+
+
+class _Shared:
+    """What a client and its views have in common: the target, and the connections once they are open."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.closed = False
+        self.hub: Hub | None = None
+        self._transport: Transport | None = None
+
+    def transport(self) -> Transport:
+        if self._transport is None:
+            if self.closed:
+                raise ClientStateError("the client is closed; make a new one")
+            # Imported only now: it brings aiobotocore and pydantic.
+            from workspaces_apps._http.transport import Transport
+
+            self._transport = Transport(self.target)
+        return self._transport
+
+    def __del__(self) -> None:
+        if self._transport is not None and self._transport.is_open:
+            message = f"unclosed {_named(self.target)}: use `async with`, or `await client.aclose()`"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+
+    async def close(self) -> None:
+        if self.hub is not None:
+            await self.hub.close()
+        if self._transport is not None:
+            await self._transport.close()
+        self.closed = True
+
+
+class WorkSpacesClient(Waiters):
+    """A client of the Amazon WorkSpaces API.
+
+    Every operation is a method with boto3's name. Use it with `async with`, or call `aclose()`. It opens with the
+    first call and belongs to the event loop of that call. Where an argument is None, AWS's standard resolution
+    applies: environment, profile, SSO, and so on.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        credentials: Credentials | CredentialsProvider | None = None,
+        session: types.AioSession | None = None,
+        config: ClientConfig | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """A client that has not connected yet.
+
+        Args:
+            region: The AWS Region, such as ``"eu-west-1"``.
+            profile: A profile of the AWS configuration files.
+            endpoint_url: Another endpoint than AWS's, such as the simulator's.
+            credentials: `Credentials`, `AssumeRole`, or any other provider.
+            session: An aiobotocore session to use, with whatever is registered on it.
+            config: Retries, pacing, timeouts and so on.
+            clock: Where time comes from; the system's by default.
+
+        Raises:
+            ConfigurationError: Arguments contradict each other or cannot be right.
+        """
+        config = config if config is not None else ClientConfig()
+        target = Target(
+            region=region,
+            profile=profile,
+            endpoint_url=endpoint_url,
+            credentials=credentials,
+            session=session,
+            config=config,
+            clock=clock if clock is not None else SystemClock(),
+        )
+        options = CallOptions(
+            retry=config.retry,
+            pacing=config.pacing,
+            timeout=config.timeout,
+            request_checks=config.request_checks,
+            hooks=config.hooks,
+        )
+        self._shared = _Shared(target)
+        self._options = self._own_options = options
+        self._is_view = False
+
+    def __repr__(self) -> str:
+        """Whom it calls, as it was told; what the environment says shows only once it is open."""
+        return (
+            f"<{_named(self._shared.target, type(self).__name__)}{' closed' if self._shared.closed else ''}>"
+        )
+
+    async def __aenter__(self) -> Self:
+        if self._is_view:
+            # Leaving the block would close the client under everybody else who has a view on it.
+            raise ClientStateError(
+                "this is a view, made by with_options(): use `async with` on the client itself, and the view inside"
+            )
+        await self._shared.transport().open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def clock(self) -> Clock:
+        """Where the client's time comes from."""
+        return self._shared.target.clock
+
+    @property
+    def hooks(self) -> Hooks:
+        """Who is told of attempts, retries and throttles."""
+        return self._options.hooks
+
+    async def warm_up(self) -> None:
+        """Do the slow things before the first call: imports, models, botocore's data, opening.
+
+        What blocks is done in a thread, so that the event loop goes on meanwhile. What it loads stays for good, and
+        Python's garbage collector goes through all of it now and then, which stops the loop for as long: a service
+        that minds calls `gc.freeze()` after it.
+
+        Raises:
+            ConfigurationError: As for the first call.
+            CredentialsError: As for the first call.
+        """
+        import asyncio
+
+        def load() -> None:
+            from workspaces_apps._http.warmup import preload
+
+            preload(self._shared.target.profile)
+
+        await asyncio.to_thread(load)
+        await self._shared.transport().open()
+
+    async def aclose(self) -> None:
+        """Close the connections, of this client and of its views; calls under way fail. May be called again.
+
+        Raises:
+            ClientStateError: The client was opened on another event loop.
+        """
+        await self._shared.close()
+
+    def with_options(
+        self,
+        *,
+        retry: RetryPolicy | Unset = Unset.UNSET,
+        pacing: Pacing | Unset = Unset.UNSET,
+        timeout: Duration | Unset | None = Unset.UNSET,
+        request_checks: RequestChecks | Unset = Unset.UNSET,
+        hooks: Hooks | Unset = Unset.UNSET,
+    ) -> Self:
+        """A view on the same connections with other options; cheap enough to make one per call.
+
+        Args:
+            retry: How often and how patiently calls are repeated.
+            pacing: How fast calls go.
+            timeout: The time for one call with everything in it; None for no limit.
+            request_checks: `"all"` or `"structure"`; see `ClientConfig`.
+            hooks: Who is told of attempts, retries and throttles.
+
+        Raises:
+            ConfigurationError: An option cannot be right.
+        """
+        given = {
+            name: value
+            for name, value in {
+                "retry": retry,
+                "pacing": pacing,
+                "timeout": timeout,
+                "request_checks": request_checks,
+                "hooks": hooks,
+            }.items()
+            if value is not Unset.UNSET
+        }
+        view = object.__new__(type(self))
+        view._shared = self._shared
+        view._options = self._options.changed(given)
+        view._own_options = self._own_options
+        view._is_view = True
+        return view
+
+    async def execute(self, request: types.Operation[ResultT], /) -> ResultT:
+        """Call the operation of a request model.
+
+        Args:
+            request: Such as ``DescribeApplicationsRequest(owner="AMAZON")``.
+
+        Returns:
+            The operation's result; of an operation that pages, one page.
+
+        Raises:
+            RequestValidationError: It is no request, or breaks a rule; nothing was sent.
+            WorkSpacesError: As for the operation's method.
+        """
+        from workspaces_apps._model.request_validation import check_types
+
+        # A constructor checks them; `model_copy(update=…)` and `model_construct` do not.
+        check_types(self._request(request))
+        return await self._send(request)
+
+    async def _invoke(self, request: type[types.Operation[ResultT]], /, **members: object) -> ResultT:
+        return await self._send(_build(request, members))
+
+    async def _send(self, request: types.Operation[ResultT]) -> ResultT:
+        return await self._shared.transport().call(
+            self._checked(request), request.result_type(), self._options
+        )
+
+    def _pages(
+        self,
+        request: type[types.Operation[PageT]],
+        items: Callable[[PageT], Sequence[ItemT]],
+        /,
+        **members: object,
+    ) -> types.Paginated[PageT, ItemT]:
+        from workspaces_apps._model.paginator import PageSource, Paginated
+
+        first = _build(request, members)
+        checked = self._checked(first)
+
+        async def fetch(token: str | None) -> PageT:
+            # Not checked again: a token of the service's is right whatever its length.
+            page = checked if token is None else checked.model_copy(update={"next_token": token})
+            return await self._shared.transport().call(page, first.result_type(), self._options)
+
+        start: object = getattr(checked, "next_token", None)
+        return Paginated(
+            PageSource(
+                operation=checked.facts.name,
+                fetch=fetch,
+                items=items,
+                start=start if isinstance(start, str) else None,
+            )
+        )
+
+    def _hub(self) -> Hub:
+        shared = self._shared
+        if shared.hub is None:
+            from workspaces_apps._waiters.hub import Hub
+
+            own = self.with_options()
+            own._options = options = self._own_options
+
+            async def poll_delay(operation: str) -> float:
+                return await shared.transport().poll_delay(operation, options)
+
+            def polling(hooks: Hooks) -> WorkSpacesClient:
+                return own.with_options(hooks=hooks)
+
+            target = shared.target
+            shared.hub = Hub(
+                own, polling, clock=target.clock, random=target.config.random, poll_delay=poll_delay
+            )
+        return shared.hub
+
+    def _audience(self) -> PollAudience | None:
+        from workspaces_apps._observe.audience import HooksAudience
+
+        return HooksAudience(self._options.hooks)
+
+    def _reconcile_context(self, schedule: Schedule, audience: PollAudience | None) -> TargetContext:
+        from workspaces_apps._reconcile.context import TargetContext
+
+        hub = self._hub()
+        return TargetContext(
+            client=self,
+            guarded=self._guarded,
+            observer=hub.observer,
+            clock=hub.clock,
+            schedule=schedule,
+            audience=audience,
+            deploy_gate=hub.deploy_gate,
+        )
+
+    def _guarded(self, guard: Callable[[], None], *, once: bool) -> Self:
+        """Return a view whose every attempt the guard lets through, or does not; with `once`, of one attempt a call."""
+        view = self.with_options()
+        retry = RetryPolicy(max_attempts=1) if once else view._options.retry
+        view._options = replace(view._options, guard=guard, retry=retry)
+        return view
+
+    def _request(self, request: object) -> Request:
+        from workspaces_apps._model.models import Request
+
+        kind = type(request).__name__
+        if isinstance(request, type) and issubclass(request, Request):
+            raise RequestValidationError(
+                f"execute() takes a request, not its class: {request.__name__}(…) with what it needs"
+            )
+        if not isinstance(request, Request):
+            raise RequestValidationError(
+                f"execute() takes a request model, such as DescribeApplicationsRequest(), not {kind}"
+            )
+        return request
+
+    def _checked(self, request: object) -> Request:
+        found = self._request(request)
+        if self._options.request_checks == "all":
+            from workspaces_apps._model.request_validation import check
+
+            check(found)
+        return found
+
+
+def observer_of(client: WorkSpacesClient) -> AssociationObserver:
+    """Return the observer that a client shares with its views, made if there is none."""
+    return client._hub().observer  # pyright: ignore[reportPrivateUsage]  # beside its class, and for its own package
+
+
+def _named(target: Target, name: str = "WorkSpacesClient") -> str:
+    settings = {"region": target.region, "profile": target.profile, "endpoint_url": target.endpoint_url}
+    shown = ", ".join(f"{name}={value!r}" for name, value in settings.items() if value is not None)
+    return f"{name}({shown})"
+
+
+def _build(request: type[types.Operation[ResultT]], members: dict[str, object]) -> types.Operation[ResultT]:
+    try:
+        return request(**members)
+    except RequestValidationError as error:
+        error.operation = request.__name__.removesuffix("Request")
+        raise

@@ -1,0 +1,1 @@
+"""One call over HTTP: connection, signing, decoding, the recovery of an unknown outcome."""

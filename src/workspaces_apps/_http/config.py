@@ -1,0 +1,288 @@
+"""`ClientConfig`: what can be set about a client, checked when it is set."""
+
+import pickle
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from pathlib import Path
+from random import Random
+from types import NoneType
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from workspaces_apps._base.clock import Clock, Duration, to_seconds
+from workspaces_apps._base.credentials import AssumeRole, Credentials, CredentialsProvider, check_credentials
+from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._pacing import DEFAULT_REGISTRY, Pacing, PacingRegistry
+from workspaces_apps._retry import RetryPolicy
+from workspaces_apps.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from aiobotocore.session import AioSession
+
+RequestChecks: TypeAlias = Literal["all", "structure"]
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Unset(Enum):
+    """Stands for an argument that was not given, where None means something."""
+
+    UNSET = "unset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig:
+    """The settings of a client.
+
+    Attributes:
+        retry: How often and how patiently calls are repeated.
+        pacing: How fast calls go.
+        timeout: The time for one call with everything in it: queueing, pacing, attempts, backoff. None: no
+            limit but those of the attempts. Durations are timedeltas or seconds.
+        connect_timeout: The time to connect, for one attempt.
+        read_timeout: The longest silence of the service, for one attempt.
+        max_connections: Connections at most, and so requests in flight at most: 1 or more.
+        request_checks: `"all"` checks everything that the service model says of a request before it is sent;
+            `"structure"` checks names, required members and types only, for the day the service relaxes a limit.
+        proxy: The URL of an HTTP proxy; None for what HTTPS_PROXY and HTTP_PROXY say.
+        ca_bundle: A PEM file of certificate authorities to trust; None for AWS_CA_BUNDLE, or botocore's own.
+        use_fips: Use the FIPS endpoint; None for what the environment or profile says.
+        use_dualstack: Use the dual-stack endpoint; None for what the environment or profile says.
+        allow_insecure_endpoint: Take a plain-http endpoint that is not on this machine.
+        user_agent_extra: Appended to the User-Agent header.
+        hooks: Who is told of attempts, retries and throttles.
+        pacing_registry: Where what is learned of the service's rate is shared; by default with every client of
+            the process.
+        random: A number in [0, 1), uniformly, for jitter.
+    """
+
+    retry: RetryPolicy = RetryPolicy()
+    pacing: Pacing = Pacing.adaptive()
+    timeout: Duration | None = None
+    connect_timeout: Duration = 5.0
+    read_timeout: Duration = 30.0
+    max_connections: int = 50
+    request_checks: RequestChecks = "all"
+    proxy: str | None = None
+    ca_bundle: str | Path | None = None
+    use_fips: bool | None = None
+    use_dualstack: bool | None = None
+    allow_insecure_endpoint: bool = False
+    user_agent_extra: str | None = None
+    hooks: Hooks = Hooks()
+    pacing_registry: PacingRegistry = field(default=DEFAULT_REGISTRY, repr=False)
+    random: Callable[[], float] = field(default=random.random, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check every setting.
+
+        Raises:
+            ConfigurationError: A setting breaks its rule; the message names both.
+        """
+        for name, kinds in _KINDS.items():
+            _require(getattr(self, name), name, *kinds)
+        if self.timeout is not None:
+            to_seconds(self.timeout, "timeout", positive=True)
+        to_seconds(self.connect_timeout, "connect_timeout", positive=True)
+        to_seconds(self.read_timeout, "read_timeout", positive=True)
+        if isinstance(self.max_connections, bool) or self.max_connections < 1:
+            raise ConfigurationError(
+                f"max_connections must be an int, 1 or more, not {self.max_connections!r}"
+            )
+        if self.request_checks not in ("all", "structure"):
+            raise ConfigurationError(
+                f'request_checks must be "all" or "structure", not {self.request_checks!r}'
+            )
+        if self.proxy is not None and urlsplit(self.proxy).scheme not in ("http", "https"):
+            raise ConfigurationError(
+                "proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128"
+            )
+        extra = self.user_agent_extra
+        if extra is not None and not (extra.isascii() and extra.isprintable()):
+            raise ConfigurationError("user_agent_extra must be printable ASCII: it is part of a header")
+        if self.ca_bundle is not None and not Path(self.ca_bundle).is_file():
+            raise ConfigurationError(f"ca_bundle must be a PEM file; there is none at {self.ca_bundle}")
+
+    def __copy__(self) -> "ClientConfig":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "ClientConfig":
+        # Nothing in it changes, and what is shared is meant to be shared.
+        return self
+
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[[Mapping[str, object]], "ClientConfig"], tuple[Mapping[str, object]]]:
+        """Let the settings travel to another process; what is the default travels as a reference.
+
+        The default `random` above all: a generator's method would take its state along, and two workers would jitter in
+        step.
+
+        Raises:
+            PicklingError: A setting cannot travel; the message names it.
+        """
+        settings: dict[str, object] = {}
+        for one in fields(self):
+            value: object = getattr(self, one.name)
+            if value is one.default:
+                continue
+            for name, part in _parts(one.name, value):
+                if isinstance(part, PacingRegistry) or isinstance(getattr(part, "__self__", None), Random):
+                    raise pickle.PicklingError(
+                        f"ClientConfig cannot be pickled: {name} belongs to this process"
+                    )
+                try:
+                    pickle.dumps(part)
+                except (pickle.PicklingError, AttributeError, TypeError) as error:
+                    raise pickle.PicklingError(
+                        f"ClientConfig cannot be pickled: {name} cannot: {error}"
+                    ) from error
+            settings[one.name] = value
+        return _restore, (settings,)
+
+    def __repr__(self) -> str:
+        """Without the proxy, whose URL may hold a password."""
+        shown = (
+            f"{field.name}={'...' if field.name == 'proxy' and self.proxy else getattr(self, field.name)!r}"
+            for field in fields(self)
+            if field.repr
+        )
+        return f"ClientConfig({', '.join(shown)})"
+
+
+def _parts(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """A setting, or each of the hooks in it, by the name to tell."""
+    if isinstance(value, Hooks):
+        yield from ((f"hooks.{hook.name}", getattr(value, hook.name)) for hook in fields(value))
+    else:
+        yield name, value
+
+
+def _restore(settings: Mapping[str, object]) -> ClientConfig:
+    return ClientConfig(**settings)  # type: ignore[arg-type]  # what another process's ClientConfig held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What may differ from one view of a client to another; the attributes are those of `ClientConfig`, and a guard.
+
+    Attributes:
+        guard: Asked after the permit and before every attempt; what it raises ends the call, and nothing is sent.
+    """
+
+    retry: RetryPolicy
+    pacing: Pacing
+    timeout: Duration | None
+    request_checks: RequestChecks
+    hooks: Hooks
+    guard: Callable[[], None] | None = None
+
+    def changed(self, options: Mapping[str, object]) -> "CallOptions":
+        """The same with some options changed, each checked as `ClientConfig` checks it."""
+        ClientConfig(**options)  # type: ignore[arg-type]  # it checks the types
+        return replace(self, **options)  # type: ignore[arg-type]  # checked one line above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom a client calls and as whom; what all of its views share.
+
+    Attributes:
+        region: The Region; None for the environment's or the profile's.
+        profile: The profile; None for the environment's.
+        endpoint_url: The endpoint; None for what AWS's rules give.
+        credentials: Whose calls they are; None for the standard chain.
+        session: The aiobotocore session to use; None for one of its own.
+        config: The settings.
+        clock: Where time comes from.
+    """
+
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+    credentials: Credentials | CredentialsProvider | None
+    session: "AioSession | None"
+    config: ClientConfig
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        """Refuse arguments that contradict each other.
+
+        Raises:
+            ConfigurationError: They do; the message names them.
+        """
+        for name in ("region", "profile", "endpoint_url"):
+            _require(getattr(self, name), name, str, NoneType)
+            if getattr(self, name) == "":
+                raise ConfigurationError(
+                    f"{name} must not be empty; None stands for AWS's standard resolution"
+                )
+        _require(self.config, "config", ClientConfig)
+        _require(self.clock, "clock", Clock)
+        if self.session is not None and not callable(getattr(self.session, "create_client", None)):
+            raise ConfigurationError(
+                f"session must be an aiobotocore.session.AioSession, not {type(self.session).__name__}"
+            )
+        check_credentials(self.credentials)
+        if self.session is not None and self.profile is not None:
+            raise ConfigurationError(
+                "session and profile contradict each other: give the profile to the session"
+            )
+        own_source = isinstance(self.credentials, AssumeRole) and self.credentials.source is None
+        if self.credentials is not None and self.profile is not None and not own_source:
+            raise ConfigurationError(
+                "credentials and profile contradict each other: both say whose calls these are"
+            )
+        if self.endpoint_url is not None:
+            if self.config.use_fips or self.config.use_dualstack:
+                raise ConfigurationError(
+                    "endpoint_url contradicts use_fips and use_dualstack: they choose the endpoint"
+                )
+            check_endpoint(self.endpoint_url, allow_insecure=self.config.allow_insecure_endpoint)
+
+
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "retry": (RetryPolicy,),
+    "pacing": (Pacing,),
+    "hooks": (Hooks,),
+    "pacing_registry": (PacingRegistry,),
+    "max_connections": (int,),
+    "proxy": (str, NoneType),
+    "ca_bundle": (str, Path, NoneType),
+    "use_fips": (bool, NoneType),
+    "use_dualstack": (bool, NoneType),
+    "allow_insecure_endpoint": (bool,),
+    "user_agent_extra": (str, NoneType),
+}
+"""By setting of `ClientConfig`: what it may be an instance of."""
+
+
+def _require(value: object, name: str, *kinds: type) -> None:
+    if not isinstance(value, kinds):
+        allowed = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise ConfigurationError(f"{name} must be a {allowed}, not {type(value).__name__}")
+
+
+def check_endpoint(url: str, *, allow_insecure: bool) -> None:
+    """Refuse an endpoint that is no URL, or that would carry signed requests over the network in the clear.
+
+    Raises:
+        ConfigurationError: It is one of the two.
+    """
+    try:
+        parts = urlsplit(url)
+        # Looked at because a port out of range is found only then.
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise ConfigurationError(f"endpoint_url is not a URL: {error}") from error
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("endpoint_url must hold no user name or password: requests are signed")
+    if not usable:
+        raise ConfigurationError(f"endpoint_url must be an http or https URL, such as https://…, not {url!r}")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_insecure:
+        raise ConfigurationError(
+            f"endpoint_url is plain http to {parts.hostname}: anybody on the way could read and change the"
+            " calls. Use https, or set ClientConfig(allow_insecure_endpoint=True)"
+        )

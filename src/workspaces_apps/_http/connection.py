@@ -1,0 +1,461 @@
+"""One exchange with the service: request bytes out through aiobotocore, a result or an error back."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
+from urllib.parse import urlsplit
+
+from aiobotocore import __version__ as aiobotocore_version
+from aiobotocore.config import AioConfig
+from botocore import UNSIGNED
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotocoreConnectionError,
+)
+from pydantic import ValidationError
+from typing_extensions import TypeIs
+
+from workspaces_apps._base.clock import to_seconds
+from workspaces_apps._base.version import VERSION
+from workspaces_apps._http.config import check_endpoint
+from workspaces_apps._http.fast_path import DirectSession, PlainSession, Sender
+from workspaces_apps._http.network import describe_failure
+from workspaces_apps._http.protocol import pinned_protocol
+from workspaces_apps._http.request_template import Routes
+from workspaces_apps._http.session import PROFILE_ADVICE, SERVICE
+from workspaces_apps._http.signing import Signer, Stamp
+from workspaces_apps._model.headers import Headers
+from workspaces_apps._model.models import Result
+from workspaces_apps._model.values import as_utc
+from workspaces_apps._retry import FailureKind, classify, read_retry_after
+from workspaces_apps.api.errors import ERRORS
+from workspaces_apps.errors import (
+    ConfigurationError,
+    MalformedResponseError,
+    ServiceError,
+    ThrottlingException,
+    WorkSpacesError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from aiobotocore.client import AioBaseClient
+    from aiobotocore.session import AioSession
+    from botocore.awsrequest import AWSRequest
+    from botocore.model import OperationModel
+
+    from workspaces_apps._http.config import ClientConfig
+    from workspaces_apps._http.signing import CredentialsSource
+
+ResultT = TypeVar("ResultT", bound=Result)
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange(Generic[ResultT]):
+    """One request and what came back.
+
+    Attributes:
+        operation: The API operation.
+        body: The request as JSON.
+        result_type: What the answer should be.
+        result: What it was, if it was that.
+        error: What it was, if it was an error.
+        request_id: The service's id of the answer.
+        http_status: Its HTTP status.
+        headers: Its headers.
+        stamp: What the request was signed with; None before it was.
+    """
+
+    operation: str
+    body: bytes
+    result_type: type[ResultT]
+    result: ResultT | None = None
+    error: WorkSpacesError | None = None
+    request_id: str | None = None
+    http_status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=Headers)
+    stamp: Stamp | None = None
+    _date: str | None = None
+
+    @property
+    def date(self) -> datetime | None:
+        """The service's time when it answered."""
+        return _read_date(self._date)
+
+    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Take the answer in.
+
+        Raises:
+            MalformedResponseError: It is a 2xx, and not what the operation promises.
+        """
+        # The same request may have been answered before, and be sent again with newer credentials.
+        self.result = self.error = None
+        self.http_status = status
+        self.headers = headers
+        self.request_id = headers.get("x-amzn-requestid") or headers.get("x-amz-request-id")
+        self._date = headers.get("date")
+        if not 200 <= status < 300:
+            self.error = _read_error(self, headers, body)
+            return
+        try:
+            self.result = self.result_type.from_wire(body or self._empty())
+        except ValidationError as error:
+            raise self._malformed(body, error) from None
+
+    def parsed(self, headers: Mapping[str, str]) -> dict[str, object]:
+        """The answer in botocore's form, for those who watch its calls; members are left out."""
+        found: dict[str, object] = {
+            "ResponseMetadata": {
+                "RequestId": self.request_id,
+                "HTTPStatusCode": self.http_status,
+                "HTTPHeaders": headers,
+                "RetryAttempts": 0,
+            }
+        }
+        if self.error is not None:
+            found["Error"] = {"Code": self.error.code or "Unreadable", "Message": self.error.message}
+        return found
+
+    def read_stub(self, parsed: Mapping[str, object]) -> ResultT:
+        """Take in what somebody answered in the network's place, such as botocore's Stubber.
+
+        Raises:
+            MalformedResponseError: It is not what the operation promises.
+        """
+        self._note_metadata(parsed)
+        members = {name: as_utc(value) for name, value in parsed.items() if name != "ResponseMetadata"}
+        try:
+            self.result = self.result_type.from_wire(members)
+        except ValidationError as error:
+            raise self._malformed(b"", error) from None
+        return self.result
+
+    def read_stub_error(self, error: ClientError) -> ServiceError:
+        """Take in an error that somebody raised in the network's place."""
+        self._note_metadata(error.response)
+        details = error.response.get("Error", {})
+        return make_error(details.get("Code"), details.get("Message") or "", self)
+
+    def _note_metadata(self, parsed: Mapping[str, Any]) -> None:
+        metadata: Mapping[str, Any] = parsed.get("ResponseMetadata", {})
+        self.headers = metadata.get("HTTPHeaders", {})
+        self.http_status = metadata.get("HTTPStatusCode")
+        self.request_id = metadata.get("RequestId")
+
+    def _empty(self) -> bytes:
+        # Nothing at all is right only where there is nothing to say.
+        return b"" if self.result_type.model_fields else b"{}"
+
+    def _malformed(self, body: bytes, cause: ValidationError) -> MalformedResponseError:
+        details = cause.errors(include_url=False, include_context=False, include_input=False)
+        places = [
+            f"{'.'.join(map(str, detail['loc'])) or 'the body'}: {detail['msg']}" for detail in details[:3]
+        ]
+        error = MalformedResponseError(
+            f"the answer is not a {self.result_type.__name__}: {'; '.join(places)}",
+            operation=self.operation,
+            request_id=self.request_id,
+            http_status=self.http_status,
+        )
+        error.raw = body
+        return error
+
+
+_MEANINGS: Final[Mapping[str, str]] = {
+    "ApplicationNotSupportedException": "the application cannot be managed on WorkSpaces",
+    "ComputeNotCompatibleException": "the application does not run on the compute type of the WorkSpace",
+    "IncompatibleApplicationsException": "the application does not go with another one on the WorkSpace",
+    "OperatingSystemNotCompatibleException": "the application does not run on the operating system of the WorkSpace",
+}
+"""What the errors mean that the service has no message for. [seen]"""
+
+_exchange: ContextVar[Exchange[Result]] = ContextVar("workspaces_apps_exchange")
+
+
+def user_agent(extra: str | None) -> str:
+    """The User-Agent header; fixed, because building it anew takes a share of every call.
+
+    aiobotocore's session appends botocore's version.
+    """
+    parts = [
+        f"workspaces-apps/{VERSION}",
+        f"aiobotocore/{aiobotocore_version}",
+        f"{platform.python_implementation()}/{platform.python_version()}",
+        f"os/{platform.system().lower()}",
+    ]
+    return " ".join([*parts, extra] if extra else parts)
+
+
+class Connection:
+    """An open aiobotocore client, signed and read by us; belongs to one event loop.
+
+    Attributes:
+        region: The Region it is for.
+        endpoint: The URL it calls.
+        signer: What signs its requests.
+    """
+
+    def __init__(
+        self, client: AioBaseClient, closing: AsyncExitStack, signer: Signer, *, region: str, endpoint: str
+    ) -> None:
+        self._client = client
+        self._closing = closing
+        self.signer = signer
+        self.region = region
+        self.endpoint = endpoint
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._closing.aclose()
+
+    async def send(self, exchange: Exchange[ResultT], method: str) -> ResultT:
+        """Send one request, once.
+
+        Args:
+            exchange: The request; takes the answer in.
+            method: botocore's name of the operation.
+
+        Raises:
+            ServiceError: An answer that is not 2xx.
+            MalformedResponseError: A 2xx that is not what the operation promises.
+            TransportError: No answer.
+            CredentialsError: The request could not be signed.
+        """
+        token = _exchange.set(exchange)  # type: ignore[arg-type]
+        try:
+            call: Callable[[], Awaitable[dict[str, object]]] = getattr(self._client, method)
+            parsed = await call()
+        except ClientError as error:
+            raise exchange.error or exchange.read_stub_error(error) from None
+        except (HTTPClientError, BotocoreConnectionError) as error:
+            raise describe_failure(error, operation=exchange.operation, size=len(exchange.body)) from error
+        except BotoCoreError as error:
+            raise ConfigurationError(str(error), operation=exchange.operation) from error
+        finally:
+            _exchange.reset(token)
+        if exchange.error is not None:
+            # Statuses up to 300 that are not 2xx are errors to us, and successes to botocore.
+            raise exchange.error
+        return exchange.result if exchange.result is not None else exchange.read_stub(parsed)
+
+
+async def open_connection(
+    session: AioSession,
+    source: CredentialsSource,
+    config: ClientConfig,
+    *,
+    region: str,
+    endpoint_url: str | None,
+) -> Connection:
+    """Open a client of aiobotocore's.
+
+    Raises:
+        ConfigurationError: aiobotocore does not take the settings.
+    """
+    closing = AsyncExitStack()
+    options: dict[str, object] = {}
+    if config.use_fips is not None:
+        options["use_fips_endpoint"] = config.use_fips
+    if config.use_dualstack is not None:
+        options["use_dualstack_endpoint"] = config.use_dualstack
+    if config.proxy is not None:
+        options["proxies"] = {"http": config.proxy, "https": config.proxy}
+    plain = endpoint_url is not None and urlsplit(endpoint_url).scheme == "http"
+    try:
+        settings = AioConfig(
+            signature_version=UNSIGNED,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            parameter_validation=False,
+            connect_timeout=to_seconds(config.connect_timeout, "connect_timeout"),
+            read_timeout=to_seconds(config.read_timeout, "read_timeout"),
+            max_pool_connections=config.max_connections,
+            user_agent=user_agent(config.user_agent_extra),
+            http_session_cls=PlainSession if plain else DirectSession,
+            **options,
+        )
+        # Its overloads name every service of AWS, each typed by a package of its own.
+        untyped: Any = session
+        context: AbstractAsyncContextManager[AioBaseClient] = untyped.create_client(
+            SERVICE,
+            region_name=region,
+            endpoint_url=endpoint_url,
+            verify=str(config.ca_bundle) if config.ca_bundle is not None else None,
+            config=settings,
+        )
+        with pinned_protocol(session):
+            client = await closing.enter_async_context(context)
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(str(error)) from error
+    endpoint = client.meta.endpoint_url
+    try:
+        check_endpoint(endpoint, allow_insecure=config.allow_insecure_endpoint)
+    except ConfigurationError:
+        await closing.aclose()
+        raise
+    signer = Signer(source, service=client.meta.service_model.signing_name, region=client.meta.region_name)
+    sender = Sender(client, signer)
+    Routes(client, sender.is_open)
+    events = client.meta.events
+
+    async def send(model: OperationModel, params: _RequestParts, **_: object) -> object:
+        """Answer in the place of what aiobotocore would do, if that leaves nothing out."""
+        if not sender.is_open(model.name, params["url"]):
+            return None
+        exchange = _exchange.get()
+        response, exchange.stamp = await sender.post(params["url"], params["headers"], exchange.body)
+        exchange.read(response.status_code, response.headers, response.body)
+        return response, exchange.parsed(response.headers)
+
+    async def sign(request: AWSRequest, **_: object) -> None:
+        exchange = _exchange.get()
+        headers = dict(request.headers.items())
+        added, exchange.stamp = await signer.sign(str(request.url), headers, exchange.body)
+        for name, value in added.items():
+            request.headers[name] = value
+
+    events.register(f"request-created.{SERVICE}", sign)  # type: ignore[arg-type]  # aiobotocore awaits
+    events.register(f"before-call.{SERVICE}", _write_body)
+    events.register(f"before-parse.{SERVICE}", _read_answer)
+    # Last of all: whoever else answers here, such as botocore's Stubber, comes first.
+    events.register_last("before-call", send)  # type: ignore[arg-type]  # aiobotocore awaits
+    return Connection(client, closing, signer, region=client.meta.region_name, endpoint=endpoint)
+
+
+def resolve_region(session: AioSession) -> str:
+    """The Region of the environment or the profile.
+
+    Raises:
+        ConfigurationError: Neither names one, or the profile does not exist.
+    """
+    try:
+        found: str | None = session.get_config_variable("region") or os.environ.get("AWS_REGION")
+    except BotoCoreError as error:
+        raise ConfigurationError(f"{error}. {PROFILE_ADVICE}") from error
+    if not found:
+        raise ConfigurationError(
+            'no AWS Region: pass region="eu-west-1", or set AWS_DEFAULT_REGION, or `region` in the profile'
+        )
+    return found
+
+
+def _write_body(params: dict[str, object], **_: object) -> None:
+    """Send our own bytes; aiobotocore would drop members that its model does not know."""
+    params["body"] = _exchange.get().body
+
+
+class _RequestParts(TypedDict):
+    """What botocore's event `before-call` brings of the request."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _RawAnswer(TypedDict):
+    """What botocore's event `before-parse` brings."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def _read_answer(response_dict: _RawAnswer, **_: object) -> None:
+    """Read the raw answer, and leave aiobotocore one that it cannot stumble over."""
+    exchange = _exchange.get()
+    exchange.read(response_dict["status_code"], response_dict["headers"], response_dict["body"])
+    response_dict["body"] = b"{}"
+    if exchange.error is not None:
+        safe = {"__type": exchange.error.code or "Unreadable", "message": exchange.error.message}
+        response_dict["body"] = json.dumps(safe).encode()
+
+
+def _read_date(header: str | None) -> datetime | None:
+    if header is None:
+        return None
+    try:
+        found = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _read_error(exchange: Exchange[ResultT], headers: Mapping[str, str], body: bytes) -> ServiceError:
+    """The error that an answer is, whatever its form."""
+    try:
+        document: object = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    members = document if _is_object(document) else {}
+
+    def text(*names: str) -> str | None:
+        return next((value for name in names if isinstance(value := members.get(name), str) and value), None)
+
+    code = _bare(headers.get("x-amzn-errortype") or text("__type", "code", "Code"))
+    message = text("message", "Message", "errorMessage")
+    if message is None and code is None:
+        kind = headers.get("content-type", "no content type").split(";")[0]
+        message = f"an answer that cannot be read ({kind}, {len(body)} bytes)"
+    return make_error(
+        code,
+        message or "",
+        exchange,
+        resource_id=text("ResourceId"),
+        reason=text("reason", "Reason"),
+        retry_after=read_retry_after(headers, datetime.now(UTC)),
+    )
+
+
+def _is_object(document: object) -> TypeIs[dict[str, object]]:
+    return isinstance(document, dict)
+
+
+def _bare(code: str | None) -> str | None:
+    """`ns#Name` and `Name:uri` → `Name`."""
+    return (code.split(":")[0].rsplit("#", 1)[-1].strip() or None) if code is not None else None
+
+
+def make_error(
+    code: str | None,
+    message: str,
+    exchange: Exchange[ResultT],
+    *,
+    resource_id: str | None = None,
+    reason: str | None = None,
+    retry_after: float | None = None,
+) -> ServiceError:
+    """The error of the class that its code names."""
+    kind = ERRORS.get(code or "", ServiceError)
+    error = kind(
+        message,
+        operation=exchange.operation,
+        request_id=exchange.request_id,
+        code=code,
+        http_status=exchange.http_status,
+        resource_id=resource_id,
+    )
+    if kind is ServiceError and code is not None and classify(error) is FailureKind.THROTTLE:
+        error = ThrottlingException(
+            message,
+            operation=exchange.operation,
+            request_id=exchange.request_id,
+            code=code,
+            http_status=exchange.http_status,
+            resource_id=resource_id,
+        )
+    error.meaning = _MEANINGS.get(code or "", "")
+    error.reason = reason
+    error.retry_after = retry_after
+    return error

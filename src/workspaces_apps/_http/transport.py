@@ -1,0 +1,435 @@
+"""One call: a request model in, a result model out, with pacing, retries and a deadline around each exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from botocore import xform_name
+
+from workspaces_apps._base.clock import timeout, to_seconds
+from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
+from workspaces_apps._base.detached import start_detached
+from workspaces_apps._http.connection import Connection, Exchange, open_connection, resolve_region
+from workspaces_apps._http.session import make_session
+from workspaces_apps._http.signing import ChainSource, CredentialsSource, ProviderSource
+from workspaces_apps._model.models import Request, ResponseMeta, Result
+from workspaces_apps._pacing import PacingKey
+from workspaces_apps._retry import (
+    CLOCK_SKEW_CODES,
+    EXPIRED_CREDENTIALS_CODES,
+    FailureKind,
+    RetryBudget,
+    RetryBudgetPolicy,
+    Settled,
+    Verdict,
+    may_have_arrived,
+    outcome_unknown,
+    report_failure,
+    rule_for,
+    run_attempts,
+)
+from workspaces_apps.errors import (
+    ClientStateError,
+    DeadlineExceededError,
+    ServiceError,
+    ThrottlingException,
+    TransportError,
+    WorkSpacesError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from aiobotocore.session import AioSession
+
+    from workspaces_apps._base.clock import Clock, Timeout
+    from workspaces_apps._http.config import CallOptions, Target
+    from workspaces_apps._pacing import Pacer, Permit
+
+ResultT = TypeVar("ResultT", bound=Result)
+AnswerT = TypeVar("AnswerT", bound=Result)
+
+
+_REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
+"""By the codes that ask for it: what is put right at most once an attempt, and then sent again."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a call has come, for the error of its deadline.
+
+    Attributes:
+        attempts: How many were begun.
+        began: When the one under way was, in seconds of the clock's `monotonic`; None between them.
+        request_sent: Whether any request has left this machine; None for unknown.
+        last: What the last attempt failed with.
+        open: Whether a request may have been carried out, and nothing has shown yet what became of it.
+    """
+
+    attempts: int = 0
+    began: float | None = None
+    request_sent: bool | None = False
+    last: WorkSpacesError | None = None
+    open: bool = False
+
+
+class Transport:
+    """The connections that a client and its views share; belongs to the event loop that opened it."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._loop = asyncio.get_running_loop()
+        self._slots = asyncio.Semaphore(target.config.max_connections)
+        self._budgets: dict[RetryBudgetPolicy, RetryBudget] = {}
+        self._opening: asyncio.Task[tuple[Connection, str]] | None = None
+        self._waits: set[Timeout] = set()
+        self._waking_clock = _WakingClock(target.clock, self)
+        self._closed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are connections that somebody must close."""
+        opening = self._opening
+        if self._closed or opening is None or not opening.done() or opening.cancelled():
+            return False
+        return opening.exception() is None
+
+    async def open(self) -> None:
+        """Resolve Region, endpoint and credentials, and make ready to call."""
+        await self._connection()
+
+    async def close(self) -> None:
+        """Close every connection; calls under way fail."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise ClientStateError("the client was opened on another event loop; close it there")
+        self._closed = True
+        while self._waits:
+            self._waits.pop().reschedule(0)
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+            await asyncio.wait([opening])
+            if not opening.cancelled() and opening.exception() is None:
+                await opening.result()[0].close()
+
+    async def call(self, request: Request, result_type: type[ResultT], options: CallOptions) -> ResultT:
+        """Call an operation.
+
+        Args:
+            request: What to send; checked already.
+            result_type: What its answer is.
+            options: Retry, pacing, timeout and hooks of this call.
+        """
+        if options.timeout is None:
+            return await self._call(request, result_type, options, None, _Progress())
+        clock = self._target.clock
+        seconds = to_seconds(options.timeout, "timeout", positive=True)
+        progress = _Progress()
+        scope = timeout(clock, seconds)
+        try:
+            async with scope:
+                deadline = clock.monotonic() + seconds
+                return await self._call(request, result_type, options, deadline, progress)
+        except TimeoutError as error:
+            if isinstance(error, WorkSpacesError) or not scope.expired():
+                raise
+            operation = request.facts.name
+            message = f"the call did not end within its timeout of {seconds:g} s"
+            late = DeadlineExceededError(
+                _told_what_is_open(message, operation, progress),
+                operation=operation,
+                attempts=progress.attempts or None,
+            )
+            late.request_sent = progress.request_sent
+            if progress.began is not None:
+                elapsed = clock.monotonic() - progress.began
+                report_failure(
+                    options.hooks, operation, progress.attempts, elapsed, options.retry.kind_of(late), late
+                )
+            raise late from progress.last
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncGenerator[None]:
+        """A wait that ends when the client is closed.
+
+        Raises:
+            ClientStateError: It was.
+        """
+        self._check_state()
+        scope = timeout(self._target.clock, None)
+        try:
+            async with scope:
+                self._waits.add(scope)
+                try:
+                    yield
+                finally:
+                    self._waits.discard(scope)
+        except TimeoutError as error:
+            if isinstance(error, WorkSpacesError) or not scope.expired():
+                raise
+            raise ClientStateError("the client was closed while the call waited for its turn") from None
+
+    async def poll_delay(self, operation: str, options: CallOptions) -> float:
+        """Reserve a poll's turn in the share of the operation's rate that polls may take; see `Pacer.poll_delay`."""
+        connection, account = await self._connection()
+        key = PacingKey(connection.endpoint, connection.region, account, operation)
+        return self._target.config.pacing_registry.pacer(key, options.pacing, self._target.clock).poll_delay()
+
+    async def _call(
+        self,
+        request: Request,
+        result_type: type[ResultT],
+        options: CallOptions,
+        deadline: float | None,
+        progress: _Progress,
+    ) -> ResultT:
+        clock = self._target.clock
+        began = clock.monotonic()
+        connection, account = await self._connection()
+        operation = request.facts.name
+        key = PacingKey(connection.endpoint, connection.region, account, operation)
+        pacer = self._target.config.pacing_registry.pacer(key, options.pacing, clock)
+        body = request.__pydantic_serializer__.to_json(request, by_alias=True, exclude_unset=True)
+
+        async def attempt(number: int) -> ResultT:
+            progress.attempts, progress.began = number, clock.monotonic()
+            exchange = Exchange(operation=operation, body=body, result_type=result_type)
+            try:
+                result = await self._exchange(connection, exchange, pacer, options, deadline, progress)
+            except WorkSpacesError as error:
+                progress.last, progress.began = error, None
+                raise
+            meta = ResponseMeta(
+                request_id=exchange.request_id,
+                http_status=exchange.http_status or 200,
+                headers=exchange.headers,
+                attempts=number,
+                elapsed=timedelta(seconds=clock.monotonic() - began),
+            )
+            return result.with_meta(meta)
+
+        async def look(_: WorkSpacesError) -> Settled[ResultT] | Verdict:
+            from workspaces_apps._http.recovery import look_up
+
+            async def ask(question: Request, answer: type[AnswerT], /) -> AnswerT:
+                # A read needs no leave.
+                return await self._call(question, answer, replace(options, guard=None), deadline, _Progress())
+
+            found = await look_up(request, result_type, ask)
+            if isinstance(found, Settled):
+                # Of the look's answer, but of the call that it settles.
+                meta = replace(
+                    found.result.meta,
+                    attempts=progress.attempts,
+                    elapsed=timedelta(seconds=clock.monotonic() - began),
+                )
+                return Settled(found.result.with_meta(meta))
+            if found is Verdict.REPEAT:
+                progress.open = False
+            return found
+
+        try:
+            return await run_attempts(
+                attempt,
+                operation=operation,
+                policy=options.retry,
+                budget=self._budget(options.retry.budget),
+                clock=self._waking_clock,
+                random=self._target.config.random,
+                hooks=options.hooks,
+                repeatable=rule_for(operation).repeatable,
+                remaining=lambda: None if deadline is None else deadline - clock.monotonic(),
+                absorbed=lambda _: pacer.absorbs,
+                look=look,
+                facts=lambda result: (result.meta.request_id, result.meta.http_status),
+                rate=lambda: pacer.rate,
+            )
+        except WorkSpacesError as error:
+            error.ids = _ids_of(request)
+            raise
+
+    async def _exchange(
+        self,
+        connection: Connection,
+        exchange: Exchange[ResultT],
+        pacer: Pacer,
+        options: CallOptions,
+        deadline: float | None,
+        progress: _Progress,
+    ) -> ResultT:
+        """One attempt; again if only credentials or the clock were out of date, once for each."""
+        remedies: tuple[frozenset[str], ...] = _REMEDIES
+        while True:
+            try:
+                return await self._send(connection, exchange, pacer, options, deadline, progress)
+            except ServiceError as error:
+                others = tuple(codes for codes in remedies if error.code not in codes)
+                if others == remedies or not await _mended(connection, exchange, error):
+                    raise
+                remedies = others
+
+    async def _send(
+        self,
+        connection: Connection,
+        exchange: Exchange[ResultT],
+        pacer: Pacer,
+        options: CallOptions,
+        deadline: float | None,
+        progress: _Progress,
+    ) -> ResultT:
+        permit = pacer.try_acquire()
+        if permit is None:
+            async with self.waiting():
+                permit = await pacer.acquire(clock=self._target.clock, deadline=deadline)
+        try:
+            async with self._slots:
+                self._check_state()
+                if options.guard is not None:
+                    _ask(options.guard, permit)
+                progress.request_sent, progress.open = None, True
+                result = await connection.send(exchange, xform_name(exchange.operation))
+        except ServiceError as error:
+            progress.open = may_have_arrived(error)
+            if isinstance(error, ThrottlingException) or options.retry.kind_of(error) is FailureKind.THROTTLE:
+                permit.throttled()
+            elif error.http_status is not None and error.http_status < 500:
+                # A refusal for another reason shows that the rate was not objected to.
+                permit.succeeded()
+            raise
+        except TransportError as error:
+            progress.open = may_have_arrived(error)
+            if self._closed:
+                message = "the client was closed while the call was under way"
+                raise ClientStateError(
+                    _told_what_is_open(message, exchange.operation, progress), operation=exchange.operation
+                ) from error
+            raise
+        else:
+            permit.succeeded()
+            return result
+        finally:
+            permit.close()
+
+    def _budget(self, policy: RetryBudgetPolicy | None) -> RetryBudget | None:
+        if policy is None:
+            return None
+        if policy not in self._budgets:
+            self._budgets[policy] = RetryBudget(policy)
+        return self._budgets[policy]
+
+    def _check_state(self) -> None:
+        if self._closed:
+            raise ClientStateError("the client is closed; make a new one")
+        if asyncio.get_running_loop() is not self._loop:
+            raise ClientStateError(
+                "the client was opened on another event loop; a client belongs to the loop that first used it"
+            )
+
+    async def _connection(self) -> tuple[Connection, str]:
+        self._check_state()
+        if self._opening is None:
+            # It serves all who call meanwhile.
+            self._opening = start_detached(self._open, name="workspaces-apps opening")
+        opening = self._opening
+        if opening.done() and not opening.cancelled() and opening.exception() is None:
+            return opening.result()
+        try:
+            # Shielded: the first caller may be cancelled, and the others still want it.
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if opening.cancelled() and self._closed and not (task and task.cancelling()):
+                raise ClientStateError("the client was closed while it was being opened") from None
+            raise
+
+    async def _open(self) -> tuple[Connection, str]:
+        try:
+            return await self._connect()
+        except BaseException:
+            # The next call tries again.
+            self._opening = None
+            raise
+
+    async def _connect(self) -> tuple[Connection, str]:
+        target = self._target
+        session = target.session if target.session is not None else make_session(target.profile)
+        region = target.region or resolve_region(session)
+        connection = await open_connection(
+            session,
+            _source(target, session, region),
+            target.config,
+            region=region,
+            endpoint_url=target.endpoint_url,
+        )
+        try:
+            return connection, await connection.signer.account()
+        except BaseException:
+            await connection.close()
+            raise
+
+
+class _WakingClock:
+    """The client's clock, whose sleepers wake when the client is closed."""
+
+    def __init__(self, clock: Clock, transport: Transport) -> None:
+        self._clock = clock
+        self._transport = transport
+        self.now = clock.now
+        self.monotonic = clock.monotonic
+
+    async def sleep(self, seconds: float, /) -> None:
+        """Sleep on the client's clock.
+
+        Raises:
+            ClientStateError: The client was closed meanwhile.
+        """
+        async with self._transport.waiting():
+            await self._clock.sleep(seconds)
+
+
+def _ask(guard: Callable[[], None], permit: Permit) -> None:
+    """Ask the guard; what it refuses gives its turn back."""
+    try:
+        guard()
+    except BaseException:
+        permit.unused()
+        raise
+
+
+def _told_what_is_open(message: str, operation: str, progress: _Progress) -> str:
+    """The message of a call that was broken off, with what to look up where its outcome is unknown."""
+    if not progress.open or rule_for(operation).repeatable:
+        return message
+    return f"{message} [{outcome_unknown(operation)}]"
+
+
+async def _mended(connection: Connection, exchange: Exchange[ResultT], error: ServiceError) -> bool:
+    """Whether the request is worth sending again, since its refusal had to do with credentials or the date."""
+    if exchange.stamp is None:
+        return False
+    if error.code in EXPIRED_CREDENTIALS_CODES:
+        return await connection.signer.renew(exchange.stamp)
+    if error.code in CLOCK_SKEW_CODES and exchange.date is not None:
+        return connection.signer.set_time(exchange.date, exchange.stamp)
+    return False
+
+
+def _source(target: Target, session: AioSession, region: str) -> CredentialsSource:
+    credentials = target.credentials
+    if credentials is None:
+        return ChainSource(session)
+    if isinstance(credentials, Credentials):
+        return ProviderSource(StaticProvider(credentials))
+    if isinstance(credentials, AssumeRole):
+        return ProviderSource(credentials.for_client(region=region, profile=target.profile))
+    return ProviderSource(credentials)
+
+
+def _ids_of(request: Request) -> dict[str, str]:
+    """What a request names, for the error of its call."""
+    named = {name: getattr(request, name) for name in type(request).model_fields if name.endswith("_id")}
+    return {name: value for name, value in named.items() if isinstance(value, str)}

@@ -1,0 +1,34 @@
+"""The slow things before a first call, done in a thread: imports, validators, botocore's data."""
+
+import importlib
+
+from pydantic import BaseModel
+
+from workspaces_apps import api
+from workspaces_apps._http.session import SERVICE, make_session
+
+_DATA = ("endpoints", "partitions", "sdk-default-configuration", "_retry")
+
+
+def preload(profile: str | None) -> None:
+    """Load what clients share; runs without an event loop, so that none has to wait for it.
+
+    Args:
+        profile: The profile whose data path counts; None for the environment's.
+
+    Raises:
+        ConfigurationError: The profile does not exist, or a configuration file cannot be read.
+    """
+    loader = make_session(profile).get_component("data_loader")
+    for name in _DATA:
+        loader.load_data_with_path(name)
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        # Said as aiobotocore says it: the loader's cache tells calls apart by how their arguments are given. [seen]
+        loader.load_service_model(SERVICE, kind, api_version=None)
+    for module in ("retry.attempts", "pagination", "checks", "transport", "looks"):
+        importlib.import_module(f"workspaces_apps.{module}")
+    importlib.import_module("tenacity")
+    for name in api.__all__:
+        shape: object = getattr(api, name)
+        if isinstance(shape, type) and issubclass(shape, BaseModel):
+            shape.model_rebuild()

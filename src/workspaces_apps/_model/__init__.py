@@ -1,0 +1,1 @@
+"""The base of the wire models: open enums, values, request validation, paginator, operation descriptors."""

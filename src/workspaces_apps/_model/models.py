@@ -1,0 +1,546 @@
+"""The ground that the generated models stand on: wire models, requests, results and `ResponseMeta`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import timedelta
+from inspect import Parameter, Signature
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    NamedTuple,
+    Protocol,
+    Self,
+    TypeGuard,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema, from_json
+
+from workspaces_apps._model.headers import Headers
+from workspaces_apps._model.operation_spec import OperationFacts
+from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.values import FROM_WIRE, JsonObject, fields_by_wire_name, is_list, is_mapping
+from workspaces_apps._model.violations import problem_of, raw_structures, sentence, unknown_name, unspeakable
+from workspaces_apps.errors import PartialFailureError, Problem, RequestValidationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseMeta:
+    """What is known of an answer besides its content.
+
+    Attributes:
+        request_id: The service's id of the answer; None where it sent none.
+        http_status: The HTTP status of the answer.
+        attempts: How many requests it took.
+        elapsed: From the call to the answer, with every wait in between.
+        headers: The headers of the answer, by name in lower case; read-only.
+    """
+
+    request_id: str | None = None
+    http_status: int = 200
+    attempts: int = 1
+    elapsed: timedelta = timedelta(0)
+    headers: Annotated[Mapping[str, str], PlainSerializer(dict[str, str])] = field(
+        default_factory=Headers, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.headers, Headers):
+            object.__setattr__(self, "headers", Headers(self.headers))
+
+
+def to_pascal(name: str) -> str:
+    """The wire name that most attributes have: `logo2x_url` → `Logo2xUrl`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+_CONSTRUCTED: Final[Mapping[str, object]] = {"constructed": True}
+"""The context by which validators know a constructor."""
+
+_closing: ContextVar[bool] = ContextVar("workspaces_apps_closing", default=False)
+"""True while a request comes in through one of pydantic's doors: shapes nested in it refuse unknown members too."""
+
+
+def _keep_unknown(name: str, info: ValidationInfo) -> str:
+    if info.context is FROM_WIRE:
+        if name.islower():
+            # pydantic notes unknown members by name as set, so this one would count for the attribute.
+            raise PydanticCustomError("attribute", "may be taken for an attribute")
+    elif _closing.get():
+        raise PydanticKnownError("extra_forbidden")
+    return name
+
+
+def _refuse_unknown(name: str, info: ValidationInfo) -> str:
+    if info.context is not FROM_WIRE:
+        raise PydanticKnownError("extra_forbidden")
+    return _keep_unknown(name, info)
+
+
+class _Shape(NamedTuple):
+    """What a constructor asks of its class every time.
+
+    Attributes:
+        optional: The attributes that may be left out, for each of which None counts as left out.
+        required: The others.
+        nested: The attributes that hold structures.
+        always: What is set without being given.
+    """
+
+    optional: frozenset[str]
+    required: frozenset[str]
+    nested: frozenset[str]
+    always: Mapping[str, object]
+
+
+# Models are built when they are first used, but adapters for them at once: pydantic asks a TypeAdapter whether this *is*
+# True. A deferred one would be built while FastAPI handles its first request, past its filter for a warning.
+_DEFERRED: Final[Any] = 1
+
+
+class Model(BaseModel, frozen=True):
+    """A shape of the service: immutable, with snake_case attributes and the wire's names at its edges.
+
+    The constructor takes attribute names only, refuses names and types it does not know, and takes any sequence or set
+    where a list is meant. `from_wire` takes what the service sent, whatever it has become in the meantime. pydantic's own
+    ways in, such as `model_validate_json`, `TypeAdapter` and a FastAPI body, take attribute names and wire names, lists,
+    and epoch seconds or ISO 8601 for times: whatever `model_dump_json` and `to_wire` write.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="allow",
+        alias_generator=to_pascal,
+        validate_by_name=True,
+        validate_by_alias=True,
+        defer_build=_DEFERRED,
+        val_temporal_unit="seconds",
+        ser_json_temporal="seconds",
+        ser_json_inf_nan="constants",
+        protected_namespaces=(),
+    )
+
+    if not TYPE_CHECKING:
+        __pydantic_extra__: dict[Annotated[str, AfterValidator(_keep_unknown)], object]
+
+    # The wire names of lists that were null. (Checkers would take an instance's variable for a field.)
+    __slots__ = ("_nulls",)
+
+    if TYPE_CHECKING:
+        _nulls: ClassVar[frozenset[str]]
+
+    always_sent: ClassVar[tuple[str, ...]] = ()
+    """Attributes whose default is sent too: the service requires them, and takes but one value."""
+
+    def __init__(self, /, **data: object) -> None:
+        model = type(self)
+        shape = _shapes.get(model) or _shape_of(model)
+        problems: list[Problem] = []
+        given: dict[str, object] = {**shape.always}
+        for name, value in data.items():
+            if name in shape.optional:
+                if value is None:
+                    continue
+            elif name not in shape.required:
+                problems.append(unknown_name(model, name))
+            if type(value) is str and value.isascii():
+                given[name] = value
+                continue
+            given[name] = value = tuple(value) if _is_plain_sequence(value) else value
+            if name in shape.nested:
+                problems += raw_structures(model, name, value)
+            else:
+                problems += unspeakable(name, value)
+        if problems:
+            raise RequestValidationError(sentence(model, problems), problems=problems)
+        try:
+            model.__pydantic_validator__.validate_python(
+                given, self_instance=self, strict=True, by_alias=False, by_name=True, context=_CONSTRUCTED
+            )
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            problems = [problem_of(detail) for detail in details]
+            raise RequestValidationError(sentence(model, problems), problems=problems) from None
+
+    # Without this mark pydantic would come back to __init__ for every model it finds on the wire.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pydantic's own mark, as on BaseModel
+
+    @classmethod
+    def __pydantic_on_complete__(cls) -> None:
+        # pydantic has put a signature of its own there, of wire names.
+        # Not by assignment, from which checkers would infer a member of another type than the base's.
+        type.__setattr__(cls, "__signature__", _SIGNATURE)
+
+    @classmethod
+    def model_rebuild(
+        cls,
+        *,
+        force: bool = False,
+        raise_errors: bool = True,
+        _parent_namespace_depth: int = 2,
+        _types_namespace: Mapping[str, Any] | None = None,
+    ) -> bool | None:
+        """Build the validators anew; see pydantic."""
+        built = super().model_rebuild(
+            force=force,
+            raise_errors=raise_errors,
+            _parent_namespace_depth=_parent_namespace_depth + 1,
+            _types_namespace=_types_namespace,
+        )
+        # Not by assignment, from which checkers would infer a member of another type than the base's.
+        type.__setattr__(cls, "__signature__", _SIGNATURE)
+        return built
+
+    @classmethod
+    def from_wire(cls, data: bytes | str | Mapping[str, object]) -> Self:
+        """Read what the service sent.
+
+        Members that this release does not know are kept in `model_extra`; no constraint is checked; a null
+        counts as absent, and `to_wire` gives it back.
+
+        Args:
+            data: The JSON text, or a mapping with wire names such as boto3 returns.
+
+        Raises:
+            pydantic.ValidationError: A required member is missing, or a value has another type than the model's.
+        """
+        validator = cls.__pydantic_validator__
+        found: Self
+        try:
+            if isinstance(data, Mapping):
+                found = validator.validate_python(data, by_alias=True, by_name=False, context=FROM_WIRE)
+            else:
+                found = validator.validate_json(data, by_alias=True, by_name=False, context=FROM_WIRE)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            if not all(detail["input"] is None or detail["type"] == "attribute" for detail in details):
+                raise
+        else:
+            return found
+        # The same parser as above: what it read once, it reads again.
+        document: object = data if isinstance(data, Mapping) else from_json(data)
+        found = validator.validate_python(
+            _without_strange_members(cls, document),
+            by_alias=True,
+            by_name=False,
+            context=FROM_WIRE,
+        )
+        _remember_strange_members(found, document)
+        return found
+
+    def to_wire(self) -> JsonObject:
+        """The wire names and JSON values of what was set, unknown members included."""
+        document: JsonObject = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        _restore_nulls(self, document)
+        return document
+
+    def __copy__(self) -> Self:
+        return _told_alike(super().__copy__(), self)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return _told_alike(super().__deepcopy__(memo), self)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        told = {name: getattr(self, name) for name in _TOLD if hasattr(self, name)}
+        return {**super().__getstate__(), **told}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        for name in _TOLD & state.keys():
+            object.__setattr__(self, name, state[name])
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Model):
+            return NotImplemented
+        return self.__dict__ == other.__dict__ and (self.model_extra or {}) == (other.model_extra or {})
+
+    def __hash__(self) -> int:
+        # Not pydantic's own, which fails for a model with a map in it.
+        values = (self.__dict__.get(name) for name in type(self).model_fields)
+        return hash(tuple(frozenset(value.items()) if is_mapping(value) else value for value in values))
+
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+_TOLD: Final = frozenset({"_meta", "_nulls"})
+"""What is known of a model besides its content; not every model has either."""
+
+
+def _told_alike(made: ModelT, source: Model) -> ModelT:
+    for name in _TOLD:
+        if hasattr(source, name):
+            object.__setattr__(made, name, getattr(source, name))
+    return made
+
+
+class Input(Model, frozen=True):
+    """A structure that only callers send.
+
+    pydantic's own ways in refuse members it does not know, in the structures inside it too; `from_wire` keeps them.
+    """
+
+    if not TYPE_CHECKING:
+        __pydantic_extra__: dict[Annotated[str, AfterValidator(_refuse_unknown)], object]
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(_close, handler(source))
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        described = handler(schema)
+        handler.resolve_ref_schema(described)["additionalProperties"] = False
+        return described
+
+
+def _close(value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+    if info.context is _CONSTRUCTED or info.context is FROM_WIRE or isinstance(value, Model):
+        return handler(value)
+    token = _closing.set(True)
+    try:
+        found: object = handler(value)
+    finally:
+        _closing.reset(token)
+    _forget_defaults(found)
+    return found
+
+
+def _forget_defaults(found: object) -> None:
+    """Take what was only written out for not given, as constructors do: it is not to be sent.
+
+    Those are null and empty lists, where they may be left out. Constructors and `from_wire` are the ways to send an empty
+    list.
+    """
+    if is_list(found):
+        for item in found:
+            _forget_defaults(item)
+    elif isinstance(found, Model):
+        given = found.model_fields_set
+        for name in _shape_of(type(found)).optional & given:
+            value: object = getattr(found, name)
+            if value is None or value == ():
+                given.discard(name)
+        for value in found.__dict__.values():
+            _forget_defaults(value)
+
+
+class Request(Input, frozen=True):
+    """What an operation is called with.
+
+    Attributes:
+        facts: The descriptor of the operation.
+    """
+
+    facts: ClassVar[OperationFacts]
+
+
+class Result(Model, frozen=True):
+    """What an operation answers."""
+
+    # No private attribute of pydantic's, which costs every result a call into Python.
+    __slots__ = ("_meta",)
+
+    if TYPE_CHECKING:
+        _meta: ClassVar[ResponseMeta]
+
+    @property
+    def meta(self) -> ResponseMeta:
+        """What is known of the answer besides its content."""
+        try:
+            return self._meta
+        except AttributeError:
+            return _NO_META
+
+    def with_meta(self, meta: ResponseMeta) -> Self:
+        """Tell this result how it came, and return it; for whoever receives it from the wire."""
+        object.__setattr__(self, "_meta", meta)
+        return self
+
+
+_NO_META: Final = ResponseMeta()
+
+
+ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
+
+
+class Operation(Protocol[ResultT_co]):
+    """A request that knows its result: what `WorkSpacesClient.execute` takes."""
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The attributes that were given."""
+        ...
+
+    @classmethod
+    def result_type(cls) -> type[ResultT_co]:
+        """The class of the operation's result."""
+        ...
+
+
+class PageResult(Result, frozen=True):
+    """What an operation answers that pages."""
+
+    next_token: str | None = None
+
+
+class BatchResult(Result, ABC, frozen=True):
+    """What an operation answers that can fail for some of its requests and still come with HTTP 200."""
+
+    @property
+    @abstractmethod
+    def failures(self) -> tuple[Model, ...]:
+        """The requests that failed, each with its error code and message."""
+
+    def raise_for_failures(self) -> Self:
+        """This result, if no request in the batch failed.
+
+        Raises:
+            PartialFailureError: Some did; `.failed` has them.
+        """
+        failures = self.failures
+        if not failures:
+            return self
+        first = failures[0]
+        raise PartialFailureError(
+            f"{len(failures)} of the requests failed, the first with "
+            f"{getattr(first, 'error_code', None)}: {getattr(first, 'error_message', None)}",
+            failed=failures,
+            succeeded=getattr(self, "pending_requests", getattr(self, "pending_standby_requests", ())),
+            operation=type(self).__name__.removesuffix("Result"),
+            request_id=self.meta.request_id,
+            attempts=self.meta.attempts,
+            http_status=self.meta.http_status,
+        )
+
+
+def _is_plain_sequence(value: object) -> TypeGuard[Collection[object]]:
+    return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray | tuple)
+
+
+_shapes: dict[type[Model], _Shape] = {}
+
+
+def _shape_of(model: type[Model]) -> _Shape:
+    fields = model.model_fields
+    found = _shapes[model] = _Shape(
+        optional=frozenset(name for name, field in fields.items() if not field.is_required()),
+        required=frozenset(name for name, field in fields.items() if field.is_required()),
+        nested=frozenset(field.name for field in fields_by_wire_name(model).values() if field.nested),
+        always={name: fields[name].default for name in model.always_sent},
+    )
+    return found
+
+
+def refused(model: type[Model], given: Mapping[str, object]) -> Iterator[Problem]:
+    """What the constructor would refuse of values, by attribute; null stands for what was left out."""
+    optional = _shape_of(model).optional
+    values = {name: value for name, value in given.items() if value is not None or name not in optional}
+    try:
+        model.__pydantic_validator__.validate_python(
+            values, strict=True, by_alias=False, by_name=True, context=_CONSTRUCTED
+        )
+    except ValidationError as error:
+        yield from map(problem_of, error.errors(include_url=False))
+
+
+class _SignatureOfAttributes:
+    """The signature of a model's constructor: attribute names, and what it takes for them."""
+
+    def __get__(self, instance: object, owner: type[BaseModel]) -> Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        return Signature(list(_parameters(owner)))
+
+
+def _parameters(model: type[BaseModel]) -> Iterator[Parameter]:
+    many: Any = Many
+    for name, found in model.model_fields.items():
+        several = get_origin(found.annotation) is tuple
+        taken: Any = many[get_args(found.annotation)[0]] if several else found.annotation
+        if several and not found.is_required():
+            taken = Union[taken, None]  # noqa: UP007 - not all that stands for a type knows `|`
+        default = Parameter.empty if found.is_required() else None if several else found.default
+        yield Parameter(name, Parameter.KEYWORD_ONLY, annotation=taken, default=default)
+
+
+_SIGNATURE: Final[Any] = _SignatureOfAttributes()
+Model.__signature__ = _SIGNATURE
+
+
+def _without_strange_members(model: type[BaseModel] | None, value: object) -> object:
+    """The document without the members that pydantic cannot take.
+
+    Those are lists that are null, and unknown members with the name of an attribute.
+    """
+    if model is None:
+        return value
+    if is_list(value):
+        return [_without_strange_members(model, item) for item in value]
+    if not is_mapping(value):
+        return value
+    return {
+        wire: _without_strange_members(field.nested, value[wire])
+        for wire, field in fields_by_wire_name(model).items()
+        if wire in value and not (field.several and value[wire] is None)
+    }
+
+
+def _remember_strange_members(found: object, document: object) -> None:
+    """Keep what `_without_strange_members` left out, so that `to_wire` gives it back."""
+    if is_list(found) and is_list(document):
+        for item, source in zip(found, document, strict=True):
+            _remember_strange_members(item, source)
+    elif isinstance(found, Model) and is_mapping(document):
+        extra = found.model_extra
+        assert extra is not None, "every model keeps what it does not know"
+        known = fields_by_wire_name(type(found))
+        nulls: set[str] = set()
+        for wire, value in document.items():
+            if not isinstance(wire, str):
+                continue
+            field = known.get(wire)
+            if field is None:
+                extra[wire] = value
+            elif value is not None:
+                _remember_strange_members(getattr(found, field.name), value)
+            elif field.several and field.name not in type(found).always_sent:
+                nulls.add(wire)
+        if nulls:
+            object.__setattr__(found, "_nulls", frozenset(nulls))
+
+
+def _restore_nulls(source: object, document: JsonValue) -> None:
+    """Give back the nulls that were read for lists."""
+    if is_list(source) and isinstance(document, list):
+        for item, written in zip(source, document, strict=True):
+            _restore_nulls(item, written)
+    elif isinstance(source, Model) and isinstance(document, dict):
+        for wire in getattr(source, "_nulls", ()):
+            document[wire] = None
+        for wire, field in fields_by_wire_name(type(source)).items():
+            if field.nested is not None and wire in document:
+                _restore_nulls(getattr(source, field.name), document[wire])

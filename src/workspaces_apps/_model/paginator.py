@@ -1,0 +1,203 @@
+"""`Paginated`: one call that is a first page when awaited, and every item of every page when iterated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from workspaces_apps.errors import PaginationError, WorkSpacesError
+
+if TYPE_CHECKING:
+    from workspaces_apps._model.models import PageResult
+
+PageT = TypeVar("PageT", bound="PageResult")
+ItemT = TypeVar("ItemT")
+PageT_co = TypeVar("PageT_co", bound="PageResult", covariant=True)
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSource(Generic[PageT, ItemT]):
+    """Where pages come from.
+
+    Attributes:
+        operation: The API operation.
+        fetch: Gets the page that a token stands for; None stands for the first.
+        items: The items of a page.
+        start: The token that every iteration starts at; None for the first page.
+    """
+
+    operation: str
+    fetch: Callable[[str | None], Coroutine[object, object, PageT]]
+    items: Callable[[PageT], Sequence[ItemT]]
+    start: str | None = None
+
+
+class _Walk(Generic[PageT, ItemT]):
+    """One passage over the pages. `token` re-reads the first page that has not been handed over whole."""
+
+    __slots__ = ("_ended", "_fetched", "_index", "_page", "_seen", "_source", "token")
+
+    def __init__(self, source: PageSource[PageT, ItemT]) -> None:
+        self._source = source
+        self._page: Sequence[ItemT] = ()
+        self._index = 0
+        self._fetched: str | None = None
+        self._ended = False
+        self._seen: set[str] = {source.start} if source.start is not None else set()
+        self.token: str | None = source.start
+
+    async def next_page(self) -> PageT:
+        page = await self._fetch()
+        self._pass_on()
+        return page
+
+    async def next_item(self) -> ItemT:
+        while self._index >= len(self._page):
+            page = await self._fetch()
+            self._page, self._index = self._source.items(page), 0
+            if not self._page:
+                self._pass_on()
+        item = self._page[self._index]
+        self._index += 1
+        if self._index == len(self._page):
+            self._pass_on()
+        return item
+
+    async def _fetch(self) -> PageT:
+        if self._ended:
+            raise StopAsyncIteration
+        try:
+            page = await self._source.fetch(self.token)
+        except WorkSpacesError as error:
+            error.resume_token = self.token
+            raise
+        following = page.next_token
+        if following is not None and following in self._seen:
+            raise PaginationError(
+                "the service gave a page token that it gave before; going on would repeat pages for ever",
+                operation=self._source.operation,
+                request_id=page.meta.request_id,
+                http_status=page.meta.http_status,
+                attempts=page.meta.attempts,
+                resume_token=self.token,
+            )
+        self._fetched = following
+        return page
+
+    def _pass_on(self) -> None:
+        self.token = self._fetched
+        if self._fetched is None:
+            self._ended = True
+        else:
+            self._seen.add(self._fetched)
+
+
+class ItemIterator(AsyncIterator[ItemT_co]):
+    """Every item of every page, in order.
+
+    Asking again after an error asks for the same page again.
+    """
+
+    __slots__ = ("_walk",)
+
+    def __init__(self, walk: _Walk[Any, ItemT_co]) -> None:
+        self._walk = walk
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ItemT_co:
+        return await self._walk.next_item()
+
+    @property
+    def resume_token(self) -> str | None:
+        """The token that re-reads the page in progress; None for the first page, and when all is read."""
+        return self._walk.token
+
+
+class PageIterator(AsyncIterator[PageT_co]):
+    """Every page, in order.
+
+    Asking again after an error asks for the same page again.
+    """
+
+    __slots__ = ("_walk",)
+
+    def __init__(self, walk: _Walk[PageT_co, Any]) -> None:
+        self._walk = walk
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PageT_co:
+        return await self._walk.next_page()
+
+    @property
+    def resume_token(self) -> str | None:
+        """The token of the page that comes next; None for the first page, and when all is read."""
+        return self._walk.token
+
+
+class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
+    """An operation that pages, called but not sent yet.
+
+    Await it for the first page, iterate over it for every item of every page. It holds no progress: each
+    iteration starts afresh, where the call's `next_token` said. Retries happen inside a page, so a listing is
+    complete or raises; after an error midway, `resume_token` on the error re-reads the page that failed, so
+    that items may come twice and never get lost.
+    """
+
+    __slots__ = ("_latest", "_source")
+
+    def __init__(self, source: PageSource[Any, Any]) -> None:
+        self._source: PageSource[Any, Any] = source
+        self._latest: _Walk[Any, Any] | None = None
+
+    def __await__(self) -> Generator[Any, None, PageT_co]:
+        return self.first_page().__await__()
+
+    async def first_page(self) -> PageT_co:
+        """The first page; the same as awaiting, as a coroutine that a task can be made of."""
+        page: PageT_co = await self._walk().next_page()
+        return page
+
+    def __aiter__(self) -> ItemIterator[ItemT_co]:
+        return ItemIterator(self._walk())
+
+    def pages(self) -> PageIterator[PageT_co]:
+        """Every page, in order."""
+        return PageIterator(self._walk())
+
+    async def collect(self, max_items: int | None = None) -> list[ItemT_co]:
+        """The items as a list.
+
+        Args:
+            max_items: The most items to return, 0 or more; None for all. No page is read beyond those needed.
+
+        Raises:
+            ValueError: `max_items` is negative.
+        """
+        if max_items is not None and max_items < 0:
+            raise ValueError(f"max_items must be 0 or more, got {max_items}")
+        found: list[ItemT_co] = []
+        if max_items == 0:
+            return found
+        async for item in self:
+            found.append(item)
+            if len(found) == max_items:
+                break
+        return found
+
+    @property
+    def resume_token(self) -> str | None:
+        """The resume token of the iteration begun last; None if there was none yet."""
+        return self._latest.token if self._latest is not None else None
+
+    def __repr__(self) -> str:
+        return f"<Paginated {self._source.operation}; await it, or iterate with `async for`>"
+
+    def _walk(self) -> _Walk[Any, Any]:
+        self._latest = _Walk(self._source)
+        return self._latest

@@ -1,0 +1,129 @@
+"""The door: what a request must keep before it is sent."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+
+from workspaces_apps._model.models import Model, Request, refused
+from workspaces_apps._model.operation_spec import Bounds, Rule, Rules
+from workspaces_apps._model.values import is_list, is_mapping, kind_of
+from workspaces_apps._model.violations import unknown_name
+from workspaces_apps.errors import Problem, RequestValidationError
+
+_HINT = 'if the service has relaxed this rule since, ClientConfig(request_checks="structure") leaves it to the service'
+
+
+def check(request: Request) -> None:
+    """Check length, range, size and pattern of everything in the request; unknown enum values pass.
+
+    Raises:
+        RequestValidationError: Something breaks a rule of the service model.
+    """
+    problems = tuple(_problems(request, ""))
+    if problems:
+        name = request.facts.name
+        raise RequestValidationError(
+            f"{'; '.join(str(problem) for problem in problems)}. Nothing was sent; {_HINT}.",
+            problems=problems,
+            operation=name,
+        )
+
+
+def check_types(request: Request) -> None:
+    """Check names and types of everything in the request, as its constructors did where it was made by them.
+
+    Raises:
+        RequestValidationError: A member has a value that its constructor would refuse, or there is no such member.
+    """
+    problems = tuple(_wrong_types(request, ""))
+    if problems:
+        found = "; ".join(str(problem) for problem in problems)
+        raise RequestValidationError(
+            f"{found}. Nothing was sent.", problems=problems, operation=request.facts.name
+        )
+
+
+def _wrong_types(model: Model, path: str) -> Iterator[Problem]:
+    given = {name: value for name, value in model.__dict__.items() if name in model.model_fields_set}
+    for problem in refused(type(model), given):
+        yield replace(problem, member=f"{path}{problem.member}")
+    # Attribute names are lower case; what `from_wire` keeps has a name of the wire's.
+    for name in model.model_extra or ():
+        if name.islower():
+            problem = unknown_name(type(model), name)
+            yield replace(problem, member=f"{path}{problem.member}")
+    for name, value in given.items():
+        if isinstance(value, Model):
+            yield from _wrong_types(value, f"{path}{name}.")
+        elif is_list(value):
+            for index, item in enumerate(value):
+                if isinstance(item, Model):
+                    yield from _wrong_types(item, f"{path}{name}[{index}].")
+
+
+def _problems(model: Model, path: str) -> Iterator[Problem]:
+    rules: Rules = getattr(type(model), "rules", {})
+    values = {name: value for name, value in model.__dict__.items() if name in model.model_fields_set}
+    if getattr(type(model), "union", False) and len(values) != 1:
+        yield Problem(
+            member=path.removesuffix(".") or type(model).__name__,
+            rule=f"must have exactly one of {', '.join(type(model).model_fields)}",
+            got=f"{len(values)} of them",
+        )
+    for name, value in values.items():
+        place = f"{path}{name}"
+        rule = rules.get(name)
+        if rule is not None:
+            yield from _break(rule, value, place)
+        if isinstance(value, Model):
+            yield from _problems(value, f"{place}.")
+        elif is_list(value):
+            for index, item in enumerate(value):
+                if isinstance(item, Model):
+                    yield from _problems(item, f"{place}[{index}].")
+
+
+def _break(rule: Rule, value: object, place: str) -> Iterator[Problem]:
+    if is_list(value):
+        if rule.size is not None and not _within(rule.size, len(value)):
+            yield Problem(member=place, rule=f"must have {_words(rule.size)} items", got=kind_of(value))
+        for index, item in enumerate(value):
+            yield from _break_one(rule, item, f"{place}[{index}]")
+    elif is_mapping(value):
+        for number, (key, item) in enumerate(value.items(), 1):
+            if rule.keys is not None:
+                yield from _break_one(rule.keys, key, f"{place} (key {number})")
+            yield from _break_one(rule, item, f"{place} (value {number})")
+    else:
+        yield from _break_one(rule, value, place)
+
+
+def _break_one(rule: Rule, value: object, place: str) -> Iterator[Problem]:
+    if isinstance(value, int) and rule.range is not None and not _within(rule.range, value):
+        yield Problem(member=place, rule=f"must be {_words(rule.range)}", got=kind_of(value))
+    if isinstance(value, str | bytes) and rule.length is not None and not _within(rule.length, len(value)):
+        unit = "characters" if isinstance(value, str) else "bytes"
+        yield Problem(member=place, rule=f"must have {_words(rule.length)} {unit}", got=kind_of(value))
+    if isinstance(value, str) and rule.pattern is not None and not _compiled(rule.pattern).fullmatch(value):
+        yield Problem(member=place, rule=f"must match {rule.pattern}", got=kind_of(value))
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
+
+
+def _within(bounds: Bounds, value: int) -> bool:
+    least, most = bounds
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+def _words(bounds: Bounds) -> str:
+    match bounds:
+        case (None, most):
+            return f"at most {most}"
+        case (least, None):
+            return f"at least {least}"
+        case (least, most):
+            return f"{least}" if least == most else f"{least} to {most}"

@@ -1,0 +1,50 @@
+"""The one retry layer: what may be repeated, how often, and how patiently.
+
+It is pure machinery: clock, sleep and randomness come from the caller, and the network is a function.
+"""
+
+from workspaces_apps._retry.attempts import Facts, Look, Settled, Verdict, report_failure, run_attempts
+from workspaces_apps._retry.budget import RetryBudget
+from workspaces_apps._retry.classification import (
+    CLOCK_SKEW_CODES,
+    EXPIRED_CREDENTIALS_CODES,
+    FailureKind,
+    classify,
+    may_have_arrived,
+    read_retry_after,
+)
+from workspaces_apps._retry.idempotency import (
+    AMBIGUOUS,
+    REPEATABLE,
+    RepetitionRule,
+    Strategy,
+    explained_by_own_attempt,
+    outcome_unknown,
+    rule_for,
+)
+from workspaces_apps._retry.policy import RetryBudgetPolicy, RetryPolicy
+
+__all__ = [
+    "AMBIGUOUS",
+    "CLOCK_SKEW_CODES",
+    "EXPIRED_CREDENTIALS_CODES",
+    "REPEATABLE",
+    "Facts",
+    "FailureKind",
+    "Look",
+    "RepetitionRule",
+    "RetryBudget",
+    "RetryBudgetPolicy",
+    "RetryPolicy",
+    "Settled",
+    "Strategy",
+    "Verdict",
+    "classify",
+    "explained_by_own_attempt",
+    "may_have_arrived",
+    "outcome_unknown",
+    "read_retry_after",
+    "report_failure",
+    "rule_for",
+    "run_attempts",
+]

@@ -1,0 +1,363 @@
+"""Installing and uninstalling on one WorkSpace: a reconciler whose result is raised, or returned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from workspaces_apps._associations.states import ERROR, NextAction, next_action, same_state
+from workspaces_apps._base.clock import timeout
+from workspaces_apps._reconcile.context import ReconcilePolicy, Slot
+from workspaces_apps._reconcile.guard import Unconditional
+from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.reconciler import DeadlinePassed, Reconciler
+from workspaces_apps._reconcile.writes import DEPLOYING
+from workspaces_apps._waiters.deployment import failure_of
+from workspaces_apps._waiters.records import AssociationChange, AssociationStatus, DeploymentOutcome
+from workspaces_apps._waiters.watch import tell
+from workspaces_apps.errors import (
+    DeploymentFailedError,
+    StagedChangesError,
+    WaiterError,
+    WaiterTimeoutError,
+    WorkspaceNotReadyError,
+    WorkSpacesError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workspaces_apps._associations import Direction
+    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._observe.snapshot import AssociationRecord
+    from workspaces_apps._reconcile.context import TargetContext
+    from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
+    from workspaces_apps._reconcile.observed_state import Change
+    from workspaces_apps._reconcile.reconciler import ReconcileResult
+    from workspaces_apps._waiters.records import OnChange, Target
+
+ErrorT = TypeVar("ErrorT", bound=WaiterError)
+
+LAST_READ: Final = 20.0
+"""Seconds after the deadline for the last read, which the service may keep waiting."""
+
+_TARGETS: Final[dict[Direction, Target]] = {"install": "installed", "uninstall": "removed"}
+
+_IN_ERROR: Final = frozenset(
+    {Reason.RETRIES_EXHAUSTED, Reason.DIRECTION_UNKNOWN, Reason.DIRECTION_OPPOSITE, ERROR}
+)
+_FOREIGN: Final = frozenset({Reason.FOREIGN_STAGED, Reason.FOREIGN_ERROR})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """How a job is done.
+
+    Attributes:
+        include_staged: Deploy even if that commits, or retries, something foreign.
+        retry_failed: Retry what is in ERROR.
+        timeout: Seconds for everything.
+        grace: Seconds for which a deployment need not show yet.
+        ready_timeout: Seconds to wait for a WorkSpace that is on its way.
+        on_change: Called with every change.
+    """
+
+    include_staged: bool
+    retry_failed: bool
+    timeout: float
+    grace: float
+    ready_timeout: float
+    on_change: OnChange | None
+
+    @property
+    def policy(self) -> ReconcilePolicy:
+        """The same as a reconciler takes it: what is in ERROR is retried once, in the direction that is desired."""
+        return ReconcilePolicy(
+            retries=int(self.retry_failed),
+            allowed=None if self.include_staged else frozenset(),
+            allow_foreign_errors=self.include_staged,
+            assume_direction=True,
+            deployment_timeout=self.timeout,
+            ready_timeout=self.ready_timeout,
+            grace=self.grace,
+        )
+
+
+class _JobLog:
+    """The memory of one call: an intent log that nobody else reads.
+
+    Args:
+        workspace_id: The WorkSpace.
+        on_change: Called with every change.
+        clock: The time of changes.
+    """
+
+    def __init__(self, workspace_id: str, on_change: OnChange | None, clock: Clock) -> None:
+        self._workspace_id = workspace_id
+        self._on_change = on_change
+        self._clock = clock
+        self._directions: dict[str, Direction] = {}
+        self._before: dict[str, Direction | None] = {}
+        self._retries: dict[str, int] = {}
+
+    def failed_direction(self, application_id: str) -> Direction | None:
+        """Return the direction of what this call deployed."""
+        return self._directions.get(application_id)
+
+    def retries(self, application_id: str) -> int:
+        """Return how often this call retried it."""
+        return self._retries.get(application_id, 0)
+
+    async def intend(self, intents: Sequence[WriteIntent]) -> None:
+        """Remember what a Deploy is about to do."""
+        for intent in intents:
+            if intent.operation == DEPLOYING:
+                one = intent.application_id
+                self._before[one] = self._directions.get(one)
+                self._directions[one] = intent.direction
+                self._retries[one] = self.retries(one) + intent.retry
+
+    async def withdraw(self, intents: Sequence[WriteIntent], reason: str) -> None:  # noqa: ARG002 - for journals
+        """Forget a Deploy that was not begun."""
+        for intent in intents:
+            if intent.operation == DEPLOYING:
+                one = intent.application_id
+                self._retries[one] -= intent.retry
+                before = self._before.pop(one, None)
+                if before is None:
+                    self._directions.pop(one, None)
+                else:
+                    self._directions[one] = before
+
+    async def changed(self, changes: Sequence[Change]) -> None:
+        """Call `on_change`."""
+        for change in changes:
+            if self._on_change is not None:
+                await tell(self._on_change, _as_change(self._workspace_id, change, self._clock))
+
+    async def staged(self, application_id: str, direction: Direction, request_id: str | None) -> None:
+        """Do nothing: the service remembers."""
+
+    async def deployed(self, application_ids: Sequence[str], request_id: str | None, *, force: bool) -> None:
+        """Do nothing: the service remembers."""
+
+    async def succeeded(
+        self,
+        application_id: str,
+        direction: Direction,
+        record: AssociationRecord | None,
+        elapsed: float | None,
+    ) -> None:
+        """Do nothing: the result tells."""
+
+    async def failed(self, failure: Failure) -> None:
+        """Do nothing: the result tells."""
+
+    async def skipped(self, application_id: str, reason: Reason, message: str) -> None:
+        """Do nothing: the result tells."""
+
+
+class Job:
+    """Applications that are to be installed on a WorkSpace, or uninstalled from it.
+
+    Args:
+        context: Whose calls it makes, and who polls for it.
+        workspace_id: The WorkSpace.
+        direction: The direction of all of them.
+        applications: Their ids.
+        options: How it is done.
+    """
+
+    def __init__(
+        self,
+        context: TargetContext,
+        workspace_id: str,
+        direction: Direction,
+        applications: tuple[str, ...],
+        options: JobOptions,
+    ) -> None:
+        self._clock = context.clock
+        self._workspace_id = workspace_id
+        self._direction: Direction = direction
+        self._applications = applications
+        self._options = options
+        self._began = context.clock.monotonic()
+        self._log = _JobLog(workspace_id, options.on_change, context.clock)
+        self._reconciler = Reconciler(
+            workspace_id,
+            dict.fromkeys(applications, direction),
+            context=context,
+            policy=options.policy,
+            log=self._log,
+            conditions=Unconditional(),
+            acting=Slot(None),
+            in_flight=Slot(None),
+            deadline=self._began + options.timeout,
+        )
+
+    async def run(self) -> DeploymentOutcome:
+        """Do it.
+
+        Raises:
+            WorkSpacesError: As `install_applications` says.
+        """
+        # The service may hang in the last call; the deadline holds.
+        scope = timeout(self._clock, self._options.timeout + LAST_READ)
+        try:
+            async with scope:
+                result = await self._reconciler.run()
+        except DeadlinePassed as passed:
+            raise self._late() from (passed.__cause__ or self._reconciler.refusal)
+        except TimeoutError as error:
+            if isinstance(error, WorkSpacesError) or not scope.expired():
+                raise
+            raise self._late() from self._reconciler.refusal
+        self._raise_for(result)
+        return self._outcome(result)
+
+    def _raise_for(self, result: ReconcileResult) -> None:
+        """Raise what the result is, if it is no success.
+
+        Raises:
+            WorkSpacesError: It is none.
+        """
+        changes = result.changes
+        if all(change.outcome == "succeeded" for change in changes.values()):
+            return
+        for change in changes.values():
+            if change.error is not None:
+                raise self._noted(change.error, result) from change.error.__cause__
+        reasons = {change.reason for change in changes.values()}
+        message = next((change.message for change in changes.values() if change.outcome != "succeeded"), "")
+        if reasons & _FOREIGN:
+            raise self._noted(self._foreign(result), result)
+        if Reason.WORKSPACE_STATE in reasons:
+            error = WorkspaceNotReadyError(f"{self._workspace_id} is not ready: {message}")
+            error.workspace_state = self._reconciler.observed.workspace_state
+            raise self._noted(self._told(error), result)
+        if Reason.VANISHED in reasons:
+            gone = WaiterError(f"the WorkSpace {self._workspace_id} does not exist, or not any more")
+            raise self._noted(self._told(gone), result)
+        if Reason.NOT_CONVERGING in reasons:
+            restless = WaiterError(
+                f"{self._workspace_id} does not come to rest: its applications are {self._states()}; {message}"
+            )
+            raise self._noted(self._told(restless), result)
+        if Reason.TIMEOUT in reasons:
+            raise self._late()
+        raise self._failed()
+
+    def _foreign(self, result: ReconcileResult) -> StagedChangesError:
+        listing = ", ".join(f"{application} ({state})" for application, state in result.foreign.items())
+        error = StagedChangesError(
+            f"Deploy on {self._workspace_id} would also take up {listing}; include_staged=True allows that"
+        )
+        error.staged = dict(result.foreign)
+        return self._told(error)
+
+    def _failed(self) -> DeploymentFailedError:
+        failed = tuple(
+            failure_of(self._workspace_id, status)
+            for status in self._statuses()
+            if status.state is not None and status.state == ERROR
+        )
+        names = ", ".join(f"{one.application_id} ({one.code or 'no code'})" for one in failed)
+        advice = "" if self._options.retry_failed else "; retry_failed=True tries again"
+        error = DeploymentFailedError(f"{names} in ERROR on {self._workspace_id}{advice}")
+        error.failed = failed
+        return self._told(error)
+
+    def _outcome(self, result: ReconcileResult) -> DeploymentOutcome:
+        observed = self._reconciler.observed
+        now = self._clock.now()
+        changed: list[AssociationChange] = []
+        already: list[str] = []
+        for status in self._statuses():
+            first = observed.first.get(status.application_id)
+            state = first.state if first is not None else None
+            if next_action(state, self._direction) is NextAction.NOTHING:
+                already.append(status.application_id)
+            if not same_state(state, status.state):
+                changed.append(
+                    AssociationChange(
+                        workspace_id=self._workspace_id,
+                        application_id=status.application_id,
+                        before=state,
+                        after=status.state,
+                        reason=status.reason,
+                        at=now,
+                    )
+                )
+        return DeploymentOutcome(
+            workspace_id=self._workspace_id,
+            associations=self._statuses(),
+            changed=tuple(changed),
+            elapsed=timedelta(seconds=self._clock.monotonic() - self._began),
+            polls=result.reads,
+            done=result.acted,
+            already=tuple(already),
+        )
+
+    def _statuses(self) -> tuple[AssociationStatus, ...]:
+        """The applications as they were read last."""
+        statuses: list[AssociationStatus] = []
+        for application in self._applications:
+            record = self._reconciler.observed.records.get(application)
+            state = record.state if record is not None else None
+            # A record in ERROR has the direction that it was seen to take, if it was.
+            direction = self._reconciler.failed_direction(application) if state == ERROR else self._direction
+            statuses.append(
+                AssociationStatus(
+                    application_id=application,
+                    state=state,
+                    wanted=_TARGETS[direction] if direction is not None else None,
+                    reason=record.reason if record is not None else None,
+                )
+            )
+        return tuple(statuses)
+
+    def _states(self) -> str:
+        return ", ".join(f"{status.application_id} {status.state or 'absent'}" for status in self._statuses())
+
+    def _late(self) -> WaiterTimeoutError:
+        return self._told(
+            WaiterTimeoutError(
+                f"{self._workspace_id} is not done ({self._states()}) within {self._options.timeout:g} s"
+            )
+        )
+
+    def _told(self, error: ErrorT) -> ErrorT:
+        """Return the error, with what was read last and how long it took."""
+        error.last = {self._workspace_id: self._statuses()}
+        error.elapsed = timedelta(seconds=self._clock.monotonic() - self._began)
+        error.polls = self._reconciler.result().reads
+        error.resource_id = self._workspace_id
+        return error
+
+    def _noted(self, error: WorkSpacesError, result: ReconcileResult) -> WorkSpacesError:
+        """Return the error, with notes of what was taken back and what could not be."""
+        if error.last is None and result.reads:
+            error.last = {self._workspace_id: self._statuses()}
+        if result.taken_back:
+            error.add_note(
+                f"What this call had staged on {self._workspace_id} was taken back: {', '.join(result.taken_back)}"
+            )
+        if result.left_staged:
+            error.add_note(
+                f"What this call staged on {self._workspace_id} may be staged still, and the next Deploy would commit"
+                f" it: {', '.join(result.left_staged)}"
+            )
+        return error
+
+
+def _as_change(workspace_id: str, change: Change, clock: Clock) -> AssociationChange:
+    before, after = change.before, change.after
+    return AssociationChange(
+        workspace_id=workspace_id,
+        application_id=change.application_id,
+        before=before.state if before is not None else None,
+        after=after.state if after is not None else None,
+        reason=after.reason if after is not None else None,
+        at=clock.now(),
+    )

@@ -1,0 +1,87 @@
+"""The commands, put together: global options, and one module for each group of commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.main import get_command
+
+from workspaces_apps._base.version import VERSION
+from workspaces_apps.cli import _apply as apply
+from workspaces_apps.cli import _control as control
+from workspaces_apps.cli import _demo as demo
+from workspaces_apps.cli import _install as install
+from workspaces_apps.cli import _listing as listing
+from workspaces_apps.cli import _plan as plan
+from workspaces_apps.cli import _reports as reports
+from workspaces_apps.cli import _simulate as simulate
+from workspaces_apps.cli import _status as status
+from workspaces_apps.cli._console import write_anything
+from workspaces_apps.cli._failures import ExitCode, guarded
+from workspaces_apps.cli._options import DebugOption, Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "workspaces-apps"
+EPILOG = (
+    "Exit codes: 0 done, or nothing to do; 1 it failed; 2 there are changes (plan), or not everything is as wanted (status,"
+    " apply); 3 the failure budget is spent; 4 drained; 5 stopped; 64 the command line, the configuration or the manifest"
+    " is wrong; 70 a fault in this program; 75 the time ran out; 77 credentials are missing or no longer valid; 130"
+    " interrupted."
+)
+MODULES = (plan, apply, status, control, reports, install, listing, simulate, demo)
+"""Each registers its commands on the app; the order is that of `--help`."""
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"{PROGRAM} {VERSION}")
+        raise typer.Exit
+
+
+def begin(
+    context: typer.Context,
+    debug: DebugOption = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Application management on Amazon WorkSpaces, and a simulator of the service."""
+    del debug, version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def build() -> typer.Typer:
+    """The app with all of its commands."""
+    # Errors are told in `failures`, so typer's own way with exceptions is off.
+    app = typer.Typer(
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True, epilog=EPILOG)(begin)
+    for module in MODULES:
+        module.register(app)
+    return app
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    write_anything()
+    invocation = Invocation()
+    command = get_command(build())
+    return guarded(
+        lambda: command.main(
+            args=None if arguments is None else list(arguments),
+            prog_name=PROGRAM,
+            standalone_mode=False,
+            obj=invocation,
+        ),
+        invocation,
+    )

@@ -1,0 +1,297 @@
+"""`workspaces-apps apply`: carries a plan out, shows how it goes, and ends early when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from workspaces_apps.cli._connection import (
+    Connection,
+    check_targets,
+    journal_path,
+    load_manifest,
+    load_plan,
+)
+from workspaces_apps.cli._console import complain, out
+from workspaces_apps.cli._failures import ExitCode, UsageError
+from workspaces_apps.cli._interrupts import on_signals
+from workspaces_apps.cli._options import (
+    DebugOption,
+    EndpointOption,
+    InsecureOption,
+    JournalOption,
+    Output,
+    OutputOption,
+    ProfileOption,
+    RegionOption,
+    YesOption,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workspaces_apps.cli._board import Board
+    from workspaces_apps.cli._traffic import Traffic
+    from workspaces_apps.rollout import Apply, Event, Manifest, Plan, Rollout
+
+EPILOG = (
+    "Exit codes: 0 everything is as wanted; 2 not everything is; 3 the failure budget is spent; 4 drained (Ctrl-C);"
+    " 5 stopped (Ctrl-C twice); 1 an error, or a target that could not be read; 64 usage."
+)
+
+ENDINGS: Final = {
+    "complete": ExitCode.DONE,
+    "dry-run": ExitCode.DONE,
+    "incomplete": ExitCode.CHANGES,
+    "budget-spent": ExitCode.BUDGET_SPENT,
+    "drained": ExitCode.DRAINED,
+    "stopped": ExitCode.STOPPED,
+}
+"""The exit code of each ending."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EPILOG)(apply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is asked of one apply.
+
+    Attributes:
+        journal: Its journal; None for none.
+        reports: Where reports go in the end; each in the form of its suffix.
+        dry_run: Write nothing.
+        assume_direction: Take the wanted direction for the one that failed.
+        yes: Do not ask.
+        output: For whom to write.
+    """
+
+    journal: Path | None
+    reports: tuple[Path, ...] = ()
+    dry_run: bool = False
+    assume_direction: bool = False
+    yes: bool = False
+    output: Output = Output.TEXT
+
+
+def apply(
+    manifest: Annotated[
+        Path | None,
+        typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.", show_default=False),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Carry out this saved plan, not a fresh one; MANIFEST then only says how to reach its targets.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: YesOption = False,
+    journal: JournalOption = None,
+    no_journal: Annotated[
+        bool,
+        typer.Option(
+            "--no-journal",
+            help="Keep none. What ends in ERROR then has no direction, and its tries are not counted.",
+        ),
+    ] = False,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a report in the end: .html, .json, .csv, .xml (JUnit) or .txt; may be repeated.",
+            show_default=False,
+            dir_okay=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Go through it, and write nothing anywhere.")
+    ] = False,
+    assume_direction: Annotated[
+        bool,
+        typer.Option(
+            "--assume-direction",
+            help="Where an application is in ERROR and nothing tells whether its installation or its removal failed,"
+            " take what the manifest wants for it.",
+        ),
+    ] = False,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Install and remove what a manifest wants. A deployment ends its user's session.
+
+    It looks before it acts: applying again goes on where an earlier apply ended, however that was. Ctrl-C (or SIGTERM)
+    begins nothing more and lets what runs end; a second one stops at once. With --output json, each event is a line.
+    """
+    del debug
+    from workspaces_apps.cli._reports import check_paths
+
+    if manifest is None and plan is None:
+        raise UsageError("apply takes a manifest, or --plan with a saved plan, or both")
+    if journal is not None and no_journal:
+        raise UsageError("--journal and --no-journal contradict each other")
+    wanted, saved = load_manifest(manifest), load_plan(plan)
+    name = saved.name if saved is not None else wanted.name if wanted is not None else ""
+    if saved is not None:
+        check_targets(saved, wanted)
+    reports = tuple(report or ())
+    check_paths(reports)
+    settings = Settings(
+        journal=None if no_journal else journal_path(journal, name),
+        reports=reports,
+        dry_run=dry_run,
+        assume_direction=assume_direction,
+        yes=yes,
+        output=output,
+    )
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    return asyncio.run(run(wanted, saved, connection, settings))
+
+
+async def run(
+    manifest: Manifest | None, plan: Plan | None, connection: Connection, settings: Settings
+) -> int:
+    """Plan where that is not done yet, ask, and apply."""
+    from workspaces_apps.cli._board import Board
+    from workspaces_apps.cli._reading import reading
+    from workspaces_apps.cli._reports import write_report
+    from workspaces_apps.cli._screens import show_end, show_plan
+    from workspaces_apps.cli._traffic import Traffic
+    from workspaces_apps.rollout._journal.files import check_journal
+
+    name = plan.name if plan is not None else manifest.name if manifest is not None else ""
+    if settings.journal is not None and not settings.dry_run:
+        check_journal(settings.journal, of=name)
+    if not settings.dry_run:
+        check_answerable(settings.yes)
+    traffic = Traffic(connection.clock.monotonic)
+    console, for_people = out(), settings.output is Output.TEXT
+    async with connection.rollout(manifest, traffic.hooks) as rollout:
+        if plan is None:
+            if manifest is None:
+                raise UsageError("there is neither a manifest nor a plan")
+            with reading(traffic):
+                plan = await rollout.plan(manifest, journal=settings.journal)
+        if for_people:
+            show_plan(console, plan)
+            console.print()
+        else:
+            for error in plan.errors:
+                complain(f"could not be read: {error}")
+        if plan.pending and not settings.dry_run:
+            agreed("Each deployment ends its user's session. Apply this?", settings.yes)
+        board = Board(plan, connection.clock.now)
+        events = await carry_out(rollout, plan, settings, board, traffic)
+    if for_people:
+        show_end(console, board)
+    for path in settings.reports:
+        write_report(path, settings.journal, events)
+        if for_people:
+            console.print(f"report: {path}", soft_wrap=True)
+    if for_people and settings.journal is not None and not settings.dry_run:
+        console.print(f"journal: {settings.journal}", soft_wrap=True)
+    return ending_code(board, plan)
+
+
+async def carry_out(
+    rollout: Rollout, plan: Plan, settings: Settings, board: Board, traffic: Traffic
+) -> list[Event]:
+    """Apply a plan and show how it goes; gives its events where they are needed and no journal has them."""
+    from workspaces_apps.cli._progress import showing
+
+    traffic.begin()
+    kept: list[Event] = []
+    keep = bool(settings.reports) and (settings.journal is None or settings.dry_run)
+    async with rollout.apply(
+        plan,
+        journal=settings.journal,
+        dry_run=settings.dry_run,
+        assume_direction=settings.assume_direction,
+    ) as events:
+        board.paused = lambda: events.paused
+        with on_signals(*ways_out(events, board)):
+            if settings.output is Output.JSON:
+                await follow(events, print_event, board.apply)
+            else:
+                with showing(out(), board, traffic) as tell:
+                    await follow(events, tell, kept.append if keep else None)
+    return kept
+
+
+async def follow(events: Apply, *followers: Callable[[Event], object] | None) -> None:
+    """Hand every event to every follower."""
+    async for event in events:
+        for follower in followers:
+            if follower is not None:
+                follower(event)
+
+
+def ways_out(events: Apply, board: Board) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What the first and the second Ctrl-C do."""
+
+    def drain() -> None:
+        board.draining = True
+        events.drain()
+        going = f"{board.deploying} WorkSpaces still deploy" if board.deploying else "what has begun ends"
+        complain(f"draining: nothing more is begun, {going}; Ctrl-C again stops at once")
+
+    def stop() -> None:
+        events.stop()
+        complain("stopping")
+
+    return drain, stop
+
+
+def check_answerable(yes: bool) -> None:
+    """Find out before the first call whether somebody can answer a question; else it is answered by the command line.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    # A process may have neither.
+    if not yes and not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        raise UsageError("there is no terminal to ask on: --yes says yes")
+
+
+def agreed(question: str, yes: bool) -> None:
+    """Ask on a terminal, unless the command line has said yes.
+
+    Raises:
+        Exit: The answer is no.
+    """
+    if not yes and not typer.confirm(question, err=True):
+        complain("nothing was changed")
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def print_event(event: Event) -> None:
+    """One event as a line of JSON, as the journal has it."""
+    from workspaces_apps.rollout._journal.lines import to_line
+
+    sys.stdout.write(to_line(event).decode("ascii"))
+    sys.stdout.flush()
+
+
+def ending_code(board: Board, plan: Plan) -> int:
+    """The exit code of an apply."""
+    if board.result is None:
+        return ExitCode.FAILED
+    code = ENDINGS[board.result.ending]
+    return ExitCode.FAILED if plan.errors and code in (ExitCode.DONE, ExitCode.CHANGES) else code

@@ -1,0 +1,311 @@
+"""`workspaces-apps list`: the catalogue, the WorkSpaces, and what is on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from workspaces_apps.cli._connection import Connection
+from workspaces_apps.cli._failures import UsageError
+from workspaces_apps.cli._naming import meant
+from workspaces_apps.cli._options import (
+    DebugOption,
+    EndpointOption,
+    InsecureOption,
+    Output,
+    OutputOption,
+    ProfileOption,
+    RegionOption,
+    like_bundle_ids,
+    like_directory_ids,
+    like_workspace_ids,
+)
+from workspaces_apps.cli._tables import show
+
+if TYPE_CHECKING:
+    from workspaces_apps._client.client import WorkSpacesClient
+    from workspaces_apps.api import (
+        ApplicationResourceAssociation,
+        Workspace,
+        WorkSpaceApplication,
+        WorkspaceResourceAssociation,
+    )
+
+    Association = ApplicationResourceAssociation | WorkspaceResourceAssociation
+
+_T = TypeVar("_T")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="List applications, WorkSpaces, or associations.", no_args_is_help=False)
+    group.command()(applications)
+    group.command()(workspaces)
+    group.command()(associations)
+    app.add_typer(group, name="list")
+
+
+def applications(
+    owner: Annotated[
+        str | None, typer.Option(metavar="OWNER", help="AMAZON, or an account id.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="Only those whose name has these words.", show_default=False),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List the application catalogue."""
+    del debug
+    words = (name or "").lower().split()
+
+    async def read(ws: WorkSpacesClient) -> list[WorkSpaceApplication]:
+        found = await ws.describe_applications(owner=owner).collect()
+        return [one for one in found if all(word in (one.name or "").lower() for word in words)]
+
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    found = run(connection, read)
+    show(
+        output,
+        "Applications",
+        found,
+        ("id", "name", "state", "owner", "runs on"),
+        [
+            (
+                one.application_id,
+                one.name,
+                one.state,
+                one.owner,
+                " ".join(sorted(map(short_system, one.supported_operating_system_names))),
+            )
+            for one in found
+        ],
+        spare=("runs on", "owner"),
+    )
+
+
+def workspaces(
+    workspace: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Only these; may be repeated.",
+            show_default=False,
+            callback=like_workspace_ids,
+        ),
+    ] = None,
+    directory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Only those of this directory.",
+            show_default=False,
+            callback=like_directory_ids,
+        ),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this user's; goes with --directory.", show_default=False),
+    ] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Only those of this bundle.",
+            show_default=False,
+            callback=like_bundle_ids,
+        ),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List WorkSpaces."""
+    del debug
+    if sum(given is not None for given in (workspace or None, directory, bundle)) > 1:
+        raise UsageError("the service takes only one of --workspace, --directory and --bundle")
+    if user is not None and directory is None:
+        raise UsageError("--user goes with --directory")
+
+    async def read(ws: WorkSpacesClient) -> list[Workspace]:
+        if not workspace:
+            return await ws.describe_workspaces(
+                directory_id=directory, user_name=user, bundle_id=bundle
+            ).collect()
+        batches = [workspace[start : start + 25] for start in range(0, len(workspace), 25)]
+        return [
+            one for batch in batches for one in await ws.describe_workspaces(workspace_ids=batch).collect()
+        ]
+
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    found = run(connection, read)
+    rows: list[tuple[object, ...]] = []
+    for one in found:
+        properties = one.workspace_properties
+        rows.append(
+            (
+                one.workspace_id,
+                one.state,
+                one.user_name,
+                short_system(properties.operating_system_name or "") if properties else "",
+                properties.compute_type_name if properties else "",
+                properties.running_mode if properties else "",
+                one.directory_id,
+            )
+        )
+    head = ("id", "state", "user", "system", "compute", "mode", "directory")
+    show(output, "Workspaces", found, head, rows, spare=("directory", "mode", "compute"))
+
+
+def known_states() -> list[str]:
+    """The states that an association can be in, as the service spells them."""
+    # Imported only now: it brings the models, which no other command needs to say --help.
+    from workspaces_apps.api import AssociationState
+
+    return [str(state) for state in AssociationState]
+
+
+def states_from(incomplete: str) -> list[str]:
+    """The states that begin so, for the shell."""
+    return [state for state in known_states() if state.startswith(incomplete.upper())]
+
+
+def in_capitals(given: list[str] | None) -> list[str] | None:
+    """States as the service spells them; one that there is not would be a listing of nothing, a false all-clear."""
+    wanted = [state.upper() for state in given or ()]
+    known = known_states() if wanted else []
+    for state in wanted:
+        if state not in known:
+            raise typer.BadParameter(f"there is no state {state}, but {', '.join(known)}")
+    return wanted
+
+
+def associations(
+    workspace: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Of these WorkSpaces; may be repeated.",
+            show_default=False,
+            callback=like_workspace_ids,
+        ),
+    ] = None,
+    application: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="APPLICATION",
+            help="Of this application, by id or by name (some words of it); may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATE",
+            help="Only those in this state, such as ERROR; may be repeated.",
+            show_default=False,
+            callback=in_capitals,
+            autocompletion=states_from,
+        ),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List which application is on which WorkSpace, of all applications if nothing else is said."""
+    del debug
+    if workspace and application:
+        raise UsageError("--workspace and --application are two ways to ask: give one of them")
+
+    async def read(ws: WorkSpacesClient) -> tuple[list[Association], dict[str, str]]:
+        offered = await ws.describe_applications().collect()
+        names = {one.application_id: one.name or "" for one in offered}
+        if workspace:
+            return await of_workspaces(ws, workspace), names
+        return await of_applications(ws, list(meant(application, offered) if application else names)), names
+
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    found, names = run(connection, read)
+    shown = [one for one in found if not state or one.state in state]
+    rows: list[tuple[object, ...]] = []
+    for one in shown:
+        workspace_id, application_id = ends(one)
+        reason = one.state_reason
+        why = f"{reason.error_code or ''} {reason.error_message or ''}" if reason is not None else ""
+        rows.append((workspace_id, one.state, names.get(application_id) or application_id, why))
+    show(output, "Associations", shown, ("WorkSpace", "state", "application", "reason"), rows)
+
+
+async def of_workspaces(ws: WorkSpacesClient, workspace_ids: Sequence[str]) -> list[Association]:
+    """What is on these WorkSpaces."""
+    results = [
+        await ws.describe_workspace_associations(workspace_id=one, associated_resource_types=["APPLICATION"])
+        for one in workspace_ids
+    ]
+    return [association for result in results for association in result.associations]
+
+
+async def of_applications(ws: WorkSpacesClient, application_ids: Sequence[str]) -> list[Association]:
+    """Where these applications are."""
+    found: list[Association] = []
+    for application_id in application_ids:
+        found += await ws.describe_application_associations(
+            application_id=application_id, associated_resource_types=["WORKSPACE"]
+        ).collect()
+    return found
+
+
+def ends(association: Association) -> tuple[str, str]:
+    """The WorkSpace and the application of an association, whichever way it was listed."""
+    workspace_id: str | None = getattr(association, "workspace_id", None)
+    if workspace_id is not None:
+        return workspace_id, association.associated_resource_id
+    return association.associated_resource_id, str(getattr(association, "application_id", ""))
+
+
+def run(connection: Connection, read: Callable[[WorkSpacesClient], Awaitable[_T]]) -> _T:
+    """Open a client and read, and show how far that has come."""
+    from workspaces_apps.cli._reading import reading
+    from workspaces_apps.cli._traffic import Traffic
+
+    async def do() -> _T:
+        traffic = Traffic(connection.clock.monotonic)
+        async with connection.client() as ws:
+            with reading(traffic):
+                return await read(ws.with_options(hooks=traffic.hooks))
+
+    return asyncio.run(do())
+
+
+def short_system(name: str) -> str:
+    """An operating system in a word: server-2022."""
+    return name.replace("WINDOWS_SERVER", "SERVER").replace("_", "-").lower()

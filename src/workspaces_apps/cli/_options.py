@@ -1,0 +1,138 @@
+"""Options that several commands have, and what they leave behind for the end of the run."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from workspaces_apps.cli._console import log_to_stderr
+
+_Given: TypeAlias = str | list[str] | None
+"""What an option was given, once or several times."""
+
+_Check: TypeAlias = Callable[[_Given], _Given]
+
+
+@dataclass(slots=True, kw_only=True)
+class Invocation:
+    """One run of the command; the object of every typer context.
+
+    Attributes:
+        debug: Show tracebacks, and every record of this package's loggers.
+    """
+
+    debug: bool = False
+
+
+def set_debug(context: typer.Context, wanted: bool) -> bool:
+    """Note `--debug` wherever it stands, so that it also holds for mistakes in the options after it."""
+    if wanted and isinstance(context.obj, Invocation):
+        context.obj.debug = True
+        log_to_stderr(debug=True)
+    return wanted
+
+
+DebugOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--debug", help="Show tracebacks and debug logs.", callback=set_debug, is_eager=True),
+]
+
+
+class Output(StrEnum):
+    """For whom a command writes."""
+
+    TEXT = "text"
+    """For people."""
+    JSON = "json"
+    """For programs; docs/cli.md describes each document."""
+
+
+OutputOption: TypeAlias = Annotated[
+    Output, typer.Option("--output", help="text for people, json for programs.", show_default=True)
+]
+ProfileOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", metavar="NAME", help="Profile of the AWS configuration files.", show_default=False
+    ),
+]
+RegionOption: TypeAlias = Annotated[
+    str | None, typer.Option("--region", metavar="REGION", help="AWS Region.", show_default=False)
+]
+EndpointOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--endpoint-url", metavar="URL", help="Another endpoint than AWS's.", show_default=False),
+]
+InsecureOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-insecure-endpoint",
+        help="Let --endpoint-url be plain http to another machine, for a simulator.",
+    ),
+]
+
+
+def journal_file(given: str) -> Path:
+    """Return the path of a journal.
+
+    Raises:
+        UsageError: It is a URL, which is no path, or a folder.
+    """
+    from workspaces_apps.cli._failures import UsageError
+    from workspaces_apps.rollout import JournalError
+    from workspaces_apps.rollout._journal.stores import path_of
+
+    try:
+        path = path_of(given)
+    except JournalError as error:
+        raise UsageError(str(error)) from error
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and a journal is a file")
+    return path
+
+
+JournalOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="The roll-out's journal; NAME.journal if left out, by the manifest's name.",
+        show_default=False,
+        parser=journal_file,
+    ),
+]
+
+
+def id_like(member: str, example: str) -> _Check:
+    """The callback of an option for ids, which refuses what cannot be one, and says what was given.
+
+    Args:
+        member: Where such an id stands in DescribeWorkspaces, whose rules say what it is like.
+        example: Such an id.
+    """
+
+    def check(given: _Given) -> _Given:
+        # Imported only now: it brings the models, which --help does not need.
+        from workspaces_apps.api import DescribeWorkspacesRequest
+
+        pattern = DescribeWorkspacesRequest.rules[member].pattern or ""
+        for one in [given] if isinstance(given, str) else given or ():
+            if not re.fullmatch(pattern, one, re.ASCII):
+                raise typer.BadParameter(f"'{one}' is no id such as {example}")
+        return given
+
+    return check
+
+
+like_workspace_ids: _Check = id_like("workspace_ids", "ws-0123456789")
+like_directory_ids: _Check = id_like("directory_id", "d-0123456789")
+like_bundle_ids: _Check = id_like("bundle_id", "wsb-0123456789")
+
+
+YesOption: TypeAlias = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask on.")
+]

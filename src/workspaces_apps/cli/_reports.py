@@ -1,0 +1,160 @@
+"""`workspaces-apps report`: what came of a roll-out, from its journal, in the form that is asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from workspaces_apps.cli._console import out
+from workspaces_apps.cli._failures import UsageError
+from workspaces_apps.cli._options import DebugOption
+
+if TYPE_CHECKING:
+    from workspaces_apps.rollout import Event
+    from workspaces_apps.rollout.report import Report
+
+
+class Form(StrEnum):
+    """The forms of a report."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+    JUNIT = "junit"
+    HTML = "html"
+
+
+SUFFIXES: Final[Mapping[str, Form]] = {
+    ".txt": Form.TEXT,
+    ".json": Form.JSON,
+    ".csv": Form.CSV,
+    ".xml": Form.JUNIT,
+    ".html": Form.HTML,
+    ".htm": Form.HTML,
+}
+"""The form that a file's suffix means."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(report)
+
+
+def report(
+    journal: Annotated[
+        Path,
+        typer.Argument(
+            metavar="JOURNAL",
+            help="The journal of a roll-out, also one that grows.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    output: Annotated[
+        Form | None,
+        typer.Option("--output", help="Its form; text, or what the suffix of --to says.", show_default=False),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where it goes; standard output if left out.",
+            show_default=False,
+            dir_okay=False,
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Only this run of the journal; last for the last one.", show_default=False
+        ),
+    ] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Tell what came of a roll-out, from its journal. Makes no call."""
+    del debug
+    from workspaces_apps.rollout.report import Report
+
+    form = output if output is not None else form_of(to) if to is not None else Form.TEXT
+    if to is not None:
+        check_folder(to)
+    found = Report.from_journal(journal, run=run)
+    if to is not None:
+        write(to, rendered(found, form))
+    elif form is Form.TEXT and out().is_terminal:
+        out().print(found.to_rich())
+    else:
+        sys.stdout.write(rendered(found, form))
+
+
+def rendered(report: Report, form: Form) -> str:
+    """The report in a form."""
+    renderers: Mapping[Form, Callable[[], str]] = {
+        Form.TEXT: report.to_text,
+        Form.JSON: report.to_json,
+        Form.CSV: report.to_csv,
+        Form.JUNIT: report.to_junit,
+        Form.HTML: report.to_html,
+    }
+    return renderers[form]()
+
+
+def form_of(path: Path) -> Form:
+    """The form that a file's suffix means.
+
+    Raises:
+        UsageError: It means none.
+    """
+    form = SUFFIXES.get(path.suffix.lower())
+    if form is None:
+        raise UsageError(f"{path}: a report's file ends in {', '.join(SUFFIXES)}")
+    return form
+
+
+def check_paths(paths: Sequence[Path]) -> None:
+    """Find out before anything is done what would fail in the end.
+
+    Raises:
+        UsageError: A report cannot go there.
+    """
+    for path in paths:
+        form_of(path)
+        check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Find out whether a file can be there.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
+
+
+def write_report(path: Path, journal: Path | None, events: Sequence[Event]) -> None:
+    """Write a report in the form of the file's suffix.
+
+    Args:
+        path: Where it goes.
+        journal: What it tells of.
+        events: What it tells of instead, where there are any.
+    """
+    from workspaces_apps.rollout.report import Report
+
+    found = Report.from_events(events) if events or journal is None else Report.from_journal(journal)
+    write(path, rendered(found, form_of(path)))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as it is, whatever the system does with line ends.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.write_bytes(text.encode())

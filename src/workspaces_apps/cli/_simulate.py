@@ -1,0 +1,317 @@
+"""`workspaces-apps simulate`: the simulator as a process, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+from typer.core import TyperCommand
+
+from workspaces_apps.cli._console import log_to_stderr, print_json
+from workspaces_apps.cli._exports import profile_written, shell_lines
+from workspaces_apps.cli._interrupts import on_signals
+from workspaces_apps.cli._options import DebugOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workspaces_apps.simulator import Simulator, SimulatorSettings
+
+Shell: TypeAlias = Literal["sh", "powershell"]
+
+_log = logging.getLogger("workspaces_apps.cli.simulate")
+
+
+class WithBareEnv(TyperCommand):
+    """A command whose `--env` may stand without a value."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # typer's own subclass of Context
+        """Read the arguments, with a bare `--env` for a POSIX shell."""
+        return super().parse_args(ctx, ["--env=sh" if one == "--env" else one for one in args])
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(cls=WithBareEnv)(simulate)
+
+
+def above_zero(value: float) -> float:
+    """Refuse what no clock can run at."""
+    if not 0 < value < float("inf"):
+        raise typer.BadParameter(f"a number above 0 is needed, not {value:g}")
+    return value
+
+
+def like_region(value: str) -> str:
+    """Refuse what no Region is called, which a client would call in vain."""
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d{1,2}", value):
+        raise typer.BadParameter(f"'{value}' is no Region such as us-east-1")
+    return value
+
+
+def like_regions(values: list[str] | None) -> list[str]:
+    """Check each Region of an option that may be given several times."""
+    return [like_region(value) for value in values or ()]
+
+
+def like_accounts(values: list[str] | None) -> list[str]:
+    """Refuse what is no account, alone or with a number of WorkSpaces."""
+    for value in values or ():
+        if not re.fullmatch(r"\d{12}(:\d{1,7})?", value, re.ASCII):
+            raise typer.BadParameter(f"'{value}' is no account such as 210987654321 or 210987654321:50")
+    return values or []
+
+
+def like_profile(value: str | None) -> str | None:
+    """Refuse a profile that a configuration file cannot name."""
+    if value is not None and not re.fullmatch(r"[\w.-]{1,64}", value, re.ASCII):
+        raise typer.BadParameter(f"'{value}' is no profile such as simulator")
+    return value
+
+
+def simulate(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 0,
+    workspaces: Annotated[int, typer.Option(min=0, help="How many WorkSpaces the sample fleet has.")] = 25,
+    installed: Annotated[
+        int, typer.Option(min=0, max=4, help="Applications installed already, where they can be.")
+    ] = 0,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Make the fleet like this listing, which `aws workspaces describe-workspaces` has printed; ids and"
+            " names are replaced.",
+            show_default=False,
+            dir_okay=False,
+            exists=True,
+        ),
+    ] = None,
+    encrypted: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of WorkSpaces with encrypted volumes.")
+    ] = 0.0,
+    presence: Annotated[
+        bool,
+        typer.Option("--presence", help="Let users come and go, and AutoStop WorkSpaces start and stop."),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = 0,
+    time_scale: Annotated[
+        float,
+        typer.Option(help="How many times as fast as time the simulator's clock runs.", callback=above_zero),
+    ] = 1.0,
+    manual_clock: Annotated[
+        bool, typer.Option("--manual-clock", help="Let time stand still but for the control endpoint.")
+    ] = False,
+    region: Annotated[str, typer.Option(help="The Region of the fleet.", callback=like_region)] = "us-east-1",
+    other_region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGION",
+            help="A Region that is served too; may be given several times.",
+            callback=like_regions,
+            show_default=False,
+        ),
+    ] = None,
+    account: Annotated[str, typer.Option(help="The account of the fleet, 12 digits.")] = "123456789012",
+    other_account: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID[:COUNT]",
+            help="Another account, with so many WorkSpaces; may be given several times.",
+            callback=like_accounts,
+            show_default=False,
+        ),
+    ] = None,
+    throttle: Annotated[
+        bool, typer.Option(help="Refuse more than 2 calls a second of one operation, bursts of 5 aside.")
+    ] = True,
+    check_signatures: Annotated[bool, typer.Option(help="Check signatures, as the service does.")] = True,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of docs/simulator-truth.md, such as install_duration=[60,120]; may be given several"
+            " times.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A TOML file of such settings; --set goes before it.",
+            show_default=False,
+            dir_okay=False,
+            exists=True,
+        ),
+    ] = None,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Let --host be an address that others can reach.")
+    ] = False,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name by which others reach the control endpoint, such as a container's; may be given several"
+            " times.",
+            show_default=False,
+        ),
+    ] = None,
+    control_token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            envvar="WORKSPACES_SIMULATOR_CONTROL_TOKEN",
+            help="What the control endpoint asks for; a random one if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Load the fleet from this file if there is one, and save it there at the end.",
+            show_default=False,
+            dir_okay=False,
+        ),
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[=SHELL]",
+            help="Print lines for a shell instead of JSON: sh, or --env=powershell.",
+            show_default=False,
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--write-profile",
+            metavar="NAME",
+            help="Write a profile into the AWS configuration file while the simulator runs.",
+            callback=like_profile,
+            show_default=False,
+        ),
+    ] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Run the simulator until Ctrl-C or SIGTERM.
+
+    Once it listens, one line of JSON on standard output says how to reach it: url, access_key_id,
+    secret_access_key, region, control_url, control_token, other_regions, other_accounts. With --env it prints lines
+    for a shell and closes standard output: eval "$(workspaces-apps simulate --env &)". Logs go to standard error.
+    """
+    # Imported only now: it brings aiohttp, which no other command needs to say --help.
+    from workspaces_apps.simulator import ManualClock, RealClock, ScaledClock, Simulator, Throttle
+
+    if env not in (None, "sh", "powershell"):
+        raise typer.BadParameter(f"'{env}' is no shell: sh or powershell", param_hint="--env")
+    if manual_clock and time_scale != 1:
+        raise typer.BadParameter("a clock that stands still has no --time-scale", param_hint="--manual-clock")
+    log_to_stderr(debug=debug)
+    clock = RealClock() if time_scale == 1 else ScaledClock(time_scale)
+    simulator = Simulator(
+        workspaces=workspaces,
+        associations_per_workspace=installed,
+        seed=seed,
+        region=region,
+        other_regions=like_regions(other_region),
+        account_id=account,
+        clock=ManualClock() if manual_clock else clock,
+        settings=settings_of(settings, setting or [], encrypted=encrypted, presence=presence),
+        throttle=Throttle() if throttle else Throttle.off(),
+        verify_signatures=check_signatures,
+        host=host,
+        port=port,
+        allow_remote=allow_remote,
+        state_file=state,
+        fleet_file=fleet,
+        control_token=control_token,
+        host_names=host_name or [],
+    )
+    for one in other_account or ():
+        account_id, _, count = one.partition(":")
+        simulator.add_account(account_id, workspaces=int(count or 0))
+    asyncio.run(
+        serve(simulator, env="powershell" if env == "powershell" else "sh" if env else None, profile=profile)
+    )
+
+
+def settings_of(
+    file: Path | None, given: list[str], *, encrypted: float, presence: bool
+) -> SimulatorSettings:
+    """Return the settings of a TOML file, of `--set` and of the options that have a name of their own.
+
+    Raises:
+        typer.BadParameter: What was given is no TOML.
+        ConfigurationError: A name or a value is none of the settings'.
+    """
+    from workspaces_apps.simulator import SimulatorSettings
+
+    wanted: dict[object, object] = {}
+    if file is not None:
+        try:
+            wanted.update(tomllib.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise typer.BadParameter(f"{file} is no TOML: {error}", param_hint="--settings") from error
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"'{one}' is not NAME=VALUE", param_hint="--set")
+        wanted[name.strip()] = _value(text)
+    if encrypted:
+        wanted["encrypted_share"] = encrypted
+    if presence:
+        wanted["presence"] = "seeded"
+    return SimulatorSettings.of(wanted)
+
+
+def _value(text: str) -> object:
+    try:
+        parsed: Mapping[str, object] = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        # A word needs no quotes, which a shell would eat.
+        return text
+    return parsed["value"]
+
+
+async def serve(simulator: Simulator, *, env: Shell | None = None, profile: str | None = None) -> None:
+    """Run the simulator until the process is asked to end.
+
+    Args:
+        simulator: What to run.
+        env: For which shell to print; JSON if None.
+        profile: The profile to write while it runs, if any.
+    """
+    stop = asyncio.Event()
+    # Asked again, the process ends at once.
+    with on_signals(stop.set):
+        async with simulator:
+            # A file that cannot be written is better known now than at the end.
+            simulator.save()
+            with profile_written(profile, simulator.describe()):
+                announce(simulator, env)
+                _log.info("listening on %s; Ctrl-C ends it", simulator.url)
+                await stop.wait()
+                _log.info("stopping after %d requests", simulator.requests.count())
+
+
+def announce(simulator: Simulator, env: Shell | None) -> None:
+    """Print how to reach the simulator."""
+    if env is None:
+        print_json(simulator.describe())
+        return
+    sys.stdout.write("\n".join(shell_lines(simulator.describe(), env)) + "\n")
+    sys.stdout.flush()
+    # A shell that evaluates the lines waits for the end of them, not of the process.
+    void = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(void, sys.stdout.fileno())
+    os.close(void)

@@ -1,0 +1,223 @@
+"""`workspaces-apps status` and `watch`: how far a fleet is from a manifest, once or again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workspaces_apps.cli._connection import Connection, journal_path, load_manifest
+from workspaces_apps.cli._console import complain, harmless, is_live, out, print_document, say
+from workspaces_apps.cli._failures import ExitCode, UsageError
+from workspaces_apps.cli._options import (
+    DebugOption,
+    EndpointOption,
+    InsecureOption,
+    JournalOption,
+    Output,
+    OutputOption,
+    ProfileOption,
+    RegionOption,
+)
+
+if TYPE_CHECKING:
+    from workspaces_apps.rollout import Manifest, Status
+
+EPILOG = (
+    "Exit codes: 0 all is as wanted; 2 it is not; 1 an error, or a target that could not be read; 64 usage."
+)
+WATCH_EPILOG = (
+    "Exit codes: with --until-wanted or --looks those of status, for the last look; 130 Ctrl-C; 64 usage."
+)
+
+_Manifest = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog=EPILOG)(status)
+    app.command(epilog=WATCH_EPILOG)(watch)
+
+
+def status(
+    manifest: _Manifest,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Name every WorkSpace that is not as wanted, however many.")
+    ] = False,
+    journal: JournalOption = None,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Compare a manifest with the fleet. Only reads."""
+    del debug
+    wanted = loaded(manifest)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    found = asyncio.run(look_once(wanted, connection, journal_path(journal, wanted.name)))
+    if output is Output.JSON:
+        from workspaces_apps.cli._documents import of_status
+
+        print_document(of_status(found))
+    else:
+        from workspaces_apps.cli._screens import SHOWN, show_status
+
+        show_status(out(), found, None if everything else SHOWN)
+    return found.exit_code
+
+
+def watch(
+    manifest: _Manifest,
+    interval: Annotated[
+        float, typer.Option(min=1, max=86400, metavar="SECONDS", help="From one look to the next.")
+    ] = 60.0,
+    until_wanted: Annotated[
+        bool, typer.Option("--until-wanted", help="End once everything is as wanted.")
+    ] = False,
+    looks: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="End after so many looks.", show_default=False)
+    ] = None,
+    journal: JournalOption = None,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    endpoint_url: EndpointOption = None,
+    allow_insecure_endpoint: InsecureOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Compare again and again, until Ctrl-C.
+
+    In a pipe, a look is told where something has changed since the one before, with the WorkSpaces that have. With
+    --output json, each look is a line.
+    """
+    del debug
+    wanted = loaded(manifest)
+    connection = Connection(
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_url,
+        allow_insecure_endpoint=allow_insecure_endpoint,
+    )
+    watching = Watching(
+        wanted, connection, journal_path(journal, wanted.name), interval, until_wanted, looks, output
+    )
+    return asyncio.run(watching.run())
+
+
+def loaded(path: Path) -> Manifest:
+    """The manifest."""
+    found = load_manifest(path)
+    if found is None:
+        raise UsageError("there is no manifest")
+    return found
+
+
+async def look_once(manifest: Manifest, connection: Connection, journal: Path) -> Status:
+    """Compare once."""
+    from workspaces_apps.cli._reading import reading
+    from workspaces_apps.cli._traffic import Traffic
+
+    traffic = Traffic(connection.clock.monotonic)
+    async with connection.rollout(manifest, traffic.hooks) as rollout:
+        with reading(traffic):
+            return await rollout.status(manifest, journal=journal)
+
+
+class Watching:
+    """Looks again and again; a look that fails is told, and the next one is tried."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        connection: Connection,
+        journal: Path,
+        interval: float,
+        until_wanted: bool,
+        looks: int | None,
+        output: Output,
+    ) -> None:
+        self._manifest = manifest
+        self._connection = connection
+        self._journal = journal
+        self._interval = interval
+        self._until_wanted = until_wanted
+        self._looks = looks
+        self._output = output
+        self._last = ""
+        self._drifted: dict[str, str] = {}
+
+    async def run(self) -> int:
+        """Look until there is a reason to end; the exit code is that of the last look."""
+        from workspaces_apps.cli._reading import reading
+        from workspaces_apps.cli._traffic import Traffic
+        from workspaces_apps.errors import ServiceError, TransportError
+
+        code, made = int(ExitCode.FAILED), 0
+        traffic = Traffic(self._connection.clock.monotonic)
+        async with self._connection.rollout(self._manifest, traffic.hooks) as rollout:
+            while True:
+                try:
+                    with reading(traffic):
+                        found = await rollout.status(self._manifest, journal=self._journal)
+                except (TransportError, ServiceError) as error:
+                    if not made:
+                        # What fails at the first look is most likely a mistake of whoever asked.
+                        raise
+                    complain(f"{error}; looking again in {self._interval:g} s")
+                    code = ExitCode.FAILED
+                else:
+                    self._show(found)
+                    code = found.exit_code
+                made += 1
+                if made == self._looks or (self._until_wanted and code == ExitCode.DONE):
+                    return code
+                await self._connection.clock.sleep(self._interval)
+
+    def _show(self, found: Status) -> None:
+        if self._output is Output.JSON:
+            from workspaces_apps.cli._documents import of_status
+
+            print(json.dumps(of_status(found)), flush=True)
+            return
+        console = out()
+        if is_live(console):
+            from workspaces_apps.cli._screens import show_status
+
+            console.clear()
+            # A WorkSpace takes two or three lines; the table and what is around it a dozen.
+            show_status(console, found, max(1, (console.height - 12) // 3))
+            console.print(
+                f"{found.plan.created:%H:%M:%S} UTC; looks every {self._interval:g} s, Ctrl-C ends it",
+                style="dim",
+            )
+            return
+        counts = ", ".join(f"{number} {standing}" for standing, number in sorted(found.counts.items()))
+        plan = found.plan
+        unread = (f"could not be read: {error}" for error in plan.errors)
+        said = "; ".join(filter(None, (counts, *plan.not_found, *unread)))
+        from workspaces_apps.cli._screens import SHOWN, drifts
+
+        drifted = drifts(found)
+        there = {one.workspace_id for one in found.plan.workspaces}
+        back = {
+            one: "as wanted" if one in there else "no longer seen" for one in self._drifted.keys() - drifted
+        }
+        news = [item for item in {**drifted, **back}.items() if self._drifted.get(item[0]) != item[1]]
+        # What has not changed is told once.
+        if said != self._last or news:
+            say(console, f"{found.plan.created:%Y-%m-%d %H:%M:%S} UTC  {harmless(said)}")
+        for workspace_id, how in news[:SHOWN]:
+            say(console, f"  {harmless(workspace_id)}  {how}")
+        if len(news) > SHOWN:
+            say(console, f"  and {len(news) - SHOWN:,} more; status --all names them")
+        self._last, self._drifted = said, drifted

@@ -1,0 +1,280 @@
+"""What ``@pytest.mark.workspaces`` takes, checked before a simulator is made of it.
+
+- ``workspaces``, ``associations_per_workspace``, ``seed``, ``region``, ``other_regions``, ``account_id``,
+  ``verify_signatures``: as for `Simulator`.
+- ``clock``: ``"autojump"`` (the default), ``"manual"``, ``"real"``, or how many times as fast as time it runs.
+- ``throttle``: False (the default) for none, True for what is assumed of the service, a rate per second, a pair
+  ``(rate, burst)``, or a mapping from operations to one of these.
+- ``faults``: a list of kinds, or of mappings with the arguments of `Faults.add`.
+- ``settings``: a mapping from the names of `SimulatorSettings` to values, where a duration is a number of seconds or
+  a pair ``(shortest, longest)``; or ``"instant"``; or a `SimulatorSettings`.
+- ``thread``: True runs the simulator of a coroutine test in a thread too, for code that blocks the loop.
+
+Markers on function, class and module add up; of one argument the nearest counts.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
+
+import pytest
+from typing_extensions import TypeIs
+
+if TYPE_CHECKING:
+    from workspaces_apps.simulator import (
+        FaultKind,
+        Rate,
+        Simulator,
+        SimulatorClock,
+        SimulatorOptions,
+        SimulatorSettings,
+        Throttle,
+    )
+
+ARGUMENTS: Final = (
+    "workspaces",
+    "associations_per_workspace",
+    "seed",
+    "region",
+    "other_regions",
+    "account_id",
+    "verify_signatures",
+    "clock",
+    "throttle",
+    "faults",
+    "settings",
+    "thread",
+)
+MARKER: Final = f"workspaces({', '.join(ARGUMENTS)}): what the fixture workspaces_simulator is like"
+
+T = TypeVar("T")
+
+
+class FaultOptions(TypedDict, total=False):
+    """The arguments of `Faults.add`."""
+
+    kind: FaultKind
+    operation: str | Iterable[str] | None
+    workspace_id: str | None
+    application_id: str | None
+    times: int | None
+    skip: int
+    probability: float | None
+    delay: float
+    code: str
+    message: str
+    reason: str
+
+
+class MarkerError(ValueError):
+    """The marker says something that cannot be."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"@pytest.mark.workspaces: {message}")
+
+
+def told(make: Callable[[], T]) -> T:
+    """What `make` returns; if the marker says what cannot be, the test fails with nothing but a message."""
+    from workspaces_apps.errors import ConfigurationError
+
+    try:
+        return make()
+    except MarkerError as error:
+        message = str(error)
+    except (ConfigurationError, TypeError) as error:
+        message = str(MarkerError(str(error)))
+    return pytest.fail(message, pytrace=False)
+
+
+def add_faults(simulator: Simulator, given: Mapping[str, object]) -> None:
+    """Add the faults to a simulator."""
+    for fault in fault_options(given):
+        simulator.faults.add(**fault)
+
+
+def read_marker(node: pytest.Item) -> dict[str, object]:
+    """The arguments of all markers that hold for a test.
+
+    Raises:
+        MarkerError: One is unknown, or has no name.
+    """
+    given: dict[str, object] = {}
+    for mark in node.iter_markers("workspaces"):
+        if mark.args:
+            raise MarkerError(f"every argument needs its name; {mark.args[0]!r} has none")
+        for name, value in mark.kwargs.items():
+            _check_name(name, ARGUMENTS, "argument")
+            given.setdefault(name, value)
+    _of_type(given.get("thread", False), bool, "thread")
+    return given
+
+
+def simulator_options(given: Mapping[str, object]) -> SimulatorOptions:
+    """What the simulator is made with.
+
+    Raises:
+        MarkerError: An argument is of the wrong kind.
+        ConfigurationError: A value is out of range.
+    """
+    options: SimulatorOptions = {
+        "clock": _clock(given.get("clock", "autojump")),
+        "throttle": _throttle(given.get("throttle", False)),
+        "settings": _settings(given.get("settings", {})),
+    }
+    if "workspaces" in given:
+        options["workspaces"] = _whole(given["workspaces"], "workspaces")
+    if "associations_per_workspace" in given:
+        options["associations_per_workspace"] = _whole(
+            given["associations_per_workspace"], "associations_per_workspace"
+        )
+    if "seed" in given:
+        options["seed"] = _whole(given["seed"], "seed")
+    if "region" in given:
+        options["region"] = _of_type(given["region"], str, "region")
+    if "account_id" in given:
+        options["account_id"] = _of_type(given["account_id"], str, "account_id")
+    if "other_regions" in given:
+        options["other_regions"] = [
+            _of_type(region, str, "each of other_regions")
+            for region in _listed(given["other_regions"], "other_regions")
+        ]
+    if "verify_signatures" in given:
+        options["verify_signatures"] = _of_type(given["verify_signatures"], bool, "verify_signatures")
+    return options
+
+
+def fault_options(given: Mapping[str, object]) -> list[FaultOptions]:
+    """The faults to add, in their order.
+
+    Raises:
+        MarkerError: One is no fault.
+    """
+    return [_fault(one) for one in _listed(given.get("faults", []), "faults")]
+
+
+def _fault(value: object) -> FaultOptions:
+    from workspaces_apps.simulator._faults import KINDS
+
+    described = {"kind": value} if isinstance(value, str) else value
+    if not _is_mapping(described) or "kind" not in described:
+        raise MarkerError(f'a fault is a kind, or a mapping with "kind" in it, not {value!r}')
+    kind = described["kind"]
+    _check_name(kind, KINDS, "kind of fault")
+    for name in described:
+        _check_name(name, FaultOptions.__annotations__, "argument of a fault")
+    operations = described.get("operation")
+    for operation in [operations] if isinstance(operations, str) else _listed(operations or [], "operation"):
+        _check_operation(operation)
+    fault: FaultOptions = {**described}  # type: ignore[typeddict-item]  # Faults.add checks the values
+    return fault
+
+
+def _clock(value: object) -> SimulatorClock:
+    from workspaces_apps.simulator import ManualClock, RealClock, ScaledClock
+
+    match value:
+        case "autojump":
+            return ManualClock(autojump=True)
+        case "manual":
+            return ManualClock()
+        case "real":
+            return RealClock()
+        case bool():
+            pass
+        case int() | float():
+            return ScaledClock(value)
+        case _:
+            pass
+    raise MarkerError(f'clock is "autojump", "manual", "real", or a number of times as fast, not {value!r}')
+
+
+def _throttle(value: object) -> Throttle:
+    from workspaces_apps.simulator import Throttle
+
+    if isinstance(value, Throttle):
+        return value
+    if _is_mapping(value):
+        for operation in value:
+            _check_operation(operation)
+        return Throttle(default=None, operations={str(name): _rate(rate) for name, rate in value.items()})
+    return Throttle(default=_rate(value))
+
+
+def _rate(value: object) -> Rate | None:
+    from workspaces_apps.simulator import Rate, Throttle
+
+    match value:
+        case False | None:
+            return None
+        case True:
+            return Throttle().default
+        case int() | float():
+            return Rate(value, max(value, 1.0))
+        case (int() | float() as per_second, int() | float() as burst):
+            return Rate(per_second, burst)
+        case _:
+            raise MarkerError(
+                "throttle is False, True, a rate per second, (rate, burst), or a mapping from operations to these,"
+                f" not {value!r}"
+            )
+
+
+def _settings(value: object) -> SimulatorSettings:
+    from workspaces_apps.errors import ConfigurationError
+    from workspaces_apps.simulator import SimulatorSettings
+
+    if isinstance(value, SimulatorSettings):
+        return value
+    if value == "instant":
+        return SimulatorSettings.instant()
+    if not _is_mapping(value):
+        raise MarkerError(
+            f'settings is a mapping from names to values, "instant" or a SimulatorSettings, not {value!r}'
+        )
+    try:
+        return SimulatorSettings.of(value)
+    except ConfigurationError as error:
+        raise MarkerError(f"settings: {error.message}") from error
+
+
+def _check_operation(name: object) -> None:
+    from workspaces_apps.simulator._model import service_model
+
+    _check_name(name, service_model().operations, "operation of WorkSpaces")
+
+
+def _check_name(name: object, known: Iterable[str], what: str) -> None:
+    known = list(known)
+    if name in known:
+        return
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+    raise MarkerError(f"{name!r} is no {what}; {advice}")
+
+
+def _whole(value: object, name: str) -> int:
+    if isinstance(value, bool):
+        raise MarkerError(f"{name} is a whole number, not {value!r}")
+    return _of_type(value, int, name)
+
+
+def _of_type(value: object, kind: type[T], name: str) -> T:
+    if not isinstance(value, kind):
+        raise MarkerError(f"{name} is of type {kind.__name__}, not {value!r}")
+    return value
+
+
+def _listed(value: object, name: str) -> list[object]:
+    if not _is_list(value):
+        raise MarkerError(f"{name} is a list, not {value!r}")
+    return [*value]
+
+
+def _is_list(value: object) -> TypeIs[list[object] | tuple[object, ...]]:
+    return isinstance(value, list | tuple)
+
+
+def _is_mapping(value: object) -> TypeIs[Mapping[object, object]]:
+    return isinstance(value, Mapping)

@@ -1,0 +1,230 @@
+"""An apply in the hands of whoever began it: its events, its result, and two ways to end it early."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from workspaces_apps._base.clock import Clock
+from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.errors import ClientStateError
+from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
+from workspaces_apps.rollout._controller.conditions import Pause
+from workspaces_apps.rollout._controller.controller import RolloutController
+from workspaces_apps.rollout._controller.metrics import CallMetrics
+from workspaces_apps.rollout._errors import RolloutError
+from workspaces_apps.rollout._journal.control import POLL_SECONDS, ControlReader
+from workspaces_apps.rollout._journal.stores import JournalLocation, JournalWriter
+from workspaces_apps.rollout._log.event_log import EventLog
+from workspaces_apps.rollout._log.events import Ending, Event, Finished
+from workspaces_apps.rollout._plan.plan import Plan
+
+_log = logging.getLogger(__name__)
+
+_NOT_BEGUN: Final = "an apply begins with `async with rollout.apply(...) as events`"
+
+EXIT_CODES: Final[Mapping[Ending, int]] = {
+    "complete": 0,
+    "dry-run": 0,
+    "incomplete": 2,
+    "budget-spent": 3,
+    "drained": 4,
+    "stopped": 5,
+}
+"""What a command that applies a plan should exit with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions:
+    """What is asked of one apply beyond the plan's policy.
+
+    Attributes:
+        dry_run: Write nothing, neither to the service nor to the journal.
+        assume_direction: Take the direction that the manifest wants for the one that failed, where an
+            association is in ERROR and nothing else tells.
+    """
+
+    dry_run: bool = False
+    assume_direction: bool = False
+
+
+class Apply:
+    """An apply that is going on: an async iterator of its events, within `async with`.
+
+    Leaving the block early stops it. The iteration ends after the `Finished` event. Entering it opens the journal, and
+    raises JournalBusyError where another apply writes to it, and JournalError where it cannot be used.
+
+    Args:
+        plan: What to do.
+        metrics: The client of each target of the plan.
+        clock: Time for waits, hours and events.
+        journal: Where to write; None: nowhere, so that what only a journal knows is forgotten at the end.
+        options: What else is asked.
+        real_sleep: Sleeps for so many seconds of real time, between two readings of the control record.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        metrics: Mapping[str, CallMetrics],
+        clock: Clock,
+        journal: JournalLocation | None,
+        options: ApplyOptions,
+        *,
+        real_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        pending = plan.pending
+        self._plan = plan
+        self._metrics = metrics
+        self._clock = clock
+        self._location = journal if not options.dry_run else None
+        self._options = options
+        self._real_sleep = real_sleep
+        self._pause = Pause()
+        self._breaker = CircuitBreaker(
+            clock,
+            {workspace.target for workspace in pending},
+            plan.policy.failure_budget.of(len(pending)),
+        )
+        self._journal: JournalWriter | None = None
+        self._log: EventLog | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._control: asyncio.Task[None] | None = None
+        self._stops = False
+        self._paused = ""
+
+    @property
+    def result(self) -> Finished | None:
+        """The end of it; None while it goes on."""
+        return self._log.summary.finished if self._log is not None else None
+
+    @property
+    def paused(self) -> str:
+        """Who paused it, when and why; empty while nothing keeps it from starting more."""
+        return self._paused
+
+    async def __aenter__(self) -> Self:
+        location = self._location
+        if location is not None:
+            self._journal = await location.store.open(location.name, of=self._plan.name)
+        try:
+            await self._begin(location)
+        except BaseException:
+            # Nobody leaves a block that was not entered.
+            await self.__aexit__(RolloutError, None, None)
+            raise
+        return self
+
+    async def _begin(self, location: JournalLocation | None) -> None:
+        self._log = EventLog(self._clock, self._journal, self._metrics)
+        if location is not None:
+            past = self._journal.past if self._journal is not None else ()
+            reader = ControlReader(location, run=self._log.run, earlier={event.run for event in past})
+            # Before anything is begun: a pause that was left holds from the first moment.
+            await self._obey(reader)
+            self._control = asyncio.create_task(self._follow(reader))
+        controller = RolloutController(
+            plan=self._plan,
+            metrics=self._metrics,
+            clock=self._clock,
+            log=self._log,
+            breaker=self._breaker,
+            pause=self._pause,
+            assume_direction=self._options.assume_direction,
+            dry_run=self._options.dry_run,
+        )
+        self._main = asyncio.create_task(controller.run())
+        # Let it begin: a task that is cancelled before that runs no line of its own, not even the last words.
+        await asyncio.sleep(0)
+        if self._stops:
+            self.stop()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._main is not None:
+                if not self._main.done():
+                    self.stop()
+                await asyncio.gather(self._main, return_exceptions=True)
+        finally:
+            for task in (self._main, self._control):
+                # The first, where this was cancelled a second time: there is no time for the last words.
+                if task is not None and not task.done():
+                    task.cancel()
+            if self._journal is not None:
+                await self._journal.close()
+        if kind is None and self.result is None and self._main is not None:
+            self._main.result()
+
+    async def _follow(self, reader: ControlReader) -> None:
+        while True:
+            await self._real_sleep(POLL_SECONDS)
+            await self._obey(reader)
+
+    async def _obey(self, reader: ControlReader) -> None:
+        state = await reader.poll()
+        if state.why != self._paused:
+            self._paused = state.why
+            _log.warning("the roll-out %s is %s", self._plan.name, state.why or "resumed")
+            self._pause.set(on=state.paused)
+        for request in state.requests:
+            _log.warning("the roll-out %s was asked to %s", self._plan.name, request)
+            if request.command == "stop":
+                self.stop()
+            else:
+                self.drain()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        main = self._running()
+        events = self._recorded().events
+        event = await events.get()
+        if event is None:
+            # For whoever asks again.
+            events.put_nowait(None)
+            await asyncio.wait((main,))
+            main.result()
+            raise StopAsyncIteration
+        return event
+
+    def _recorded(self) -> EventLog:
+        if self._log is None:
+            raise ClientStateError(_NOT_BEGUN)
+        return self._log
+
+    def _running(self) -> asyncio.Task[None]:
+        if self._main is None:
+            raise ClientStateError(_NOT_BEGUN)
+        return self._main
+
+    async def finished(self) -> Finished:
+        """Let it run to its end.
+
+        Raises:
+            JournalError: The journal could not be written any more.
+            ClientStateError: It was not begun with `async with`.
+        """
+        await asyncio.shield(self._running())
+        if self.result is None:
+            raise ClientStateError("the apply ended without a result")
+        return self.result
+
+    def drain(self) -> None:
+        """Begin no further WorkSpace, and let those that have begun end."""
+        self._breaker.trip(Reason.DRAINED, "asked to begin nothing more")
+
+    def stop(self) -> None:
+        """End at once. Deployments that the service has taken go on there; a later apply finds them."""
+        self._stops = True
+        self._breaker.trip(Reason.DRAINED, "asked to stop")
+        if self._main is not None and self.result is None and not self._main.cancelling():
+            # Once: a second time would cost the last words.
+            self._main.cancel()

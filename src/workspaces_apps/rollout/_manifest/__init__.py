@@ -1,0 +1,1 @@
+"""The desired state as an administrator writes it: manifest, selectors, policy, hours."""

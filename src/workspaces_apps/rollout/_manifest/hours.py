@@ -1,0 +1,120 @@
+"""When a policy allows deployments: hours of the day in a time zone, on some days of the week."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from workspaces_apps.rollout._manifest.fields import listed
+from workspaces_apps.rollout._manifest.selectors import Selector
+
+Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
+_SEARCH_DAYS: Final = 9
+_MOST_OPENINGS: Final = 366
+
+
+def _read_time(value: object) -> object:
+    if isinstance(value, str):
+        found = _TIME.match(value)
+        if found is None:
+            raise PydanticCustomError("time", "a time of day is written like 22:30")
+        return time(int(found[1]), int(found[2]), int(found[3] or 0))
+    return value
+
+
+def _check_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise PydanticCustomError(
+            "time_zone",
+            "{value} is no time zone that this machine knows; they are written like Europe/Berlin",
+            {"value": repr(value)},
+        ) from None
+    return value
+
+
+TimeOfDay: TypeAlias = Annotated[time, BeforeValidator(_read_time, json_schema_input_type=str)]
+
+
+class Hours(BaseModel, frozen=True):
+    """Hours in which deployments may begin. From `start` up to `end`, by the wall clock of the time zone.
+
+    Attributes:
+        time_zone: An IANA name, such as ``Europe/Berlin``.
+        start: When they begin.
+        end: When they end; at or before `start`: on the next day.
+        days: The days on which they begin.
+        select: The WorkSpaces they hold for; all if left out. The first entry that fits a WorkSpace holds.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    time_zone: Annotated[str, AfterValidator(_check_zone)]
+    start: TimeOfDay
+    end: TimeOfDay
+    days: Annotated[tuple[Day, ...], BeforeValidator(listed), Field(min_length=1)] = DAYS
+    select: Selector | None = None
+
+    @model_validator(mode="after")
+    def _without_zones(self) -> Self:
+        if self.start.tzinfo is not None or self.end.tzinfo is not None:
+            raise PydanticCustomError(
+                "time", "start and end are wall times of time_zone, without a zone of their own"
+            )
+        return self
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether deployments may begin at `now`, a time with a zone."""
+        return any(begin <= now < end for begin, end in self._spans(now))
+
+    def next_opening(self, now: datetime) -> datetime:
+        """`now` where they may begin now, else when they may next, in UTC."""
+        if self.is_open(now):
+            return now
+        return min(begin for begin, _ in self._spans(now) if begin > now).astimezone(UTC)
+
+    def closing(self, now: datetime) -> datetime:
+        """The end of the hours that `now` is in, in UTC; `now` itself outside of them."""
+        return max(
+            (end for begin, end in self._spans(now) if begin <= now < end), default=now.astimezone(UTC)
+        )
+
+    def after_open(self, now: datetime, seconds: float) -> datetime:
+        """When they will have been open for so long, counted from `now`; within a year or so, else some time before.
+
+        Args:
+            now: A time with a zone.
+            seconds: How long, 0 or more.
+        """
+        at, left = self.next_opening(now), timedelta(seconds=seconds)
+        for _ in range(_MOST_OPENINGS):
+            closes = self.closing(at)
+            if left <= closes - at:
+                break
+            left -= closes - at
+            at = self.next_opening(closes)
+        return at + min(left, self.closing(at) - at)
+
+    def _spans(self, now: datetime) -> Sequence[tuple[datetime, datetime]]:
+        zone = ZoneInfo(self.time_zone)
+        today = now.astimezone(zone).date()
+        spans: list[tuple[datetime, datetime]] = []
+        for ahead in range(-1, _SEARCH_DAYS):
+            day = today + timedelta(days=ahead)
+            if DAYS[day.weekday()] not in self.days:
+                continue
+            last = day if self.end > self.start else day + timedelta(days=1)
+            # In UTC: two times of one zone are compared by the wall clock, which goes back once a year.
+            begin = datetime.combine(day, self.start, zone).astimezone(UTC)
+            end = datetime.combine(last, self.end, zone).astimezone(UTC)
+            # Hours within the one that a change of the clock leaves out are none.
+            if begin < end:
+                spans.append((begin, end))
+        return spans

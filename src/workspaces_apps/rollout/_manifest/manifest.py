@@ -1,0 +1,311 @@
+"""The manifest: which applications are wanted present or absent, on which WorkSpaces, and how carefully."""
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from workspaces_apps._model.values import JsonObject
+from workspaces_apps.rollout._errors import ManifestError, Mistake
+from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table, listed, without_flaws
+from workspaces_apps.rollout._manifest.file import DEPTH, Document, Key, read_document
+from workspaces_apps.rollout._manifest.policy import Policy
+from workspaces_apps.rollout._manifest.selectors import Selector
+
+DEFAULT_TARGET: Final = "default"
+"""The target of a manifest that names none: whatever the client is for."""
+
+_ApplicationId: TypeAlias = Annotated[str, Field(pattern=r"^wsa-[0-9a-z]{8,63}$")]
+_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), PLAIN]
+
+
+class ApplicationRef(BaseModel, frozen=True):
+    """An application, by its id, or by what the catalogue calls it.
+
+    In a file also a plain string: an id, or a name.
+
+    Attributes:
+        id: The application's id.
+        name: Its name, or some words of it, in any case.
+        owner: Who offers it: ``AMAZON``, or an account id.
+        version: A further word of the name, such as ``2021``.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    id: _ApplicationId | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200), PLAIN] | None = None
+    owner: Annotated[str, Field(pattern=r"^([0-9]{12}|AMAZON)$")] | None = None
+    version: Annotated[str, Field(min_length=1, max_length=50), PLAIN] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.id is None) == (self.name is None):
+            raise PydanticCustomError("application", "an application has either an id or a name")
+        if self.id is not None and (self.owner is not None or self.version is not None):
+            raise PydanticCustomError("application", "owner and version go with a name; an id says it all")
+        return self
+
+    def __str__(self) -> str:
+        parts = [self.id or self.name or ""]
+        parts += [f"version {self.version}"] if self.version else []
+        parts += [f"of {self.owner}"] if self.owner else []
+        return " ".join(parts)
+
+
+def _read_ref(value: object) -> object:
+    if isinstance(value, str):
+        return {"id": value} if value.startswith("wsa-") else {"name": value}
+    return value
+
+
+RefField: TypeAlias = Annotated[
+    ApplicationRef, BeforeValidator(_read_ref, json_schema_input_type=str | ApplicationRef)
+]
+_Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
+
+
+class Rule(BaseModel, frozen=True):
+    """Which applications some WorkSpaces should have, and which not.
+
+    Attributes:
+        name: What to call the rule in messages.
+        select: The WorkSpaces.
+        present: Applications they should have.
+        absent: Applications they should not have.
+        targets: The names of the targets it is for; all if left out.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    name: _Name | None = None
+    select: Selector
+    present: _Refs = ()
+    absent: _Refs = ()
+    targets: Annotated[tuple[Annotated[str, PLAIN], ...] | None, BeforeValidator(listed)] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.present and not self.absent:
+            raise PydanticCustomError("rule", "a rule needs applications that are present, or absent")
+        both = [str(ref) for ref in self.present if ref in self.absent]
+        if both:
+            raise PydanticCustomError(
+                "rule",
+                "{names}: present and absent in one rule contradict each other",
+                {"names": ", ".join(both)},
+            )
+        return self
+
+
+class Target(BaseModel, frozen=True):
+    """An account and Region to roll out to. What is left out, AWS's standard resolution finds.
+
+    Attributes:
+        name: What to call it in rules, messages and the journal.
+        region: The Region.
+        profile: A profile of the AWS configuration files.
+        role_arn: A role to assume; its credentials refresh.
+        external_id: What the role's trust policy may ask for.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$")] | None = None
+    profile: Annotated[str, Field(min_length=1), PLAIN] | None = None
+    role_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/[!-~]+$")] | None = None
+    # What STS takes [doc] AssumeRole; refused there, it would be so only after the first calls.
+    external_id: (
+        Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$")] | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.external_id is not None and self.role_arn is None:
+            raise PydanticCustomError("target", "external_id goes with role_arn")
+        return self
+
+
+@dataclass(slots=True)
+class _Origin:
+    """Where a manifest came from. That makes no difference between two that say the same."""
+
+    document: Document | None = field(default=None, compare=False)
+
+
+class Manifest(BaseModel, frozen=True):
+    """What is wanted of a fleet.
+
+    Attributes:
+        version: The version of the format: 1.
+        name: What to call the roll-out.
+        targets: Accounts and Regions; empty: the one that the client is for.
+        rules: What is wanted where. Rules add up; where they contradict each other, nothing is done.
+        policy: How carefully it goes.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    version: Literal[1] = 1
+    name: _Name
+    targets: Annotated[tuple[Target, ...], BeforeValidator(listed)] = ()
+    rules: Annotated[tuple[Rule, ...], BeforeValidator(listed), Field(min_length=1)]
+    policy: Policy = Policy()
+    _origin: _Origin = PrivateAttr(default_factory=_Origin)
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        names = [target.name for target in self.targets]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise PydanticCustomError(
+                "targets", "targets of the same name: {names}", {"names": ", ".join(twice)}
+            )
+        known = set(names) or {DEFAULT_TARGET}
+        for number, rule in enumerate(self.rules):
+            strange = sorted(set(rule.targets or ()) - known)
+            if strange:
+                raise PydanticCustomError(
+                    "targets",
+                    "rules[{number}].targets: there is no target {names}",
+                    {"number": number, "names": ", ".join(strange)},
+                )
+        return self
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of the targets, at least one."""
+        return tuple(target.name for target in self.targets) or (DEFAULT_TARGET,)
+
+    def rules_for(self, target: str) -> tuple[tuple[int, Rule], ...]:
+        """The rules that are for a target, each with its number in the manifest."""
+        return tuple(
+            (number, rule)
+            for number, rule in enumerate(self.rules)
+            if rule.targets is None or target in rule.targets
+        )
+
+    def mistake(self, key: Key, rule: str) -> Mistake:
+        """What turns out to be wrong once the service was asked, with its place in the file if it came from one.
+
+        Args:
+            key: The path of keys and places in lists.
+            rule: What would be right.
+        """
+        return _mistake(key, "", rule, self._origin.document)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a manifest from a ``.toml``, ``.yaml``, ``.yml`` or ``.json`` file.
+
+        YAML needs the extra ``yaml``.
+
+        Raises:
+            ManifestError: Something is wrong; it lists all mistakes, with their place in the file.
+        """
+        document = read_document(Path(path))
+        return cls._validated(document.data, document)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, object]) -> Self:
+        """A manifest from what a parser made of a file.
+
+        Raises:
+            ManifestError: Something is wrong; it lists all mistakes.
+        """
+        return cls._validated(data, None)
+
+    @classmethod
+    def json_schema(cls) -> JsonObject:
+        """The JSON Schema of manifest files, for editors."""
+        return cls.model_json_schema(mode="validation")
+
+    @classmethod
+    def _validated(cls, data: object, document: Document | None) -> Self:
+        flaws: dict[Key, Mistake] = {}
+        mistakes: list[Mistake] = []
+        try:
+            # Without what pydantic would stumble over, so that it still finds everything else.
+            clean = _cleaned(data, (), (), flaws, document)
+            mistakes += flaws.values()
+            found = cls.model_validate(clean)
+        except RecursionError:
+            raise ManifestError([_mistake((), "", "is nested too deeply", document)]) from None
+        except ValidationError as error:
+            mistakes += [
+                _mistake(detail["loc"], detail["type"], detail["msg"], document)
+                for detail in error.errors(include_url=False, include_context=False, include_input=False)
+                if not any(detail["loc"][: len(key)] == key for key in flaws)
+            ]
+            raise ManifestError(mistakes) from None
+        if mistakes:
+            raise ManifestError(mistakes)
+        if document is not None:
+            found._origin.document = replace(document, data=None)
+        return found
+
+
+def _cleaned(
+    value: object, key: Key, raw: Key, flaws: MutableMapping[Key, Mistake], document: Document | None
+) -> object:
+    """What a parser made of a file, with harmless text in the place of what a manifest cannot hold.
+
+    Args:
+        value: It, or a part of it.
+        key: Where it is, in harmless text.
+        raw: Where it is, as the file has it.
+        flaws: Gets what was found, by key.
+        document: The file.
+    """
+    if len(key) > DEPTH:
+        raise RecursionError
+    if isinstance(value, str):
+        flaw = flaw_of(value)
+        if flaw is None:
+            return value
+        flaws.setdefault(key, _mistake(key, "", flaw, document, raw))
+        return without_flaws(value)
+    if is_row(value):
+        return [
+            _cleaned(item, (*key, number), (*raw, number), flaws, document)
+            for number, item in enumerate(value)
+        ]
+    if not is_table(value):
+        return value
+    table: dict[object, object] = {}
+    for name, item in value.items():
+        clean = without_flaws(name) if isinstance(name, str) else name
+        place, raw_place = (*key, str(clean)), (*raw, str(name))
+        if isinstance(name, str) and clean != name:
+            flaws[place] = _mistake(place, "", f"the key {flaw_of(name)}", document, raw_place)
+        table[clean] = _cleaned(item, place, raw_place, flaws, document)
+    return table
+
+
+def _mistake(
+    location: Key, kind: str, message: str, document: Document | None, raw: Key | None = None
+) -> Mistake:
+    rules = {"extra_forbidden": "there is no such key", "missing": "is missing"}
+    if kind in ("too_short", "string_too_short") and " at least 1 " in message:
+        rules[kind] = "must not be empty"
+    key = ""
+    for part in location:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    return Mistake(
+        key=key,
+        rule=rules.get(kind, message),
+        file=str(document.path) if document is not None else None,
+        line=document.line(raw or location) if document is not None else None,
+    )

@@ -1,0 +1,249 @@
+"""Which WorkSpaces a rule is for: a small algebra of conditions, decided with as few calls as it takes.
+
+Tags are the one thing that DescribeWorkspaces does not tell and that costs a call for each WorkSpace. So a selector
+is first decided without them, in three-valued logic; only where that leaves it open are a WorkSpace's tags asked
+for.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Self, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from workspaces_apps.api.shared import Compute, OperatingSystemName
+from workspaces_apps.api.workspaces import RunningMode
+from workspaces_apps.rollout._manifest.fields import PLAIN, is_list, is_table, listed, several
+
+Tags: TypeAlias = Mapping[str, str]
+Verdict: TypeAlias = bool | None
+"""Whether something fits; None while that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceFacts:
+    """What a roll-out knows of a WorkSpace, taken from DescribeWorkspaces.
+
+    Attributes:
+        workspace_id: Its id.
+        state: What it is doing, as the service calls it.
+        directory_id: Its directory.
+        user_name: Its user.
+        bundle_id: Its bundle.
+        compute_type: What it runs on; None where the service does not say.
+        operating_system: Its operating system; None where the service does not say.
+        running_mode: When it runs; None where the service does not say.
+        root_volume_gib: The size of its root volume; None where the service does not say.
+    """
+
+    workspace_id: str
+    state: str
+    directory_id: str | None = None
+    user_name: str | None = None
+    bundle_id: str | None = None
+    compute_type: Compute | None = None
+    operating_system: OperatingSystemName | None = None
+    running_mode: RunningMode | None = None
+    root_volume_gib: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which WorkSpaces have to be read to find all that a selector can select.
+
+    Attributes:
+        everything: All of them; the rest is empty then.
+        workspace_ids: These.
+        directory_ids: All of these directories.
+        bundle_ids: All of these bundles.
+    """
+
+    everything: bool = False
+    workspace_ids: frozenset[str] = frozenset()
+    directory_ids: frozenset[str] = frozenset()
+    bundle_ids: frozenset[str] = frozenset()
+
+    @classmethod
+    def union(cls, scopes: Iterable["Scope"]) -> "Scope":
+        """What has to be read for all of them."""
+        every = tuple(scopes)
+        if any(one.everything for one in every):
+            return cls(everything=True)
+        return cls(
+            False,
+            frozenset[str]().union(*(one.workspace_ids for one in every)),
+            frozenset[str]().union(*(one.directory_ids for one in every)),
+            frozenset[str]().union(*(one.bundle_ids for one in every)),
+        )
+
+    @property
+    def width(self) -> tuple[bool, int, int]:
+        """A key that orders scopes from cheap to dear."""
+        return self.everything, len(self.directory_ids) + len(self.bundle_ids), len(self.workspace_ids)
+
+
+def _words(kind: Callable[[str], object], names: Iterable[str]) -> Callable[[object], object]:
+    known = tuple(names)
+
+    def read(value: object) -> object:
+        words = [value] if isinstance(value, str) else value
+        if not is_list(words):
+            return value
+        wrong = [word for word in words if not isinstance(word, str) or word not in known]
+        if wrong:
+            raise PydanticCustomError(
+                "word", "{wrong} is not one of {known}", {"wrong": repr(wrong[0]), "known": ", ".join(known)}
+            )
+        return tuple(kind(word) for word in words if isinstance(word, str))
+
+    return read
+
+
+def _read_tags(value: object) -> object:
+    if not is_table(value):
+        return value
+    return {key: several(item) for key, item in value.items()}
+
+
+_WorkspaceId: TypeAlias = Annotated[str, Field(pattern=r"^ws-[0-9a-z]{8,63}$")]
+_DirectoryId: TypeAlias = Annotated[str, Field(pattern=r"^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$")]
+_BundleId: TypeAlias = Annotated[str, Field(pattern=r"^wsb-[0-9a-z]{8,63}$")]
+_Plain: TypeAlias = Annotated[str, PLAIN]
+_NonEmpty = Field(default=None, min_length=1)
+_Several: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str, ...] | None)
+
+
+class Selector(BaseModel, frozen=True):
+    """Which WorkSpaces: every condition that is given must hold; a list means any of its values.
+
+    Attributes:
+        everything: True: all WorkSpaces.
+        workspace_ids: By id.
+        directory_ids: By directory.
+        user_names: By user name, exactly as the directory spells it.
+        bundle_ids: By bundle.
+        tags: By tag: for each key the value or values it may have. Costs a call for each WorkSpace that the
+            other conditions leave open.
+        compute_types: By compute type.
+        operating_systems: By operating system.
+        running_modes: By running mode.
+        all_of: Selectors that must all fit.
+        any_of: Selectors of which one must fit.
+        none_of: Selectors of which none may fit.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, validate_by_name=True)
+
+    everything: bool | None = None
+    workspace_ids: Annotated[tuple[_WorkspaceId, ...] | None, _Several] = _NonEmpty
+    directory_ids: Annotated[tuple[_DirectoryId, ...] | None, _Several] = _NonEmpty
+    user_names: Annotated[tuple[_Plain, ...] | None, _Several] = _NonEmpty
+    bundle_ids: Annotated[tuple[_BundleId, ...] | None, _Several] = _NonEmpty
+    tags: Annotated[
+        dict[_Plain, Annotated[tuple[_Plain, ...], Field(min_length=1)]] | None, BeforeValidator(_read_tags)
+    ] = _NonEmpty
+    compute_types: Annotated[
+        tuple[Compute, ...] | None, BeforeValidator(_words(Compute, map(str, Compute)))
+    ] = _NonEmpty
+    operating_systems: Annotated[
+        tuple[OperatingSystemName, ...] | None,
+        BeforeValidator(_words(OperatingSystemName, map(str, OperatingSystemName))),
+    ] = _NonEmpty
+    running_modes: Annotated[
+        tuple[RunningMode, ...] | None, BeforeValidator(_words(RunningMode, map(str, RunningMode)))
+    ] = _NonEmpty
+    all_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
+    any_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
+    none_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.everything is False:
+            raise PydanticCustomError(
+                "selector", "everything is true or left out; for nothing, leave the rule out"
+            )
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if not given:
+            raise PydanticCustomError(
+                "selector", "a selector needs at least one condition; everything = true selects all"
+            )
+        if self.everything and len(given) > 1:
+            raise PydanticCustomError(
+                "selector", "everything = true with further conditions contradicts itself: leave one out"
+            )
+        return self
+
+    def fits(self, workspace: WorkspaceFacts, tags: Tags | None) -> Verdict:
+        """Whether the WorkSpace is selected.
+
+        Args:
+            workspace: The WorkSpace.
+            tags: Its tags; None while they are not known.
+
+        Returns:
+            None where that depends on tags which are not known.
+        """
+        verdicts: list[Verdict] = [
+            _within(self.workspace_ids, workspace.workspace_id),
+            _within(self.directory_ids, workspace.directory_id),
+            _within(self.user_names, workspace.user_name),
+            _within(self.bundle_ids, workspace.bundle_id),
+            _within(self.compute_types, workspace.compute_type),
+            _within(self.operating_systems, workspace.operating_system),
+            _within(self.running_modes, workspace.running_mode),
+        ]
+        if self.tags is not None:
+            verdicts.append(
+                None if tags is None else all(tags.get(key) in values for key, values in self.tags.items())
+            )
+        if self.all_of is not None:
+            verdicts.append(every(each.fits(workspace, tags) for each in self.all_of))
+        if self.any_of is not None:
+            verdicts.append(some(each.fits(workspace, tags) for each in self.any_of))
+        if self.none_of is not None:
+            verdicts.append(negate(some(each.fits(workspace, tags) for each in self.none_of)))
+        return every(verdicts)
+
+    @property
+    def scope(self) -> Scope:
+        """What has to be read to find every WorkSpace that this can select."""
+        candidates = [Scope(everything=True)]
+        if self.workspace_ids is not None:
+            candidates.append(Scope(workspace_ids=frozenset(self.workspace_ids)))
+        if self.directory_ids is not None:
+            candidates.append(Scope(directory_ids=frozenset(self.directory_ids)))
+        if self.bundle_ids is not None:
+            candidates.append(Scope(bundle_ids=frozenset(self.bundle_ids)))
+        candidates += [each.scope for each in self.all_of or ()]
+        if self.any_of is not None:
+            candidates.append(Scope.union(each.scope for each in self.any_of))
+        return min(candidates, key=lambda scope: scope.width)
+
+    @property
+    def wants_tags(self) -> bool:
+        """Whether any condition in it is about tags."""
+        return self.tags is not None or any(
+            each.wants_tags for each in (*(self.all_of or ()), *(self.any_of or ()), *(self.none_of or ()))
+        )
+
+
+def _within(wanted: tuple[str, ...] | None, value: str | None) -> bool:
+    return wanted is None or value in wanted
+
+
+def every(verdicts: Iterable[Verdict]) -> Verdict:
+    """Whether all hold: False if one does not, else None if one is unknown."""
+    known = tuple(verdicts)
+    return False if False in known else None if None in known else True
+
+
+def some(verdicts: Iterable[Verdict]) -> Verdict:
+    """Whether one holds: True if one does, else None if one is unknown."""
+    known = tuple(verdicts)
+    return True if True in known else None if None in known else False
+
+
+def negate(verdict: Verdict) -> Verdict:
+    """The opposite; of unknown, unknown."""
+    return None if verdict is None else not verdict

@@ -1,0 +1,1 @@
+"""The comparison of a manifest with a fleet: reading, catalogue, compatibility, plan."""

@@ -1,0 +1,336 @@
+"""A plan: what would happen to each WorkSpace, as data that can be saved, shown again and compared."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.rollout._errors import PlanError
+from workspaces_apps.rollout._log.events import Action, Direction
+from workspaces_apps.rollout._manifest.policy import Policy
+
+FORMAT: Final = 2
+"""The version of saved plans that this release writes; it reads those before it too."""
+
+READABLE: Final = (1, FORMAT)
+
+EXIT_NOTHING: Final = 0
+EXIT_ERROR: Final = 1
+EXIT_CHANGES: Final = 2
+
+_NAMED: Final = 10
+"""WorkSpaces that a sentence names; it counts the others."""
+
+ACTIONABLE: Final = frozenset({"install", "uninstall", "retry"})
+"""The actions that an apply carries out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChange:
+    """One application on one WorkSpace.
+
+    Attributes:
+        application_id: The application.
+        action: What would happen.
+        direction: What the manifest wants; None where it contradicts itself.
+        state: The association's state as the service calls it; ``REMOVED`` where there is none.
+        reason: For ``blocked``: why; one of `reasons.Reason`.
+        message: The reason in words.
+    """
+
+    application_id: str
+    action: Action
+    direction: Direction | None
+    state: str
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignChange:
+    """Something staged that the manifest does not ask for; a deployment would commit it too [doc].
+
+    Attributes:
+        application_id: The application.
+        state: The association's state.
+    """
+
+    application_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedWorkspace:
+    """One WorkSpace that a rule selects.
+
+    Attributes:
+        target: The name of its target.
+        workspace_id: Its id.
+        user_name: Its user.
+        state: Its state when the plan was made; one that is on its way is waited for. None in plans of format 1.
+        changes: What would happen, one for each application that a rule names for it.
+        foreign: What else is staged on it.
+        connected: Whether its user is connected; None where that was not asked.
+        rank: Its place in the order of the policy's tag; 0 first.
+        hours: Which entry of the policy's hours holds for it; None: none does.
+    """
+
+    target: str
+    workspace_id: str
+    user_name: str | None = None
+    state: str | None = None
+    changes: tuple[PlannedChange, ...]
+    foreign: tuple[ForeignChange, ...] = ()
+    connected: bool | None = None
+    rank: int = 0
+    hours: int | None = None
+
+    @property
+    def pending(self) -> tuple[PlannedChange, ...]:
+        """The changes that an apply would carry out."""
+        return tuple(change for change in self.changes if change.action in ACTIONABLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetReading:
+    """What was read of one target.
+
+    Attributes:
+        name: The target.
+        workspaces: How many WorkSpaces were read.
+        calls: How many requests that took.
+        throttled: How many of them the service refused for their rate.
+        names: The names of the applications, by id.
+        not_found: The WorkSpaces that the manifest names by id, and that the target does not have.
+        error: Why it could not be read; None if it could. Nothing is planned for such a target.
+    """
+
+    name: str
+    workspaces: int = 0
+    calls: int = 0
+    throttled: int = 0
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    not_found: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What an apply will cost, about.
+
+    Attributes:
+        calls: Requests.
+        seconds: How long, hours of the policy aside.
+        rate: The calls a second of each operation that this is based on.
+        rate_is_learned: Whether the service has shown that rate; it is assumed otherwise.
+        rate_of: The operation that has shown it, of several the slowest; None where it is assumed.
+        deployment_seconds: How long one deployment was taken to last [assumed].
+        closed_seconds: How much longer, because the policy's hours are waited for, if it begins when the plan was made.
+    """
+
+    calls: int
+    seconds: float
+    rate: float
+    rate_is_learned: bool
+    deployment_seconds: float
+    closed_seconds: float = 0.0
+    rate_of: str | None = None
+
+    @property
+    def rate_in_words(self) -> str:
+        """The rate that this is based on, and where it is from."""
+        said = f"{self.rate:.1f} calls/s of each operation"
+        if self.rate_of is not None:
+            return f"{said}, which is what the service lets {self.rate_of} through with"
+        return f"{said}, as the service has shown" if self.rate_is_learned else f"{said}, which is assumed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What would happen.
+
+    Attributes:
+        format: The version of the format: 2.
+        name: The manifest's name.
+        created: When it was made.
+        policy: How carefully it will go.
+        targets: What was read.
+        workspaces: Every WorkSpace that a rule selects, in the order of their turn.
+        warnings: What looks like a mistake and is none for certain, such as a rule that selects nothing.
+        estimate: What an apply will cost.
+    """
+
+    format: int = FORMAT
+    name: str
+    created: datetime
+    policy: Policy
+    targets: tuple[TargetReading, ...]
+    workspaces: tuple[PlannedWorkspace, ...]
+    warnings: tuple[str, ...] = ()
+    estimate: Estimate
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short digest of what would happen, without when the plan was made and what reading it took."""
+        # AutoStop WorkSpaces come and go: their state changes nothing about what would happen.
+        workspaces = _WORKSPACES.dump_json(self.workspaces, exclude={"__all__": {"state"}})
+        content = workspaces + self.policy.model_dump_json().encode()
+        return hashlib.sha256(content).hexdigest()[:16]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many changes there are of each action."""
+        return Counter(change.action for workspace in self.workspaces for change in workspace.changes)
+
+    @property
+    def pending(self) -> tuple[PlannedWorkspace, ...]:
+        """The WorkSpaces that an apply would change."""
+        return tuple(workspace for workspace in self.workspaces if workspace.pending)
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Why targets could not be read."""
+        return tuple(f"{target.name}: {target.error}" for target in self.targets if target.error is not None)
+
+    @property
+    def not_found(self) -> tuple[str, ...]:
+        """What the manifest names by id and the targets do not have, target by target, in words."""
+        return tuple(
+            f"{target.name}: {no_such(target.not_found)}" for target in self.targets if target.not_found
+        )
+
+    @property
+    def need_somebody(self) -> tuple[str, ...]:
+        """The WorkSpaces that something is wanted on and that are in a state which does not pass, target by target."""
+        found: dict[str, list[str]] = {}
+        for workspace in self.workspaces:
+            if any(change.reason == Reason.WORKSPACE_STATE for change in workspace.changes):
+                found.setdefault(workspace.target, []).append(
+                    f"{workspace.workspace_id} is {workspace.state}"
+                )
+        return tuple(f"{target}: {_some(ids)}" for target, ids in found.items())
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing to do; 2: there are changes; 1: not all of what is wanted is known.
+
+        That is so where a target could not be read, and, if there is nothing to change, where the manifest names
+        WorkSpaces that do not exist.
+        """
+        if self.errors:
+            return EXIT_ERROR
+        if self.pending:
+            return EXIT_CHANGES
+        return EXIT_ERROR if self.not_found else EXIT_NOTHING
+
+    def application_name(self, target: str, application_id: str) -> str | None:
+        """What the target's catalogue calls an application."""
+        return next(
+            (reading.names.get(application_id) for reading in self.targets if reading.name == target), None
+        )
+
+    def to_json(self) -> str:
+        """The plan as JSON."""
+        return _PLAN.dump_json(self, indent=1, exclude_defaults=False).decode()
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan to a file.
+
+        Raises:
+            PlanError: It cannot be written.
+        """
+        try:
+            Path(path).write_text(self.to_json(), encoding="utf-8")
+        except OSError as error:
+            raise PlanError(f"cannot write the plan {path}: {error.strerror}") from error
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a plan back.
+
+        Raises:
+            PlanError: It is none, or of another format.
+        """
+        try:
+            found = _PLAN.validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise PlanError(f"not a saved plan: {place}: {first['msg']}") from None
+        if found.format not in READABLE:
+            raise PlanError(
+                f"the plan is of format {found.format}; this release reads {' and '.join(map(str, READABLE))}"
+            )
+        return cls(**{name: getattr(found, name) for name in cls.__dataclass_fields__})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a plan from a file.
+
+        Raises:
+            PlanError: It cannot be read, or is none.
+        """
+        try:
+            return cls.from_json(Path(path).read_bytes())
+        except OSError as error:
+            raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
+
+    def diff(self, newer: "Plan") -> "PlanDiff":
+        """What is different in a plan made later."""
+        before, after = _by_key(self), _by_key(newer)
+        return PlanDiff(
+            added={key: after[key] for key in after.keys() - before.keys()},
+            removed={key: before[key] for key in before.keys() - after.keys()},
+            changed={
+                key: (before[key], after[key])
+                for key in before.keys() & after.keys()
+                if before[key] != after[key]
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDiff:
+    """How one plan differs from another; the keys are target, WorkSpace and application.
+
+    Attributes:
+        added: What only the newer one has.
+        removed: What only the older one has.
+        changed: What both have and say otherwise: the older one's, and the newer one's.
+    """
+
+    added: Mapping[tuple[str, str, str], PlannedChange]
+    removed: Mapping[tuple[str, str, str], PlannedChange]
+    changed: Mapping[tuple[str, str, str], tuple[PlannedChange, PlannedChange]]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def no_such(workspace_ids: Sequence[str]) -> str:
+    """That these WorkSpaces do not exist, in words; of many the first ones."""
+    return f"there is no WorkSpace {_some(workspace_ids)}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _NAMED:,} more" if len(texts) > _NAMED else ""
+    return f"{', '.join(texts[:_NAMED])}{more}"
+
+
+def _by_key(plan: Plan) -> dict[tuple[str, str, str], PlannedChange]:
+    return {
+        (workspace.target, workspace.workspace_id, change.application_id): change
+        for workspace in plan.workspaces
+        for change in workspace.changes
+    }
+
+
+_PLAN: Final[TypeAdapter[Plan]] = TypeAdapter(Plan)
+_WORKSPACES: Final[TypeAdapter[tuple[PlannedWorkspace, ...]]] = TypeAdapter(tuple[PlannedWorkspace, ...])

@@ -1,0 +1,394 @@
+"""From what is wanted and what was read to what would happen: one target's part of a plan."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from workspaces_apps._associations.states import (
+    ERROR,
+    IN_FLIGHT,
+    NO_ASSOCIATION,
+    SETTLED,
+    STAGED,
+    NextAction,
+    next_action,
+)
+from workspaces_apps._associations.workspaces import Readiness, readiness
+from workspaces_apps._observe.snapshot import AssociationRecord
+from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.api.applications import WorkSpaceApplication
+from workspaces_apps.rollout._controller.metrics import CallMetrics
+from workspaces_apps.rollout._errors import ManifestError, Mistake
+from workspaces_apps.rollout._log.events import Action, Direction
+from workspaces_apps.rollout._log.history import RunHistory
+from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule
+from workspaces_apps.rollout._manifest.selectors import Scope, Selector, Tags, WorkspaceFacts
+from workspaces_apps.rollout._plan.catalogue import Catalogue, UnresolvedError
+from workspaces_apps.rollout._plan.compatibility import Obstacle, obstacle
+from workspaces_apps.rollout._plan.plan import (
+    ForeignChange,
+    PlannedChange,
+    PlannedWorkspace,
+    TargetReading,
+    no_such,
+)
+from workspaces_apps.rollout._plan.reading import Fleet, read_connected, read_fleet, read_tags
+
+_UNREADY: Final = {
+    Readiness.NEEDS_SOMEBODY: (
+        Reason.WORKSPACE_STATE,
+        ", which does not pass by itself: somebody must see to it",
+    ),
+    Readiness.GONE: (Reason.VANISHED, ""),
+}
+"""Why nothing is planned for a WorkSpace that does not become ready by itself."""
+
+_NAMED: Final = 10
+"""Rules that a warning names; it counts the others."""
+
+Wanted = dict[str, "Direction | None"]
+"""By application: where to; None where rules contradict each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ResolvedRule:
+    label: str
+    select: Selector
+    wanted: Mapping[str, Direction]
+
+
+@dataclass(slots=True, kw_only=True)
+class TargetPlan:
+    """One target's part of a plan."""
+
+    reading: TargetReading
+    workspaces: list[PlannedWorkspace]
+    warnings: list[str]
+
+
+async def plan_target(
+    manifest: Manifest, target: str, metrics: CallMetrics, history: RunHistory
+) -> TargetPlan:
+    """Read a target and say what would happen to it.
+
+    Args:
+        manifest: What is wanted.
+        target: The name of the target.
+        metrics: Its client.
+        history: What the journal knows.
+
+    Raises:
+        ManifestError: It names applications that the target's catalogue does not have.
+        WorkSpacesError: The target could not be read.
+    """
+    before = metrics.calls, metrics.throttled
+    rules = manifest.rules_for(target)
+    scope = Scope.union(rule.select.scope for _, rule in rules)
+    fleet = await read_fleet(metrics.client, scope)
+    resolved = _resolve(manifest, rules, fleet.catalogue, target)
+    planner = _Planner(manifest, target, fleet, resolved, history)
+    tags = await read_tags(metrics.client, planner.undecided())
+    planned = planner.plan(tags)
+    changed = [workspace for workspace in planned if workspace.pending]
+    wants_more = manifest.policy.order_by_tag is not None or any(
+        hours.select is not None and hours.select.wants_tags for hours in manifest.policy.hours
+    )
+    if wants_more:
+        missing = [one.workspace_id for one in changed if one.workspace_id not in tags]
+        tags |= await read_tags(metrics.client, missing)
+    connected: Mapping[str, bool] = {}
+    if manifest.policy.show_connected or manifest.policy.skip_connected:
+        connected = await read_connected(metrics.client, [workspace.workspace_id for workspace in changed])
+    return TargetPlan(
+        reading=TargetReading(
+            name=target,
+            workspaces=len(fleet.workspaces),
+            calls=metrics.calls - before[0],
+            throttled=metrics.throttled - before[1],
+            names=planner.names(),
+            not_found=planner.not_found(scope),
+        ),
+        workspaces=[planner.finish(workspace, tags, connected) for workspace in planned],
+        warnings=planner.warnings(scope),
+    )
+
+
+def _resolve(
+    manifest: Manifest, rules: Iterable[tuple[int, Rule]], catalogue: Catalogue, target: str
+) -> list[_ResolvedRule]:
+    mistakes: list[Mistake] = []
+    where = f" in target {target}" if len(manifest.target_names) > 1 else ""
+
+    # Thousands of rules may name the same few.
+    known: dict[ApplicationRef, str | UnresolvedError] = {}
+
+    def meant(ref: ApplicationRef) -> str | UnresolvedError:
+        try:
+            return catalogue.resolve(ref)
+        except UnresolvedError as error:
+            return error
+
+    def ids(number: int, key: str, refs: Iterable[ApplicationRef]) -> list[str]:
+        found: list[str] = []
+        for index, ref in enumerate(refs):
+            if ref not in known:
+                known[ref] = meant(ref)
+            match known[ref]:
+                case str(application):
+                    found.append(application)
+                case error:
+                    mistake = f"{error.message}{where}"
+                    mistakes.append(manifest.mistake(("rules", number, key, index), mistake))
+        return found
+
+    resolved: list[_ResolvedRule] = []
+    for number, rule in rules:
+        present, absent = ids(number, "present", rule.present), ids(number, "absent", rule.absent)
+        mistakes += [
+            manifest.mistake(("rules", number), f"{both} is wanted present and absent, by different names")
+            for both in sorted(set(present) & set(absent))
+        ]
+        wanted: dict[str, Direction] = dict.fromkeys(present, "install")
+        wanted |= dict.fromkeys(absent, "uninstall")
+        label = rule.name or f"rules[{number}]"
+        resolved.append(_ResolvedRule(label=label, select=rule.select, wanted=wanted))
+    if mistakes:
+        raise ManifestError(mistakes)
+    return resolved
+
+
+class _Planner:
+    """Plans one target from what was read."""
+
+    def __init__(
+        self, manifest: Manifest, target: str, fleet: Fleet, rules: list[_ResolvedRule], history: RunHistory
+    ) -> None:
+        self._policy = manifest.policy
+        self._target = target
+        self._fleet = fleet
+        self._rules = rules
+        self._history = history
+        self._selected = dict.fromkeys((rule.label for rule in rules), 0)
+        self._at_odds: dict[tuple[str, str], str] = {}
+        self._obstacles: dict[object, Obstacle | None] = {}
+
+    def undecided(self) -> list[str]:
+        """The WorkSpaces whose tags are needed to tell which rules are for them."""
+        return [
+            workspace.workspace_id
+            for workspace in self._fleet.workspaces.values()
+            if any(rule.select.fits(workspace, None) is None for rule in self._rules)
+        ]
+
+    def plan(self, tags: Mapping[str, Tags]) -> list[PlannedWorkspace]:
+        """What would happen, WorkSpace by WorkSpace, in the service's order."""
+        planned: list[PlannedWorkspace] = []
+        for workspace in self._fleet.workspaces.values():
+            wanted = self._wanted(workspace, tags.get(workspace.workspace_id))
+            if wanted:
+                planned.append(self._workspace(workspace, wanted))
+        return planned
+
+    def finish(
+        self, workspace: PlannedWorkspace, tags: Mapping[str, Tags], connected: Mapping[str, bool]
+    ) -> PlannedWorkspace:
+        """The same, with its place in the order, its hours, and whether its user is connected."""
+        facts = self._fleet.workspaces[workspace.workspace_id]
+        known = tags.get(workspace.workspace_id)
+        order = self._policy.order_by_tag
+        return PlannedWorkspace(
+            target=workspace.target,
+            workspace_id=workspace.workspace_id,
+            user_name=workspace.user_name,
+            state=workspace.state,
+            changes=workspace.changes,
+            foreign=workspace.foreign,
+            connected=connected.get(workspace.workspace_id),
+            rank=order.rank(dict(known or {})) if order is not None else 0,
+            hours=next(
+                (
+                    number
+                    for number, hours in enumerate(self._policy.hours)
+                    if hours.select is None or hours.select.fits(facts, known)
+                ),
+                None,
+            ),
+        )
+
+    def names(self) -> dict[str, str]:
+        """The names of the applications that rules name."""
+        wanted = {application for rule in self._rules for application in rule.wanted}
+        found = {application: self._fleet.catalogue.name(application) for application in sorted(wanted)}
+        return {application: name for application, name in found.items() if name is not None}
+
+    def not_found(self, scope: Scope) -> tuple[str, ...]:
+        """The WorkSpaces that rules name by id, and that the target does not have."""
+        return tuple(sorted(scope.workspace_ids - self._fleet.workspaces.keys()))
+
+    def warnings(self, scope: Scope) -> list[str]:
+        """What looks like a mistake."""
+        idle = [label for label, count in self._selected.items() if not count]
+        found = [f"{self._target}: {label} selects no WorkSpace" for label in idle[:_NAMED]]
+        if len(idle) > _NAMED:
+            found.append(f"{self._target}: {len(idle) - _NAMED} more rules select no WorkSpace")
+        missing = self.not_found(scope)
+        if missing:
+            found.append(f"{self._target}: {no_such(missing)}")
+        if not self._fleet.workspaces and not missing:
+            found.append(f"{self._target}: there are no WorkSpaces")
+        return found
+
+    def _wanted(self, workspace: WorkspaceFacts, tags: Tags | None) -> Wanted:
+        wanted: Wanted = {}
+        by: dict[str, str] = {}
+        for rule in self._rules:
+            if not rule.select.fits(workspace, tags):
+                continue
+            self._selected[rule.label] += 1
+            for application, direction in rule.wanted.items():
+                first = by.setdefault(application, rule.label)
+                if wanted.setdefault(application, direction) not in (direction, None):
+                    wanted[application] = None
+                    self._at_odds[workspace.workspace_id, application] = f"{first} and {rule.label}"
+        return wanted
+
+    def _workspace(self, workspace: WorkspaceFacts, wanted: Wanted) -> PlannedWorkspace:
+        seen = self._fleet.states.get(workspace.workspace_id, {})
+        changes = [self._change(workspace, seen, wanted, application) for application in wanted]
+        acted = {
+            change.application_id for change in changes if change.action in ("install", "uninstall", "retry")
+        }
+        foreign = tuple(
+            ForeignChange(application_id=application, state=one.state)
+            for application, one in sorted(seen.items())
+            if one.state in STAGED and application not in acted
+        )
+        if foreign and acted and not self._policy.allow_foreign_staged:
+            message = "staged by somebody else: " + ", ".join(one.application_id for one in foreign)
+            changes = [
+                _blocked(change, Reason.FOREIGN_STAGED, message) if change.application_id in acted else change
+                for change in changes
+            ]
+        return PlannedWorkspace(
+            target=self._target,
+            workspace_id=workspace.workspace_id,
+            user_name=workspace.user_name,
+            state=workspace.state,
+            changes=tuple(changes),
+            foreign=foreign,
+        )
+
+    def _change(
+        self,
+        workspace: WorkspaceFacts,
+        seen: Mapping[str, AssociationRecord],
+        wanted: Wanted,
+        application: str,
+    ) -> PlannedChange:
+        direction = wanted[application]
+        record = seen.get(application)
+        state = str(record.state) if record is not None else NO_ASSOCIATION
+        if direction is None:
+            change = _planned(application, "blocked", None, state)
+            rules = self._at_odds[workspace.workspace_id, application]
+            return _blocked(change, Reason.CONTRADICTION, f"{rules}: one wants it present, the other absent")
+        action = next_action(state, direction)
+        if action is NextAction.NOTHING:
+            return _planned(application, "nothing", direction, state)
+        if state in IN_FLIGHT:
+            return _planned(application, direction, direction, state)
+        retries = action is NextAction.RETRY
+        change = _planned(application, "retry" if retries else direction, direction, state)
+        if action is NextAction.WAIT:
+            return _blocked(change, Reason.UNKNOWN, f"the state {state[:60]!r} is not known to this release")
+        # What is on its way becomes ready by itself, and is waited for.
+        unready = _UNREADY.get(readiness(workspace.state))
+        if unready is not None:
+            reason, advice = unready
+            return _blocked(change, reason, f"the WorkSpace is {workspace.state[:60]}{advice}")
+        if retries:
+            return self._retry(change, workspace.workspace_id)
+        if direction == "install" and state == NO_ASSOCIATION:
+            found = self._obstacle(application, workspace, seen, wanted)
+            if found is not None:
+                return _blocked(change, found.reason, found.message + self._remedy(found, wanted))
+        return change
+
+    def _retry(self, change: PlannedChange, workspace_id: str) -> PlannedChange:
+        key = Key(self._target, workspace_id, change.application_id)
+        tries = self._history.retries(key)
+        if tries >= self._policy.retries:
+            return _blocked(
+                change,
+                Reason.RETRIES_EXHAUSTED,
+                f"in ERROR; tried again {tries} of {self._policy.retries} times",
+            )
+        if self._history.failed_direction(key) is None:
+            message = "in ERROR; the journal does not know in which direction, so it is staged anew if the service takes it"
+            return PlannedChange(
+                application_id=change.application_id,
+                action="retry",
+                direction=change.direction,
+                state=change.state,
+                message=message,
+            )
+        return change
+
+    def _remedy(self, found: Obstacle, wanted: Wanted) -> str:
+        """Say what the manifest could do about an obstacle: remove what is in the way in the same deployment."""
+        removable = [one for one in found.others if one not in wanted]
+        if not removable or len(removable) < len(found.others):
+            return ""
+        names = sorted(f'"{self._fleet.catalogue.name(one) or one}"' for one in removable)
+        return f"; absent = [{', '.join(names)}] would remove it in the same deployment"
+
+    def _obstacle(
+        self,
+        application: str,
+        workspace: WorkspaceFacts,
+        seen: Mapping[str, AssociationRecord],
+        wanted: Wanted,
+    ) -> Obstacle | None:
+        others = frozenset(_staying(application, seen, wanted))
+        key = (
+            application,
+            workspace.operating_system,
+            workspace.compute_type,
+            workspace.root_volume_gib,
+            others,
+        )
+        if key not in self._obstacles:
+            found = self._fleet.catalogue.get(application)
+            rest: list[WorkSpaceApplication] = []
+            for other in others:
+                one = self._fleet.catalogue.get(other)
+                rest += [one] if one is not None else []
+            self._obstacles[key] = obstacle(found, workspace, rest) if found is not None else None
+        return self._obstacles[key]
+
+
+def _staying(application: str, seen: Mapping[str, AssociationRecord], wanted: Wanted) -> Iterable[str]:
+    """What else will be on a WorkSpace once all that is wanted and staged is done."""
+    for other, direction in wanted.items():
+        if direction == "install" and other != application:
+            yield other
+    leads = {**STAGED, **IN_FLIGHT, **SETTLED, ERROR: None}
+    for other, one in seen.items():
+        if other not in wanted and leads.get(one.state, "install") == "install":
+            yield other
+
+
+def _planned(application: str, action: Action, direction: Direction | None, state: str) -> PlannedChange:
+    return PlannedChange(application_id=application, action=action, direction=direction, state=state)
+
+
+def _blocked(change: PlannedChange, reason: Reason, message: str) -> PlannedChange:
+    return PlannedChange(
+        application_id=change.application_id,
+        action="blocked",
+        direction=change.direction,
+        state=change.state,
+        reason=reason.value,
+        message=message,
+    )

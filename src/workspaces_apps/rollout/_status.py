@@ -1,0 +1,78 @@
+"""Drift: how far a fleet is from what a manifest wants."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from workspaces_apps._associations.states import IN_FLIGHT, STAGED
+from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
+
+Standing: TypeAlias = Literal[
+    "as-wanted", "missing", "unwanted", "staged", "in-progress", "error", "undecided"
+]
+"""How an application on a WorkSpace is.
+
+``as-wanted``; ``missing``: wanted, and not installed; ``unwanted``: installed, and should not be; ``staged``: a change
+waits for a deployment; ``in-progress``: a deployment goes on; ``error``: a deployment failed; ``undecided``: the
+manifest contradicts itself, or the service says something unknown.
+"""
+
+EXIT_AS_WANTED: Final = 0
+EXIT_DRIFT: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How far a fleet is from a manifest.
+
+    Attributes:
+        plan: What an apply would do about it.
+    """
+
+    plan: Plan
+
+    @property
+    def counts(self) -> Mapping[Standing, int]:
+        """How many applications on WorkSpaces are how."""
+        return Counter(
+            standing_of(change) for workspace in self.plan.workspaces for change in workspace.changes
+        )
+
+    @property
+    def drifted(self) -> tuple[PlannedWorkspace, ...]:
+        """The WorkSpaces that are not as wanted, also those that an apply could do nothing about."""
+        return tuple(
+            workspace
+            for workspace in self.plan.workspaces
+            if any(standing_of(change) != "as-wanted" for change in workspace.changes)
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """0: all is as wanted; 2: it is not; 1: a target could not be read.
+
+        A WorkSpace that the manifest names and that does not exist is not as wanted.
+        """
+        if self.plan.errors:
+            return self.plan.exit_code
+        return EXIT_DRIFT if self.drifted or self.plan.not_found else EXIT_AS_WANTED
+
+
+def standing_of(change: PlannedChange) -> Standing:
+    """How an application is, whatever an apply would do about it."""
+    if change.action == "nothing":
+        return "as-wanted"
+    if change.state in IN_FLIGHT:
+        return "in-progress"
+    if change.state in STAGED:
+        return "staged"
+    if change.state == "ERROR":
+        return "error"
+    match change.direction, change.state:
+        case "install", "REMOVED":
+            return "missing"
+        case "uninstall", "COMPLETED":
+            return "unwanted"
+        case _:
+            return "undecided"

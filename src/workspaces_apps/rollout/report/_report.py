@@ -1,0 +1,231 @@
+"""`Report`: what came of a roll-out, read from its journal; and the forms it can be given."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from workspaces_apps import types
+from workspaces_apps.rollout._errors import JournalError
+from workspaces_apps.rollout._journal.files import read_journal
+from workspaces_apps.rollout._journal.stores import read_events
+from workspaces_apps.rollout._log.events import Ending, Event
+from workspaces_apps.rollout._log.summary import UNFINISHED
+from workspaces_apps.rollout.report._model import (
+    ApplicationCount,
+    Change,
+    Counts,
+    ProgressPoint,
+    ReasonCount,
+    Run,
+    TrafficPoint,
+    Wave,
+    Workspace,
+)
+from workspaces_apps.rollout.report._render.text import one_line
+
+_NAMED: Final = 10
+"""Runs that an error names; it counts the others."""
+
+_DIGITS: Final = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What came of a roll-out, over all runs of its journal, or of one of them.
+
+    The same journal gives the same report: no clock is read. Of a journal that still grows it says how things stood
+    at the last whole line.
+
+    Attributes:
+        name: The manifest's name.
+        began: The first event; None where there is none.
+        ended: The last event so far.
+        seconds: Time spent in runs; the time between two runs is left out.
+        ending: How the last run ended; None while it goes on, or if it was killed.
+        total: How many changes there are: one for each application on each WorkSpace that the journal names.
+        counts: How many changes there are of each outcome; they add up to `total`.
+        workspace_counts: How many WorkSpaces there are of each outcome; they add up to the WorkSpaces.
+        calls: Requests sent in all runs, as far as they told; None if none did. What reading for the plan took is
+            not among them.
+        throttled: How many of them the service refused for their rate.
+        runs: Every apply, in order.
+        waves: Every wave, in order.
+        reasons: Why changes failed, were skipped or are blocked, the most frequent first.
+        applications: The applications, each with its counts.
+        workspaces: The WorkSpaces, in the order of the plan.
+        progress: How things stood at moments evenly spread over `seconds`.
+        traffic: How many requests had been sent at the moments when a run told.
+    """
+
+    name: str
+    began: datetime | None
+    ended: datetime | None
+    seconds: float
+    ending: Ending | None
+    total: int
+    counts: Counts
+    workspace_counts: Counts
+    calls: int | None
+    throttled: int | None
+    runs: tuple[Run, ...]
+    waves: tuple[Wave, ...]
+    reasons: tuple[ReasonCount, ...]
+    applications: tuple[ApplicationCount, ...]
+    workspaces: tuple[Workspace, ...]
+    progress: tuple[ProgressPoint, ...]
+    traffic: tuple[TrafficPoint, ...]
+
+    @classmethod
+    def from_journal(cls, path: str | Path, *, run: str | None = None) -> "Report":
+        """Read a journal, also while an apply writes to it; a torn last line is left out.
+
+        Args:
+            path: The file.
+            run: The only run to report on: its id, its number from 1, or ``last``; None for all of them.
+
+        Raises:
+            JournalError: The file cannot be read or is no journal, or has no such run; or the string is a URL.
+        """
+        return cls.from_events(read_journal(path), run=run)
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event], *, run: str | None = None) -> "Report":
+        """Make a report of events, in the order in which they happened.
+
+        Args:
+            events: Such as those of an `Apply`.
+            run: As for `from_journal`.
+
+        Raises:
+            JournalError: There is no such run.
+        """
+        from workspaces_apps.rollout.report._builder import ReportBuilder
+
+        first = 1
+        if run is not None:
+            events = tuple(events)
+            runs = tuple(dict.fromkeys(event.run for event in events))
+            first = _number_of(run, runs)
+            events = (event for event in events if event.run == runs[first - 1])
+        builder = ReportBuilder(first)
+        for event in events:
+            builder.apply(event)
+        return builder.report()
+
+    @classmethod
+    async def load(cls, *journals: str | Path) -> "Report":
+        """Read one journal, or several of applies that may have gone on side by side, as one report.
+
+        Where there are several, `seconds` is the time in which any of the runs went on, and `ending` the gravest of
+        the ends of the journals' last runs; None while one of them goes on.
+
+        Args:
+            journals: The paths of their files.
+
+        Raises:
+            JournalError: One cannot be read or is no journal, or is a URL of a kind that this release does not know.
+        """
+        from workspaces_apps.rollout.report._builder import ReportBuilder
+        from workspaces_apps.rollout.report._render.series import UnitedTime
+        from workspaces_apps.rollout.report._render.text import in_utc
+
+        parts = await asyncio.gather(*map(read_events, journals))
+        if len(parts) == 1:
+            return cls.from_events(parts[0])
+        spans: dict[str, tuple[datetime, datetime]] = {}
+        for event in chain.from_iterable(parts):
+            at = in_utc(event.at)
+            began, ended = spans.get(event.run, (at, at))
+            spans[event.run] = min(began, at), max(ended, at)
+        latest = {events[-1].run for events in parts if events}
+        builder = ReportBuilder(time=UnitedTime(spans.values()), latest=latest)
+        # Each journal keeps its order, also where its clock was set back.
+        for event in merge(*parts, key=lambda event: event.at):
+            builder.apply(event)
+        return builder.report()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Every change, WorkSpace by WorkSpace."""
+        return tuple(change for workspace in self.workspaces for change in workspace.changes)
+
+    @property
+    def unfinished(self) -> tuple[Change, ...]:
+        """The changes without a last word: begun or not."""
+        return tuple(change for change in self.changes if change.outcome in UNFINISHED)
+
+    @property
+    def failures(self) -> tuple[ReasonCount, ...]:
+        """The reasons of what failed, those that another try overcame included."""
+        return tuple(reason for reason in self.reasons if reason.outcome == "failed")
+
+    def slowest(self, limit: int = 10) -> tuple[Workspace, ...]:
+        """The WorkSpaces whose deployments took longest, the slowest first."""
+        timed = [workspace for workspace in self.workspaces if workspace.seconds is not None]
+        return tuple(sorted(timed, key=lambda workspace: -(workspace.seconds or 0.0))[:limit])
+
+    def to_text(self, *, width: int | None = None) -> str:
+        """The report as plain lines.
+
+        Args:
+            width: Columns that a line may take, 40 or more; None for no limit, as a file or a pipe has none.
+        """
+        from workspaces_apps.rollout.report._render.as_text import plain
+
+        return plain(self, width)
+
+    def to_rich(self) -> "types.RenderableType":
+        """The report for a rich console; needs the package rich, which comes with the extra ``cli``."""
+        from workspaces_apps.rollout.report._render.as_text import rich_group
+
+        return rich_group(self)
+
+    def to_json(self) -> str:
+        """The report as one JSON document, as `json_schema` describes it."""
+        from workspaces_apps.rollout.report._render.as_json import document
+
+        return document(self)
+
+    @staticmethod
+    def json_schema() -> dict[str, object]:
+        """The JSON Schema of what `to_json` gives."""
+        from workspaces_apps.rollout.report._render.as_json import json_schema
+
+        return json_schema()
+
+    def to_csv(self) -> str:
+        """The report as CSV, one line for each change; formulas are neutralised with an apostrophe."""
+        from workspaces_apps.rollout.report._render.as_csv import lines
+
+        return lines(self)
+
+    def to_junit(self) -> str:
+        """The report as JUnit XML, one test case for each change."""
+        from workspaces_apps.rollout.report._render.as_junit import suites
+
+        return suites(self)
+
+    def to_html(self) -> str:
+        """The report as one page that needs nothing else: no script, no network, no other file."""
+        from workspaces_apps.rollout.report._render.as_html import page
+
+        return page(self)
+
+
+def _number_of(run: str, runs: Sequence[str]) -> int:
+    """The number, from 1, of the run that is meant."""
+    if run == "last" and runs:
+        return len(runs)
+    if run in runs:
+        return runs.index(run) + 1
+    if run.isdecimal() and run.isascii() and len(run) < _DIGITS and 1 <= int(run) <= len(runs):
+        return int(run)
+    names = [f"{number} ({one_line(one, 40)})" for number, one in enumerate(runs, start=1)][-_NAMED:]
+    earlier = f"{len(runs) - len(names):,} earlier ones, " if len(runs) > len(names) else ""
+    known = f"it has {earlier}{', '.join(names)}" if runs else "it holds no events yet"
+    raise JournalError(f"the journal has no run {one_line(run, 40)}: {known}")

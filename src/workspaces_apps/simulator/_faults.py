@@ -1,0 +1,253 @@
+"""Faults on demand: what goes wrong, with which requests, how often.
+
+sim.faults.add("throttle", operation="DeployWorkspaceApplications", times=3)
+sim.faults.add("reset_after", operation="AssociateWorkspaceApplication", probability=0.01)
+sim.faults.add("deployment_error", workspace_id="ws-...", reason="ValidationError.InsufficientDiskSpace")
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Literal, TypeAlias, get_args
+
+from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator._wire import JsonObject, JsonValue
+
+FaultKind: TypeAlias = Literal[
+    "throttle",
+    "error",
+    "internal_error",
+    "unavailable",
+    "unavailable_html",
+    "reset_before",
+    "reset_after",
+    "slow",
+    "slow_after",
+    "truncated",
+    "not_json",
+    "unknown_enum",
+    "unknown_field",
+    "control_characters",
+    "unpaired_surrogate",
+    "no_request_id",
+    "repeated_token",
+    "empty_page",
+    "partial_failure",
+    "deployment_error",
+]
+KINDS: frozenset[str] = frozenset(get_args(FaultKind))
+REASONS: tuple[str, ...] = (
+    "ValidationError.InsufficientDiskSpace",
+    "ValidationError.InsufficientMemory",
+    "ValidationError.UnsupportedOperatingSystem",
+    "DeploymentError.InternalServerError",
+    "DeploymentError.WorkspaceUnreachable",
+    "ValidationError.ApplicationOldVersionExists",
+)
+_INNER = frozenset({"partial_failure", "deployment_error"})
+_ID_MEMBERS = frozenset(
+    {"WorkspaceId", "WorkspaceIds", "SourceWorkspaceId", "PrimaryWorkspaceId", "ResourceId"}
+)
+
+
+class Fault:
+    """One rule; `sim.faults.add` explains the arguments.
+
+    Attributes:
+        kind: What goes wrong.
+        hits: How often it did.
+    """
+
+    def __init__(
+        self,
+        kind: FaultKind,
+        *,
+        operations: frozenset[str] | None,
+        workspace_id: str | None,
+        application_id: str | None,
+        times: int | None,
+        skip: int,
+        probability: float | None,
+        delay: float,
+        code: str,
+        message: str,
+        reason: str,
+    ) -> None:
+        self.kind: FaultKind = kind
+        self.operations = operations
+        self.workspace_id = workspace_id
+        self.application_id = application_id
+        self.times = times
+        self.skip = skip
+        self.probability = probability
+        self.delay = delay
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.hits: int = 0
+        self._matched = 0
+        self._removed = False
+
+    @property
+    def active(self) -> bool:
+        """Whether it can still go off."""
+        return not self._removed and (self.times is None or self.hits < self.times)
+
+    def remove(self) -> None:
+        """Never again."""
+        self._removed = True
+
+    def goes_off(self, source: random.Random) -> bool:
+        """Count one match, and decide."""
+        if not self.active:
+            return False
+        self._matched += 1
+        if self._matched <= self.skip:
+            return False
+        if self.probability is not None and source.random() >= self.probability:
+            return False
+        self.hits += 1
+        return True
+
+
+class Faults:
+    """The rules of one simulator, in the order they were added."""
+
+    def __init__(self, seed: int) -> None:
+        self._rules: list[Fault] = []
+        self._source = random.Random(f"faults:{seed}")
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(tuple(self._rules))
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def add(
+        self,
+        kind: FaultKind,
+        *,
+        operation: str | Iterable[str] | None = None,
+        workspace_id: str | None = None,
+        application_id: str | None = None,
+        times: int | None = None,
+        skip: int = 0,
+        probability: float | None = None,
+        delay: float = 30.0,
+        code: str = "InternalServerException",
+        message: str = "A fault was asked for.",
+        reason: str = "DeploymentError.InternalServerError",
+    ) -> Fault:
+        """Make something go wrong.
+
+        Args:
+            kind: ``throttle``; ``error`` (HTTP 400 with `code` and `message`); ``internal_error`` (500) and
+                ``unavailable`` (503), as JSON; ``unavailable_html`` (503, a load balancer's page);
+                ``reset_before`` and ``reset_after`` (the connection breaks before or after the operation took
+                effect); ``slow`` and ``slow_after`` (`delay` before or after it); ``truncated`` (half the body);
+                ``not_json`` (HTTP 200 with a page); ``unknown_enum``, ``unknown_field``, ``no_request_id``;
+                ``control_characters`` and ``unpaired_surrogate`` (at the end of every free text);
+                ``repeated_token``, ``empty_page`` (listings); ``partial_failure`` (an entry of a batch fails
+                with `code` and `message`); ``deployment_error`` (an installation or removal ends in ERROR with
+                `reason`).
+            operation: Only these operations; None: all. Not looked at for ``deployment_error``.
+            workspace_id: Only requests that name this WorkSpace.
+            application_id: Only requests that name this application.
+            times: How often at most; None: without end.
+            skip: Let so many matches pass first.
+            probability: 0 to 1, from the simulator's seed; None: always.
+            delay: Simulated seconds, for ``slow`` and ``slow_after``.
+            code: An error code.
+            message: An error message.
+            reason: An AssociationErrorCode.
+
+        Raises:
+            ConfigurationError: An argument is out of range.
+        """
+        if kind not in KINDS:
+            raise ConfigurationError(f"{kind!r} is no kind of fault; there are {', '.join(sorted(KINDS))}")
+        if probability is not None and not 0 <= probability <= 1:
+            raise ConfigurationError(f"probability is 0 to 1, not {probability}")
+        if (times is not None and times < 1) or skip < 0 or delay < 0:
+            raise ConfigurationError("times is 1 or more, skip and delay are 0 or more")
+        operations = (
+            None if operation is None else frozenset([operation] if isinstance(operation, str) else operation)
+        )
+        fault = Fault(
+            kind,
+            operations=operations,
+            workspace_id=workspace_id,
+            application_id=application_id,
+            times=times,
+            skip=skip,
+            probability=probability,
+            delay=delay,
+            code=code,
+            message=message,
+            reason=reason,
+        )
+        self._rules.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Remove every rule."""
+        for fault in self._rules:
+            fault.remove()
+        self._rules.clear()
+
+    def for_request(self, operation: str, request: JsonObject) -> list[Fault]:
+        """The faults that hit a request as a whole."""
+        if not self._rules:
+            return []
+        return [
+            fault
+            for fault in self._rules
+            if fault.kind not in _INNER
+            and (fault.operations is None or operation in fault.operations)
+            and (fault.workspace_id is None or fault.workspace_id in _mentioned(request, _ID_MEMBERS))
+            and (
+                fault.application_id is None
+                or fault.application_id in _mentioned(request, frozenset({"ApplicationId", "ApplicationIds"}))
+            )
+            and fault.goes_off(self._source)
+        ]
+
+    def for_entry(self, operation: str, workspace_id: str | None) -> Fault | None:
+        """The fault that makes one entry of a batch fail."""
+        for fault in self._rules:
+            if (
+                fault.kind == "partial_failure"
+                and (fault.operations is None or operation in fault.operations)
+                and (fault.workspace_id is None or fault.workspace_id == workspace_id)
+                and fault.goes_off(self._source)
+            ):
+                return fault
+        return None
+
+    def for_deployment(self, workspace_id: str, application_id: str) -> Fault | None:
+        """The fault that makes an installation or removal fail."""
+        for fault in self._rules:
+            if (
+                fault.kind == "deployment_error"
+                and (fault.workspace_id is None or fault.workspace_id == workspace_id)
+                and (fault.application_id is None or fault.application_id == application_id)
+                and fault.goes_off(self._source)
+            ):
+                return fault
+        return None
+
+
+def _mentioned(value: JsonValue, members: frozenset[str]) -> set[str]:
+    found: set[str] = set()
+    waiting: list[JsonValue] = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, list):
+            waiting.extend(current)
+        elif isinstance(current, dict):
+            for name, item in current.items():
+                if name in members:
+                    found.update(
+                        text for text in (item if isinstance(item, list) else [item]) if isinstance(text, str)
+                    )
+                waiting.append(item)
+    return found

@@ -1,0 +1,346 @@
+"""What a simulator knows: one store per account and Region, with the indexes that spare every scan."""
+
+import heapq
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from workspaces_apps.simulator._catalogue import catalogue
+from workspaces_apps.simulator._paging import OrderedIndex, Pager
+from workspaces_apps.simulator._records import (
+    Application,
+    Association,
+    Bundle,
+    Directory,
+    Image,
+    ResourceType,
+    Workspace,
+)
+from workspaces_apps.simulator._settings import SimulatorSettings
+from workspaces_apps.simulator._wire import JsonObject, not_found
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+# Two digits at a time: ids are what seeding a large fleet spends its time on.
+_PAIRS = [first + second for first in _BASE36 for second in _BASE36]
+RESOURCE_TYPES: tuple[ResourceType, ...] = ("WORKSPACE", "BUNDLE", "IMAGE")
+
+
+@dataclass(order=True, frozen=True, slots=True)
+class Event:
+    """Something that will happen by itself.
+
+    Attributes:
+        at: When, in simulated epoch seconds.
+        order: Events of the same moment happen in the order they were planned.
+        kind: Which transition.
+        target: The resource.
+        epoch: The resource's epoch when this was planned; an event of an older epoch is void.
+        detail: What the transition needs besides.
+    """
+
+    at: float
+    order: int
+    kind: str
+    target: str
+    epoch: int
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Collection:
+    """Resources that are stored and described and do nothing else: one family of them."""
+
+    items: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    order: OrderedIndex[JsonObject] = field(default_factory=OrderedIndex[JsonObject])
+    numbers: dict[str, int] = field(default_factory=dict[str, int])
+
+    def add(self, key: str, number: int, item: JsonObject) -> None:
+        """Store a resource under its id."""
+        self.items[key] = item
+        self.numbers[key] = number
+        self.order.append(number, item)
+
+    def remove(self, key: str) -> None:
+        """Forget a resource."""
+        del self.items[key]
+        self.order.remove(self.numbers.pop(key))
+
+
+class RegionStore:
+    """Everything one account has in one Region."""
+
+    def __init__(self, account_id: str, region: str, seed: int, settings: SimulatorSettings) -> None:
+        self.account_id = account_id
+        self.region = region
+        self._user_key: Callable[[str], str] = str.casefold if settings.user_names_ignore_case else str
+        self.source: random.Random = random.Random(f"store:{seed}:{account_id}:{region}")
+        self.pager: Pager = Pager(self.source.randbytes(32), settings.page_token_lifetime)
+        self.last_number: int = 0
+        self.workspaces: dict[str, Workspace] = {}
+        self.all_workspaces: OrderedIndex[Workspace] = OrderedIndex()
+        self.by_directory: dict[str, OrderedIndex[Workspace]] = {}
+        self.by_bundle: dict[str, OrderedIndex[Workspace]] = {}
+        self.by_user: dict[str, dict[str, tuple[Workspace, ...]]] = {}
+        self.by_name: dict[str, tuple[Workspace, ...]] = {}
+        self.applications: dict[str, Application] = {}
+        self.all_applications: OrderedIndex[Application] = OrderedIndex()
+        self.installations: dict[tuple[str, ResourceType], OrderedIndex[Association]] = {}
+        self.resource_associations: dict[str, dict[str, Association]] = {}
+        self.directories: dict[str, Directory] = {}
+        self.all_directories: OrderedIndex[Directory] = OrderedIndex()
+        self.bundles: dict[str, Bundle] = {}
+        self.all_bundles: OrderedIndex[Bundle] = OrderedIndex()
+        self.images: dict[str, Image] = {}
+        self.all_images: OrderedIndex[Image] = OrderedIndex()
+        self.tags: dict[str, dict[str, str]] = {}
+        self.collections: dict[str, Collection] = {}
+        self.account: JsonObject = {}
+        self.agenda: list[Event] = []
+        self.texts: dict[str, tuple[tuple[object, ...], str]] = {}
+
+    def number(self) -> int:
+        """The next number in order of creation."""
+        self.last_number += 1
+        return self.last_number
+
+    def new_id(self, prefix: str, length: int = 9) -> str:
+        """A fresh id."""
+        number = self.source.getrandbits(6 * length + 16)
+        digits = ""
+        for _ in range((length + 1) // 2):
+            number, pair = divmod(number, 1296)
+            digits += _PAIRS[pair]
+        return prefix + digits[:length]
+
+    def new_hex(self, prefix: str, length: int) -> str:
+        """A fresh id of hexadecimal digits."""
+        return f"{prefix}{self.source.getrandbits(4 * length):0{length}x}"
+
+    def new_uuid(self) -> str:
+        """A fresh id in the form of a UUID."""
+        digits = f"{self.source.getrandbits(128):032x}"
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+    def plan(self, at: float, kind: str, target: str, epoch: int, detail: str = "") -> None:
+        """Put something on the agenda."""
+        heapq.heappush(self.agenda, Event(at, self.number(), kind, target, epoch, detail))
+
+    def due(self, now: float) -> Iterator[Event]:
+        """Take what is due off the agenda, in order."""
+        while self.agenda and self.agenda[0].at <= now:
+            yield heapq.heappop(self.agenda)
+
+    def collection(self, name: str) -> Collection:
+        """One family of simple resources."""
+        return self.collections.setdefault(name, Collection())
+
+    def add_workspace(self, workspace: Workspace) -> None:
+        """Take a WorkSpace into every index."""
+        number = workspace.sequence
+        self.workspaces[workspace.id] = workspace
+        self.all_workspaces.append(number, workspace)
+        _index(self.by_directory, workspace.directory_id).append(number, workspace)
+        _index(self.by_bundle, workspace.bundle_id).append(number, workspace)
+        users = self.by_user.setdefault(workspace.directory_id, {})
+        user = self._user_key(workspace.user_name)
+        users[user] = (*users.get(user, ()), workspace)
+        if workspace.name is not None:
+            self.by_name[workspace.name] = (*self.by_name.get(workspace.name, ()), workspace)
+
+    def drop_workspace(self, workspace: Workspace) -> None:
+        """Take a WorkSpace and its associations out of every index."""
+        number = workspace.sequence
+        for association in list(workspace.associations.values()):
+            self.drop_association(association)
+        del self.workspaces[workspace.id]
+        self.all_workspaces.remove(number)
+        _leave(self.by_directory, workspace.directory_id, number)
+        _leave(self.by_bundle, workspace.bundle_id, number)
+        _leave_tuple(self.by_user[workspace.directory_id], self._user_key(workspace.user_name), workspace)
+        if workspace.name is not None:
+            _leave_tuple(self.by_name, workspace.name, workspace)
+
+    def workspace(self, workspace_id: str) -> Workspace:
+        """A WorkSpace that can be described.
+
+        Raises:
+            ApiError: ResourceNotFoundException.
+        """
+        workspace = self.workspaces.get(workspace_id)
+        if workspace is None or not workspace.visible:
+            raise not_found("WorkSpace", workspace_id)
+        return workspace
+
+    def of_user(self, directory_id: str, user_name: str) -> tuple[Workspace, ...]:
+        """Return the WorkSpaces of a directory's user."""
+        return self.by_user.get(directory_id, {}).get(self._user_key(user_name), ())
+
+    def application(self, application_id: str) -> Application:
+        """An application of the catalogue.
+
+        Raises:
+            ApiError: ResourceNotFoundException.
+        """
+        application = self.applications.get(application_id)
+        if application is None:
+            raise not_found("application", application_id)
+        return application
+
+    def directory(self, directory_id: str) -> Directory:
+        """A directory.
+
+        Raises:
+            ApiError: ResourceNotFoundException.
+        """
+        directory = self.directories.get(directory_id)
+        if directory is None:
+            raise not_found("directory", directory_id)
+        return directory
+
+    def add_application(self, application: Application) -> None:
+        """Take an application into the catalogue."""
+        self.applications[application.id] = application
+        self.all_applications.append(application.sequence, application)
+
+    def add_directory(self, directory: Directory) -> None:
+        """Register a directory."""
+        self.directories[directory.id] = directory
+        self.all_directories.append(directory.sequence, directory)
+
+    def add_bundle(self, bundle: Bundle) -> None:
+        """Keep a bundle."""
+        self.bundles[bundle.id] = bundle
+        self.all_bundles.append(bundle.sequence, bundle)
+
+    def add_image(self, image: Image) -> None:
+        """Keep an image."""
+        self.images[image.id] = image
+        self.all_images.append(image.sequence, image)
+
+    def associations_of(self, resource_id: str, resource_type: ResourceType) -> dict[str, Association]:
+        """The associations of a resource, by application."""
+        if resource_type == "WORKSPACE":
+            return self.workspaces[resource_id].associations
+        return self.resource_associations.setdefault(resource_id, {})
+
+    def add_association(self, association: Association) -> None:
+        """Keep an association, with its resource and with its application."""
+        self.associations_of(association.resource_id, association.resource_type)[
+            association.application_id
+        ] = association
+        key = (association.application_id, association.resource_type)
+        index = self.installations.get(key)
+        if index is None:
+            index = self.installations[key] = OrderedIndex()
+        index.append(association.sequence, association)
+
+    def drop_association(self, association: Association) -> None:
+        """Forget an association."""
+        association.epoch += 1
+        kept = self.associations_of(association.resource_id, association.resource_type)
+        if kept.get(association.application_id) is association:
+            del kept[association.application_id]
+        key = (association.application_id, association.resource_type)
+        self.installations[key].remove(association.sequence)
+
+    def tags_of(self, resource_id: str) -> dict[str, str]:
+        """The tags of a resource.
+
+        Raises:
+            ApiError: ResourceNotFoundException: nothing has that id.
+        """
+        workspace = self.workspaces.get(resource_id)
+        if workspace is not None:
+            return workspace.tags
+        if not self.has_resource(resource_id):
+            raise not_found("resource", resource_id)
+        return self.tags.get(resource_id, {})
+
+    def set_tags(self, resource_id: str, tags: dict[str, str]) -> None:
+        """Replace the tags of a resource."""
+        workspace = self.workspaces.get(resource_id)
+        if workspace is not None:
+            workspace.tags = tags
+        else:
+            self.tags[resource_id] = tags
+
+    def has_resource(self, resource_id: str) -> bool:
+        """Whether something other than a WorkSpace has that id."""
+        return (
+            resource_id in self.directories
+            or resource_id in self.bundles
+            or resource_id in self.images
+            or any(resource_id in collection.items for collection in self.collections.values())
+        )
+
+
+class Accounts:
+    """All accounts and Regions of one simulator.
+
+    Args:
+        seed: What everything random is drawn from.
+        settings: The simulator's settings.
+        regions: The Regions it serves.
+        seed_region: Gives a new store what every account has before its first WorkSpace.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        settings: SimulatorSettings,
+        regions: tuple[str, ...],
+        seed_region: Callable[[RegionStore, float], None],
+    ) -> None:
+        self._furnish = seed_region
+        self.seed = seed
+        self.settings = settings
+        self.regions = regions
+        self.links: dict[str, JsonObject] = {}
+        self._stores: dict[tuple[str, str], RegionStore] = {}
+
+    def store(self, account_id: str, region: str, now: float) -> RegionStore:
+        """The store of an account in a Region; a new one has a catalogue, directories, bundles and images."""
+        store = self._stores.get((account_id, region))
+        if store is None:
+            store = self._stores[account_id, region] = RegionStore(
+                account_id, region, self.seed, self.settings
+            )
+            for application in catalogue(account_id, now - 86400.0):
+                application.sequence = store.number()
+                store.add_application(application)
+            self._furnish(store, now)
+        return store
+
+    def peek(self, account_id: str, region: str) -> RegionStore | None:
+        """A store that exists already."""
+        return self._stores.get((account_id, region))
+
+    def stores(self) -> list[RegionStore]:
+        """All stores there are."""
+        return list(self._stores.values())
+
+    def put(self, store: RegionStore) -> None:
+        """Take in a store that was loaded."""
+        self._stores[store.account_id, store.region] = store
+
+
+def _index(indexes: dict[str, OrderedIndex[Workspace]], key: str) -> OrderedIndex[Workspace]:
+    index = indexes.get(key)
+    if index is None:
+        index = indexes[key] = OrderedIndex()
+    return index
+
+
+def _leave(indexes: dict[str, OrderedIndex[Workspace]], key: str, number: int) -> None:
+    index = indexes[key]
+    index.remove(number)
+    if not index:
+        del indexes[key]
+
+
+def _leave_tuple(index: dict[str, tuple[Workspace, ...]], key: str, workspace: Workspace) -> None:
+    left = tuple(other for other in index[key] if other is not workspace)
+    if left:
+        index[key] = left
+    else:
+        del index[key]

@@ -1,9 +1,0 @@
-"""The waiters, as methods of the client."""
-
-from workspaces_apps.waiters.deployment_methods import DeploymentMethods
-from workspaces_apps.waiters.job_methods import JobMethods
-from workspaces_apps.waiters.resource_methods import ResourceMethods
-
-
-class Waiters(DeploymentMethods, JobMethods, ResourceMethods):
-    """What takes longer than a call."""
