@@ -16,7 +16,7 @@ from workspaces_apps import (
     WorkSpacesError,
 )
 from workspaces_apps._base.detached import start_detached
-from workspaces_apps._pacing.rate_limiter import Pacer
+from workspaces_apps._pacing.rate_limiter import RateLimiter
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._virtual import run_virtual
 
@@ -113,7 +113,7 @@ async def test_opening_a_client_sees_nothing_of_the_first_call() -> None:
 def test_the_pacers_timer_sees_nothing_of_who_waits() -> None:
     """The timer is one for all who wait, and sleeps in the context of none."""
     clock = NotingClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
 
     async def caller(name: str) -> None:
         REQUEST.set(name)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Result,
     )
     from workspaces_apps._model.open_enum import OpenEnum
-    from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+    from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
     from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
     from workspaces_apps._model.parameters import Many
     from workspaces_apps._model.values import Blob, Items, JsonObject, Timestamp
@@ -55,11 +55,11 @@ __all__ = [
     "OnChange",
     "OpenEnum",
     "Operation",
-    "OperationFacts",
+    "OperationSpec",
     "Outcome",
-    "PageFacts",
     "PageIterator",
     "PageResult",
+    "PageSpec",
     "Paginated",
     "RenderableType",
     "Request",
@@ -81,7 +81,7 @@ if not TYPE_CHECKING:
         "rich.console": "RenderableType",
         "workspaces_apps._base.clock": "Duration",
         "workspaces_apps._http.config": "RequestChecks Unset",
-        "workspaces_apps._model.operation_spec": "OperationFacts PageFacts Rule Rules",
+        "workspaces_apps._model.operation_spec": "OperationSpec PageSpec Rule Rules",
         "workspaces_apps._model.headers": "Headers",
         "workspaces_apps._base.hooks": "Outcome",
         "workspaces_apps._model.models": "BatchResult Input Model Operation PageResult Request ResponseMeta Result",

@@ -85,7 +85,7 @@ class Tally:
         return self.outcomes.total()
 
 
-class Caller:
+class OperationInvoker:
     """One task's worth of calls."""
 
     def __init__(self, site: Site, tally: Tally, number: int, seed: int) -> None:

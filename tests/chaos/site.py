@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from workspaces_apps import ClientConfig, Hooks, Pacing, RetryPolicy, WorkSpacesClient
-from workspaces_apps._pacing import Pacer, PacingKey, PacingRegistry
+from workspaces_apps._pacing import PacingKey, PacingRegistry, RateLimiter
 from workspaces_apps._retry import RetryBudget
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span, Throttle
 
@@ -56,14 +56,14 @@ class Site:
         faults.add("slow", probability=0.01, delay=SLOW)
         faults.add("slow_after", probability=0.01, delay=SLOW)
 
-    def pacer(self, operation: str, pacing: Pacing) -> Pacer:
+    def pacer(self, operation: str, pacing: Pacing) -> RateLimiter:
         """The client's pacer of an operation."""
         key = PacingKey(self.sim.url, self.sim.region, self.sim.account_id, operation)
         return self.registry.pacer(key, pacing, self.clock)
 
     def held(self) -> "Held":
         """What the client holds at the moment."""
-        pacers: list[tuple[Pacer, object]] = list(attrgetter("_pacers")(self.registry).values())
+        pacers: list[tuple[RateLimiter, object]] = list(attrgetter("_pacers")(self.registry).values())
         slots: asyncio.Semaphore = attrgetter("_shared._transport._slots")(self.client)
         bound: int = attrgetter("_shared.target.config.max_connections")(self.client)
         free: int = attrgetter("_value")(slots)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.chaos.callers import LATE, Caller, Tally
+from tests.chaos.callers import LATE, OperationInvoker, Tally
 from tests.chaos.effects import applied, repeated_creations, repeated_deployments, repeated_stagings
 from tests.chaos.site import NOTHING, SCALE, SEED, SLOW, Site, site
 
@@ -17,7 +17,7 @@ CALLS = round(200 * SCALE)
 
 async def storm(at: Site, tally: Tally) -> None:
     """Let the callers make their calls."""
-    callers = [Caller(at, tally, number, SEED) for number in range(CALLERS)]
+    callers = [OperationInvoker(at, tally, number, SEED) for number in range(CALLERS)]
     at.bring_faults()
     async with asyncio.TaskGroup() as group:
         for caller in callers:

@@ -111,7 +111,7 @@ def simulate(
                     at(proc.turn_at, "turn", which)
                 return
             attempt = proc.line.popleft()
-            proc.rule.take(now, proc.in_flight)
+            proc.rule.reserve(now, proc.in_flight)
             proc.in_flight += 1
             took = rng.uniform(*latency)
             at(now + took / 2, "arrive", which, (now, attempt, False))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.pacing.bucket import Bucket
 from workspaces_apps._base.clock import SystemClock
 from workspaces_apps._base.hooks import Hooks
-from workspaces_apps._pacing import Pacer, Pacing, Permit
+from workspaces_apps._pacing import Pacing, Permit, RateLimiter
 from workspaces_apps._retry import RetryPolicy, run_attempts
 from workspaces_apps.errors import DeadlineExceededError, ThrottlingException, WorkSpacesError
 from workspaces_apps.simulator import ManualClock
@@ -28,7 +28,7 @@ async def settle() -> None:
 def test_tasks_go_in_the_order_they_came() -> None:
     """At a fixed rate, the turns are evenly spaced and first come is first served."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.fixed(2.0), clock)
+    pacer = RateLimiter(Pacing.fixed(2.0), clock)
     went: list[tuple[int, float]] = []
 
     async def call(number: int) -> None:
@@ -45,7 +45,7 @@ def test_tasks_go_in_the_order_they_came() -> None:
 def test_nobody_overtakes_the_line() -> None:
     """A call that would be allowed at once still has to wait behind those who came before."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         assert pacer.try_acquire() is not None
@@ -61,7 +61,7 @@ def test_nobody_overtakes_the_line() -> None:
 def test_the_ninth_call_waits_for_an_answer() -> None:
     """Before the first throttle eight are in flight, and a release lets the next one go without any clock."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.adaptive(), clock)
+    pacer = RateLimiter(Pacing.adaptive(), clock)
 
     async def main() -> None:
         permits = [await pacer.acquire(clock=clock) for _ in range(8)]
@@ -79,7 +79,7 @@ def test_the_ninth_call_waits_for_an_answer() -> None:
 def test_a_permit_counts_once() -> None:
     """The first word is the last: what follows frees no second slot and teaches nothing."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.adaptive(), clock)
+    pacer = RateLimiter(Pacing.adaptive(), clock)
     permit = pacer.try_acquire()
     assert permit is not None
     permit.failed()
@@ -91,7 +91,7 @@ def test_a_permit_counts_once() -> None:
 
 def test_leaving_the_block_of_a_permit_gives_the_slot_back() -> None:
     """Even if what was done in it failed."""
-    pacer = Pacer(Pacing.adaptive(), ManualClock())
+    pacer = RateLimiter(Pacing.adaptive(), ManualClock())
     permit = pacer.try_acquire()
     assert permit is not None
     with pytest.raises(KeyError), permit:
@@ -101,14 +101,14 @@ def test_leaving_the_block_of_a_permit_gives_the_slot_back() -> None:
 
 def test_without_pacing_every_call_goes_at_once() -> None:
     """A thousand of them."""
-    pacer = Pacer(Pacing.off(), ManualClock())
+    pacer = RateLimiter(Pacing.off(), ManualClock())
     assert all(pacer.try_acquire() for _ in range(1000))
 
 
 def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
     """Behind ten calls at one a second, five seconds are not enough; no time passes and nothing was sent."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         tasks = [asyncio.create_task(pacer.acquire(clock=clock)) for _ in range(10)]
@@ -125,7 +125,7 @@ def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
 def test_a_turn_that_comes_exactly_at_the_deadline_is_in_time() -> None:
     """The bound is inclusive."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         for turn in range(4):
@@ -138,7 +138,7 @@ def test_a_turn_that_comes_exactly_at_the_deadline_is_in_time() -> None:
 def test_a_wait_without_an_estimate_ends_at_the_deadline() -> None:
     """When eight calls hang, the ninth learns at its deadline that its turn did not come."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.adaptive(), clock)
+    pacer = RateLimiter(Pacing.adaptive(), clock)
 
     async def main() -> None:
         for _ in range(8):
@@ -160,7 +160,7 @@ def test_a_deadline_in_the_past_sends_nothing() -> None:
     """Not even if a slot is free."""
     clock = ManualClock()
     clock.jump(10.0)
-    pacer = Pacer(Pacing.adaptive(), clock)
+    pacer = RateLimiter(Pacing.adaptive(), clock)
 
     async def main() -> None:
         with pytest.raises(DeadlineExceededError):
@@ -173,7 +173,7 @@ def test_a_deadline_in_the_past_sends_nothing() -> None:
 def test_cancelling_the_head_of_the_line_moves_the_line_up() -> None:
     """The next one gets the turn that the cancelled one would have had."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         pacer.try_acquire()
@@ -190,7 +190,7 @@ def test_cancelling_the_head_of_the_line_moves_the_line_up() -> None:
 def test_a_turn_that_comes_together_with_a_cancellation_is_given_back() -> None:
     """The slot and the turn go to the next in line."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.adaptive(), clock)
+    pacer = RateLimiter(Pacing.adaptive(), clock)
 
     async def main() -> None:
         permits = [pacer.try_acquire() for _ in range(8)]
@@ -209,7 +209,7 @@ def test_a_turn_that_comes_together_with_a_cancellation_is_given_back() -> None:
 def test_a_turn_given_back_is_not_lost_time() -> None:
     """The next in line goes at once, and the one after that an interval later."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         pacer.try_acquire()
@@ -228,7 +228,7 @@ def test_a_turn_given_back_is_not_lost_time() -> None:
 def test_an_eager_task_factory_does_no_harm() -> None:
     """The alarm is set under a lock, so it must not begin to run there."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
     eager = getattr(asyncio, "eager_task_factory", None)
 
     async def main() -> None:
@@ -243,7 +243,7 @@ def test_an_eager_task_factory_does_no_harm() -> None:
 def test_no_task_is_left_when_the_line_is_empty() -> None:
     """The alarm goes with the last who waits."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         pacer.try_acquire()
@@ -261,7 +261,7 @@ def test_no_task_is_left_when_the_line_is_empty() -> None:
 def test_thousands_of_cancellations_lose_no_slot(pacing: Pacing, seed: int) -> None:
     """Whenever tasks are cancelled, in the end nothing is in flight and the pace is what it was."""
     clock = ManualClock()
-    pacer = Pacer(pacing, clock)
+    pacer = RateLimiter(pacing, clock)
     rng = random.Random(seed)
     bucket = Bucket(20.0, 5.0)
     done = 0
@@ -307,7 +307,7 @@ def test_thousands_of_cancellations_lose_no_slot(pacing: Pacing, seed: int) -> N
 def test_slots_and_places_are_conserved(steps: list[str]) -> None:
     """At every moment, permits out and tasks waiting are exactly those that the tasks know of."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.adaptive(), clock)
+    pacer = RateLimiter(Pacing.adaptive(), clock)
 
     async def main() -> None:
         tasks: list[asyncio.Task[Permit]] = []
@@ -339,7 +339,7 @@ def test_slots_and_places_are_conserved(steps: list[str]) -> None:
 def test_event_loops_in_several_threads_share_one_pace() -> None:
     """Three loops together keep to the rate, and each gets its turns."""
     clock = SystemClock()
-    pacer = Pacer(Pacing.fixed(200.0), clock)
+    pacer = RateLimiter(Pacing.fixed(200.0), clock)
     turns: list[float] = []
 
     async def work() -> None:
@@ -362,7 +362,7 @@ def test_event_loops_in_several_threads_share_one_pace() -> None:
 def test_a_release_in_one_thread_wakes_a_task_in_another() -> None:
     """The line is one, and so are the slots."""
     clock = SystemClock()
-    pacer = Pacer(Pacing.adaptive(), clock)
+    pacer = RateLimiter(Pacing.adaptive(), clock)
     permits = [pacer.try_acquire() for _ in range(8)]
 
     async def main() -> None:
@@ -384,7 +384,7 @@ def test_a_clock_that_fails_fails_those_who_wait_for_it() -> None:
             raise OSError(f"the clock is gone, {seconds:.0f} s too early")
 
     clock = BrokenClock()
-    pacer = Pacer(Pacing.fixed(1.0), clock)
+    pacer = RateLimiter(Pacing.fixed(1.0), clock)
 
     async def main() -> None:
         pacer.try_acquire()
@@ -399,7 +399,7 @@ def test_a_clock_that_fails_fails_those_who_wait_for_it() -> None:
 def test_the_main_bar_holds_with_the_real_pacer_and_the_real_retry_loop(seed: int) -> None:
     """10/s, burst 5, 500 calls from 50 tasks: all succeed, at most 2 % throttled, 1.06 of the ideal time."""
     clock = ManualClock()
-    pacer = Pacer(Pacing.adaptive(), clock)
+    pacer = RateLimiter(Pacing.adaptive(), clock)
     rng = random.Random(seed)
     bucket = Bucket(10.0, 5.0)
     answers: list[bool] = []
@@ -418,7 +418,7 @@ def test_the_main_bar_holds_with_the_real_pacer_and_the_real_retry_loop(seed: in
             permit.succeeded()
 
     def absorbed(_: WorkSpacesError) -> bool:
-        return pacer.absorbs
+        return pacer.adapts_to_throttling
 
     async def worker() -> None:
         for _ in range(10):

@@ -22,7 +22,7 @@ def learned(rate: float = 10.0) -> AdaptiveRate:
 
 def keep_busy(rule: RateRule) -> None:
     """Let a call go in the moment that it may."""
-    rule.take(max(0.0, rule.delay(0.0, 0)), 0)
+    rule.reserve(max(0.0, rule.delay(0.0, 0)), 0)
 
 
 def test_eight_calls_are_in_flight_at_most_before_the_first_throttle() -> None:
@@ -35,7 +35,7 @@ def test_eight_calls_are_in_flight_at_most_before_the_first_throttle() -> None:
 def test_the_window_grows_by_half_a_slot_per_success() -> None:
     """Two successes of a busy window make one slot more."""
     rule = AdaptiveRate()
-    rule.take(0.0, 7)
+    rule.reserve(0.0, 7)
     rule.succeeded()
     rule.succeeded()
     assert rule.window == 9.0
@@ -45,7 +45,7 @@ def test_a_window_that_is_not_used_does_not_grow() -> None:
     """Calls one after the other say nothing of what eight at once would do."""
     rule = AdaptiveRate()
     for _ in range(100):
-        rule.take(0.0, 0)
+        rule.reserve(0.0, 0)
         rule.succeeded()
     assert rule.window == 8.0
 
@@ -55,7 +55,7 @@ def test_the_first_throttle_sets_two_a_second_and_each_success_adds_0_7() -> Non
     rule = AdaptiveRate()
     rule.throttled(1.0, 0.5)
     assert rule.rate == 2.0
-    rule.take(1.5, 0)
+    rule.reserve(1.5, 0)
     rule.succeeded()
     assert rule.rate == 2.7
     assert not rule.settled
@@ -116,7 +116,7 @@ def test_a_rate_that_is_not_used_does_not_grow() -> None:
     rule = learned()
     before = rule.rate
     for minute in range(1, 1000):
-        rule.take(60.0 * minute, 0)
+        rule.reserve(60.0 * minute, 0)
         rule.succeeded()
     assert rule.rate == before
 
@@ -126,7 +126,7 @@ def test_a_rate_is_proven_by_twenty_answers_at_full_use_without_a_throttle() -> 
     rule = learned()
     for number in range(20):
         assert rule.proven is None
-        rule.take(1000.0 * (number + 1), 0)
+        rule.reserve(1000.0 * (number + 1), 0)
         rule.succeeded()
     assert rule.proven is None
     for _ in range(20):
@@ -151,7 +151,7 @@ def test_calls_at_a_learned_rate_are_spaced_evenly() -> None:
     turns = [0.0]
     for _ in range(3):
         turns.append(turns[-1] + rule.delay(turns[-1], 0))
-        rule.take(turns[-1], 0)
+        rule.reserve(turns[-1], 0)
     assert turns == [0.0, 0.5, 1.0, 1.5]
 
 
@@ -159,7 +159,7 @@ def test_a_late_timer_loses_no_rate() -> None:
     """A call that goes 10 ms late does not push back the next one."""
     rule = AdaptiveRate()
     rule.throttled(0.0, -1.0)
-    rule.take(0.51, 0)
+    rule.reserve(0.51, 0)
     assert 0.51 + rule.delay(0.51, 0) == pytest.approx(1.0)
 
 
@@ -168,8 +168,8 @@ def test_a_call_taken_back_leaves_its_turn_to_the_next() -> None:
     rule = AdaptiveRate()
     rule.throttled(0.0, -1.0)
     before = rule.delay(0.5, 0)
-    rule.take(0.5, 0)
-    rule.untake()
+    rule.reserve(0.5, 0)
+    rule.cancel()
     assert rule.delay(0.5, 0) == pytest.approx(before, abs=1e-12)
 
 
@@ -187,7 +187,7 @@ def test_a_fixed_rate_lets_a_burst_go_and_then_one_per_interval() -> None:
     now = 0.0
     for _ in range(6):
         now += rule.delay(now, 0)
-        rule.take(now, 0)
+        rule.reserve(now, 0)
         turns.append(now)
     assert turns == [0.0, 0.0, 0.0, 0.5, 1.0, 1.5]
 
@@ -217,7 +217,7 @@ def test_a_learned_rate_never_falls_below_its_floor_nor_becomes_absurd(
     for what, pause in steps:
         now += pause
         if what == "success":
-            rule.take(now, 0)
+            rule.reserve(now, 0)
             rule.succeeded()
         elif what == "throttle":
             rule.throttled(now, now - 0.1)

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from workspaces_apps._base.clock import SystemClock
-from workspaces_apps._pacing import Pacer, Pacing, PacingKey, PacingRegistry
+from workspaces_apps._pacing import Pacing, PacingKey, PacingRegistry, RateLimiter
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock
 
@@ -68,7 +68,7 @@ def test_threads_get_the_same_pacer() -> None:
     registry = PacingRegistry()
     clock = SystemClock()
     barrier = threading.Barrier(8)
-    found: list[Pacer] = []
+    found: list[RateLimiter] = []
 
     def ask() -> None:
         barrier.wait()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
-from workspaces_apps._retry import RetryBudget, RetryPolicy, Settled, Verdict, rule_for, run_attempts
+from workspaces_apps._retry import Resolution, Resolved, RetryBudget, RetryPolicy, rule_for, run_attempts
 from workspaces_apps.errors import (
     CredentialsError,
     DeadlineExceededError,
@@ -70,7 +70,7 @@ class Script:
     budget: RetryBudget | None = None
     deadline: float | None = None
     absorbs: bool = False
-    looked: Sequence[Settled[str] | Verdict] | None = None
+    looked: Sequence[Resolved[str] | Resolution] | None = None
     sent: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     looks: list[WorkSpacesError] = field(default_factory=list[WorkSpacesError])
     records: list[AttemptRecord | RetryRecord | ThrottleRecord] = field(
@@ -86,7 +86,7 @@ class Script:
             raise outcome
         return outcome
 
-    async def look(self, error: WorkSpacesError) -> Settled[str] | Verdict:
+    async def look(self, error: WorkSpacesError) -> Resolved[str] | Resolution:
         """Ask what became of it."""
         self.looks.append(error)
         assert self.looked is not None
@@ -261,7 +261,7 @@ def test_a_create_that_ran_into_the_deadline_says_so_too() -> None:
 def test_an_associate_whose_repetition_finds_it_there_is_a_success() -> None:
     """Our own attempt explains it; the look gives the result."""
     found = fatal("ResourceAlreadyExistsException")
-    script = Script([timed_out(), found, "never"], operation=ASSOCIATE, looked=[Settled("staged")])
+    script = Script([timed_out(), found, "never"], operation=ASSOCIATE, looked=[Resolved("staged")])
     assert script.run() == "staged"
     assert script.looks == [found]
 
@@ -269,7 +269,7 @@ def test_an_associate_whose_repetition_finds_it_there_is_a_success() -> None:
 def test_an_associate_that_finds_it_there_at_first_is_an_error() -> None:
     """Nobody but another can have done it, so nobody looks."""
     script = Script(
-        [fatal("ResourceAlreadyExistsException")], operation=ASSOCIATE, looked=[Settled("staged")]
+        [fatal("ResourceAlreadyExistsException")], operation=ASSOCIATE, looked=[Resolved("staged")]
     )
     assert script.fail().code == "ResourceAlreadyExistsException"
     assert script.looks == []
@@ -279,7 +279,7 @@ def test_an_associate_that_finds_it_there_at_first_is_an_error() -> None:
 def test_an_attempt_that_did_nothing_explains_nothing(before: Any) -> None:
     """A throttled request was not carried out, and one that never left neither."""
     script = Script(
-        [before(), fatal("ResourceAlreadyExistsException")], operation=ASSOCIATE, looked=[Settled("staged")]
+        [before(), fatal("ResourceAlreadyExistsException")], operation=ASSOCIATE, looked=[Resolved("staged")]
     )
     assert script.fail().attempts == 2
     assert script.looks == []
@@ -290,7 +290,7 @@ def test_an_explanation_that_the_look_does_not_bear_out_is_none() -> None:
     script = Script(
         [outage(), fatal("ResourceNotFoundException")],
         operation="DisassociateWorkspaceApplication",
-        looked=[Verdict.UNKNOWN],
+        looked=[Resolution.UNKNOWN],
     )
     assert script.fail().code == "ResourceNotFoundException"
     assert len(script.looks) == 1
@@ -298,7 +298,7 @@ def test_an_explanation_that_the_look_does_not_bear_out_is_none() -> None:
 
 def test_a_deployment_that_began_is_not_sent_again() -> None:
     """The look after an ambiguous failure gives the result."""
-    script = Script([timed_out(), "never"], operation=DEPLOY, looked=[Settled("began")])
+    script = Script([timed_out(), "never"], operation=DEPLOY, looked=[Resolved("began")])
     assert script.run() == "began"
     assert len(script.sent) == 1
 
@@ -306,7 +306,7 @@ def test_a_deployment_that_began_is_not_sent_again() -> None:
 def test_a_deployment_that_did_not_begin_is_sent_again() -> None:
     """Once the look has shown it."""
     script = Script(
-        [timed_out(), outage(), "done"], operation=DEPLOY, looked=[Verdict.REPEAT, Verdict.REPEAT]
+        [timed_out(), outage(), "done"], operation=DEPLOY, looked=[Resolution.REPEAT, Resolution.REPEAT]
     )
     assert script.run() == "done"
     assert len(script.looks) == 2
@@ -314,14 +314,14 @@ def test_a_deployment_that_did_not_begin_is_sent_again() -> None:
 
 def test_a_deployment_of_which_nothing_is_known_fails() -> None:
     """With the note."""
-    script = Script([timed_out(), "never"], operation=DEPLOY, looked=[Verdict.UNKNOWN])
+    script = Script([timed_out(), "never"], operation=DEPLOY, looked=[Resolution.UNKNOWN])
     assert "Look up DescribeWorkspaceAssociations" in str(script.fail())
 
 
 def test_one_attempt_means_that_nobody_looks_either() -> None:
     """A look is a request, too."""
     policy = RetryPolicy(max_attempts=1)
-    script = Script([timed_out()], operation=DEPLOY, policy=policy, looked=[Settled("began")])
+    script = Script([timed_out()], operation=DEPLOY, policy=policy, looked=[Resolved("began")])
     assert "outcome is unknown" in str(script.fail())
     assert script.looks == []
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from workspaces_apps._retry import AMBIGUOUS, REPEATABLE, Strategy, explained_by_own_attempt, rule_for
+from workspaces_apps._retry import AMBIGUOUS, REPEATABLE, Strategy, caused_by_earlier_attempt, rule_for
 from workspaces_apps.errors import ServiceError
 
 READING = ("Describe", "List", "Get")
@@ -99,7 +99,7 @@ def test_an_own_attempt_explains_few_codes_of_two_operations(
     operation: str, code: str | None, explained: bool
 ) -> None:
     """All else is an error."""
-    assert explained_by_own_attempt(operation, ServiceError(code=code, http_status=400)) is explained
+    assert caused_by_earlier_attempt(operation, ServiceError(code=code, http_status=400)) is explained
     assert not explained or REPEATABLE[operation].repeatable
 
 

@@ -51,7 +51,7 @@ def test_a_deployment_goes_on_where_it_was(path: Path) -> None:
 
 
 def test_what_is_loaded_is_what_was_saved(path: Path) -> None:
-    """Every record and everything on the agenda; and nothing new repeats an id."""
+    """Every record and everything on the scheduled_events; and nothing new repeats an id."""
     with Simulator.in_thread(clock=ManualClock(), state_file=path) as sim, peer_of(sim) as call:
         install(sim, call)
         call("create_connection_alias", ConnectionString="desk.example.com")
@@ -74,7 +74,7 @@ EVENT = {"at": 1, "order": 1, "kind": "explode", "target": "", "epoch": 0}
         ("stores.0.workspaces.3.directory_id", "d-1", "unknown directory"),
         ("stores.0.workspaces.3.sequence", 1, "same sequence"),
         ("stores.0.applications", [], "unknown application"),
-        ("stores.0.agenda", [EVENT], "explode"),
+        ("stores.0.scheduled_events", [EVENT], "explode"),
     ],
 )
 def test_a_broken_file_is_refused(path: Path, place: str, value: object, names: str) -> None:

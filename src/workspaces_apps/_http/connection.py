@@ -1,4 +1,4 @@
-"""One exchange with the service: request bytes out through aiobotocore, a result or an error back."""
+"""One http_call with the service: request bytes out through aiobotocore, a result or an error back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from workspaces_apps._http.network import describe_failure
 from workspaces_apps._http.protocol import pinned_protocol
 from workspaces_apps._http.request_template import Routes
 from workspaces_apps._http.session import PROFILE_ADVICE, SERVICE
-from workspaces_apps._http.signing import Signer, Stamp
+from workspaces_apps._http.signing import Signer, SigningContext
 from workspaces_apps._model.headers import Headers
 from workspaces_apps._model.models import Result
 from workspaces_apps._model.values import as_utc
@@ -64,7 +64,7 @@ ResultT = TypeVar("ResultT", bound=Result)
 
 
 @dataclass(slots=True, kw_only=True)
-class Exchange(Generic[ResultT]):
+class HttpCall(Generic[ResultT]):
     """One request and what came back.
 
     Attributes:
@@ -76,7 +76,7 @@ class Exchange(Generic[ResultT]):
         request_id: The service's id of the answer.
         http_status: Its HTTP status.
         headers: Its headers.
-        stamp: What the request was signed with; None before it was.
+        signed_with: What the request was signed with; None before it was.
     """
 
     operation: str
@@ -87,7 +87,7 @@ class Exchange(Generic[ResultT]):
     request_id: str | None = None
     http_status: int | None = None
     headers: Mapping[str, str] = field(default_factory=Headers)
-    stamp: Stamp | None = None
+    signed_with: SigningContext | None = None
     _date: str | None = None
 
     @property
@@ -182,7 +182,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
 }
 """What the errors mean that the service has no message for. [seen]"""
 
-_exchange: ContextVar[Exchange[Result]] = ContextVar("workspaces_apps_exchange")
+_http_call: ContextVar[HttpCall[Result]] = ContextVar("workspaces_apps_exchange")
 
 
 def user_agent(extra: str | None) -> str:
@@ -221,11 +221,11 @@ class Connection:
         """Close every connection."""
         await self._closing.aclose()
 
-    async def send(self, exchange: Exchange[ResultT], method: str) -> ResultT:
+    async def send(self, http_call: HttpCall[ResultT], method: str) -> ResultT:
         """Send one request, once.
 
         Args:
-            exchange: The request; takes the answer in.
+            http_call: The request; takes the answer in.
             method: botocore's name of the operation.
 
         Raises:
@@ -234,22 +234,22 @@ class Connection:
             TransportError: No answer.
             CredentialsError: The request could not be signed.
         """
-        token = _exchange.set(exchange)  # type: ignore[arg-type]
+        token = _http_call.set(http_call)  # type: ignore[arg-type]
         try:
             call: Callable[[], Awaitable[dict[str, object]]] = getattr(self._client, method)
             parsed = await call()
         except ClientError as error:
-            raise exchange.error or exchange.read_stub_error(error) from None
+            raise http_call.error or http_call.read_stub_error(error) from None
         except (HTTPClientError, BotocoreConnectionError) as error:
-            raise describe_failure(error, operation=exchange.operation, size=len(exchange.body)) from error
+            raise describe_failure(error, operation=http_call.operation, size=len(http_call.body)) from error
         except BotoCoreError as error:
-            raise ConfigurationError(str(error), operation=exchange.operation) from error
+            raise ConfigurationError(str(error), operation=http_call.operation) from error
         finally:
-            _exchange.reset(token)
-        if exchange.error is not None:
+            _http_call.reset(token)
+        if http_call.error is not None:
             # Statuses up to 300 that are not 2xx are errors to us, and successes to botocore.
-            raise exchange.error
-        return exchange.result if exchange.result is not None else exchange.read_stub(parsed)
+            raise http_call.error
+        return http_call.result if http_call.result is not None else http_call.read_stub(parsed)
 
 
 async def open_connection(
@@ -314,15 +314,15 @@ async def open_connection(
         """Answer in the place of what aiobotocore would do, if that leaves nothing out."""
         if not sender.is_open(model.name, params["url"]):
             return None
-        exchange = _exchange.get()
-        response, exchange.stamp = await sender.post(params["url"], params["headers"], exchange.body)
-        exchange.read(response.status_code, response.headers, response.body)
-        return response, exchange.parsed(response.headers)
+        http_call = _http_call.get()
+        response, http_call.signed_with = await sender.post(params["url"], params["headers"], http_call.body)
+        http_call.read(response.status_code, response.headers, response.body)
+        return response, http_call.parsed(response.headers)
 
     async def sign(request: AWSRequest, **_: object) -> None:
-        exchange = _exchange.get()
+        http_call = _http_call.get()
         headers = dict(request.headers.items())
-        added, exchange.stamp = await signer.sign(str(request.url), headers, exchange.body)
+        added, http_call.signed_with = await signer.sign(str(request.url), headers, http_call.body)
         for name, value in added.items():
             request.headers[name] = value
 
@@ -353,7 +353,7 @@ def resolve_region(session: AioSession) -> str:
 
 def _write_body(params: dict[str, object], **_: object) -> None:
     """Send our own bytes; aiobotocore would drop members that its model does not know."""
-    params["body"] = _exchange.get().body
+    params["body"] = _http_call.get().body
 
 
 class _RequestParts(TypedDict):
@@ -374,11 +374,11 @@ class _RawAnswer(TypedDict):
 
 def _read_answer(response_dict: _RawAnswer, **_: object) -> None:
     """Read the raw answer, and leave aiobotocore one that it cannot stumble over."""
-    exchange = _exchange.get()
-    exchange.read(response_dict["status_code"], response_dict["headers"], response_dict["body"])
+    http_call = _http_call.get()
+    http_call.read(response_dict["status_code"], response_dict["headers"], response_dict["body"])
     response_dict["body"] = b"{}"
-    if exchange.error is not None:
-        safe = {"__type": exchange.error.code or "Unreadable", "message": exchange.error.message}
+    if http_call.error is not None:
+        safe = {"__type": http_call.error.code or "Unreadable", "message": http_call.error.message}
         response_dict["body"] = json.dumps(safe).encode()
 
 
@@ -392,7 +392,7 @@ def _read_date(header: str | None) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _read_error(exchange: Exchange[ResultT], headers: Mapping[str, str], body: bytes) -> ServiceError:
+def _read_error(http_call: HttpCall[ResultT], headers: Mapping[str, str], body: bytes) -> ServiceError:
     """The error that an answer is, whatever its form."""
     try:
         document: object = json.loads(body)
@@ -411,7 +411,7 @@ def _read_error(exchange: Exchange[ResultT], headers: Mapping[str, str], body: b
     return make_error(
         code,
         message or "",
-        exchange,
+        http_call,
         resource_id=text("ResourceId"),
         reason=text("reason", "Reason"),
         retry_after=read_retry_after(headers, datetime.now(UTC)),
@@ -430,7 +430,7 @@ def _bare(code: str | None) -> str | None:
 def make_error(
     code: str | None,
     message: str,
-    exchange: Exchange[ResultT],
+    http_call: HttpCall[ResultT],
     *,
     resource_id: str | None = None,
     reason: str | None = None,
@@ -440,19 +440,19 @@ def make_error(
     kind = ERRORS.get(code or "", ServiceError)
     error = kind(
         message,
-        operation=exchange.operation,
-        request_id=exchange.request_id,
+        operation=http_call.operation,
+        request_id=http_call.request_id,
         code=code,
-        http_status=exchange.http_status,
+        http_status=http_call.http_status,
         resource_id=resource_id,
     )
     if kind is ServiceError and code is not None and classify(error) is FailureKind.THROTTLE:
         error = ThrottlingException(
             message,
-            operation=exchange.operation,
-            request_id=exchange.request_id,
+            operation=http_call.operation,
+            request_id=http_call.request_id,
             code=code,
-            http_status=exchange.http_status,
+            http_status=http_call.http_status,
             resource_id=resource_id,
         )
     error.meaning = _MEANINGS.get(code or "", "")

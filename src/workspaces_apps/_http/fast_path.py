@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiobotocore.client import AioBaseClient
 
-    from workspaces_apps._http.signing import Signer, Stamp
+    from workspaces_apps._http.signing import Signer, SigningContext
 
 LEFT_OUT: Final = (
     "before-endpoint-resolution",
@@ -206,7 +206,7 @@ class Sender:
             for handler in self._handlers.prefix_search(f"{event}.{self._service}.{operation}")
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, Stamp]:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, SigningContext]:
         """Send one request; only where `is_open` says so.
 
         Args:
@@ -221,12 +221,12 @@ class Sender:
             HTTPClientError: No answer came.
             CredentialsError: There is nothing to sign with.
         """
-        added, stamp = await self._signer.sign(url, headers, body)
+        added, signed_with = await self._signer.sign(url, headers, body)
         endpoint = self._endpoint
         assert endpoint is not None
         assert isinstance(endpoint.http_session, DirectSession)
         request = endpoint.prepare_request(SignedRequest(url, {**headers, **added}, body))
-        return await endpoint.http_session.post(request), stamp
+        return await endpoint.http_session.post(request), signed_with
 
 
 def _home_of(handler: object) -> str:

@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 
 from workspaces_apps._associations.states import IN_FLIGHT, NO_ASSOCIATION, STAGED, STATES, Phase
 from workspaces_apps._model.models import Request, Result
-from workspaces_apps._retry import Settled, Verdict
+from workspaces_apps._retry import Resolution, Resolved
 from workspaces_apps.api.applications import (
     AssociateWorkspaceApplicationRequest,
     AssociateWorkspaceApplicationResult,
@@ -49,7 +49,9 @@ class Ask(Protocol):
         ...
 
 
-async def look_up(request: Request, result_type: type[ResultT], ask: Ask) -> Settled[ResultT] | Verdict:
+async def resolve_outcome(
+    request: Request, result_type: type[ResultT], ask: Ask
+) -> Resolved[ResultT] | Resolution:
     """Ask the service what became of `request`, which failed after it may have arrived.
 
     Args:
@@ -63,55 +65,55 @@ async def look_up(request: Request, result_type: type[ResultT], ask: Ask) -> Set
     read = _READERS.get(type(request))
     workspace_id = getattr(request, "workspace_id", None)
     if read is None or not isinstance(workspace_id, str):
-        return Verdict.UNKNOWN
+        return Resolution.UNKNOWN
     question = DescribeWorkspaceAssociationsRequest(workspace_id=workspace_id)
     try:
         answer = await ask(question, DescribeWorkspaceAssociationsResult)
     except WorkSpacesError:
         # The failure that is being looked into stands, and is what the caller should see.
-        return Verdict.UNKNOWN
+        return Resolution.UNKNOWN
     found = read(request, answer.associations)
-    if isinstance(found, Verdict):
+    if isinstance(found, Resolution):
         return found
     if not isinstance(found, result_type):
-        return Verdict.UNKNOWN
-    return Settled(found.with_meta(answer.meta))
+        return Resolution.UNKNOWN
+    return Resolved(found.with_meta(answer.meta))
 
 
 def _read_associate(
     request: Request, associations: tuple[WorkspaceResourceAssociation, ...]
-) -> Result | Verdict:
+) -> Result | Resolution:
     for association in associations:
         wanted = association.associated_resource_id == getattr(request, "application_id", None)
         if wanted and association.state in ASSOCIATED:
             return AssociateWorkspaceApplicationResult(association=association)
-    return Verdict.UNKNOWN
+    return Resolution.UNKNOWN
 
 
 def _read_disassociate(
     request: Request, associations: tuple[WorkspaceResourceAssociation, ...]
-) -> Result | Verdict:
+) -> Result | Resolution:
     for association in associations:
         if association.associated_resource_id == getattr(request, "application_id", None):
             if association.state in DISASSOCIATED:
                 return DisassociateWorkspaceApplicationResult(association=association)
-            return Verdict.UNKNOWN
+            return Resolution.UNKNOWN
     return DisassociateWorkspaceApplicationResult()
 
 
-def _read_deploy(_: Request, associations: tuple[WorkspaceResourceAssociation, ...]) -> Result | Verdict:
+def _read_deploy(_: Request, associations: tuple[WorkspaceResourceAssociation, ...]) -> Result | Resolution:
     staged = any(association.state in STAGED for association in associations)
     moving = tuple(association for association in associations if association.state in IN_FLIGHT)
     if staged and not moving:
-        return Verdict.REPEAT
+        return Resolution.REPEAT
     if staged or not moving:
         # Both: whose deployment is under way, and who staged what is left, cannot be told.
-        return Verdict.UNKNOWN
+        return Resolution.UNKNOWN
     return DeployWorkspaceApplicationsResult(deployment=WorkSpaceApplicationDeployment(associations=moving))
 
 
 _READERS: Final[
-    dict[type[Request], Callable[[Request, tuple[WorkspaceResourceAssociation, ...]], Result | Verdict]]
+    dict[type[Request], Callable[[Request, tuple[WorkspaceResourceAssociation, ...]], Result | Resolution]]
 ] = {
     AssociateWorkspaceApplicationRequest: _read_associate,
     DisassociateWorkspaceApplicationRequest: _read_disassociate,

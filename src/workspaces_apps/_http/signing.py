@@ -37,7 +37,7 @@ _ADVICE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class SigningContext:
     """What a request was signed with.
 
     Attributes:
@@ -203,7 +203,9 @@ class Signer:
         self._sigv4 = SigV4(service, region)
         self.offset: timedelta = timedelta(0)
 
-    async def sign(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], Stamp]:
+    async def sign(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[dict[str, str], SigningContext]:
         """Sign a POST.
 
         Args:
@@ -217,30 +219,30 @@ class Signer:
         credentials, offset = await self._source.current(), self.offset
         moment = datetime.now(UTC) + offset
         added = self._sigv4.headers(credentials, moment, url=url, headers=headers, body=body)
-        return added, Stamp(credentials, offset)
+        return added, SigningContext(credentials, offset)
 
     async def account(self) -> str:
         """Whose calls these are: the account's id if known, else the access key's."""
         credentials = await self._source.current()
         return credentials.account_id or credentials.access_key or ""
 
-    async def renew(self, stamp: Stamp) -> bool:
+    async def renew(self, signed_with: SigningContext) -> bool:
         """Look for other credentials than those of a request that was refused because they have expired.
 
         Returns:
             Whether there are any.
         """
-        await self._source.renew(stamp.credentials)
-        return await self._source.current() != stamp.credentials
+        await self._source.renew(signed_with.credentials)
+        return await self._source.current() != signed_with.credentials
 
-    def set_time(self, service_time: datetime, stamp: Stamp) -> bool:
+    def set_time(self, service_time: datetime, signed_with: SigningContext) -> bool:
         """Correct the date of the requests to come, after one was refused for its date.
 
         Returns:
             Whether that makes a difference: False if that request was dated right.
         """
         offset = service_time - datetime.now(UTC)
-        if abs(offset - stamp.offset) < timedelta(seconds=60):
+        if abs(offset - signed_with.offset) < timedelta(seconds=60):
             return False
         self.offset = offset
         return True

@@ -76,8 +76,8 @@ class SigV4:
             headers: Its own headers, each name once; the host may be left out.
             body: Its body.
         """
-        stamp = moment.strftime("%Y%m%dT%H%M%SZ")
-        added = {"X-Amz-Date": stamp}
+        signed_with = moment.strftime("%Y%m%dT%H%M%SZ")
+        added = {"X-Amz-Date": signed_with}
         if credentials.token:
             added["X-Amz-Security-Token"] = credentials.token
         place = _place_of(url)
@@ -90,10 +90,10 @@ class SigV4:
         lines = "\n".join([f"{name}:{signed[name]}" for name in names])
         listed = ";".join(names)
         request = f"{place.beginning}{lines}\n\n{listed}\n{sha256(body).hexdigest()}"
-        scope = f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
-        text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
+        scope = f"{signed_with[:8]}/{self._region}/{self._service}/aws4_request"
+        text = f"{_ALGORITHM}\n{signed_with}\n{scope}\n{sha256(request.encode()).hexdigest()}"
         signature = hmac.digest(
-            self._key(credentials.secret_key or "", stamp[:8]), text.encode(), "sha256"
+            self._key(credentials.secret_key or "", signed_with[:8]), text.encode(), "sha256"
         ).hex()
         added["Authorization"] = (
             f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={listed},"

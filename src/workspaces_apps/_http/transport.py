@@ -1,4 +1,4 @@
-"""One call: a request model in, a result model out, with pacing, retries and a deadline around each exchange."""
+"""One call: a request model in, a result model out, with pacing, retries and a deadline around each http_call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from botocore import xform_name
 from workspaces_apps._base.clock import timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
 from workspaces_apps._base.detached import start_detached
-from workspaces_apps._http.connection import Connection, Exchange, open_connection, resolve_region
+from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
 from workspaces_apps._http.session import make_session
 from workspaces_apps._http.signing import ChainSource, CredentialsSource, ProviderSource
 from workspaces_apps._model.models import Request, ResponseMeta, Result
@@ -22,10 +22,10 @@ from workspaces_apps._retry import (
     CLOCK_SKEW_CODES,
     EXPIRED_CREDENTIALS_CODES,
     FailureKind,
+    Resolution,
+    Resolved,
     RetryBudget,
     RetryBudgetPolicy,
-    Settled,
-    Verdict,
     may_have_arrived,
     outcome_unknown,
     report_failure,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from workspaces_apps._base.clock import Clock, Timeout
     from workspaces_apps._http.config import CallOptions, Target
-    from workspaces_apps._pacing import Pacer, Permit
+    from workspaces_apps._pacing import Permit, RateLimiter
 
 ResultT = TypeVar("ResultT", bound=Result)
 AnswerT = TypeVar("AnswerT", bound=Result)
@@ -59,7 +59,7 @@ _REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
 
 
 @dataclass(slots=True)
-class _Progress:
+class _CallState:
     """How far a call has come, for the error of its deadline.
 
     Attributes:
@@ -125,32 +125,32 @@ class Transport:
             options: Retry, pacing, timeout and hooks of this call.
         """
         if options.timeout is None:
-            return await self._call(request, result_type, options, None, _Progress())
+            return await self._call(request, result_type, options, None, _CallState())
         clock = self._target.clock
         seconds = to_seconds(options.timeout, "timeout", positive=True)
-        progress = _Progress()
+        call_state = _CallState()
         scope = timeout(clock, seconds)
         try:
             async with scope:
                 deadline = clock.monotonic() + seconds
-                return await self._call(request, result_type, options, deadline, progress)
+                return await self._call(request, result_type, options, deadline, call_state)
         except TimeoutError as error:
             if isinstance(error, WorkSpacesError) or not scope.expired():
                 raise
             operation = request.facts.name
             message = f"the call did not end within its timeout of {seconds:g} s"
             late = DeadlineExceededError(
-                _told_what_is_open(message, operation, progress),
+                _told_what_is_open(message, operation, call_state),
                 operation=operation,
-                attempts=progress.attempts or None,
+                attempts=call_state.attempts or None,
             )
-            late.request_sent = progress.request_sent
-            if progress.began is not None:
-                elapsed = clock.monotonic() - progress.began
+            late.request_sent = call_state.request_sent
+            if call_state.began is not None:
+                elapsed = clock.monotonic() - call_state.began
                 report_failure(
-                    options.hooks, operation, progress.attempts, elapsed, options.retry.kind_of(late), late
+                    options.hooks, operation, call_state.attempts, elapsed, options.retry.kind_of(late), late
                 )
-            raise late from progress.last
+            raise late from call_state.last
 
     @asynccontextmanager
     async def waiting(self) -> AsyncGenerator[None]:
@@ -174,7 +174,7 @@ class Transport:
             raise ClientStateError("the client was closed while the call waited for its turn") from None
 
     async def poll_delay(self, operation: str, options: CallOptions) -> float:
-        """Reserve a poll's turn in the share of the operation's rate that polls may take; see `Pacer.poll_delay`."""
+        """Reserve a poll's turn in the share of the operation's rate that polls may take; see `RateLimiter.poll_delay`."""
         connection, account = await self._connection()
         key = PacingKey(connection.endpoint, connection.region, account, operation)
         return self._target.config.pacing_registry.pacer(key, options.pacing, self._target.clock).poll_delay()
@@ -185,7 +185,7 @@ class Transport:
         result_type: type[ResultT],
         options: CallOptions,
         deadline: float | None,
-        progress: _Progress,
+        call_state: _CallState,
     ) -> ResultT:
         clock = self._target.clock
         began = clock.monotonic()
@@ -196,40 +196,42 @@ class Transport:
         body = request.__pydantic_serializer__.to_json(request, by_alias=True, exclude_unset=True)
 
         async def attempt(number: int) -> ResultT:
-            progress.attempts, progress.began = number, clock.monotonic()
-            exchange = Exchange(operation=operation, body=body, result_type=result_type)
+            call_state.attempts, call_state.began = number, clock.monotonic()
+            http_call = HttpCall(operation=operation, body=body, result_type=result_type)
             try:
-                result = await self._exchange(connection, exchange, pacer, options, deadline, progress)
+                result = await self._http_call(connection, http_call, pacer, options, deadline, call_state)
             except WorkSpacesError as error:
-                progress.last, progress.began = error, None
+                call_state.last, call_state.began = error, None
                 raise
             meta = ResponseMeta(
-                request_id=exchange.request_id,
-                http_status=exchange.http_status or 200,
-                headers=exchange.headers,
+                request_id=http_call.request_id,
+                http_status=http_call.http_status or 200,
+                headers=http_call.headers,
                 attempts=number,
                 elapsed=timedelta(seconds=clock.monotonic() - began),
             )
             return result.with_meta(meta)
 
-        async def look(_: WorkSpacesError) -> Settled[ResultT] | Verdict:
-            from workspaces_apps._http.recovery import look_up
+        async def look(_: WorkSpacesError) -> Resolved[ResultT] | Resolution:
+            from workspaces_apps._http.recovery import resolve_outcome
 
             async def ask(question: Request, answer: type[AnswerT], /) -> AnswerT:
                 # A read needs no leave.
-                return await self._call(question, answer, replace(options, guard=None), deadline, _Progress())
+                return await self._call(
+                    question, answer, replace(options, guard=None), deadline, _CallState()
+                )
 
-            found = await look_up(request, result_type, ask)
-            if isinstance(found, Settled):
+            found = await resolve_outcome(request, result_type, ask)
+            if isinstance(found, Resolved):
                 # Of the look's answer, but of the call that it settles.
                 meta = replace(
                     found.result.meta,
-                    attempts=progress.attempts,
+                    attempts=call_state.attempts,
                     elapsed=timedelta(seconds=clock.monotonic() - began),
                 )
-                return Settled(found.result.with_meta(meta))
-            if found is Verdict.REPEAT:
-                progress.open = False
+                return Resolved(found.result.with_meta(meta))
+            if found is Resolution.REPEAT:
+                call_state.open = False
             return found
 
         try:
@@ -243,43 +245,43 @@ class Transport:
                 hooks=options.hooks,
                 repeatable=rule_for(operation).repeatable,
                 remaining=lambda: None if deadline is None else deadline - clock.monotonic(),
-                absorbed=lambda _: pacer.absorbs,
+                absorbed=lambda _: pacer.adapts_to_throttling,
                 look=look,
-                facts=lambda result: (result.meta.request_id, result.meta.http_status),
+                response_info=lambda result: (result.meta.request_id, result.meta.http_status),
                 rate=lambda: pacer.rate,
             )
         except WorkSpacesError as error:
             error.ids = _ids_of(request)
             raise
 
-    async def _exchange(
+    async def _http_call(
         self,
         connection: Connection,
-        exchange: Exchange[ResultT],
-        pacer: Pacer,
+        http_call: HttpCall[ResultT],
+        pacer: RateLimiter,
         options: CallOptions,
         deadline: float | None,
-        progress: _Progress,
+        call_state: _CallState,
     ) -> ResultT:
         """One attempt; again if only credentials or the clock were out of date, once for each."""
         remedies: tuple[frozenset[str], ...] = _REMEDIES
         while True:
             try:
-                return await self._send(connection, exchange, pacer, options, deadline, progress)
+                return await self._send(connection, http_call, pacer, options, deadline, call_state)
             except ServiceError as error:
                 others = tuple(codes for codes in remedies if error.code not in codes)
-                if others == remedies or not await _mended(connection, exchange, error):
+                if others == remedies or not await _recovered(connection, http_call, error):
                     raise
                 remedies = others
 
     async def _send(
         self,
         connection: Connection,
-        exchange: Exchange[ResultT],
-        pacer: Pacer,
+        http_call: HttpCall[ResultT],
+        pacer: RateLimiter,
         options: CallOptions,
         deadline: float | None,
-        progress: _Progress,
+        call_state: _CallState,
     ) -> ResultT:
         permit = pacer.try_acquire()
         if permit is None:
@@ -290,10 +292,10 @@ class Transport:
                 self._check_state()
                 if options.guard is not None:
                     _ask(options.guard, permit)
-                progress.request_sent, progress.open = None, True
-                result = await connection.send(exchange, xform_name(exchange.operation))
+                call_state.request_sent, call_state.open = None, True
+                result = await connection.send(http_call, xform_name(http_call.operation))
         except ServiceError as error:
-            progress.open = may_have_arrived(error)
+            call_state.open = may_have_arrived(error)
             if isinstance(error, ThrottlingException) or options.retry.kind_of(error) is FailureKind.THROTTLE:
                 permit.throttled()
             elif error.http_status is not None and error.http_status < 500:
@@ -301,11 +303,12 @@ class Transport:
                 permit.succeeded()
             raise
         except TransportError as error:
-            progress.open = may_have_arrived(error)
+            call_state.open = may_have_arrived(error)
             if self._closed:
                 message = "the client was closed while the call was under way"
                 raise ClientStateError(
-                    _told_what_is_open(message, exchange.operation, progress), operation=exchange.operation
+                    _told_what_is_open(message, http_call.operation, call_state),
+                    operation=http_call.operation,
                 ) from error
             raise
         else:
@@ -400,21 +403,21 @@ def _ask(guard: Callable[[], None], permit: Permit) -> None:
         raise
 
 
-def _told_what_is_open(message: str, operation: str, progress: _Progress) -> str:
+def _told_what_is_open(message: str, operation: str, call_state: _CallState) -> str:
     """The message of a call that was broken off, with what to look up where its outcome is unknown."""
-    if not progress.open or rule_for(operation).repeatable:
+    if not call_state.open or rule_for(operation).repeatable:
         return message
     return f"{message} [{outcome_unknown(operation)}]"
 
 
-async def _mended(connection: Connection, exchange: Exchange[ResultT], error: ServiceError) -> bool:
+async def _recovered(connection: Connection, http_call: HttpCall[ResultT], error: ServiceError) -> bool:
     """Whether the request is worth sending again, since its refusal had to do with credentials or the date."""
-    if exchange.stamp is None:
+    if http_call.signed_with is None:
         return False
     if error.code in EXPIRED_CREDENTIALS_CODES:
-        return await connection.signer.renew(exchange.stamp)
-    if error.code in CLOCK_SKEW_CODES and exchange.date is not None:
-        return connection.signer.set_time(exchange.date, exchange.stamp)
+        return await connection.signer.renew(http_call.signed_with)
+    if error.code in CLOCK_SKEW_CODES and http_call.date is not None:
+        return connection.signer.set_time(http_call.date, http_call.signed_with)
     return False
 
 

@@ -38,10 +38,16 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema, from_json
 
 from workspaces_apps._model.headers import Headers
-from workspaces_apps._model.operation_spec import OperationFacts
+from workspaces_apps._model.operation_spec import OperationSpec
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import FROM_WIRE, JsonObject, fields_by_wire_name, is_list, is_mapping
-from workspaces_apps._model.violations import problem_of, raw_structures, sentence, unknown_name, unspeakable
+from workspaces_apps._model.violations import (
+    invalid_unicode,
+    problem_of,
+    raw_structures,
+    sentence,
+    unknown_name,
+)
 from workspaces_apps.errors import PartialFailureError, Problem, RequestValidationError
 
 
@@ -170,7 +176,7 @@ class Model(BaseModel, frozen=True):
             if name in shape.nested:
                 problems += raw_structures(model, name, value)
             else:
-                problems += unspeakable(name, value)
+                problems += invalid_unicode(name, value)
         if problems:
             raise RequestValidationError(sentence(model, problems), problems=problems)
         try:
@@ -355,7 +361,7 @@ class Request(Input, frozen=True):
         facts: The descriptor of the operation.
     """
 
-    facts: ClassVar[OperationFacts]
+    facts: ClassVar[OperationSpec]
 
 
 class Result(Model, frozen=True):

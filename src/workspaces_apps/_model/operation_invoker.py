@@ -13,7 +13,7 @@ PageT = TypeVar("PageT", bound="types.PageResult")
 ItemT = TypeVar("ItemT")
 
 
-class Caller(ABC):
+class OperationInvoker(ABC):
     """Somebody who can call operations: the client."""
 
     __slots__ = ()

@@ -32,7 +32,7 @@ Rules: TypeAlias = Mapping[str, Rule]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageFacts:
+class PageSpec:
     """How an operation pages.
 
     Attributes:
@@ -45,7 +45,7 @@ class PageFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperationFacts:
+class OperationSpec:
     """The descriptor of an operation.
 
     Attributes:
@@ -56,4 +56,4 @@ class OperationFacts:
 
     name: str
     errors: tuple[str, ...] = ()
-    page: PageFacts | None = None
+    page: PageSpec | None = None

@@ -21,7 +21,7 @@ def unknown_name(model: type[BaseModel], name: str) -> Problem:
     return Problem(member=name, rule=rule, got="an unknown name")
 
 
-def unspeakable(name: str, value: object) -> Iterator[Problem]:
+def invalid_unicode(name: str, value: object) -> Iterator[Problem]:
     """Strings that no encoding can carry: those with half a surrogate pair in them."""
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
@@ -30,10 +30,12 @@ def unspeakable(name: str, value: object) -> Iterator[Problem]:
             )
     elif is_list(value):
         for index, item in enumerate(value):
-            yield from unspeakable(f"{name}[{index}]", item)
+            yield from invalid_unicode(f"{name}[{index}]", item)
     elif is_mapping(value):
         for number, pair in enumerate(value.items(), 1):
-            yield from (problem for part in pair for problem in unspeakable(f"{name} (item {number})", part))
+            yield from (
+                problem for part in pair for problem in invalid_unicode(f"{name} (item {number})", part)
+            )
 
 
 def raw_structures(model: type[BaseModel], name: str, value: object) -> Iterator[Problem]:

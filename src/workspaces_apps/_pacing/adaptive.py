@@ -108,7 +108,7 @@ class AdaptiveRate(RateRule):
         # Each call ahead may succeed and quicken the ones behind it, so the rate grows exponentially.
         return first + math.log1p(self._tuning.ramp * ahead / self._rate) / self._tuning.ramp
 
-    def take(self, now: float, in_flight: int) -> None:
+    def reserve(self, now: float, in_flight: int) -> None:
         """Move the next turn on by one interval, and note whether what is allowed is made use of."""
         if self._rate is None:
             self._probing = in_flight + 1 >= self._window / 2
@@ -118,7 +118,7 @@ class AdaptiveRate(RateRule):
         late_from = now - min(self._tuning.slack, interval)
         self._next_at = max(self._next_at, late_from) + interval
 
-    def untake(self) -> None:
+    def cancel(self) -> None:
         """Move the next turn back by one interval."""
         if self._rate is not None:
             self._next_at -= 1.0 / self._rate

@@ -29,10 +29,10 @@ class RateRule:
         """Seconds until a call may go that has `ahead` calls waiting before it, at the soonest."""
         return 0.0
 
-    def take(self, now: float, in_flight: int) -> None:
+    def reserve(self, now: float, in_flight: int) -> None:
         """Count a call as gone, with `in_flight` others on the way."""
 
-    def untake(self) -> None:
+    def cancel(self) -> None:
         """Count a call as not gone after all: its task was cancelled in the last moment."""
 
     def succeeded(self) -> None:
@@ -67,10 +67,10 @@ class FixedRate(RateRule):
         # From an empty bucket onwards; while it holds calls, the first few go at once.
         return max(0.0, max(self._empty_at, now - self._span) + (ahead + 1) / self._rate - now)
 
-    def take(self, now: float, in_flight: int) -> None:  # noqa: ARG002
+    def reserve(self, now: float, in_flight: int) -> None:  # noqa: ARG002
         """Take a call out of the bucket."""
         self._empty_at = max(self._empty_at, now - self._span) + 1.0 / self._rate
 
-    def untake(self) -> None:
+    def cancel(self) -> None:
         """Put a call back."""
         self._empty_at -= 1.0 / self._rate

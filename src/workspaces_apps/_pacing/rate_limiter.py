@@ -43,7 +43,7 @@ class _Waiter:
 
 
 @dataclass(slots=True, eq=False)
-class _Seat:
+class _LoopTimer:
     """What an event loop has at the turnstile while tasks of its own wait.
 
     Attributes:
@@ -66,7 +66,7 @@ def rule_for(pacing: Pacing) -> RateRule:
     return AdaptiveRate() if pacing.mode == "adaptive" else RateRule()
 
 
-class Pacer:
+class RateLimiter:
     """Lets the calls of one operation go at the pace that its rule allows, in the order they came.
 
     Safe between threads and event loops: all of them share one line and one rule. Nobody in the line watches
@@ -88,7 +88,7 @@ class Pacer:
         self._in_flight = 0
         self._line: OrderedDict[int, _Waiter] = OrderedDict()
         self._deadlines: list[_Waiter] = []
-        self._seats: dict[asyncio.AbstractEventLoop, _Seat] = {}
+        self._timers: dict[asyncio.AbstractEventLoop, _LoopTimer] = {}
         self._polled_at: float | None = None
 
     @property
@@ -131,7 +131,7 @@ class Pacer:
         return not self._in_flight and not self._line
 
     @property
-    def absorbs(self) -> bool:
+    def adapts_to_throttling(self) -> bool:
         """Whether a throttle makes it slower, so that the retry needs no other brake."""
         return self.pacing.mode == "adaptive"
 
@@ -183,13 +183,13 @@ class Pacer:
 
     def _grant(self, now: float) -> Permit:
         """Count a call as gone. Under the lock, like all that follows up to `_turn`."""
-        self._rule.take(now, self._in_flight)
+        self._rule.reserve(now, self._in_flight)
         self._in_flight += 1
         return Permit(now, self._released)
 
     def _join(self, waiter: _Waiter, clock: Clock) -> None:
         self._line[id(waiter)] = waiter
-        self._seats.setdefault(waiter.loop, _Seat(clock)).waiting += 1
+        self._timers.setdefault(waiter.loop, _LoopTimer(clock)).waiting += 1
         if waiter.deadline < math.inf:
             if len(self._deadlines) > _SPARE_DEADLINES + 2 * len(self._line):
                 self._deadlines = [other for other in self._deadlines if id(other) in self._line]
@@ -200,7 +200,7 @@ class Pacer:
         """Take a waiter out of the line; False if it was not in it any more."""
         if self._line.pop(id(waiter), None) is None:
             return False
-        self._seats[waiter.loop].waiting -= 1
+        self._timers[waiter.loop].waiting -= 1
         return True
 
     def _let_go(self, now: float) -> list[_Waiter]:
@@ -243,7 +243,7 @@ class Pacer:
             woken = self._let_go(now)
             woken += self._give_up(now)
             due = self._next_due(now) if self._line else math.inf
-            elsewhere = [loop for loop in list(self._seats) if self._set_alarm(loop, due, here)]
+            elsewhere = [loop for loop in list(self._timers) if self._set_alarm(loop, due, here)]
         for waiter in woken:
             self._wake(waiter, here)
         for loop in elsewhere:
@@ -252,38 +252,38 @@ class Pacer:
 
     def _set_alarm(self, loop: asyncio.AbstractEventLoop, due: float, here: object) -> bool:
         """Have `loop` wake at `due` at the latest; True if that must be done from within that loop."""
-        seat = self._seats[loop]
-        alarm = seat.alarm
-        if not seat.waiting:
+        timer = self._timers[loop]
+        alarm = timer.alarm
+        if not timer.waiting:
             due = math.inf
             if alarm is None:
-                del self._seats[loop]
+                del self._timers[loop]
                 return False
-        elif seat.due <= due:
+        elif timer.due <= due:
             return False
         if loop is not here:
             return True
         if alarm is not None:
             alarm.cancel()
-        seat.alarm, seat.due = None, due
-        if not seat.waiting:
-            del self._seats[loop]
+        timer.alarm, timer.due = None, due
+        if not timer.waiting:
+            del self._timers[loop]
         elif due < math.inf:
             # It serves all who wait.
-            seat.alarm = start_detached(partial(self._ring, seat, due), name="workspaces-apps pacer")
+            timer.alarm = start_detached(partial(self._on_timer, timer, due), name="workspaces-apps pacer")
         return False
 
-    async def _ring(self, seat: _Seat, due: float) -> None:
+    async def _on_timer(self, timer: _LoopTimer, due: float) -> None:
         me = asyncio.current_task()
         try:
-            await seat.clock.sleep(max(0.0, due - self._clock.monotonic()))
+            await timer.clock.sleep(max(0.0, due - self._clock.monotonic()))
         except Exception as error:  # noqa: BLE001 - it is raised again, in the tasks that wait
             self._fail_all(error)
         finally:
             with self._lock:
                 # An alarm that was replaced must not take its successor for itself.
-                if seat.alarm is me:
-                    seat.alarm, seat.due = None, math.inf
+                if timer.alarm is me:
+                    timer.alarm, timer.due = None, math.inf
         self._turn()
 
     def _fail_all(self, error: Exception) -> None:
@@ -309,7 +309,7 @@ class Pacer:
             if not self._remove(waiter) and waiter.permit is not None:
                 waiter.permit = None
                 self._in_flight -= 1
-                self._rule.untake()
+                self._rule.cancel()
         self._turn()
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -317,7 +317,7 @@ class Pacer:
         with self._lock:
             for waiter in [waiter for waiter in self._line.values() if waiter.loop is loop]:
                 self._remove(waiter)
-            self._seats.pop(loop, None)
+            self._timers.pop(loop, None)
 
     def _released(self, outcome: Outcome, sent_at: float) -> None:
         with self._lock:
@@ -327,7 +327,7 @@ class Pacer:
             elif outcome == "throttled":
                 self._rule.throttled(self._clock.monotonic(), sent_at)
             elif outcome == "unused":
-                self._rule.untake()
+                self._rule.cancel()
             if not self._line:
                 return
         self._turn()

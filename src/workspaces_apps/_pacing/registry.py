@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from workspaces_apps._base.clock import Clock, SystemClock
 from workspaces_apps._pacing.policy import Pacing
-from workspaces_apps._pacing.rate_limiter import Pacer
+from workspaces_apps._pacing.rate_limiter import RateLimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class PacingRegistry:
 
     def forget(self) -> None:
         """Begin anew, with nothing learned; calls under way keep the pacers that they have."""
-        self._pacers: OrderedDict[_Key, tuple[Pacer, Clock]] = OrderedDict()
+        self._pacers: OrderedDict[_Key, tuple[RateLimiter, Clock]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._pacers)
 
-    def pacer(self, key: PacingKey, pacing: Pacing, clock: Clock) -> Pacer:
+    def pacer(self, key: PacingKey, pacing: Pacing, clock: Clock) -> RateLimiter:
         """The pacer for what `key` names, made if there is none.
 
         Clients share one if they agree on key and policy, and on the clock: system clocks are all the same,
@@ -79,7 +79,7 @@ class PacingRegistry:
             if found is not None:
                 self._pacers.move_to_end(full_key)
                 return found[0]
-            pacer = Pacer(pacing, clock)
+            pacer = RateLimiter(pacing, clock)
             self._pacers[full_key] = (pacer, clock)
             if len(self._pacers) > self._limit:
                 self._drop_idle()

@@ -3,7 +3,14 @@
 It is pure machinery: clock, sleep and randomness come from the caller, and the network is a function.
 """
 
-from workspaces_apps._retry.attempts import Facts, Look, Settled, Verdict, report_failure, run_attempts
+from workspaces_apps._retry.attempts import (
+    Resolution,
+    Resolved,
+    ResolveOutcome,
+    ResponseInfo,
+    report_failure,
+    run_attempts,
+)
 from workspaces_apps._retry.budget import RetryBudget
 from workspaces_apps._retry.classification import (
     CLOCK_SKEW_CODES,
@@ -18,7 +25,7 @@ from workspaces_apps._retry.idempotency import (
     REPEATABLE,
     RepetitionRule,
     Strategy,
-    explained_by_own_attempt,
+    caused_by_earlier_attempt,
     outcome_unknown,
     rule_for,
 )
@@ -29,18 +36,18 @@ __all__ = [
     "CLOCK_SKEW_CODES",
     "EXPIRED_CREDENTIALS_CODES",
     "REPEATABLE",
-    "Facts",
     "FailureKind",
-    "Look",
     "RepetitionRule",
+    "Resolution",
+    "ResolveOutcome",
+    "Resolved",
+    "ResponseInfo",
     "RetryBudget",
     "RetryBudgetPolicy",
     "RetryPolicy",
-    "Settled",
     "Strategy",
-    "Verdict",
+    "caused_by_earlier_attempt",
     "classify",
-    "explained_by_own_attempt",
     "may_have_arrived",
     "outcome_unknown",
     "read_retry_after",

@@ -10,7 +10,7 @@ from workspaces_apps._base.clock import Clock
 from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
 from workspaces_apps._retry.budget import RetryBudget
 from workspaces_apps._retry.classification import FailureKind, may_have_arrived
-from workspaces_apps._retry.idempotency import explained_by_own_attempt, outcome_unknown
+from workspaces_apps._retry.idempotency import caused_by_earlier_attempt, outcome_unknown
 from workspaces_apps._retry.policy import RetryPolicy
 from workspaces_apps.errors import DeadlineExceededError, ServiceError, TransportError, WorkSpacesError
 
@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Settled(Generic[T]):
+class Resolved(Generic[T]):
     """A look showed that an earlier attempt did the work; this is the call's result."""
 
     result: T
 
 
-class Verdict(Enum):
+class Resolution(Enum):
     """What a look showed, where it was no result."""
 
     REPEAT = "repeat"
@@ -38,10 +38,10 @@ class Verdict(Enum):
     """It cannot be told; the failure stands."""
 
 
-Look: TypeAlias = Callable[[WorkSpacesError], Awaitable[Settled[T] | Verdict]]
+ResolveOutcome: TypeAlias = Callable[[WorkSpacesError], Awaitable[Resolved[T] | Resolution]]
 """Asks the service what became of a request that failed with this error."""
 
-Facts: TypeAlias = Callable[[T], tuple[str | None, int | None]]
+ResponseInfo: TypeAlias = Callable[[T], tuple[str | None, int | None]]
 """The request id and the HTTP status of a result."""
 
 
@@ -61,8 +61,8 @@ async def run_attempts(
     repeatable: bool,
     remaining: Callable[[], float | None],
     absorbed: Callable[[WorkSpacesError], bool],
-    look: Look[T] | None = None,
-    facts: Facts[T] | None = None,
+    look: ResolveOutcome[T] | None = None,
+    response_info: ResponseInfo[T] | None = None,
     rate: Callable[[], float | None] = _no_rate,
 ) -> T:
     """Make a call, as often as the policy, the budget, the deadline and safety allow.
@@ -80,7 +80,7 @@ async def run_attempts(
         absorbed: Whether the pacer slows down for this throttle, so that the retry costs no budget.
         look: Asks the service what became of a request, where the operation is not repeatable or the error
             is what an earlier attempt of ours would cause; None to raise instead.
-        facts: What the hooks should be told of a result.
+        response_info: What the hooks should be told of a result.
         rate: The learned rate in calls a second, for the hooks.
 
     Returns:
@@ -101,7 +101,7 @@ async def run_attempts(
         if budget is not None:
             budget.succeeded()
         if watched:
-            _report_success(hooks, operation, 1, clock.monotonic() - began, facts, result)
+            _report_success(hooks, operation, 1, clock.monotonic() - began, response_info, result)
         return result
     call = _Call(
         attempt=attempt,
@@ -115,18 +115,23 @@ async def run_attempts(
         remaining=remaining,
         absorbed=absorbed,
         look=look,
-        facts=facts,
+        response_info=response_info,
         rate=rate,
         watched=watched,
         error=first,
     )
-    return await call.go_on(first, clock.monotonic() - began if watched else 0.0)
+    return await call.run(first, clock.monotonic() - began if watched else 0.0)
 
 
 def _report_success(
-    hooks: Hooks, operation: str, number: int, elapsed: float, facts: Facts[T] | None, result: T
+    hooks: Hooks,
+    operation: str,
+    number: int,
+    elapsed: float,
+    response_info: ResponseInfo[T] | None,
+    result: T,
 ) -> None:
-    request_id, http_status = facts(result) if facts is not None else (None, None)
+    request_id, http_status = response_info(result) if response_info is not None else (None, None)
     _log.debug("%s: attempt %d succeeded in %.3f s, request id %s", operation, number, elapsed, request_id)
     if hooks.on_attempt is not None:
         record = AttemptRecord(
@@ -197,8 +202,8 @@ class _Call(Generic[T]):
     repeatable: bool
     remaining: Callable[[], float | None]
     absorbed: Callable[[WorkSpacesError], bool]
-    look: Look[T] | None
-    facts: Facts[T] | None
+    look: ResolveOutcome[T] | None
+    response_info: ResponseInfo[T] | None
     rate: Callable[[], float | None]
     watched: bool
     error: WorkSpacesError
@@ -209,10 +214,10 @@ class _Call(Generic[T]):
     sent: bool | None = False
     held: int = 0
     entered: bool = False
-    settled: Settled[T] | None = None
+    settled: Resolved[T] | None = None
     refused: DeadlineExceededError | None = None
 
-    async def go_on(self, first: WorkSpacesError, elapsed: float) -> T:
+    async def run(self, first: WorkSpacesError, elapsed: float) -> T:
         """Deal with the first failure, and with what follows."""
         self._failed(first, elapsed)
         if not await self._worth_repeating():
@@ -262,7 +267,7 @@ class _Call(Generic[T]):
             self.held = 0
         if self.watched:
             elapsed = self.clock.monotonic() - began
-            _report_success(self.hooks, self.operation, self.number, elapsed, self.facts, result)
+            _report_success(self.hooks, self.operation, self.number, elapsed, self.response_info, result)
         return result
 
     def _failed(self, error: WorkSpacesError, elapsed: float) -> None:
@@ -299,7 +304,7 @@ class _Call(Generic[T]):
         """Decide on the last failure, asking the service where the outcome is open and a look is offered."""
         error = self.error
         wanted = self.policy.repeats(self.kind) and self.number < self.policy.max_attempts
-        if self.ambiguous and explained_by_own_attempt(self.operation, error):
+        if self.ambiguous and caused_by_earlier_attempt(self.operation, error):
             await self._looked(error)
             return self.settled is None and wanted
         if not self.arrived:
@@ -307,21 +312,21 @@ class _Call(Generic[T]):
         if self.repeatable:
             self.ambiguous = True
             return wanted
-        verdict = Verdict.UNKNOWN
+        verdict = Resolution.UNKNOWN
         # A policy of one attempt means one request, and a look is another.
         if self.policy.max_attempts > 1 and self.policy.repeats(self.kind):
             verdict = await self._looked(error)
-        if verdict is Verdict.UNKNOWN and self.settled is None:
+        if verdict is Resolution.UNKNOWN and self.settled is None:
             error.message = f"{error.message} [{outcome_unknown(self.operation)}]".lstrip()
-        return verdict is Verdict.REPEAT and wanted
+        return verdict is Resolution.REPEAT and wanted
 
-    async def _looked(self, error: WorkSpacesError) -> Verdict:
+    async def _looked(self, error: WorkSpacesError) -> Resolution:
         if self.look is None:
-            return Verdict.UNKNOWN
+            return Resolution.UNKNOWN
         answer = await self.look(error)
-        if isinstance(answer, Settled):
+        if isinstance(answer, Resolved):
             self.settled = answer
-            return Verdict.UNKNOWN
+            return Resolution.UNKNOWN
         return answer
 
     async def _retry(self, state: "RetryCallState") -> bool:
@@ -336,7 +341,7 @@ class _Call(Generic[T]):
 
     def _stop(self, state: "RetryCallState") -> bool:
         # The budget last: what is refused for another reason takes nothing.
-        return self._too_late(state) or self._too_dear()
+        return self._too_late(state) or self._budget_exhausted()
 
     def _too_late(self, state: "RetryCallState") -> bool:
         left = self.remaining()
@@ -355,7 +360,7 @@ class _Call(Generic[T]):
         self.refused.request_sent = self.sent
         return True
 
-    def _too_dear(self) -> bool:
+    def _budget_exhausted(self) -> bool:
         if self.budget is None or (self.kind is FailureKind.THROTTLE and self.absorbed(self.error)):
             return False
         cost = self.budget.policy.cost(self.kind)

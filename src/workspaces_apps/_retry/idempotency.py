@@ -242,7 +242,7 @@ def rule_for(operation: str) -> RepetitionRule:
     return REPEATABLE.get(operation, _UNKNOWN)
 
 
-def explained_by_own_attempt(operation: str, error: WorkSpacesError) -> bool:
+def caused_by_earlier_attempt(operation: str, error: WorkSpacesError) -> bool:
     """Whether `error` is what an earlier attempt of the same call would cause, had it been carried out.
 
     Ask only after an attempt that may have arrived; then look what is there before calling it success.
@@ -255,5 +255,5 @@ def outcome_unknown(operation: str) -> str:
     rule = rule_for(operation)
     return (
         "Not repeated, and the outcome is unknown: the request may have been carried out."
-        f" {rule.reason} Look up {rule.look_up or 'the resource'}."
+        f" {rule.reason} ResolveOutcome up {rule.look_up or 'the resource'}."
     )

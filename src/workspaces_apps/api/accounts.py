@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items, Timestamp
 
@@ -92,7 +92,7 @@ DedicatedTenancySupportResultEnumLike: TypeAlias = (
 class AcceptAccountLinkInvitationRequest(Request, frozen=True):
     """What `accept_account_link_invitation` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="AcceptAccountLinkInvitation",
         errors=(
             "AccessDeniedException",
@@ -195,7 +195,7 @@ class AccountModification(Model, frozen=True):
 class CreateAccountLinkInvitationRequest(Request, frozen=True):
     """What `create_account_link_invitation` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateAccountLinkInvitation",
         errors=(
             "AccessDeniedException",
@@ -247,7 +247,7 @@ class CreateAccountLinkInvitationResult(Result, frozen=True):
 class DeleteAccountLinkInvitationRequest(Request, frozen=True):
     """What `delete_account_link_invitation` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteAccountLinkInvitation",
         errors=(
             "AccessDeniedException",
@@ -300,10 +300,10 @@ class DeleteAccountLinkInvitationResult(Result, frozen=True):
 class DescribeAccountModificationsRequest(Request, frozen=True):
     """What `describe_account_modifications` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeAccountModifications",
         errors=("AccessDeniedException",),
-        page=PageFacts(items="account_modifications", size=None),
+        page=PageSpec(items="account_modifications", size=None),
     )
     rules: ClassVar[Rules] = {
         "next_token": Rule(length=(1, 2048)),
@@ -346,7 +346,7 @@ class DescribeAccountModificationsResult(PageResult, frozen=True):
 class DescribeAccountRequest(Request, frozen=True):
     """What `describe_account` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeAccount",
         errors=("AccessDeniedException",),
     )
@@ -389,7 +389,7 @@ class DescribeAccountResult(Result, frozen=True):
 class GetAccountLinkRequest(Request, frozen=True):
     """What `get_account_link` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="GetAccountLink",
         errors=(
             "AccessDeniedException",
@@ -441,14 +441,14 @@ class GetAccountLinkResult(Result, frozen=True):
 class ListAccountLinksRequest(Request, frozen=True):
     """What `list_account_links` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ListAccountLinks",
         errors=(
             "AccessDeniedException",
             "InternalServerException",
             "ValidationException",
         ),
-        page=PageFacts(items="account_links", size="max_results"),
+        page=PageSpec(items="account_links", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "next_token": Rule(length=(1, 2048)),
@@ -497,13 +497,13 @@ class ListAccountLinksResult(PageResult, frozen=True):
 class ListAvailableManagementCidrRangesRequest(Request, frozen=True):
     """What `list_available_management_cidr_ranges` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ListAvailableManagementCidrRanges",
         errors=(
             "AccessDeniedException",
             "InvalidParameterValuesException",
         ),
-        page=PageFacts(items="management_cidr_ranges", size="max_results"),
+        page=PageSpec(items="management_cidr_ranges", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "management_cidr_range_constraint": Rule(
@@ -557,7 +557,7 @@ class ListAvailableManagementCidrRangesResult(PageResult, frozen=True):
 class ModifyAccountRequest(Request, frozen=True):
     """What `modify_account` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyAccount",
         errors=(
             "AccessDeniedException",
@@ -612,7 +612,7 @@ class ModifyAccountResult(Result, frozen=True):
 class RejectAccountLinkInvitationRequest(Request, frozen=True):
     """What `reject_account_link_invitation` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="RejectAccountLinkInvitation",
         errors=(
             "AccessDeniedException",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items
 from workspaces_apps.api.shared import Tag
@@ -53,7 +53,7 @@ ConnectionAliasStateLike: TypeAlias = ConnectionAliasState | Literal["CREATING",
 class AssociateConnectionAliasRequest(Request, frozen=True):
     """What `associate_connection_alias` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="AssociateConnectionAlias",
         errors=(
             "AccessDeniedException",
@@ -177,7 +177,7 @@ class ConnectionAliasPermission(Model, frozen=True):
 class CreateConnectionAliasRequest(Request, frozen=True):
     """What `create_connection_alias` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateConnectionAlias",
         errors=(
             "AccessDeniedException",
@@ -231,7 +231,7 @@ class CreateConnectionAliasResult(Result, frozen=True):
 class DeleteConnectionAliasRequest(Request, frozen=True):
     """What `delete_connection_alias` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteConnectionAlias",
         errors=(
             "AccessDeniedException",
@@ -276,7 +276,7 @@ class DeleteConnectionAliasResult(Result, frozen=True):
 class DescribeConnectionAliasPermissionsRequest(Request, frozen=True):
     """What `describe_connection_alias_permissions` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeConnectionAliasPermissions",
         errors=(
             "AccessDeniedException",
@@ -284,7 +284,7 @@ class DescribeConnectionAliasPermissionsRequest(Request, frozen=True):
             "OperationNotSupportedException",
             "ResourceNotFoundException",
         ),
-        page=PageFacts(items="connection_alias_permissions", size="max_results"),
+        page=PageSpec(items="connection_alias_permissions", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "alias_id": Rule(length=(13, 68), pattern="^wsca-[0-9a-z]{8,63}$"),
@@ -338,14 +338,14 @@ class DescribeConnectionAliasPermissionsResult(PageResult, frozen=True):
 class DescribeConnectionAliasesRequest(Request, frozen=True):
     """What `describe_connection_aliases` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeConnectionAliases",
         errors=(
             "AccessDeniedException",
             "InvalidParameterValuesException",
             "OperationNotSupportedException",
         ),
-        page=PageFacts(items="connection_aliases", size="limit"),
+        page=PageSpec(items="connection_aliases", size="limit"),
     )
     rules: ClassVar[Rules] = {
         "alias_ids": Rule(size=(1, 25), length=(13, 68), pattern="^wsca-[0-9a-z]{8,63}$"),
@@ -400,7 +400,7 @@ class DescribeConnectionAliasesResult(PageResult, frozen=True):
 class DisassociateConnectionAliasRequest(Request, frozen=True):
     """What `disassociate_connection_alias` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DisassociateConnectionAlias",
         errors=(
             "AccessDeniedException",
@@ -444,7 +444,7 @@ class DisassociateConnectionAliasResult(Result, frozen=True):
 class UpdateConnectionAliasPermissionRequest(Request, frozen=True):
     """What `update_connection_alias_permission` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateConnectionAliasPermission",
         errors=(
             "AccessDeniedException",

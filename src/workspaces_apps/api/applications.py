@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items, Timestamp
 from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike
@@ -228,7 +228,7 @@ class ApplicationResourceAssociation(Model, frozen=True):
 class AssociateWorkspaceApplicationRequest(Request, frozen=True):
     """What `associate_workspace_application` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="AssociateWorkspaceApplication",
         errors=(
             "AccessDeniedException",
@@ -352,7 +352,7 @@ class BundleResourceAssociation(Model, frozen=True):
 class DeployWorkspaceApplicationsRequest(Request, frozen=True):
     """What `deploy_workspace_applications` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeployWorkspaceApplications",
         errors=(
             "AccessDeniedException",
@@ -421,7 +421,7 @@ class DeployWorkspaceApplicationsResult(Result, frozen=True):
 class DescribeApplicationAssociationsRequest(Request, frozen=True):
     """What `describe_application_associations` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeApplicationAssociations",
         errors=(
             "AccessDeniedException",
@@ -429,7 +429,7 @@ class DescribeApplicationAssociationsRequest(Request, frozen=True):
             "OperationNotSupportedException",
             "ResourceNotFoundException",
         ),
-        page=PageFacts(items="associations", size="max_results"),
+        page=PageSpec(items="associations", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "application_id": Rule(pattern="^wsa-[0-9a-z]{8,63}$"),
@@ -484,7 +484,7 @@ class DescribeApplicationAssociationsResult(PageResult, frozen=True):
 class DescribeApplicationsRequest(Request, frozen=True):
     """What `describe_applications` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeApplications",
         errors=(
             "AccessDeniedException",
@@ -492,7 +492,7 @@ class DescribeApplicationsRequest(Request, frozen=True):
             "OperationNotSupportedException",
             "ResourceNotFoundException",
         ),
-        page=PageFacts(items="applications", size="max_results"),
+        page=PageSpec(items="applications", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "application_ids": Rule(size=(1, 25), pattern="^wsa-[0-9a-z]{8,63}$"),
@@ -597,7 +597,7 @@ class DescribeApplicationsResult(PageResult, frozen=True):
 class DescribeBundleAssociationsRequest(Request, frozen=True):
     """What `describe_bundle_associations` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeBundleAssociations",
         errors=(
             "AccessDeniedException",
@@ -651,7 +651,7 @@ class DescribeBundleAssociationsResult(Result, frozen=True):
 class DescribeImageAssociationsRequest(Request, frozen=True):
     """What `describe_image_associations` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeImageAssociations",
         errors=(
             "AccessDeniedException",
@@ -738,7 +738,7 @@ class DescribeImageAssociationsResult(Result, frozen=True):
 class DescribeWorkspaceAssociationsRequest(Request, frozen=True):
     """What `describe_workspace_associations` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceAssociations",
         errors=(
             "AccessDeniedException",
@@ -792,7 +792,7 @@ class DescribeWorkspaceAssociationsResult(Result, frozen=True):
 class DisassociateWorkspaceApplicationRequest(Request, frozen=True):
     """What `disassociate_workspace_application` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DisassociateWorkspaceApplication",
         errors=(
             "AccessDeniedException",

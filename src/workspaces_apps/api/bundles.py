@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items, Timestamp
 from workspaces_apps.api.shared import Compute, ComputeLike, Tag
@@ -140,7 +140,7 @@ class WorkspaceBundle(Model, frozen=True):
 class CreateWorkspaceBundleRequest(Request, frozen=True):
     """What `create_workspace_bundle` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateWorkspaceBundle",
         errors=(
             "AccessDeniedException",
@@ -209,7 +209,7 @@ class CreateWorkspaceBundleResult(Result, frozen=True):
 class DeleteWorkspaceBundleRequest(Request, frozen=True):
     """What `delete_workspace_bundle` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteWorkspaceBundle",
         errors=(
             "AccessDeniedException",
@@ -252,10 +252,10 @@ class DeleteWorkspaceBundleResult(Result, frozen=True):
 class DescribeWorkspaceBundlesRequest(Request, frozen=True):
     """What `describe_workspace_bundles` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceBundles",
         errors=("InvalidParameterValuesException",),
-        page=PageFacts(items="bundles", size=None),
+        page=PageSpec(items="bundles", size=None),
     )
     rules: ClassVar[Rules] = {
         "bundle_ids": Rule(size=(1, 25), pattern="^wsb-[0-9a-z]{8,63}$"),
@@ -305,7 +305,7 @@ class DescribeWorkspaceBundlesResult(PageResult, frozen=True):
 class UpdateWorkspaceBundleRequest(Request, frozen=True):
     """What `update_workspace_bundle` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateWorkspaceBundle",
         errors=(
             "AccessDeniedException",

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from workspaces_apps._model.models import Input, Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Blob, Items
 from workspaces_apps.api.shared import ReconnectEnum, ReconnectEnumLike
@@ -122,7 +122,7 @@ class ConnectClientAddIn(Model, frozen=True):
 class CreateConnectClientAddInRequest(Request, frozen=True):
     """What `create_connect_client_add_in` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateConnectClientAddIn",
         errors=(
             "AccessDeniedException",
@@ -246,7 +246,7 @@ class DefaultImportClientBrandingAttributes(Input, frozen=True):
 class DeleteClientBrandingRequest(Request, frozen=True):
     """What `delete_client_branding` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteClientBranding",
         errors=(
             "AccessDeniedException",
@@ -292,7 +292,7 @@ class DeleteClientBrandingResult(Result, frozen=True):
 class DeleteConnectClientAddInRequest(Request, frozen=True):
     """What `delete_connect_client_add_in` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteConnectClientAddIn",
         errors=(
             "AccessDeniedException",
@@ -341,7 +341,7 @@ class DeleteConnectClientAddInResult(Result, frozen=True):
 class DescribeClientBrandingRequest(Request, frozen=True):
     """What `describe_client_branding` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeClientBranding",
         errors=(
             "AccessDeniedException",
@@ -434,7 +434,7 @@ class DescribeClientBrandingResult(Result, frozen=True):
 class DescribeClientPropertiesRequest(Request, frozen=True):
     """What `describe_client_properties` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeClientProperties",
         errors=(
             "AccessDeniedException",
@@ -480,14 +480,14 @@ class DescribeClientPropertiesResult(Result, frozen=True):
 class DescribeConnectClientAddInsRequest(Request, frozen=True):
     """What `describe_connect_client_add_ins` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeConnectClientAddIns",
         errors=(
             "AccessDeniedException",
             "InvalidParameterValuesException",
             "ResourceNotFoundException",
         ),
-        page=PageFacts(items="add_ins", size="max_results"),
+        page=PageSpec(items="add_ins", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "resource_id": Rule(length=(10, 65), pattern="^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$"),
@@ -586,7 +586,7 @@ class IosImportClientBrandingAttributes(Input, frozen=True):
 class ImportClientBrandingRequest(Request, frozen=True):
     """What `import_client_branding` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ImportClientBranding",
         errors=(
             "AccessDeniedException",
@@ -667,7 +667,7 @@ class ImportClientBrandingResult(Result, frozen=True):
 class ModifyClientPropertiesRequest(Request, frozen=True):
     """What `modify_client_properties` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyClientProperties",
         errors=(
             "AccessDeniedException",
@@ -713,7 +713,7 @@ class ModifyClientPropertiesResult(Result, frozen=True):
 class UpdateConnectClientAddInRequest(Request, frozen=True):
     """What `update_connect_client_add_in` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateConnectClientAddIn",
         errors=(
             "AccessDeniedException",

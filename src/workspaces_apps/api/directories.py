@@ -7,7 +7,7 @@ from pydantic import Field
 
 from workspaces_apps._model.models import Input, Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items
 from workspaces_apps.api.shared import ReconnectEnum, ReconnectEnumLike, Tag
@@ -461,7 +461,7 @@ class DefaultWorkspaceCreationProperties(Model, frozen=True):
 class DeregisterWorkspaceDirectoryRequest(Request, frozen=True):
     """What `deregister_workspace_directory` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeregisterWorkspaceDirectory",
         errors=(
             "AccessDeniedException",
@@ -527,10 +527,10 @@ class DescribeWorkspaceDirectoriesFilter(Input, frozen=True):
 class DescribeWorkspaceDirectoriesRequest(Request, frozen=True):
     """What `describe_workspace_directories` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceDirectories",
         errors=("InvalidParameterValuesException",),
-        page=PageFacts(items="directories", size="limit"),
+        page=PageSpec(items="directories", size="limit"),
     )
     rules: ClassVar[Rules] = {
         "directory_ids": Rule(
@@ -906,7 +906,7 @@ class DescribeWorkspaceDirectoriesResult(PageResult, frozen=True):
 class ModifyCertificateBasedAuthPropertiesRequest(Request, frozen=True):
     """What `modify_certificate_based_auth_properties` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyCertificateBasedAuthProperties",
         errors=(
             "AccessDeniedException",
@@ -955,7 +955,7 @@ class ModifyCertificateBasedAuthPropertiesResult(Result, frozen=True):
 class ModifyEndpointEncryptionModeRequest(Request, frozen=True):
     """What `modify_endpoint_encryption_mode` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyEndpointEncryptionMode",
         errors=(
             "AccessDeniedException",
@@ -1000,7 +1000,7 @@ class ModifyEndpointEncryptionModeResponse(Result, frozen=True):
 class ModifySamlPropertiesRequest(Request, frozen=True):
     """What `modify_saml_properties` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifySamlProperties",
         errors=(
             "AccessDeniedException",
@@ -1049,7 +1049,7 @@ class ModifySamlPropertiesResult(Result, frozen=True):
 class ModifySelfservicePermissionsRequest(Request, frozen=True):
     """What `modify_selfservice_permissions` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifySelfservicePermissions",
         errors=(
             "AccessDeniedException",
@@ -1095,7 +1095,7 @@ class ModifySelfservicePermissionsResult(Result, frozen=True):
 class ModifyStreamingPropertiesRequest(Request, frozen=True):
     """What `modify_streaming_properties` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyStreamingProperties",
         errors=(
             "AccessDeniedException",
@@ -1141,7 +1141,7 @@ class ModifyStreamingPropertiesResult(Result, frozen=True):
 class ModifyWorkspaceAccessPropertiesRequest(Request, frozen=True):
     """What `modify_workspace_access_properties` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyWorkspaceAccessProperties",
         errors=(
             "AccessDeniedException",
@@ -1227,7 +1227,7 @@ class WorkspaceCreationProperties(Input, frozen=True):
 class ModifyWorkspaceCreationPropertiesRequest(Request, frozen=True):
     """What `modify_workspace_creation_properties` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyWorkspaceCreationProperties",
         errors=(
             "AccessDeniedException",
@@ -1273,7 +1273,7 @@ class ModifyWorkspaceCreationPropertiesResult(Result, frozen=True):
 class RegisterWorkspaceDirectoryRequest(Request, frozen=True):
     """What `register_workspace_directory` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="RegisterWorkspaceDirectory",
         errors=(
             "AccessDeniedException",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items, Timestamp
 from workspaces_apps.api.shared import Tag
@@ -334,7 +334,7 @@ WorkspaceImageStateLike: TypeAlias = WorkspaceImageState | Literal["AVAILABLE", 
 class CopyWorkspaceImageRequest(Request, frozen=True):
     """What `copy_workspace_image` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CopyWorkspaceImage",
         errors=(
             "AccessDeniedException",
@@ -400,7 +400,7 @@ class CopyWorkspaceImageResult(Result, frozen=True):
 class CreateUpdatedWorkspaceImageRequest(Request, frozen=True):
     """What `create_updated_workspace_image` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateUpdatedWorkspaceImage",
         errors=(
             "AccessDeniedException",
@@ -462,7 +462,7 @@ class CreateUpdatedWorkspaceImageResult(Result, frozen=True):
 class CreateWorkspaceImageRequest(Request, frozen=True):
     """What `create_workspace_image` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateWorkspaceImage",
         errors=(
             "AccessDeniedException",
@@ -578,7 +578,7 @@ class CustomWorkspaceImageImportErrorDetails(Model, frozen=True):
 class DeleteWorkspaceImageRequest(Request, frozen=True):
     """What `delete_workspace_image` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteWorkspaceImage",
         errors=(
             "AccessDeniedException",
@@ -620,7 +620,7 @@ class DeleteWorkspaceImageResult(Result, frozen=True):
 class DescribeCustomWorkspaceImageImportRequest(Request, frozen=True):
     """What `describe_custom_workspace_image_import` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeCustomWorkspaceImageImport",
         errors=(
             "AccessDeniedException",
@@ -724,14 +724,14 @@ class DescribeCustomWorkspaceImageImportResult(Result, frozen=True):
 class DescribeWorkspaceImagePermissionsRequest(Request, frozen=True):
     """What `describe_workspace_image_permissions` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceImagePermissions",
         errors=(
             "AccessDeniedException",
             "InvalidParameterValuesException",
             "ResourceNotFoundException",
         ),
-        page=PageFacts(items="image_permissions", size="max_results"),
+        page=PageSpec(items="image_permissions", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "image_id": Rule(pattern="^wsi-[0-9a-z]{9,63}$"),
@@ -800,10 +800,10 @@ class DescribeWorkspaceImagePermissionsResult(PageResult, frozen=True):
 class DescribeWorkspaceImagesRequest(Request, frozen=True):
     """What `describe_workspace_images` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceImages",
         errors=("AccessDeniedException",),
-        page=PageFacts(items="images", size="max_results"),
+        page=PageSpec(items="images", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "image_ids": Rule(size=(1, 25), pattern="^wsi-[0-9a-z]{9,63}$"),
@@ -938,7 +938,7 @@ class DescribeWorkspaceImagesResult(PageResult, frozen=True):
 class ImportCustomWorkspaceImageRequest(Request, frozen=True):
     """What `import_custom_workspace_image` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ImportCustomWorkspaceImage",
         errors=(
             "AccessDeniedException",
@@ -1020,7 +1020,7 @@ class ImportCustomWorkspaceImageResult(Result, frozen=True):
 class ImportWorkspaceImageRequest(Request, frozen=True):
     """What `import_workspace_image` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ImportWorkspaceImage",
         errors=(
             "AccessDeniedException",
@@ -1087,7 +1087,7 @@ class ImportWorkspaceImageResult(Result, frozen=True):
 class UpdateWorkspaceImagePermissionRequest(Request, frozen=True):
     """What `update_workspace_image_permission` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateWorkspaceImagePermission",
         errors=(
             "AccessDeniedException",

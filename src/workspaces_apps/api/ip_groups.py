@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items
 from workspaces_apps.api.shared import Tag
@@ -15,7 +15,7 @@ from workspaces_apps.api.shared import Tag
 class AssociateIpGroupsRequest(Request, frozen=True):
     """What `associate_ip_groups` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="AssociateIpGroups",
         errors=(
             "AccessDeniedException",
@@ -80,7 +80,7 @@ class IpRuleItem(Model, frozen=True):
 class AuthorizeIpRulesRequest(Request, frozen=True):
     """What `authorize_ip_rules` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="AuthorizeIpRules",
         errors=(
             "AccessDeniedException",
@@ -127,7 +127,7 @@ class AuthorizeIpRulesResult(Result, frozen=True):
 class CreateIpGroupRequest(Request, frozen=True):
     """What `create_ip_group` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateIpGroup",
         errors=(
             "AccessDeniedException",
@@ -180,7 +180,7 @@ class CreateIpGroupResult(Result, frozen=True):
 class DeleteIpGroupRequest(Request, frozen=True):
     """What `delete_ip_group` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteIpGroup",
         errors=(
             "AccessDeniedException",
@@ -223,13 +223,13 @@ class DeleteIpGroupResult(Result, frozen=True):
 class DescribeIpGroupsRequest(Request, frozen=True):
     """What `describe_ip_groups` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeIpGroups",
         errors=(
             "AccessDeniedException",
             "InvalidParameterValuesException",
         ),
-        page=PageFacts(items="result", size="max_results"),
+        page=PageSpec(items="result", size="max_results"),
     )
     rules: ClassVar[Rules] = {
         "group_ids": Rule(pattern="^wsipg-[0-9a-z]{8,63}$"),
@@ -306,7 +306,7 @@ class DescribeIpGroupsResult(PageResult, frozen=True):
 class DisassociateIpGroupsRequest(Request, frozen=True):
     """What `disassociate_ip_groups` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DisassociateIpGroups",
         errors=(
             "AccessDeniedException",
@@ -354,7 +354,7 @@ class DisassociateIpGroupsResult(Result, frozen=True):
 class RevokeIpRulesRequest(Request, frozen=True):
     """What `revoke_ip_rules` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="RevokeIpRules",
         errors=(
             "AccessDeniedException",
@@ -400,7 +400,7 @@ class RevokeIpRulesResult(Result, frozen=True):
 class UpdateRulesOfIpGroupRequest(Request, frozen=True):
     """What `update_rules_of_ip_group` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateRulesOfIpGroup",
         errors=(
             "AccessDeniedException",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Input, Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items, Timestamp
 from workspaces_apps.api.shared import Tag
@@ -326,7 +326,7 @@ class TimeoutSettings(Model, frozen=True):
 class CreateWorkspacesPoolRequest(Request, frozen=True):
     """What `create_workspaces_pool` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateWorkspacesPool",
         errors=(
             "AccessDeniedException",
@@ -468,14 +468,14 @@ class CreateWorkspacesPoolResult(Result, frozen=True):
 class DescribeWorkspacesPoolSessionsRequest(Request, frozen=True):
     """What `describe_workspaces_pool_sessions` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspacesPoolSessions",
         errors=(
             "AccessDeniedException",
             "InvalidParameterValuesException",
             "ResourceNotFoundException",
         ),
-        page=PageFacts(items="sessions", size="limit"),
+        page=PageSpec(items="sessions", size="limit"),
     )
     rules: ClassVar[Rules] = {
         "pool_id": Rule(pattern="^wspool-[0-9a-z]{9}$"),
@@ -606,14 +606,14 @@ class DescribeWorkspacesPoolsFilter(Input, frozen=True):
 class DescribeWorkspacesPoolsRequest(Request, frozen=True):
     """What `describe_workspaces_pools` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspacesPools",
         errors=(
             "AccessDeniedException",
             "InvalidParameterValuesException",
             "ResourceNotFoundException",
         ),
-        page=PageFacts(items="workspaces_pools", size="limit"),
+        page=PageSpec(items="workspaces_pools", size="limit"),
     )
     rules: ClassVar[Rules] = {
         "pool_ids": Rule(size=(1, 25), pattern="^wspool-[0-9a-z]{9}$"),
@@ -668,7 +668,7 @@ class DescribeWorkspacesPoolsResult(PageResult, frozen=True):
 class StartWorkspacesPoolRequest(Request, frozen=True):
     """What `start_workspaces_pool` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="StartWorkspacesPool",
         errors=(
             "AccessDeniedException",
@@ -714,7 +714,7 @@ class StartWorkspacesPoolResult(Result, frozen=True):
 class StopWorkspacesPoolRequest(Request, frozen=True):
     """What `stop_workspaces_pool` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="StopWorkspacesPool",
         errors=(
             "AccessDeniedException",
@@ -758,7 +758,7 @@ class StopWorkspacesPoolResult(Result, frozen=True):
 class TerminateWorkspacesPoolRequest(Request, frozen=True):
     """What `terminate_workspaces_pool` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="TerminateWorkspacesPool",
         errors=(
             "AccessDeniedException",
@@ -802,7 +802,7 @@ class TerminateWorkspacesPoolResult(Result, frozen=True):
 class TerminateWorkspacesPoolSessionRequest(Request, frozen=True):
     """What `terminate_workspaces_pool_session` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="TerminateWorkspacesPoolSession",
         errors=(
             "AccessDeniedException",
@@ -849,7 +849,7 @@ class TerminateWorkspacesPoolSessionResult(Result, frozen=True):
 class UpdateWorkspacesPoolRequest(Request, frozen=True):
     """What `update_workspaces_pool` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateWorkspacesPool",
         errors=(
             "AccessDeniedException",

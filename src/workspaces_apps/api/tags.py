@@ -4,7 +4,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from workspaces_apps._model.models import Request, Result
-from workspaces_apps._model.operation_spec import OperationFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items
 from workspaces_apps.api.shared import Tag
@@ -13,7 +13,7 @@ from workspaces_apps.api.shared import Tag
 class CreateTagsRequest(Request, frozen=True):
     """What `create_tags` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateTags",
         errors=(
             "InvalidParameterValuesException",
@@ -58,7 +58,7 @@ class CreateTagsResult(Result, frozen=True):
 class DeleteTagsRequest(Request, frozen=True):
     """What `delete_tags` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteTags",
         errors=(
             "InvalidParameterValuesException",
@@ -103,7 +103,7 @@ class DeleteTagsResult(Result, frozen=True):
 class DescribeTagsRequest(Request, frozen=True):
     """What `describe_tags` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeTags",
         errors=("ResourceNotFoundException",),
     )

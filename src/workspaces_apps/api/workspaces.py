@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import BatchResult, Input, Model, PageResult, Request, Result
 from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationFacts, PageFacts, Rule, Rules
+from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import Items, Timestamp
 from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike, Tag
@@ -265,7 +265,7 @@ class StandbyWorkspace(Model, frozen=True):
 class CreateStandbyWorkspacesRequest(Request, frozen=True):
     """What `create_standby_workspaces` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateStandbyWorkspaces",
         errors=(
             "AccessDeniedException",
@@ -478,7 +478,7 @@ class WorkspaceRequest(Model, frozen=True):
 class CreateWorkspacesRequest(Request, frozen=True):
     """What `create_workspaces` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateWorkspaces",
         errors=(
             "InvalidParameterValuesException",
@@ -706,7 +706,7 @@ class CreateWorkspacesResult(BatchResult, frozen=True):
 class DescribeWorkspaceSnapshotsRequest(Request, frozen=True):
     """What `describe_workspace_snapshots` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceSnapshots",
         errors=(
             "AccessDeniedException",
@@ -768,10 +768,10 @@ class DescribeWorkspaceSnapshotsResult(Result, frozen=True):
 class DescribeWorkspacesConnectionStatusRequest(Request, frozen=True):
     """What `describe_workspaces_connection_status` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspacesConnectionStatus",
         errors=("InvalidParameterValuesException",),
-        page=PageFacts(items="workspaces_connection_status", size=None),
+        page=PageSpec(items="workspaces_connection_status", size=None),
     )
     rules: ClassVar[Rules] = {
         "workspace_ids": Rule(size=(1, 25), pattern="^ws-[0-9a-z]{8,63}$"),
@@ -840,13 +840,13 @@ class DescribeWorkspacesConnectionStatusResult(PageResult, frozen=True):
 class DescribeWorkspacesRequest(Request, frozen=True):
     """What `describe_workspaces` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaces",
         errors=(
             "InvalidParameterValuesException",
             "ResourceUnavailableException",
         ),
-        page=PageFacts(items="workspaces", size="limit"),
+        page=PageSpec(items="workspaces", size="limit"),
     )
     rules: ClassVar[Rules] = {
         "workspace_ids": Rule(size=(1, 25), pattern="^ws-[0-9a-z]{8,63}$"),
@@ -940,7 +940,7 @@ class FailedWorkspaceChangeRequest(Model, frozen=True):
 class MigrateWorkspaceRequest(Request, frozen=True):
     """What `migrate_workspace` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="MigrateWorkspace",
         errors=(
             "AccessDeniedException",
@@ -996,7 +996,7 @@ class MigrateWorkspaceResult(Result, frozen=True):
 class ModifyWorkspacePropertiesRequest(Request, frozen=True):
     """What `modify_workspace_properties` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyWorkspaceProperties",
         errors=(
             "AccessDeniedException",
@@ -1048,7 +1048,7 @@ class ModifyWorkspacePropertiesResult(Result, frozen=True):
 class ModifyWorkspaceStateRequest(Request, frozen=True):
     """What `modify_workspace_state` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyWorkspaceState",
         errors=(
             "InvalidParameterValuesException",
@@ -1112,7 +1112,7 @@ class RebootRequest(Input, frozen=True):
 class RebootWorkspacesRequest(Request, frozen=True):
     """What `reboot_workspaces` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="RebootWorkspaces",
         errors=("OperationNotSupportedException",),
     )
@@ -1179,7 +1179,7 @@ class RebuildRequest(Input, frozen=True):
 class RebuildWorkspacesRequest(Request, frozen=True):
     """What `rebuild_workspaces` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="RebuildWorkspaces",
         errors=("OperationNotSupportedException",),
     )
@@ -1227,7 +1227,7 @@ class RebuildWorkspacesResult(BatchResult, frozen=True):
 class RestoreWorkspaceRequest(Request, frozen=True):
     """What `restore_workspace` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="RestoreWorkspace",
         errors=(
             "AccessDeniedException",
@@ -1289,7 +1289,7 @@ class StartRequest(Input, frozen=True):
 class StartWorkspacesRequest(Request, frozen=True):
     """What `start_workspaces` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="StartWorkspaces",
     )
     rules: ClassVar[Rules] = {
@@ -1355,7 +1355,7 @@ class StopRequest(Input, frozen=True):
 class StopWorkspacesRequest(Request, frozen=True):
     """What `stop_workspaces` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="StopWorkspaces",
     )
     rules: ClassVar[Rules] = {
@@ -1421,7 +1421,7 @@ class TerminateRequest(Input, frozen=True):
 class TerminateWorkspacesRequest(Request, frozen=True):
     """What `terminate_workspaces` is called with."""
 
-    facts: ClassVar[OperationFacts] = OperationFacts(
+    facts: ClassVar[OperationSpec] = OperationSpec(
         name="TerminateWorkspaces",
     )
     rules: ClassVar[Rules] = {

@@ -44,7 +44,7 @@ def of_diff(diff: PlanDiff) -> Mapping[str, object]:
 
 def of_status(status: Status) -> dict[str, object]:
     """How a fleet stands."""
-    from workspaces_apps.rollout._status import standing_of
+    from workspaces_apps.rollout._status import drift_of
 
     plan = status.plan
     return {
@@ -65,10 +65,10 @@ def of_status(status: Status) -> dict[str, object]:
                     {
                         **_change(change),
                         "application": plan.application_name(workspace.target, change.application_id),
-                        "standing": standing_of(change),
+                        "standing": drift_of(change),
                     }
                     for change in workspace.changes
-                    if standing_of(change) != "as-wanted"
+                    if drift_of(change) != "as-wanted"
                 ],
             }
             for workspace in status.drifted

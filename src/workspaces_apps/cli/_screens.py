@@ -29,7 +29,7 @@ ACTIONS: Final = {
 }
 """What a plan may say, with its colour; the columns of its table."""
 
-STANDINGS: Final = {
+DRIFTS: Final = {
     "as-wanted": "green",
     "missing": "yellow",
     "unwanted": "magenta",
@@ -75,13 +75,13 @@ def show_plan(console: Console, plan: Plan, *, details: bool = False) -> None:
 
 def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> None:
     """How a fleet stands, and which WorkSpaces are not as wanted, so many of them at most."""
-    from workspaces_apps.rollout._status import standing_of
+    from workspaces_apps.rollout._status import drift_of
 
     plan = status.plan
     say(console, f"{harmless(plan.name)}: {_where(plan)}", "bold")
     if plan.workspaces:
         console.print()
-        console.print(_counted(plan, STANDINGS, standing_of))
+        console.print(_counted(plan, DRIFTS, drift_of))
     drifted = status.drifted
     _show_workspaces(console, plan, drifted, limit, standings=True)
     for warning in plan.warnings:
@@ -102,17 +102,17 @@ def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> 
 
 def drifts(status: Status) -> dict[str, str]:
     """How each WorkSpace stands that is not as wanted, in words, by its id."""
-    from workspaces_apps.rollout._status import standing_of
+    from workspaces_apps.rollout._status import drift_of
 
     plan = status.plan
     return {
         workspace.workspace_id: ", ".join(
-            f"{standing_of(change)}: "
+            f"{drift_of(change)}: "
             + short_name(
                 plan.application_name(workspace.target, change.application_id) or change.application_id
             )
             for change in workspace.changes
-            if standing_of(change) != "as-wanted"
+            if drift_of(change) != "as-wanted"
         )
         for workspace in status.drifted
     }
@@ -304,7 +304,7 @@ def _show_workspaces(
     *,
     standings: bool = False,
 ) -> None:
-    from workspaces_apps.rollout._status import standing_of
+    from workspaces_apps.rollout._status import drift_of
 
     if workspaces:
         console.print()
@@ -314,10 +314,10 @@ def _show_workspaces(
         target = f"{harmless(workspace.target)}/" if len(plan.targets) > 1 else ""
         say(console, f"{target}{harmless(workspace.workspace_id)}{user}{on}", "bold")
         for change in workspace.changes:
-            standing = standing_of(change)
+            standing = drift_of(change)
             if standings and standing == "as-wanted":
                 continue
-            style = STANDINGS[standing] if standings else ACTIONS[change.action]
+            style = DRIFTS[standing] if standings else ACTIONS[change.action]
             said = f"{standing}: " if standings else ""
             say(console, f"  {said}{_change(plan, workspace.target, change)}", style)
         for foreign in workspace.foreign:

@@ -35,9 +35,7 @@ class Status:
     @property
     def counts(self) -> Mapping[Standing, int]:
         """How many applications on WorkSpaces are how."""
-        return Counter(
-            standing_of(change) for workspace in self.plan.workspaces for change in workspace.changes
-        )
+        return Counter(drift_of(change) for workspace in self.plan.workspaces for change in workspace.changes)
 
     @property
     def drifted(self) -> tuple[PlannedWorkspace, ...]:
@@ -45,7 +43,7 @@ class Status:
         return tuple(
             workspace
             for workspace in self.plan.workspaces
-            if any(standing_of(change) != "as-wanted" for change in workspace.changes)
+            if any(drift_of(change) != "as-wanted" for change in workspace.changes)
         )
 
     @property
@@ -59,7 +57,7 @@ class Status:
         return EXIT_DRIFT if self.drifted or self.plan.not_found else EXIT_AS_WANTED
 
 
-def standing_of(change: PlannedChange) -> Standing:
+def drift_of(change: PlannedChange) -> Standing:
     """How an application is, whatever an apply would do about it."""
     if change.action == "nothing":
         return "as-wanted"

@@ -326,7 +326,7 @@ class ManualClock:
         return self._events + sum(activity.events for activity in self._activities)
 
     async def _settle(self) -> None:
-        watch = _Stillness(self)
+        watch = _QuiescenceDetector(self)
         patience = time.monotonic() + _SETTLE_PATIENCE
         # Polling is the point: what is awaited is that nothing happens.
         while (after := watch.check()) is not None and time.monotonic() < patience:  # noqa: ASYNC110
@@ -339,9 +339,9 @@ class ManualClock:
             self._watch = _Watch(self, loop)
         self._watch.arm()
 
-    def stillness(self) -> "_Stillness":
+    def quiescence(self) -> "_QuiescenceDetector":
         """A fresh judge of whether anything still happens."""
-        return _Stillness(self)
+        return _QuiescenceDetector(self)
 
     def jump_to_next(self, within: float | None = None) -> bool:
         """Wake the next sleeper; False if there is none.
@@ -363,7 +363,7 @@ class ManualClock:
         """How many checks in a row must find nothing going on."""
         return self._quiet_checks
 
-    def everybody_looked(self) -> bool:
+    def all_loops_polled(self) -> bool:
         """Whether what was sent to a simulator on another loop before the last check has been seen there."""
         # Each is asked, whatever the others say.
         looked = [activity.has_looked() for activity in self._activities]
@@ -374,7 +374,7 @@ class ManualClock:
         return self._idle(), self._pulse()
 
 
-class _Stillness:
+class _QuiescenceDetector:
     """Decides that nothing happens any more.
 
     As long as all other threads of the process are idle, whatever can happen happens on this event loop, and turns
@@ -413,7 +413,7 @@ class _Stillness:
         self._cpu = cpu
         if busy and wall - self._since < _BUSY_PATIENCE:
             self._quiet = 0
-        elif self._clock.everybody_looked():
+        elif self._clock.all_loops_polled():
             self._quiet += 1
         return self._quiet >= self._clock.quiet_checks
 
@@ -457,7 +457,7 @@ class _Watch:
         self._clock = clock
         self._loop = loop
         self._done = False
-        self._stillness = clock.stillness()
+        self._stillness = clock.quiescence()
 
     @property
     def alive(self) -> bool:
@@ -477,5 +477,5 @@ class _Watch:
             if not self._clock.jump_to_next():
                 self._done = True
                 return
-            self._stillness = self._clock.stillness()
+            self._stillness = self._clock.quiescence()
         self.arm(after or 0.0)

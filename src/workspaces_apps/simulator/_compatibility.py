@@ -41,7 +41,7 @@ class Rule:
     source: str
 
 
-def clash(one: Application, other: Application) -> bool:
+def conflicts(one: Application, other: Application) -> bool:
     """Whether two applications of one suite differ in edition or version [doc]."""
     return (
         one.suite == OFFICE
@@ -80,7 +80,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "Each application names the compute types it supports.",
     ),
     Rule(
-        lambda asked: any(clash(asked.application, other) for other in asked.others),
+        lambda asked: any(conflicts(asked.application, other) for other in asked.others),
         "edition or version",
         "IncompatibleApplicationsException",
         "doc",

@@ -48,7 +48,7 @@ class StoredRegion:
     tags: dict[str, dict[str, str]]
     items: list[StoredItem]
     account: JsonObject
-    agenda: list[Event]
+    scheduled_events: list[Event]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,7 +151,7 @@ def _stored(store: RegionStore) -> StoredRegion:
             for key, item in collection.items.items()
         ],
         account=store.account,
-        agenda=store.agenda,
+        scheduled_events=store.scheduled_events,
     )
 
 
@@ -185,17 +185,17 @@ def _restored(stored: StoredRegion, accounts: Accounts) -> RegionStore:
         else:
             store.collection(item.family).add(item.key, item.number, item.item)
     store.account = stored.account
-    _check_agenda(stored.agenda, accounts.settings)
-    store.agenda = sorted(stored.agenda)
+    _check_scheduled_events(stored.scheduled_events, accounts.settings)
+    store.scheduled_events = sorted(stored.scheduled_events)
     store.last_number = stored.last_number
     return store
 
 
-def _check_agenda(agenda: list[Event], settings: SimulatorSettings) -> None:
+def _check_scheduled_events(scheduled_events: list[Event], settings: SimulatorSettings) -> None:
     kinds = Transitions(settings, Faults(0)).kinds
-    for event in agenda:
+    for event in scheduled_events:
         if event.kind not in kinds:
-            raise ValueError(f"the agenda has an unknown kind of event, {event.kind!r}")
+            raise ValueError(f"the scheduled_events has an unknown kind of event, {event.kind!r}")
 
 
 def _in_order(items: list[Numbered]) -> list[Numbered]:

@@ -95,7 +95,7 @@ class RegionStore:
         self.tags: dict[str, dict[str, str]] = {}
         self.collections: dict[str, Collection] = {}
         self.account: JsonObject = {}
-        self.agenda: list[Event] = []
+        self.scheduled_events: list[Event] = []
         self.texts: dict[str, tuple[tuple[object, ...], str]] = {}
 
     def number(self) -> int:
@@ -122,13 +122,13 @@ class RegionStore:
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
     def plan(self, at: float, kind: str, target: str, epoch: int, detail: str = "") -> None:
-        """Put something on the agenda."""
-        heapq.heappush(self.agenda, Event(at, self.number(), kind, target, epoch, detail))
+        """Put something on the scheduled_events."""
+        heapq.heappush(self.scheduled_events, Event(at, self.number(), kind, target, epoch, detail))
 
     def due(self, now: float) -> Iterator[Event]:
-        """Take what is due off the agenda, in order."""
-        while self.agenda and self.agenda[0].at <= now:
-            yield heapq.heappop(self.agenda)
+        """Take what is due off the scheduled_events, in order."""
+        while self.scheduled_events and self.scheduled_events[0].at <= now:
+            yield heapq.heappop(self.scheduled_events)
 
     def collection(self, name: str) -> Collection:
         """One family of simple resources."""

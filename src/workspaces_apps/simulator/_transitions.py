@@ -1,4 +1,4 @@
-"""What happens by itself: the agenda's events, carried out lazily, in order, at their own moments.
+"""What happens by itself: the scheduled_events's events, carried out lazily, in order, at their own moments.
 
 No task waits for anything: before a request is answered, everything that was due by then is caught up on.
 """
@@ -56,8 +56,8 @@ class Transitions:
 
     def settle(self, store: RegionStore, now: float) -> None:
         """Catch up on everything that was due."""
-        agenda = store.agenda
-        if not agenda or agenda[0].at > now:
+        scheduled_events = store.scheduled_events
+        if not scheduled_events or scheduled_events[0].at > now:
             return
         for event in store.due(now):
             self._handlers[event.kind](store, event)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from workspaces_apps import api, types
-from workspaces_apps._model.operation_invoker import Caller
+from workspaces_apps._model.operation_invoker import OperationInvoker
 from workspaces_apps._model.parameters import Many
 
 
-class AccountsOperations(Caller):
+class AccountsOperations(OperationInvoker):
     """Account settings and account links: the operations, as methods of the client."""
 
     async def accept_account_link_invitation(

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from workspaces_apps import api, types
-from workspaces_apps._model.operation_invoker import Caller
+from workspaces_apps._model.operation_invoker import OperationInvoker
 from workspaces_apps._model.parameters import Many
 
 
-class ClientsOperations(Caller):
+class ClientsOperations(OperationInvoker):
     """Client add-ins, branding and properties: the operations, as methods of the client."""
 
     async def create_connect_client_add_in(

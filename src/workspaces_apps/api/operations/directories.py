@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from workspaces_apps import api, types
-from workspaces_apps._model.operation_invoker import Caller
+from workspaces_apps._model.operation_invoker import OperationInvoker
 from workspaces_apps._model.parameters import Many
 
 
-class DirectoriesOperations(Caller):
+class DirectoriesOperations(OperationInvoker):
     """Directories: the operations, as methods of the client."""
 
     async def deregister_workspace_directory(

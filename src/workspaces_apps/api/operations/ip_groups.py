@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from workspaces_apps import api, types
-from workspaces_apps._model.operation_invoker import Caller
+from workspaces_apps._model.operation_invoker import OperationInvoker
 from workspaces_apps._model.parameters import Many
 
 
-class IpGroupsOperations(Caller):
+class IpGroupsOperations(OperationInvoker):
     """IP access control groups: the operations, as methods of the client."""
 
     async def associate_ip_groups(

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from workspaces_apps.simulator._compatibility import check_installation, clash, refused
+from workspaces_apps.simulator._compatibility import check_installation, conflicts, refused
 from workspaces_apps.simulator._lifecycle import (
     ABSENT,
     IN_FLIGHT,
@@ -185,7 +185,7 @@ def _check_together(call: Call, workspace: Workspace) -> None:
         if association.state == "PENDING_INSTALL_DEPLOYMENT"
     ]
     for application in staged:
-        if any(clash(application, other) for other in _staying(call, workspace, application)):
+        if any(conflicts(application, other) for other in _staying(call, workspace, application)):
             raise refused(call.settings, "edition or version", ApiError("IncompatibleApplicationsException"))
 
 
