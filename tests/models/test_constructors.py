@@ -309,3 +309,13 @@ def test_nested_models_go_out_with_their_wire_names() -> None:
         ]
     }
     assert CreateTagsRequest.from_wire(found.to_wire() | {"ResourceId": "a", "Tags": []}).tags == ()
+
+
+@pytest.mark.parametrize("name", ["_meta", "_nulls"])
+def test_a_member_named_like_what_is_kept_beside_the_content_is_content(name: str) -> None:
+    """It is not taken for the other: it travels with each copy, and the result's own meta stays what it is."""
+    found = CreateWorkspacesResult.from_wire({"FailedRequests": [{name: 3}], name: [4]})
+
+    for made in (copied(found) for copied in COPIES):
+        assert (made, made.to_wire(), made.meta) == (found, found.to_wire(), ResponseMeta())
+    assert found.to_wire()[name] == [4]

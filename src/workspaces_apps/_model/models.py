@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -267,8 +268,7 @@ class Model(BaseModel, frozen=True):
         return _told_alike(super().__deepcopy__(memo), self)
 
     def __getstate__(self) -> dict[Any, Any]:
-        told = {name: getattr(self, name) for name in _TOLD if hasattr(self, name)}
-        return {**super().__getstate__(), **told}
+        return {**super().__getstate__(), **_told(self)}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
@@ -293,10 +293,18 @@ _TOLD: Final = frozenset({"_meta", "_nulls"})
 
 
 def _told_alike(made: ModelT, source: Model) -> ModelT:
-    for name in _TOLD:
-        if hasattr(source, name):
-            object.__setattr__(made, name, getattr(source, name))
+    for name, value in _told(source).items():
+        object.__setattr__(made, name, value)
     return made
+
+
+def _told(source: Model) -> dict[str, object]:
+    # Not `getattr`, which also finds an unknown member of that name.
+    found: dict[str, object] = {}
+    for name in _TOLD:
+        with suppress(AttributeError):
+            found[name] = object.__getattribute__(source, name)
+    return found
 
 
 class Input(Model, frozen=True):
@@ -377,9 +385,10 @@ class Result(Model, frozen=True):
     def meta(self) -> ResponseMeta:
         """What is known of the answer besides its content."""
         try:
-            return self._meta
+            found: ResponseMeta = object.__getattribute__(self, "_meta")  # no unknown member of that name
         except AttributeError:
             return _NO_META
+        return found
 
     def with_meta(self, meta: ResponseMeta) -> Self:
         """Tell this result how it came, and return it; for whoever receives it from the wire."""
@@ -545,7 +554,9 @@ def _restore_nulls(source: object, document: JsonValue) -> None:
         for item, written in zip(source, document, strict=True):
             _restore_nulls(item, written)
     elif isinstance(source, Model) and isinstance(document, dict):
-        for wire in getattr(source, "_nulls", ()):
+        # Not by its plain name, which an unknown member could have.
+        nulls = _told(source).get("_nulls")
+        for wire in nulls if isinstance(nulls, frozenset) else ():
             document[wire] = None
         for wire, field in fields_by_wire_name(type(source)).items():
             if field.nested is not None and wire in document:

@@ -57,8 +57,8 @@ async def read_workspace(client: Operations, workspace_id: str, at: float) -> Sn
     """
     try:
         answer = await client.describe_workspace_associations(workspace_id=workspace_id)
-    except ResourceNotFoundException:
-        return Snapshot(workspace_id=workspace_id, at=at, complete=True, exists=False)
+    except ResourceNotFoundException as error:
+        return Snapshot(workspace_id=workspace_id, at=at, complete=True, refusal=error)
     rows = {row.associated_resource_id: AssociationRecord.of(row) for row in answer.associations}
     return Snapshot(workspace_id=workspace_id, at=at, associations=rows, complete=True)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         WorkspaceResourceAssociation,
         WorkspaceState,
     )
+    from workspaces_apps.api.errors import ResourceNotFoundException
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Snapshot:
         complete: Whether the WorkSpace was read by itself: every association is here.
         absent: Applications that were read, and are proven to have no association.
         unconfirmed: Applications that a paged listing did not show, and that are not proven absent.
-        exists: Whether the service knows the WorkSpace; False after a ResourceNotFoundException.
+        refusal: The answer of a service that does not know the WorkSpace.
         workspace_state: The WorkSpace's state when it was read last; None if it was not listed, or never read.
         state_at: When the read of that state began; None if it was never read.
     """
@@ -76,6 +77,11 @@ class Snapshot:
     complete: bool = False
     absent: frozenset[str] = frozenset()
     unconfirmed: frozenset[str] = frozenset()
-    exists: bool = True
+    refusal: ResourceNotFoundException | None = None
     workspace_state: WorkspaceState | None = None
     state_at: float | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Tell if the service knows the WorkSpace, as far as this shows."""
+        return self.refusal is None

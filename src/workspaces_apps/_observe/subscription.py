@@ -35,7 +35,7 @@ def merged(before: Snapshot, after: Snapshot) -> Snapshot:
         complete=before.complete,
         absent=(before.absent - shown) | after.absent,
         unconfirmed=(before.unconfirmed - shown - after.absent) | after.unconfirmed,
-        exists=before.exists or bool(shown),
+        refusal=None if shown else before.refusal,
     )
 
 

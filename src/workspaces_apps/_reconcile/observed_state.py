@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
     from workspaces_apps.api import WorkspaceState
+    from workspaces_apps.api.errors import ResourceNotFoundException
 
 GRACE: Final = 60.0
 """Seconds for which a deployment that was taken need not show yet. [assumed]"""
@@ -59,6 +60,7 @@ class ObservedState:
             if there was none.
         workspace_state: The WorkSpace's own state; None if it is not listed, or was not read.
         exists: Whether the WorkSpace exists, as far as is known.
+        refusal: The answer that said that it does not.
     """
 
     def __init__(self, applications: Collection[str], clock: Clock, grace: float = GRACE) -> None:
@@ -70,6 +72,7 @@ class ObservedState:
         self.answered_at: float | None = None
         self.workspace_state: WorkspaceState | None = None
         self.exists: bool = True
+        self.refusal: ResourceNotFoundException | None = None
         self._applications = frozenset(applications)
         self._clock = clock
         self._grace = grace
@@ -88,6 +91,7 @@ class ObservedState:
     def update(self, snapshot: Snapshot) -> list[Change]:
         """Take a snapshot in, but for what is late in it; return the changes of the applications that count."""
         self.exists = snapshot.exists
+        self.refusal = snapshot.refusal
         if snapshot.state_at is not None:
             self._update_workspace(snapshot.workspace_state, snapshot.state_at)
         found = [self._update(one, record) for one, record in snapshot.associations.items()]

@@ -238,7 +238,9 @@ class Job:
             raise self._noted(self._told(error), result)
         if Reason.VANISHED in reasons:
             gone = WaiterError(f"the WorkSpace {self._workspace_id} does not exist, or not any more")
-            raise self._noted(self._told(gone), result)
+            refusal = self._reconciler.observed.refusal
+            gone.request_id = refusal.request_id if refusal is not None else None
+            raise self._noted(self._told(gone), result) from refusal
         if Reason.NOT_CONVERGING in reasons:
             restless = WaiterError(
                 f"{self._workspace_id} does not come to rest: its applications are {self._states()}; {message}"
