@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
     from workspaces_apps._model.parameters import Many
     from workspaces_apps._model.values import Blob, Items, JsonObject, Timestamp
+    from workspaces_apps._waiters import AssociationChange as AssociationChange  # noqa: PLC0414 - public elsewhere
+    from workspaces_apps._waiters import DeploymentOutcome as DeploymentOutcome  # noqa: PLC0414 - public elsewhere
     from workspaces_apps._waiters import OnChange, Target
     from workspaces_apps._waiters.deployment_wait import DeploymentWait as DeploymentWait  # noqa: PLC0414 - not public
     from workspaces_apps._waiters.many import AllDeployed
@@ -89,7 +91,7 @@ if not TYPE_CHECKING:
         "workspaces_apps._model.paginator": "ItemIterator PageIterator Paginated",
         "workspaces_apps._model.parameters": "Many",
         "workspaces_apps._model.values": "Blob Items JsonObject Timestamp",
-        "workspaces_apps._waiters": "OnChange Target",
+        "workspaces_apps._waiters": "AssociationChange DeploymentOutcome OnChange Target",
         "workspaces_apps._waiters.deployment_wait": "DeploymentWait",
         "workspaces_apps._waiters.many": "AllDeployed",
         "workspaces_apps._waiters.watch": "DeploymentWatch",

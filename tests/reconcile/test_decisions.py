@@ -47,7 +47,7 @@ inputs = st.builds(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=200)
 @given(inputs)
 def test_nothing_unplanned_is_ever_deployed(now: ReconcileInput) -> None:
     """With anything staged that is neither desired nor allowed there is no Deploy, and only reverts are staged."""
@@ -64,7 +64,7 @@ def test_nothing_unplanned_is_ever_deployed(now: ReconcileInput) -> None:
             assert all(now.states.get(one) in STAGED for one in decision.applications)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=200)
 @given(inputs)
 def test_force_is_right_for_everything_in_error(now: ReconcileInput) -> None:
     """Every ERROR on the WorkSpace is in the plan, of known or assumed direction, and has tries left."""
@@ -78,7 +78,7 @@ def test_force_is_right_for_everything_in_error(now: ReconcileInput) -> None:
             assert known == now.desired[application] or (known is None and now.assume_direction)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=200)
 @given(inputs)
 def test_only_what_is_staged_as_wanted_or_in_error_is_deployed(now: ReconcileInput) -> None:
     """Deploy names what it commits, and nothing else is staged in the other direction."""
@@ -90,7 +90,7 @@ def test_only_what_is_staged_as_wanted_or_in_error_is_deployed(now: ReconcileInp
             assert STAGED.get(now.states.get(application, ""), direction) == direction
 
 
-@settings(max_examples=1000)
+@settings(max_examples=200)
 @given(inputs)
 def test_while_something_goes_on_nothing_is_written(now: ReconcileInput) -> None:
     """The service would refuse it."""
@@ -98,7 +98,7 @@ def test_while_something_goes_on_nothing_is_written(now: ReconcileInput) -> None
         assert not isinstance(decide(now), Stage | Deploy)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=200)
 @given(inputs)
 def test_only_a_workspace_that_is_ready_is_written_to_or_done(now: ReconcileInput) -> None:
     """Whatever the associations say: on its way is waited for, and what needs somebody or is gone is left alone."""
@@ -112,7 +112,7 @@ def test_only_a_workspace_that_is_ready_is_written_to_or_done(now: ReconcileInpu
             assert isinstance(decision, Wait | AwaitReady)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=200)
 @given(inputs)
 def test_what_was_just_committed_is_not_committed_again(now: ReconcileInput) -> None:
     """A Deploy that was taken need not show yet."""

@@ -44,9 +44,9 @@ def polls(here: World) -> Counter[str]:
     return Counter(name for name in names if name.startswith("Describe"))
 
 
-async def test_a_thousand_waits_cost_a_twentieth_of_a_thousand_loops() -> None:
+async def test_many_waits_cost_a_twentieth_of_as_many_loops() -> None:
     """And notice within half the longest delay; a round is a listing of 25 on a page."""
-    async with world(1000) as (here, ids):
+    async with world(400) as (here, ids):
         await deploy(here, *ids)
         began = here.sim.clock.timestamp()
 
@@ -58,7 +58,7 @@ async def test_a_thousand_waits_cost_a_twentieth_of_a_thousand_loops() -> None:
         assert calls.total() <= 0.05 * usual_calls(here, ids, began, median(delays))
         listings = here.sim.requests.select("DescribeApplicationAssociations")
         by_round = Counter(record.at for record in listings)
-        assert max(by_round.values()) <= 1000 / 25 + 1
+        assert max(by_round.values()) <= 400 / 25 + 1
 
 
 async def test_states_are_asked_25_in_a_call() -> None:
@@ -110,10 +110,9 @@ async def test_nothing_pending_on_many_is_confirmed_one_by_one() -> None:
         assert polls(here)["DescribeWorkspaceAssociations"] == 60
 
 
-@pytest.mark.parametrize("seed", range(2))
-async def test_throttled_to_two_calls_a_second_every_wait_ends(seed: int) -> None:
+async def test_throttled_to_two_calls_a_second_every_wait_ends() -> None:
     """Polling takes half of the rate of each operation at most, and notices within half a round of such calls."""
-    async with world(1000, seed=seed) as (here, ids):
+    async with world(400) as (here, ids):
         await deploy(here, *ids)
         here.sim.throttle = Throttle.at(RATE)
         began = here.sim.clock.monotonic()
@@ -123,35 +122,35 @@ async def test_throttled_to_two_calls_a_second_every_wait_ends(seed: int) -> Non
         assert all(outcome.changed for outcome in outcomes)
         taken = here.sim.clock.monotonic() - began
         assert max(polls(here).values()) <= 1.1 * RATE / 2 * taken
-        # A round is 25 WorkSpaces a call. When in it a deployment ends is chance, so that the median of a thousand
-        # scatters by three in a hundred.
-        one_round = (1000 / 25 + 1) / (RATE / 2)
-        assert median(delays) <= 1.03 * max(MAX_DELAY, one_round) / 2
+        # A round is 25 WorkSpaces a call. When in it a deployment ends is chance, so that the median of
+        # four hundred scatters by five in a hundred.
+        one_round = (400 / 25 + 1) / (RATE / 2)
+        assert median(delays) <= 1.05 * max(MAX_DELAY, one_round) / 2
 
 
-@pytest.mark.parametrize("rate", [1.0, RATE, 5.0])
+@pytest.mark.parametrize("rate", [RATE, 5.0])
 async def test_other_calls_keep_their_half_of_the_rate(rate: float) -> None:
     """While many waits poll, another task's calls of the same operation still go at half the rate."""
-    async with world(300) as (here, ids):
+    async with world(200) as (here, ids):
         await deploy(here, *ids)
         here.sim.throttle = Throttle.at(rate)
         waiting = asyncio.create_task(wait_for_all(here, ids, wanted=True))
         await here.sim.clock.sleep(60)
         began = here.sim.clock.monotonic()
 
-        for _ in range(60):
+        for _ in range(40):
             await here.ws.describe_application_associations(
                 application_id=here.application, associated_resource_types=["WORKSPACE"]
             )
 
-        assert 60 / (here.sim.clock.monotonic() - began) >= rate / 2
+        assert 40 / (here.sim.clock.monotonic() - began) >= rate / 2
         waiting.cancel()
         await asyncio.wait([waiting])
 
 
 async def test_a_newcomer_is_not_kept_waiting_by_a_long_round() -> None:
-    """While a listing of sixteen seconds goes on, one more wait has its first look between two pages."""
-    async with world(401) as (here, ids):
+    """While a listing of eight seconds goes on, one more wait has its first look between two pages."""
+    async with world(201) as (here, ids):
         await deploy(here, *ids[1:])
         here.sim.throttle = Throttle.at(RATE)
         waiting = asyncio.create_task(wait_for_all(here, ids[1:], wanted=True))

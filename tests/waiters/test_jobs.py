@@ -77,7 +77,7 @@ def finish_later(here: World, workspace_id: str) -> asyncio.Task[None]:
     return asyncio.create_task(finish())
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(
     install=st.booleans(),
     state=st.sampled_from(STATES),

@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 
 Duration: TypeAlias = timedelta | float
 """A length of time: a `timedelta`, or a number of seconds."""
 
 
+@public("workspaces_apps")
 @runtime_checkable
 class Clock(Protocol):
     """Where the package gets its time from.
@@ -38,6 +40,7 @@ class Clock(Protocol):
         ...
 
 
+@public("workspaces_apps")
 class SystemClock:
     """The machine's own time."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError, CredentialsError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def is_fit(value: str) -> bool:
     return value.isascii() and value.isprintable() and " " not in value
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """AWS credentials. Their repr shows no secret.
@@ -51,6 +53,7 @@ class Credentials:
             raise ConfigurationError("Credentials.expires_at must have a time zone")
 
 
+@public("workspaces_apps")
 @runtime_checkable
 class CredentialsProvider(Protocol):
     """Somebody who gets credentials.
@@ -64,6 +67,7 @@ class CredentialsProvider(Protocol):
         ...
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class AssumeRole:
     """A provider that assumes a role, and does so again before its credentials end.
@@ -106,7 +110,7 @@ class AssumeRole:
         from aiobotocore.session import AioSession
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from workspaces_apps._http.redirects import HttpSession
+        from workspaces_apps._base.redirects import HttpSession
 
         source = self.source
         if source is not None and not isinstance(source, Credentials):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 
 _log = logging.getLogger("workspaces_apps.hooks")
@@ -16,6 +17,7 @@ Outcome: TypeAlias = Literal["success", "throttle", "transient", "in_progress", 
 _Record = TypeVar("_Record")
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
     """One attempt of a call, after it ended.
@@ -39,6 +41,7 @@ class AttemptRecord:
     http_status: int | None = None
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRecord:
     """A retry that is about to be waited for.
@@ -60,6 +63,7 @@ class RetryRecord:
     request_id: str | None = None
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrottleRecord:
     """An answer by which the service refused the rate of calls.
@@ -77,6 +81,7 @@ class ThrottleRecord:
     request_id: str | None = None
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """Functions to be told of attempts, retries and throttles.

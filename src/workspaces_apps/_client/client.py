@@ -12,6 +12,7 @@ from workspaces_apps import types
 from workspaces_apps._base.clock import Clock, Duration, SystemClock
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._base.public import public
 from workspaces_apps._http.config import CallOptions, ClientConfig, RequestChecks, Target, Unset
 from workspaces_apps._pacing import Pacing
 from workspaces_apps._retry import RetryPolicy
@@ -64,6 +65,7 @@ class _Shared:
         self.closed = True
 
 
+@public("workspaces_apps")
 class WorkSpacesClient(Waiters):
     """A client of the Amazon WorkSpaces API.
 

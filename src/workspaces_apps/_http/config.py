@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from workspaces_apps._base.clock import Clock, Duration, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, CredentialsProvider, check_credentials
 from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._base.public import public
 from workspaces_apps._pacing import DEFAULT_REGISTRY, Pacing, PacingRegistry
 from workspaces_apps._retry import RetryPolicy
 from workspaces_apps.errors import ConfigurationError
@@ -26,12 +27,14 @@ RequestChecks: TypeAlias = Literal["all", "structure"]
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+@public("workspaces_apps.types")
 class Unset(Enum):
     """Stands for an argument that was not given, where None means something."""
 
     UNSET = "unset"
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
     """The settings of a client.

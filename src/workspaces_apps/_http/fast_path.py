@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from botocore.exceptions import HTTPClientError
 from yarl import URL
 
-from workspaces_apps._http.redirects import HttpSession
+from workspaces_apps._base.redirects import HttpSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from workspaces_apps._base.public import public
 
+
+@public("workspaces_apps.types")
 class Headers(Mapping[str, str]):
     """Headers by name in lower case; read-only."""
 

@@ -38,6 +38,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema, from_json
 
+from workspaces_apps._base.public import public
 from workspaces_apps._model.headers import Headers
 from workspaces_apps._model.operation_spec import OperationSpec
 from workspaces_apps._model.parameters import Many
@@ -52,6 +53,7 @@ from workspaces_apps._model.violations import (
 from workspaces_apps.errors import PartialFailureError, Problem, RequestValidationError
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseMeta:
     """What is known of an answer besides its content.
@@ -126,6 +128,7 @@ class _Shape(NamedTuple):
 _DEFERRED: Final[Any] = 1
 
 
+@public("workspaces_apps")
 class Model(BaseModel, frozen=True):
     """A shape of the service: immutable, with snake_case attributes and the wire's names at its edges.
 
@@ -307,6 +310,7 @@ def _told(source: Model) -> dict[str, object]:
     return found
 
 
+@public("workspaces_apps.types")
 class Input(Model, frozen=True):
     """A structure that only callers send.
 
@@ -362,6 +366,7 @@ def _forget_defaults(found: object) -> None:
             _forget_defaults(value)
 
 
+@public("workspaces_apps")
 class Request(Input, frozen=True):
     """What an operation is called with.
 
@@ -372,6 +377,7 @@ class Request(Input, frozen=True):
     facts: ClassVar[OperationSpec]
 
 
+@public("workspaces_apps")
 class Result(Model, frozen=True):
     """What an operation answers."""
 
@@ -402,6 +408,7 @@ _NO_META: Final = ResponseMeta()
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
 
 
+@public("workspaces_apps.types")
 class Operation(Protocol[ResultT_co]):
     """A request that knows its result: what `WorkSpacesClient.execute` takes."""
 
@@ -416,12 +423,14 @@ class Operation(Protocol[ResultT_co]):
         ...
 
 
+@public("workspaces_apps.types")
 class PageResult(Result, frozen=True):
     """What an operation answers that pages."""
 
     next_token: str | None = None
 
 
+@public("workspaces_apps.types")
 class BatchResult(Result, ABC, frozen=True):
     """What an operation answers that can fail for some of its requests and still come with HTTP 200."""
 

@@ -11,11 +11,14 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from workspaces_apps._base.public import public
+
 _strangers: WeakValueDictionary[tuple[type["OpenEnum"], str], "OpenEnum"] = WeakValueDictionary()
 # Reentrant: a signal handler or a finalizer that runs while the lock is held may meet a stranger too.
 _strangers_lock = threading.RLock()
 
 
+@public("workspaces_apps")
 class OpenEnum(StrEnum):
     """A string enum that takes values it does not know, because the service adds values without notice.
 

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from workspaces_apps._base.public import public
+
 Bounds: TypeAlias = tuple[int | None, int | None]
 """A least and a greatest, both inclusive; None where there is none."""
 
 
+@public("workspaces_apps.types")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """What the service model asks of a value in a request.
@@ -31,6 +34,7 @@ Rules: TypeAlias = Mapping[str, Rule]
 """The rules of a structure, by attribute."""
 
 
+@public("workspaces_apps.types")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSpec:
     """How an operation pages.
@@ -44,6 +48,7 @@ class PageSpec:
     size: str | None
 
 
+@public("workspaces_apps.types")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationSpec:
     """The descriptor of an operation.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Gener
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import PaginationError, WorkSpacesError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class _Walk(Generic[PageT, ItemT]):
             self._seen.add(self._fetched)
 
 
+@public("workspaces_apps")
 class ItemIterator(AsyncIterator[ItemT_co]):
     """Every item of every page, in order.
 
@@ -117,6 +119,7 @@ class ItemIterator(AsyncIterator[ItemT_co]):
         return self._walk.token
 
 
+@public("workspaces_apps")
 class PageIterator(AsyncIterator[PageT_co]):
     """Every page, in order.
 
@@ -140,6 +143,7 @@ class PageIterator(AsyncIterator[PageT_co]):
         return self._walk.token
 
 
+@public("workspaces_apps")
 class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
     """An operation that pages, called but not sent yet.
 

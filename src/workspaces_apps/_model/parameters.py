@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
+from workspaces_apps._base.public import public
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 else:
 
+    @public("workspaces_apps.types")
     class Many:
         """Several values as a parameter: any sequence or set."""
 

@@ -21,6 +21,8 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, Json
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from workspaces_apps._base.public import public
+
 T = TypeVar("T")
 
 FROM_WIRE: Final[Mapping[str, object]] = {"from_wire": True}
@@ -135,6 +137,7 @@ if TYPE_CHECKING:
     Items: TypeAlias = tuple[T, ...]
 else:
 
+    @public("workspaces_apps.types")
     class Items:
         """A list that may be left out; a tuple, empty where the list was left out or null."""
 

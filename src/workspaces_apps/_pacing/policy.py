@@ -4,11 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 
 Mode: TypeAlias = Literal["adaptive", "fixed", "off"]
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class Pacing:
     """How fast the calls of one operation may follow each other; made by `adaptive`, `fixed` or `off`.

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from weakref import WeakSet
 
 from workspaces_apps._base.clock import Clock, SystemClock
+from workspaces_apps._base.public import public
 from workspaces_apps._pacing.policy import Pacing
 from workspaces_apps._pacing.rate_limiter import RateLimiter
 
@@ -36,6 +37,7 @@ _registries: Final[WeakSet["PacingRegistry"]] = WeakSet()
 """All that there are."""
 
 
+@public("workspaces_apps")
 class PacingRegistry:
     """Pacers by key and policy; safe between threads.
 

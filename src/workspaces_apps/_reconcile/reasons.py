@@ -3,7 +3,10 @@
 from enum import StrEnum
 from typing import Final
 
+from workspaces_apps._base.public import public
 
+
+@public("workspaces_apps.rollout")
 class Reason(StrEnum):
     """A word for programs; the `message` beside it has the sentence for people."""
 

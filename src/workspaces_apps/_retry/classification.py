@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import (
     DeadlineExceededError,
     MalformedResponseError,
@@ -17,6 +18,7 @@ from workspaces_apps.errors import (
 )
 
 
+@public("workspaces_apps")
 class FailureKind(StrEnum):
     """The four kinds of failure that are treated differently."""
 

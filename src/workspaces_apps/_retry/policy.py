@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from workspaces_apps._base.clock import Duration, to_seconds
+from workspaces_apps._base.public import public
 from workspaces_apps._retry.classification import FailureKind
 from workspaces_apps._retry.classification import classify as classify_by_table
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
@@ -47,6 +48,7 @@ _KEYS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 """By field of `RetryPolicy`: what its keys are."""
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudgetPolicy:
     """What a client may spend on retries before an outage makes it stop repeating.
@@ -73,6 +75,7 @@ class RetryBudgetPolicy:
         return self.transient_cost if kind is FailureKind.TRANSIENT else self.throttle_cost
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How often and how patiently a call is repeated.

@@ -10,7 +10,6 @@ from workspaces_apps._base.clock import Duration, to_seconds
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._waiters.base import HALF_HOUR, HOUR, MINUTE, Waiting, unique
 from workspaces_apps._waiters.policy import PollPolicy
-from workspaces_apps._waiters.records import AssociationChange, DeploymentOutcome, OnChange, Target
 
 if TYPE_CHECKING:
     from workspaces_apps._waiters.deployment_wait import DeploymentWait
@@ -23,13 +22,13 @@ class DeploymentMethods(Waiting):
         self,
         workspace_id: str,
         *,
-        wanted: Mapping[str, Target] | None = None,
+        wanted: Mapping[str, types.Target] | None = None,
         timeout: Duration = HOUR,
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
         poll: PollPolicy | None = None,
-        on_change: OnChange | None = None,
-    ) -> DeploymentOutcome:
+        on_change: types.OnChange | None = None,
+    ) -> types.DeploymentOutcome:
         """Wait until a deployment on a WorkSpace has ended, and the WorkSpace is back.
 
         It has ended when every association followed is terminal and the WorkSpace is AVAILABLE or STOPPED. [doc] A record in REMOVED and no record mean the same. [assumed] States that this package does
@@ -82,12 +81,12 @@ class DeploymentMethods(Waiting):
         self,
         workspace_ids: Many[str],
         *,
-        wanted: Mapping[str, Target] | None = None,
+        wanted: Mapping[str, types.Target] | None = None,
         timeout: Duration = HOUR,
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
         poll: PollPolicy | None = None,
-        on_change: OnChange | None = None,
+        on_change: types.OnChange | None = None,
         fail_fast: bool = False,
     ) -> types.AllDeployed:
         """Wait for deployments on many WorkSpaces.
@@ -124,7 +123,7 @@ class DeploymentMethods(Waiting):
         self,
         workspace_id: str,
         *,
-        wanted: Mapping[str, Target] | None = None,
+        wanted: Mapping[str, types.Target] | None = None,
         timeout: Duration = HOUR,
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
@@ -155,12 +154,12 @@ class DeploymentMethods(Waiting):
 
     def _deployment_waits(
         self,
-        wanted: Mapping[str, Target] | None,
+        wanted: Mapping[str, types.Target] | None,
         timeout: Duration,
         start_grace: Duration,
         ready_timeout: Duration,
         poll: PollPolicy | None,
-    ) -> Callable[[str, Callable[[AssociationChange], None] | None], DeploymentWait]:
+    ) -> Callable[[str, Callable[[types.AssociationChange], None] | None], DeploymentWait]:
         """Checks the arguments, and gives what makes the wait for a WorkSpace."""
         from workspaces_apps._waiters.deployment_wait import DeploymentWait
         from workspaces_apps._waiters.policy import schedule_of
@@ -172,7 +171,7 @@ class DeploymentMethods(Waiting):
         observer, audience = self._hub().observer, self._audience()
 
         def make_wait(
-            workspace_id: str, on_change: Callable[[AssociationChange], None] | None
+            workspace_id: str, on_change: Callable[[types.AssociationChange], None] | None
         ) -> DeploymentWait:
             return DeploymentWait(
                 observer,

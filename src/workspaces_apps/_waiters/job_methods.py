@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from workspaces_apps import types
 from workspaces_apps._associations import Direction
 from workspaces_apps._base.clock import Duration, to_seconds
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._waiters.base import HALF_HOUR, HOUR, MINUTE, Waiting, unique
 from workspaces_apps._waiters.policy import PollPolicy
-from workspaces_apps._waiters.records import DeploymentOutcome, OnChange
 
 
 class JobMethods(Waiting):
@@ -24,8 +24,8 @@ class JobMethods(Waiting):
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
         poll: PollPolicy | None = None,
-        on_change: OnChange | None = None,
-    ) -> DeploymentOutcome:
+        on_change: types.OnChange | None = None,
+    ) -> types.DeploymentOutcome:
         """Have applications installed on a WorkSpace: stage what is missing, deploy, wait.
 
         It looks before it acts, does nothing that is done already, and may be called again after a crash at any
@@ -82,8 +82,8 @@ class JobMethods(Waiting):
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
         poll: PollPolicy | None = None,
-        on_change: OnChange | None = None,
-    ) -> DeploymentOutcome:
+        on_change: types.OnChange | None = None,
+    ) -> types.DeploymentOutcome:
         """Have applications removed from a WorkSpace: stage what is there, deploy, wait.
 
         The counterpart of `install_applications`, with the same arguments, results and errors.
@@ -135,8 +135,8 @@ class JobMethods(Waiting):
         start_grace: Duration,
         ready_timeout: Duration,
         poll: PollPolicy | None,
-        on_change: OnChange | None,
-    ) -> DeploymentOutcome:
+        on_change: types.OnChange | None,
+    ) -> types.DeploymentOutcome:
         from workspaces_apps._waiters.jobs import Job, JobOptions
         from workspaces_apps._waiters.policy import schedule_of
 

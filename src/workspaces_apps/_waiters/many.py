@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Seque
 from typing import Any
 
 from workspaces_apps import types
+from workspaces_apps._base.public import public
 from workspaces_apps._waiters.records import AssociationChange, DeploymentOutcome, OnChange
 from workspaces_apps._waiters.watch import tell
 from workspaces_apps.errors import PartialFailureError, WaiterError, WorkSpacesError
 
 
+@public("workspaces_apps.types")
 class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
     """Many deployments that are waited for.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workspaces_apps._base.clock import Duration, to_seconds
+from workspaces_apps._base.public import public
 from workspaces_apps._observe.schedule import Schedule
 from workspaces_apps.errors import ConfigurationError
 
@@ -16,6 +17,7 @@ def _require_between(value: object, name: str, low: float, high: float) -> None:
         raise ConfigurationError(f"{name} must be a finite number, {bounds}, not {value!r}")
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
     """How often a waiter looks: quickly at first and after every change, then ever more slowly.

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from workspaces_apps import api
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import FailedAssociation, WorkSpacesError
 
 Target: TypeAlias = Literal["installed", "removed"]
 """Where an association is meant to end."""
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssociationStatus:
     """An association as it was seen last.
@@ -31,6 +33,7 @@ class AssociationStatus:
     reason: api.AssociationStateReason | None = None
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssociationChange:
     """An association that was seen in another state than before.
@@ -56,6 +59,7 @@ OnChange: TypeAlias = Callable[[AssociationChange], Awaitable[object] | object]
 """A function, or a coroutine function, that is called with every change."""
 
 
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOutcome:
     """How a deployment on one WorkSpace ended.

@@ -11,12 +11,14 @@ from types import TracebackType
 from typing import Self
 
 from workspaces_apps import types
+from workspaces_apps._base.public import public
 from workspaces_apps._waiters.records import AssociationChange, DeploymentOutcome, OnChange
 from workspaces_apps.errors import ClientStateError, DeploymentFailedError
 
 _log = logging.getLogger("workspaces_apps.waiters")
 
 
+@public("workspaces_apps.types")
 class DeploymentWatch(AsyncIterator[AssociationChange]):
     """The changes of a deployment, as they are seen; use it with `async with`.
 

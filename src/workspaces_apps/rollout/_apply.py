@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from workspaces_apps._base.clock import Clock
+from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.errors import ClientStateError
 from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
@@ -36,6 +37,7 @@ EXIT_CODES: Final[Mapping[Ending, int]] = {
 """What a command that applies a plan should exit with."""
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
     """What is asked of one apply beyond the plan's policy.
@@ -50,6 +52,7 @@ class ApplyOptions:
     assume_direction: bool = False
 
 
+@public("workspaces_apps.rollout")
 class Apply:
     """An apply that is going on: an async iterator of its events, within `async with`.
 

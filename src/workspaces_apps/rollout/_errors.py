@@ -11,13 +11,16 @@ WorkSpacesError
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import WorkSpacesError
 
 
+@public("workspaces_apps.rollout")
 class RolloutError(WorkSpacesError):
     """A roll-out cannot be planned, applied or read back."""
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
     """One thing wrong with a manifest.
@@ -39,6 +42,7 @@ class Mistake:
         return ": ".join(part for part in (place, self.key, self.rule) if part)
 
 
+@public("workspaces_apps.rollout")
 class ManifestError(RolloutError, ValueError):
     """A manifest cannot be right; nothing was called.
 
@@ -53,13 +57,16 @@ class ManifestError(RolloutError, ValueError):
         super().__init__("\n  ".join([head, *map(str, self.mistakes)]))
 
 
+@public("workspaces_apps.rollout")
 class PlanError(RolloutError, ValueError):
     """A saved plan cannot be read, or does not fit what it is used with."""
 
 
+@public("workspaces_apps.rollout")
 class JournalError(RolloutError):
     """The journal cannot be read or written."""
 
 
+@public("workspaces_apps.rollout")
 class JournalBusyError(JournalError):
     """Another apply has the journal open."""

@@ -9,6 +9,7 @@ from typing import Self
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps._http.config import ClientConfig
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
@@ -26,6 +27,7 @@ from workspaces_apps.rollout._plan.planner import TargetPlan, plan_target
 from workspaces_apps.rollout._status import Status
 
 
+@public("workspaces_apps.rollout")
 class Rollout:
     """Rolls applications out over a fleet.
 

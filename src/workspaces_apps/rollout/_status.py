@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from workspaces_apps._associations.states import IN_FLIGHT, STAGED
+from workspaces_apps._base.public import public
 from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
 
 Standing: TypeAlias = Literal[
@@ -22,6 +23,7 @@ EXIT_AS_WANTED: Final = 0
 EXIT_DRIFT: Final = 2
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """How far a fleet is from a manifest.

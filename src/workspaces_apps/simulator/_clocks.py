@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Protocol, runtime_checkable
 
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 
 EPOCH = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -81,6 +82,7 @@ class Activity:
         self.events += 1
 
 
+@public("workspaces_apps.simulator")
 @runtime_checkable
 class SimulatorClock(Clock, Protocol):
     """A `Clock` that a simulator can live by."""
@@ -102,6 +104,7 @@ class SimulatorClock(Clock, Protocol):
         ...
 
 
+@public("workspaces_apps.simulator")
 class RealClock(SystemClock):
     """The machine's own time."""
 
@@ -119,6 +122,7 @@ class RealClock(SystemClock):
         """Nothing to do."""
 
 
+@public("workspaces_apps.simulator")
 class ScaledClock:
     """Time that runs `factor` times as fast as the machine's, from the moment it is made.
 
@@ -195,6 +199,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+@public("workspaces_apps.simulator")
 class ManualClock:
     """Time that stands still until it is moved.
 

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias, get_args
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._wire import JsonObject, JsonValue
 
@@ -49,6 +50,7 @@ _ID_MEMBERS = frozenset(
 )
 
 
+@public("workspaces_apps.simulator")
 class Fault:
     """One rule; `sim.faults.add` explains the arguments.
 
@@ -109,6 +111,7 @@ class Fault:
         return True
 
 
+@public("workspaces_apps.simulator")
 class Faults:
     """The rules of one simulator, in the order they were added."""
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._catalogue import AMAZON, application_id
 from workspaces_apps.simulator._compatibility import installable
@@ -312,6 +313,7 @@ def _installed(
     )
 
 
+@public("workspaces_apps.simulator")
 class Fleet:
     """What one account has in one Region, for tests: nothing here goes over the wire, or is throttled.
 

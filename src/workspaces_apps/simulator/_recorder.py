@@ -10,58 +10,13 @@ from typing import Annotated
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from workspaces_apps._base.public import public
 from workspaces_apps.simulator._cbor import decode, to_json
 from workspaces_apps.simulator._protocols import ProtocolName
 from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue
 
 _RECORDS = 200_000
 _BODY_BYTES = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRecord:
-    """One request and its answer.
-
-    Attributes:
-        number: 1 for the first request.
-        operation: The API operation, or None if the target named none.
-        at: Simulated time when it came.
-        account_id: Who asked, None if that was never established.
-        region: For which Region.
-        status: The answer's HTTP status; None if the connection was cut instead.
-        error: The answer's error code.
-        request_id: The answer's request id.
-        attempt: The `amz-sdk-request` header, such as ``attempt=2; max=5``.
-        invocation: The `amz-sdk-invocation-id` header.
-        user_agent: The `User-Agent` header.
-        fault: The kind of the fault that was put into this request.
-        protocol: ``json`` or ``cbor``.
-    """
-
-    number: int
-    operation: str | None
-    at: datetime
-    account_id: str | None
-    region: str | None
-    status: int | None
-    error: str | None
-    request_id: str
-    attempt: str | None
-    invocation: str | None
-    user_agent: str | None
-    fault: str | None
-    protocol: ProtocolName
-    _bodies: Annotated["Bodies", Field(exclude=True)] = field(repr=False, compare=False)
-
-    @property
-    def parameters(self) -> JsonObject | None:
-        """The request as JSON has it; None if it was no object, or is too long ago."""
-        return _parse(self._bodies.get(self.number, 0), self.protocol)
-
-    @property
-    def answer(self) -> JsonObject | None:
-        """The answer as JSON has it; None if it was no object, or is too long ago."""
-        return _parse(self._bodies.get(self.number, 1), self.protocol)
 
 
 class Bodies:
@@ -97,6 +52,54 @@ class Bodies:
         return None if kept is None else kept[which]
 
 
+@public("workspaces_apps.simulator")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One request and its answer.
+
+    Attributes:
+        number: 1 for the first request.
+        operation: The API operation, or None if the target named none.
+        at: Simulated time when it came.
+        account_id: Who asked, None if that was never established.
+        region: For which Region.
+        status: The answer's HTTP status; None if the connection was cut instead.
+        error: The answer's error code.
+        request_id: The answer's request id.
+        attempt: The `amz-sdk-request` header, such as ``attempt=2; max=5``.
+        invocation: The `amz-sdk-invocation-id` header.
+        user_agent: The `User-Agent` header.
+        fault: The kind of the fault that was put into this request.
+        protocol: ``json`` or ``cbor``.
+    """
+
+    number: int
+    operation: str | None
+    at: datetime
+    account_id: str | None
+    region: str | None
+    status: int | None
+    error: str | None
+    request_id: str
+    attempt: str | None
+    invocation: str | None
+    user_agent: str | None
+    fault: str | None
+    protocol: ProtocolName
+    _bodies: Annotated[Bodies, Field(exclude=True)] = field(repr=False, compare=False)
+
+    @property
+    def parameters(self) -> JsonObject | None:
+        """The request as JSON has it; None if it was no object, or is too long ago."""
+        return _parse(self._bodies.get(self.number, 0), self.protocol)
+
+    @property
+    def answer(self) -> JsonObject | None:
+        """The answer as JSON has it; None if it was no object, or is too long ago."""
+        return _parse(self._bodies.get(self.number, 1), self.protocol)
+
+
+@public("workspaces_apps.simulator")
 class Recorder:
     """The requests, oldest first. Counts are exact; of very long runs only the newest records are kept."""
 

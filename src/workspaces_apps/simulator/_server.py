@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from workspaces_apps._base.credentials import Credentials
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ClientStateError, ConfigurationError
 from workspaces_apps.simulator._clocks import Activity, RealClock, SimulatorClock
 from workspaces_apps.simulator._control import Control
@@ -43,6 +44,7 @@ _SHUTDOWN_PATIENCE: Final = 0.2
 _START_PATIENCE: Final = 60.0
 
 
+@public("workspaces_apps.simulator")
 class SimulatorOptions(TypedDict, total=False):
     """The arguments of `Simulator`, for those who pass them on."""
 
@@ -65,6 +67,7 @@ class SimulatorOptions(TypedDict, total=False):
     host_names: Sequence[str]
 
 
+@public("workspaces_apps.simulator")
 class Simulator:
     """Amazon WorkSpaces, as far as it is known, on a port of this machine.
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar, get_args
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 
 Mark: TypeAlias = Literal["doc", "seen", "field", "assumed"]
@@ -28,6 +29,7 @@ Condition: TypeAlias = Literal[
 T = TypeVar("T")
 
 
+@public("workspaces_apps.simulator")
 @dataclass(frozen=True, slots=True)
 class Span:
     """A duration between two bounds, in seconds of simulated time; drawn evenly from the seeded source."""
@@ -46,6 +48,7 @@ class Span:
         return source.uniform(self.low, self.high)
 
 
+@public("workspaces_apps.simulator")
 @dataclass(frozen=True, slots=True)
 class Assumption:
     """One row of the page that says how true the simulator is."""
@@ -61,6 +64,7 @@ def _setting(default: T, mark: Mark, note: str) -> T:
     return described
 
 
+@public("workspaces_apps.simulator")
 @dataclass(frozen=True, kw_only=True)
 class SimulatorSettings:
     """Everything about the service that no source settles. Durations are in simulated seconds."""

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._wire import ApiError
 
 
+@public("workspaces_apps.simulator")
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How fast a bucket fills, in requests per second, and how many it holds."""
@@ -21,6 +23,7 @@ class Rate:
             )
 
 
+@public("workspaces_apps.simulator")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
     """The rates a simulator enforces. AWS publishes none: 2 per second with a burst of 5 is assumed.

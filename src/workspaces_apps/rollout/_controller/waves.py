@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 
 T = TypeVar("T")
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True)
 class Amount:
     """A number of things, or a share of them.

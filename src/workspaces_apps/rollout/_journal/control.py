@@ -21,6 +21,7 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
 from workspaces_apps.rollout._log.events import Finished, Text
@@ -34,6 +35,7 @@ POLL_SECONDS: Final = 5.0
 log = logging.getLogger(__name__)
 
 
+@public("workspaces_apps.rollout")
 class ControlRecord(BaseModel, frozen=True):
     """One command to an apply.
 
@@ -62,6 +64,7 @@ class ControlRecord(BaseModel, frozen=True):
         return f"{self.command}, by {self.who}, {self.at:%Y-%m-%d %H:%M:%S %Z}{because}"
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlState:
     """The commands that hold for one run.
@@ -89,6 +92,7 @@ class ControlState:
         return str(self.pause) if self.pause is not None else ""
 
 
+@public("workspaces_apps.rollout")
 class ControlReader:
     """A reader of the control record, for one run. What cannot be read is logged and ignored.
 

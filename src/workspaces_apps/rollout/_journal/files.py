@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 from workspaces_apps.rollout._journal.group_commit import GroupCommit
 from workspaces_apps.rollout._journal.lines import LineReader, to_line
@@ -76,6 +77,7 @@ class FileJournal:
             os.close(self._descriptor)
 
 
+@public("workspaces_apps.rollout")
 class FileJournalStore:
     """A folder of journals; a `JournalStore`.
 
@@ -120,6 +122,7 @@ class FileJournalStore:
         return self._path(f"{name}.control")
 
 
+@public("workspaces_apps.rollout")
 class JournalReader:
     """A reader of a journal's file, also while somebody writes to it.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._log.events import Event, Started, bounded
 
@@ -16,6 +17,7 @@ KNOWN_FORMS: Final = ("the path of a file",)
 """What a string may name a journal by."""
 
 
+@public("workspaces_apps.rollout")
 class JournalWriter(Protocol):
     """A journal that one roll-out writes to, and nobody else meanwhile."""
 
@@ -41,6 +43,7 @@ class JournalWriter(Protocol):
         ...
 
 
+@public("workspaces_apps.rollout")
 class JournalStore(Protocol):
     """A place for journals, each with the control record beside it."""
 

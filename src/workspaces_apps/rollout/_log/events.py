@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
+from workspaces_apps._base.public import public
+
 FORMAT: Final = 2
 """The version of the journal's format that this release writes; it reads this one and those before."""
 
@@ -84,6 +86,7 @@ class _Strict(Record, frozen=True):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
+@public("workspaces_apps.rollout")
 class Started(Record, frozen=True):
     """An apply began, or began again on the same journal. Always the first of its run.
 
@@ -107,6 +110,7 @@ class Started(Record, frozen=True):
     dry_run: bool = False
 
 
+@public("workspaces_apps.rollout")
 class Planned(Record, frozen=True):
     """The word of the plan for one application on one WorkSpace. A WorkSpace without any application has none.
 
@@ -137,6 +141,7 @@ class Planned(Record, frozen=True):
     connected: bool | None = None
 
 
+@public("workspaces_apps.rollout")
 class WaveBegan(Record, frozen=True):
     """A wave began.
 
@@ -152,6 +157,7 @@ class WaveBegan(Record, frozen=True):
     workspaces: int
 
 
+@public("workspaces_apps.rollout")
 class Intent(Record, frozen=True):
     """A write is about to be sent. On disk before it is: what happened to it, the service tells.
 
@@ -174,6 +180,7 @@ class Intent(Record, frozen=True):
     retry: bool = False
 
 
+@public("workspaces_apps.rollout")
 class Withdrawn(_Strict, frozen=True):
     """An intent whose write was not begun is taken back, and counts for nothing. New in format 2.
 
@@ -195,6 +202,7 @@ class Withdrawn(_Strict, frozen=True):
     reason: Text
 
 
+@public("workspaces_apps.rollout")
 class Staged(Record, frozen=True):
     """The service took an Associate or Disassociate.
 
@@ -212,6 +220,7 @@ class Staged(Record, frozen=True):
     request_id: Text | None = None
 
 
+@public("workspaces_apps.rollout")
 class Deployed(Record, frozen=True):
     """The service took a Deploy; the deployment begins.
 
@@ -229,6 +238,7 @@ class Deployed(Record, frozen=True):
     request_id: Text | None = None
 
 
+@public("workspaces_apps.rollout")
 class Changed(Record, frozen=True):
     """An association was seen in another state than before.
 
@@ -244,6 +254,7 @@ class Changed(Record, frozen=True):
     state: Text
 
 
+@public("workspaces_apps.rollout")
 class Succeeded(Record, frozen=True):
     """An application on a WorkSpace is as the manifest wants it. The last word on it in this run.
 
@@ -266,6 +277,7 @@ class Succeeded(Record, frozen=True):
     created_at: AwareDatetime | None = None
 
 
+@public("workspaces_apps.rollout")
 class Failed(Record, frozen=True):
     """A change failed: a deployment ended in ERROR, or the service refused a call.
 
@@ -294,6 +306,7 @@ class Failed(Record, frozen=True):
     elapsed: float | None = None
 
 
+@public("workspaces_apps.rollout")
 class Skipped(Record, frozen=True):
     """A WorkSpace with planned changes is left alone in this run. The last word on it in this run.
 
@@ -311,6 +324,7 @@ class Skipped(Record, frozen=True):
     message: Text = ""
 
 
+@public("workspaces_apps.rollout")
 class Progress(_Strict, frozen=True):
     """Numbers at a moment, about once a minute, and at the end; counted since the run began.
 
@@ -339,6 +353,7 @@ class Progress(_Strict, frozen=True):
     shared_calls: int = 0
 
 
+@public("workspaces_apps.rollout")
 class Finished(_Strict, frozen=True):
     """An apply ended. A run without one was killed.
 

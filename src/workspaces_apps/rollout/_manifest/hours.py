@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from workspaces_apps._base.public import public
 from workspaces_apps.rollout._manifest.fields import listed
 from workspaces_apps.rollout._manifest.selectors import Selector
 
@@ -43,6 +44,7 @@ def _check_zone(value: str) -> str:
 TimeOfDay: TypeAlias = Annotated[time, BeforeValidator(_read_time, json_schema_input_type=str)]
 
 
+@public("workspaces_apps.rollout")
 class Hours(BaseModel, frozen=True):
     """Hours in which deployments may begin. From `start` up to `end`, by the wall clock of the time zone.
 

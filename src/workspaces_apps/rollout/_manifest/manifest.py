@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from workspaces_apps._base.public import public
 from workspaces_apps._model.values import JsonObject
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table, listed, without_flaws
@@ -30,6 +31,7 @@ _ApplicationId: TypeAlias = Annotated[str, Field(pattern=r"^wsa-[0-9a-z]{8,63}$"
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), PLAIN]
 
 
+@public("workspaces_apps.rollout")
 class ApplicationRef(BaseModel, frozen=True):
     """An application, by its id, or by what the catalogue calls it.
 
@@ -76,6 +78,7 @@ RefField: TypeAlias = Annotated[
 _Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
 
 
+@public("workspaces_apps.rollout")
 class Rule(BaseModel, frozen=True):
     """Which applications some WorkSpaces should have, and which not.
 
@@ -109,6 +112,7 @@ class Rule(BaseModel, frozen=True):
         return self
 
 
+@public("workspaces_apps.rollout")
 class Target(BaseModel, frozen=True):
     """An account and Region to roll out to. What is left out, AWS's standard resolution finds.
 
@@ -145,6 +149,7 @@ class _Origin:
     document: Document | None = field(default=None, compare=False)
 
 
+@public("workspaces_apps.rollout")
 class Manifest(BaseModel, frozen=True):
     """What is wanted of a fleet.
 

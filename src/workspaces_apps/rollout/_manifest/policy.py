@@ -14,6 +14,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._manifest.fields import PLAIN, listed
@@ -79,6 +80,7 @@ class _AmountSchema:
 AmountField: TypeAlias = Annotated[Amount, _AmountSchema]
 
 
+@public("workspaces_apps.rollout")
 class OrderByTag(BaseModel, frozen=True):
     """In which order WorkSpaces get their turn: by the value of a tag.
 
@@ -98,6 +100,7 @@ class OrderByTag(BaseModel, frozen=True):
         return self.values.index(value) if value in self.values else len(self.values)
 
 
+@public("workspaces_apps.rollout")
 class Policy(BaseModel, frozen=True):
     """How carefully a roll-out goes. Durations are seconds, or written like ``1h30m``.
 

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Final, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from workspaces_apps._base.public import public
 from workspaces_apps.api.shared import Compute, OperatingSystemName
 from workspaces_apps.api.workspaces import RunningMode
 from workspaces_apps.rollout._manifest.fields import PLAIN, is_list, is_table, listed, several
@@ -21,6 +22,7 @@ Verdict: TypeAlias = bool | None
 """Whether something fits; None while that is not known."""
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceFacts:
     """What a roll-out knows of a WorkSpace, taken from DescribeWorkspaces.
@@ -114,6 +116,7 @@ _NonEmpty = Field(default=None, min_length=1)
 _Several: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str, ...] | None)
 
 
+@public("workspaces_apps.rollout")
 class Selector(BaseModel, frozen=True):
     """Which WorkSpaces: every condition that is given must hold; a list means any of its values.
 

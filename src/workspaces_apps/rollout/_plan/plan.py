@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._log.events import Action, Direction
@@ -32,6 +33,7 @@ ACTIONABLE: Final = frozenset({"install", "uninstall", "retry"})
 """The actions that an apply carries out."""
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedChange:
     """One application on one WorkSpace.
@@ -53,6 +55,7 @@ class PlannedChange:
     message: str | None = None
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignChange:
     """Something staged that the manifest does not ask for; a deployment would commit it too [doc].
@@ -66,6 +69,7 @@ class ForeignChange:
     state: str
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedWorkspace:
     """One WorkSpace that a rule selects.
@@ -98,6 +102,7 @@ class PlannedWorkspace:
         return tuple(change for change in self.changes if change.action in ACTIONABLE)
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetReading:
     """What was read of one target.
@@ -121,6 +126,7 @@ class TargetReading:
     error: str | None = None
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What an apply will cost, about.
@@ -152,6 +158,7 @@ class Estimate:
         return f"{said}, as the service has shown" if self.rate_is_learned else f"{said}, which is assumed"
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What would happen.
@@ -296,6 +303,7 @@ class Plan:
         )
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanDiff:
     """How one plan differs from another; the keys are target, WorkSpace and application.

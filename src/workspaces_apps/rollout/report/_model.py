@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
+from workspaces_apps._base.public import public
 from workspaces_apps.rollout._log.events import Action, Direction, Ending
 from workspaces_apps.rollout._log.summary import Outcome
 
@@ -36,6 +37,7 @@ Counts: TypeAlias = Mapping[Outcome, int]
 """How many there are of each outcome; every outcome is a key."""
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One application on one WorkSpace.
@@ -83,6 +85,7 @@ class Change:
     ended: datetime | None = None
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """One line of a WorkSpace's timeline.
@@ -106,6 +109,7 @@ class Moment:
     request_id: str | None = None
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
     """One WorkSpace.
@@ -131,6 +135,7 @@ class Workspace:
     timeline: tuple[Moment, ...]
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One apply.
@@ -170,6 +175,7 @@ class Run:
     throttled: int | None
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
     """One wave of one run.
@@ -199,6 +205,7 @@ class Wave:
     skipped: int
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonCount:
     """Why changes failed, were skipped or are blocked, counted.
@@ -220,6 +227,7 @@ class ReasonCount:
     example: str
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationCount:
     """One application, counted over its WorkSpaces.
@@ -235,6 +243,7 @@ class ApplicationCount:
     counts: Counts
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressPoint:
     """How things stood at a moment.
@@ -248,6 +257,7 @@ class ProgressPoint:
     counts: Counts
 
 
+@public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficPoint:
     """How many requests had been sent at a moment, over all runs so far.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from workspaces_apps import types
+from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.files import read_journal
 from workspaces_apps.rollout._journal.stores import read_events
@@ -34,6 +35,7 @@ _NAMED: Final = 10
 _DIGITS: Final = 9
 
 
+@public("workspaces_apps.rollout")
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What came of a roll-out, over all runs of its journal, or of one of them.
