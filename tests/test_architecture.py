@@ -78,12 +78,11 @@ def part_of(module: str) -> str | None:
     if head != PACKAGE or not rest:
         return None
     is_part = (FOLDER / rest[0]).is_dir() or (FOLDER / f"{rest[0]}.py").is_file()
+    if is_part:
+        return rest[0]
     # A name of the facade counts as an import from where it really lives.
-    return (
-        rest[0]
-        if is_part
-        else Path(inspect.getfile(getattr(workspaces_apps, rest[0]))).relative_to(FOLDER).parts[0]
-    )
+    home: str = vars(workspaces_apps)["_HOMES"][rest[0]]
+    return home.split(".", maxsplit=1)[0]
 
 
 def crossings() -> set[tuple[str, str]]:

@@ -301,9 +301,9 @@ def _told_alike(made: ModelT, source: Model) -> ModelT:
     return made
 
 
-def _told(source: Model) -> dict[str, object]:
+def _told(source: Model) -> dict[str, Any]:
     # Not `getattr`, which also finds an unknown member of that name.
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for name in _TOLD:
         with suppress(AttributeError):
             found[name] = object.__getattribute__(source, name)
@@ -564,8 +564,8 @@ def _restore_nulls(source: object, document: JsonValue) -> None:
             _restore_nulls(item, written)
     elif isinstance(source, Model) and isinstance(document, dict):
         # Not by its plain name, which an unknown member could have.
-        nulls = _told(source).get("_nulls")
-        for wire in nulls if isinstance(nulls, frozenset) else ():
+        nulls: frozenset[str] = _told(source).get("_nulls", frozenset())
+        for wire in nulls:
             document[wire] = None
         for wire, field in fields_by_wire_name(type(source)).items():
             if field.nested is not None and wire in document:
