@@ -263,7 +263,7 @@ class WaiterError(WorkSpacesError):
 
 
 class WaiterTimeoutError(WaiterError, TimeoutError):
-    """What was waited for did not happen in time."""
+    """The end of a waiter's time before what it waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ Duration: TypeAlias = timedelta | float
 @public("workspaces_apps")
 @runtime_checkable
 class Clock(Protocol):
-    """Where the package gets its time from.
+    """The source of time of the whole package.
 
     `now` is wall time with a time zone, for what people read; `monotonic` is in seconds, never goes back,
     and is what every deadline is computed with; `sleep` waits for that many seconds of the same clock.

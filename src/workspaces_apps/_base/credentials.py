@@ -17,7 +17,7 @@ UNFIT: Final = "holds a space, a line break or another character that no key has
 
 
 def is_fit(value: str) -> bool:
-    """Whether a part of credentials can be one: it is visible ASCII, and so can be sent in a header."""
+    """Tell if a part of credentials can be one: it is visible ASCII, and so can be sent in a header."""
     return value.isascii() and value.isprintable() and " " not in value
 
 

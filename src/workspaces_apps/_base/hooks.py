@@ -1,4 +1,4 @@
-"""What the retry and pacing layers report: frozen records, and the hooks that receive them."""
+"""Frozen records of what the retry and pacing layers report, and the hooks that receive them."""
 
 import inspect
 import logging

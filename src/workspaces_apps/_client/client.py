@@ -34,7 +34,7 @@ ItemT = TypeVar("ItemT")
 
 
 class _Shared:
-    """What a client and its views have in common: the target, and the connections once they are open."""
+    """The common part of a client and its views: the target, and the connections once they are open."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -145,12 +145,12 @@ class WorkSpacesClient(Waiters):
 
     @property
     def clock(self) -> Clock:
-        """Where the client's time comes from."""
+        """The clock of the client."""
         return self._shared.target.clock
 
     @property
     def hooks(self) -> Hooks:
-        """Who is told of attempts, retries and throttles."""
+        """The receivers of attempts, retries and throttles."""
         return self._options.hooks
 
     async def warm_up(self) -> None:

@@ -169,7 +169,7 @@ def _restore(settings: Mapping[str, object]) -> ClientConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """What may differ from one view of a client to another; the attributes are those of `ClientConfig`, and a guard.
+    """The options that may differ from one view of a client to another: attributes of `ClientConfig`, and a guard.
 
     Attributes:
         guard: Asked after the permit and before every attempt; what it raises ends the call, and nothing is sent.

@@ -357,7 +357,7 @@ def _write_body(params: dict[str, object], **_: object) -> None:
 
 
 class _RequestParts(TypedDict):
-    """What botocore's event `before-call` brings of the request."""
+    """The request as botocore's event `before-call` brings it."""
 
     url: str
     headers: Mapping[str, str]
@@ -365,7 +365,7 @@ class _RequestParts(TypedDict):
 
 
 class _RawAnswer(TypedDict):
-    """What botocore's event `before-parse` brings."""
+    """The answer as botocore's event `before-parse` brings it."""
 
     status_code: int
     headers: Mapping[str, str]

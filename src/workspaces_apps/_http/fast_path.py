@@ -71,7 +71,7 @@ class SignedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back, with the names that those who watch calls know from botocore's `AWSResponse`.
+    """An answer, with the names that those who watch calls know from botocore's `AWSResponse`.
 
     Attributes:
         status_code: The HTTP status.
@@ -105,7 +105,7 @@ class DirectSession(HttpSession):
         self._by_scheme: Mapping[str, str] = proxies or {}
 
     def needs_proxy(self, url: str) -> bool:
-        """Whether what goes there goes through a proxy."""
+        """Tell if what goes there goes through a proxy."""
         return bool(self._by_scheme.get(urlsplit(url).scheme))
 
     def _build_ssl_contexts(self, proxy_url: str | None) -> _Contexts:
@@ -119,7 +119,7 @@ class DirectSession(HttpSession):
         return built
 
     async def post(self, request: SignedRequest) -> Answer:
-        """What `send` does, with fewer copies.
+        """Send with fewer copies than `send`.
 
         Raises:
             HTTPClientError: No answer came; its `kwargs["error"]` says why.
@@ -182,7 +182,7 @@ class Sender:
         self._is_open: dict[tuple[str, str], bool] = {}
 
     def is_open(self, operation: str, url: str) -> bool:
-        """Whether the short way may be taken: nobody listens to what it leaves out, and there is no proxy.
+        """Tell if the short way may be taken: nobody listens to what it leaves out, and there is no proxy.
 
         Args:
             operation: The API operation.
@@ -197,7 +197,7 @@ class Sender:
         return known
 
     def _has_strangers(self, operation: str) -> bool:
-        """Whether anybody but botocore and this package listens, or may."""
+        """Tell if anybody but botocore and this package listens, or may."""
         if self._handlers is None:
             return True
         return any(

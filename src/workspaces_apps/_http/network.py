@@ -1,4 +1,4 @@
-"""Why no answer came, and whether the request may have arrived."""
+"""The reasons for a missing answer, and whether the request may have arrived."""
 
 import socket
 from typing import Final, TypeAlias

@@ -1,4 +1,4 @@
-"""What became of a request whose answer was lost: the look at the service that decides."""
+"""Recovery of a request whose answer was lost: the read of the service that decides what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What aiobotocore works out for every call anew, and is the same every time: where a request goes, and its frame.
+"""The part of a request that aiobotocore works out for every call anew and that is always the same: endpoint and frame.
 
 The endpoint rules of the service ask for the Region, FIPS, dual stack and the endpoint that was set, all of which a
 client has once and for all [seen]; and what differs between two requests of an operation is written by us. So the
@@ -24,7 +24,7 @@ _TOLD: Final = frozenset({"api_params", "operation_model", "endpoint_url", "cont
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """What is remembered of an operation: what the endpoint rules gave, and the request without its body."""
+    """An operation's answer from the endpoint rules, and its request without the body."""
 
     resolved: object
     frame: dict[str, Any]
@@ -52,7 +52,7 @@ class Routes:
             setattr(client, FRAME, self.frame)
 
     async def resolve(self, operation_model: OperationModel, *rest: Any, **options: Any) -> Any:
-        """Where a request goes, with which headers and which properties."""
+        """Resolve the endpoint of a request, its headers and its properties."""
         known = self._known.get(operation_model.name)
         if known is not None:
             return known.resolved

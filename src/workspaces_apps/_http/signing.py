@@ -38,7 +38,7 @@ _ADVICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SigningContext:
-    """What a request was signed with.
+    """The credentials and the clock offset that a request was signed with.
 
     Attributes:
         credentials: Whose it was.
@@ -50,7 +50,7 @@ class SigningContext:
 
 
 class CredentialsSource(Protocol):
-    """Where the signer gets credentials from."""
+    """The source of the signer's credentials."""
 
     async def current(self) -> ReadOnlyCredentials:
         """Credentials to sign with."""
@@ -116,7 +116,7 @@ class ChainSource:
 
 
 def _not_loaded(error: Exception) -> CredentialsError:
-    """What a member of the chain raised, as an error of this package.
+    """Return the error of this package for what a member of the chain raised.
 
     It may be a program or a plugin of the user's, so that only the words of known errors are repeated.
     """

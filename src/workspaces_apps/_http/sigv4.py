@@ -26,7 +26,7 @@ _UNSIGNED: Final = frozenset({*SIGNED_HEADERS_BLACKLIST, "authorization"})
 
 
 class _Place(NamedTuple):
-    """What all requests to one URL have in common.
+    """The common part of all requests to one URL.
 
     Attributes:
         host: What their host header says.

@@ -60,7 +60,7 @@ _REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
 
 @dataclass(slots=True)
 class _CallState:
-    """How far a call has come, for the error of its deadline.
+    """The progress of a call, for the error of its deadline.
 
     Attributes:
         attempts: How many were begun.
@@ -92,7 +92,7 @@ class Transport:
 
     @property
     def is_open(self) -> bool:
-        """Whether there are connections that somebody must close."""
+        """Tell if there are connections that somebody must close."""
         opening = self._opening
         if self._closed or opening is None or not opening.done() or opening.cancelled():
             return False
@@ -411,7 +411,7 @@ def _told_what_is_open(message: str, operation: str, call_state: _CallState) -> 
 
 
 async def _recovered(connection: Connection, http_call: HttpCall[ResultT], error: ServiceError) -> bool:
-    """Whether the request is worth sending again, since its refusal had to do with credentials or the date."""
+    """Tell if the request is worth sending again, since its refusal had to do with credentials or the date."""
     if http_call.signed_with is None:
         return False
     if error.code in EXPIRED_CREDENTIALS_CODES:
@@ -433,6 +433,6 @@ def _source(target: Target, session: AioSession, region: str) -> CredentialsSour
 
 
 def _ids_of(request: Request) -> dict[str, str]:
-    """What a request names, for the error of its call."""
+    """Return the ids that a request names, for the error of its call."""
     named = {name: getattr(request, name) for name in type(request).model_fields if name.endswith("_id")}
     return {name: value for name, value in named.items() if isinstance(value, str)}

@@ -56,7 +56,7 @@ from workspaces_apps.errors import PartialFailureError, Problem, RequestValidati
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseMeta:
-    """What is known of an answer besides its content.
+    """Metadata of an answer.
 
     Attributes:
         request_id: The service's id of the answer; None where it sent none.
@@ -108,7 +108,7 @@ def _refuse_unknown(name: str, info: ValidationInfo) -> str:
 
 
 class _Shape(NamedTuple):
-    """What a constructor asks of its class every time.
+    """The facts about a class that its constructor needs every time.
 
     Attributes:
         optional: The attributes that may be left out, for each of which None counts as left out.
@@ -368,7 +368,7 @@ def _forget_defaults(found: object) -> None:
 
 @public("workspaces_apps")
 class Request(Input, frozen=True):
-    """What an operation is called with.
+    """The request of an operation.
 
     Attributes:
         facts: The descriptor of the operation.
@@ -379,7 +379,7 @@ class Request(Input, frozen=True):
 
 @public("workspaces_apps")
 class Result(Model, frozen=True):
-    """What an operation answers."""
+    """The result of an operation."""
 
     # No private attribute of pydantic's, which costs every result a call into Python.
     __slots__ = ("_meta",)
@@ -389,7 +389,7 @@ class Result(Model, frozen=True):
 
     @property
     def meta(self) -> ResponseMeta:
-        """What is known of the answer besides its content."""
+        """Metadata of the answer."""
         try:
             found: ResponseMeta = object.__getattribute__(self, "_meta")  # no unknown member of that name
         except AttributeError:
@@ -425,14 +425,14 @@ class Operation(Protocol[ResultT_co]):
 
 @public("workspaces_apps.types")
 class PageResult(Result, frozen=True):
-    """What an operation answers that pages."""
+    """The result of an operation that pages."""
 
     next_token: str | None = None
 
 
 @public("workspaces_apps.types")
 class BatchResult(Result, ABC, frozen=True):
-    """What an operation answers that can fail for some of its requests and still come with HTTP 200."""
+    """The result of an operation that can fail for some of its requests and still come with HTTP 200."""
 
     @property
     @abstractmethod
@@ -480,7 +480,7 @@ def _shape_of(model: type[Model]) -> _Shape:
 
 
 def refused(model: type[Model], given: Mapping[str, object]) -> Iterator[Problem]:
-    """What the constructor would refuse of values, by attribute; null stands for what was left out."""
+    """Return what the constructor would refuse of values, by attribute; null stands for what was left out."""
     optional = _shape_of(model).optional
     values = {name: value for name, value in given.items() if value is not None or name not in optional}
     try:

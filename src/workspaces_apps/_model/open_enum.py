@@ -28,7 +28,7 @@ class OpenEnum(StrEnum):
 
     @property
     def is_known(self) -> bool:
-        """Whether the value is one of the members of this release."""
+        """Tell if the value is one of the members of this release."""
         return self._value_ in type(self)._value2member_map_
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What the generated operations stand on: a way to make one call, and a way to make one a page."""
+"""The base of the generated operations: a way to make one call, and a way to make one a page."""
 
 from __future__ import annotations
 

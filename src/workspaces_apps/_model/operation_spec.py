@@ -1,4 +1,4 @@
-"""What is known of an operation besides its shapes: its descriptor, and the rules its request must keep."""
+"""The descriptor of an operation, and the rules that its request must keep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Bounds: TypeAlias = tuple[int | None, int | None]
 @public("workspaces_apps.types")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What the service model asks of a value in a request.
+    """A constraint of the service model on a value in a request.
 
     Attributes:
         size: How many items a list has.
@@ -37,7 +37,7 @@ Rules: TypeAlias = Mapping[str, Rule]
 @public("workspaces_apps.types")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSpec:
-    """How an operation pages.
+    """The paging of an operation: names of tokens and items.
 
     Attributes:
         items: The attribute of the result that holds the items.

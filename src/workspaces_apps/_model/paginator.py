@@ -20,7 +20,7 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSource(Generic[PageT, ItemT]):
-    """Where pages come from.
+    """A source of pages.
 
     Attributes:
         operation: The API operation.

@@ -151,12 +151,12 @@ else:
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
-    """Whether it is a mapping of whatever."""
+    """Tell if it is a mapping of whatever."""
     return isinstance(value, Mapping)
 
 
 def is_list(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
-    """Whether it is a list or a tuple of whatever."""
+    """Tell if it is a list or a tuple of whatever."""
     return isinstance(value, list | tuple)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a model that a caller builds, in words that name the member and the rule."""
+"""Messages about a model that a caller builds; each names the member and the rule."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -69,7 +69,7 @@ _RULES: Mapping[str, str] = {
 
 
 def problem_of(detail: ErrorDetails) -> Problem:
-    """What pydantic found, in our words."""
+    """Return a problem that pydantic found, in our words."""
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"])
     rule = _RULES.get(detail["type"])
     if detail["type"] in ("model_type", "model_class_type", "model_attributes_type", "class_type"):

@@ -21,7 +21,7 @@ _NEVER_UPDATING: Final = 8
 
 
 class Experience:
-    """What an observer has learned.
+    """The durations and rates that an observer has learned.
 
     Attributes:
         durations: How long deployments take.
@@ -46,7 +46,7 @@ class Experience:
 
     @property
     def hints_off(self) -> bool:
-        """Whether polls do without the states of WorkSpaces."""
+        """Tell if polls do without the states of WorkSpaces."""
         return self.hint_denied or (not self.hint_seen and len(self.never_updating) >= _NEVER_UPDATING)
 
     def must_read(self, watched: Watched, now: float) -> bool:

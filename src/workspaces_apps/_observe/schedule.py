@@ -32,7 +32,7 @@ _MOST_READ: Final = 1800.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How often a subscription is polled.
+    """The intervals at which a subscription is polled.
 
     Where little is known of how long deployments take, and long before one is likely to end, a poll costs more than
     it tells. So there are *optional* polls, which share one call among all subscriptions, and *required* ones.

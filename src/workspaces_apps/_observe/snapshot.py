@@ -54,7 +54,7 @@ class AssociationRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What one read, or one round of shared reads, showed of a WorkSpace.
+    """The result of one read, or of one round of shared reads, for a WorkSpace.
 
     An application that is neither in `associations` nor in `absent` nor in `unconfirmed` was not read, unless the
     snapshot is `complete`: then it is absent.

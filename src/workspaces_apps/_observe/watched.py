@@ -90,7 +90,7 @@ class Watched:
 
     @property
     def state_alone(self) -> bool:
-        """Whether nothing matters but its state."""
+        """Tell if nothing matters but its state."""
         return self.applications == frozenset()
 
     def is_due_for_state_alone(self, now: float) -> bool:
@@ -101,22 +101,22 @@ class Watched:
 
     @property
     def hint_is_fine(self) -> bool:
-        """Whether its state is that of a WorkSpace under deployment."""
+        """Tell if its state is that of a WorkSpace under deployment."""
         return self.state == DEPLOYING
 
     @property
     def since(self) -> float:
-        """When its deployment began, as far as anybody knows."""
+        """The moment at which its deployment began, as far as anybody knows."""
         return max((one.since for one in self.subscriptions), default=self.read_at)
 
     @property
     def due(self) -> float:
-        """When it must be polled."""
+        """The moment at which it must be polled."""
         return min(-math.inf if one.at_once else one.due for one in self.subscriptions)
 
     @property
     def optional(self) -> float:
-        """When it may be polled along with others."""
+        """The moment from which it may be polled along with others."""
         return min(one.optional for one in self.subscriptions)
 
     @property

@@ -84,7 +84,7 @@ class AdaptiveRate(RateRule):
 
     @property
     def settled(self) -> bool:
-        """Whether the fast growth after the first throttle is over."""
+        """Tell if the fast growth after the first throttle is over."""
         return self._settled
 
     @property

@@ -1,4 +1,4 @@
-"""How fast the calls of one operation may follow each other."""
+"""The rate at which the calls of one operation may follow each other."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Mode: TypeAlias = Literal["adaptive", "fixed", "off"]
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """How fast the calls of one operation may follow each other; made by `adaptive`, `fixed` or `off`.
+    """The rate at which the calls of one operation may follow each other; made by `adaptive`, `fixed` or `off`.
 
     Attributes:
         mode: Which of the three.

@@ -1,4 +1,4 @@
-"""When the next call of an operation may go: pure arithmetic, told of time and answers."""
+"""Rate rules: pure arithmetic over time and answers that gives the moment of the next call."""
 
 import math
 

@@ -44,7 +44,7 @@ class _Waiter:
 
 @dataclass(slots=True, eq=False)
 class _LoopTimer:
-    """What an event loop has at the turnstile while tasks of its own wait.
+    """The timer of an event loop while tasks of its own wait.
 
     Attributes:
         clock: What its alarm sleeps with.
@@ -117,22 +117,22 @@ class RateLimiter:
 
     @property
     def in_flight(self) -> int:
-        """How many permits are out."""
+        """The number of permits that are out."""
         return self._in_flight
 
     @property
     def waiting(self) -> int:
-        """How many tasks are in the line."""
+        """The number of tasks in the line."""
         return len(self._line)
 
     @property
     def idle(self) -> bool:
-        """Whether no permit is out and nobody waits."""
+        """Tell if no permit is out and nobody waits."""
         return not self._in_flight and not self._line
 
     @property
     def adapts_to_throttling(self) -> bool:
-        """Whether a throttle makes it slower, so that the retry needs no other brake."""
+        """Tell if a throttle makes it slower, so that the retry needs no other brake."""
         return self.pacing.mode == "adaptive"
 
     def try_acquire(self) -> Permit | None:

@@ -15,7 +15,7 @@ from workspaces_apps._pacing.rate_limiter import RateLimiter
 
 @dataclass(frozen=True, slots=True)
 class PacingKey:
-    """What the service counts together [assumed]: calls of one operation from one account in one Region.
+    """The calls that the service counts together [assumed]: one operation, one account, one Region.
 
     Attributes:
         endpoint: The URL that is called.

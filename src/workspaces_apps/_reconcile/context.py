@@ -1,4 +1,4 @@
-"""What the reconcilers of one client share, and how careful they are."""
+"""The dependencies that the reconcilers of one client share, and their options."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GuardedClient(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcilePolicy:
-    """How careful a reconciler is.
+    """The limits of a reconciler.
 
     Attributes:
         retries: How often a change in ERROR is retried.
@@ -53,7 +53,7 @@ class ReconcilePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetContext:
-    """What the reconcilers of one client share.
+    """The dependencies that the reconcilers of one client share.
 
     Attributes:
         client: The view whose reads are theirs.

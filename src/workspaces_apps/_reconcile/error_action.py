@@ -1,4 +1,4 @@
-"""What to do about the errors of the service when something is staged, deployed or read: one table."""
+"""The table of actions for errors of the service, when something is staged, deployed or read."""
 
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -17,7 +17,7 @@ from workspaces_apps.errors import (
 
 
 class ErrorAction(Enum):
-    """What to do about an error."""
+    """An action for an error."""
 
     RECHECK = auto()
     """Read the WorkSpace again, and decide anew: it is not as it was read."""

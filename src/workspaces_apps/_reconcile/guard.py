@@ -32,7 +32,7 @@ def longest_age(refusals: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a WorkSpace is left alone for good.
+    """A reason to leave a WorkSpace alone for good.
 
     Attributes:
         reason: The reason.

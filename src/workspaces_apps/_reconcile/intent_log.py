@@ -66,7 +66,7 @@ class Failure:
 
 
 class IntentLog(Protocol):
-    """What one reconciler tells, and what it must not forget.
+    """The log of one reconciler, and its memory over restarts.
 
     Everything told may have to be written to a disk, or over a network, before it returns. What cannot be written
     raises `LogFailed`, and the write that it announces is not sent.

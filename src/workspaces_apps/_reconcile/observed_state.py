@@ -147,7 +147,7 @@ class ObservedState:
 
     @property
     def confirms_at(self) -> float | None:
-        """When a second read of the WorkSpace's state would confirm the first; None if nothing is to be confirmed."""
+        """The moment at which a second read of the WorkSpace's state would confirm the first; None if nothing is to be confirmed."""
         return None if self._unsure_since is None else self._unsure_since + CONFIRM_AFTER
 
     def elapsed(self, application: str) -> float | None:
@@ -158,7 +158,7 @@ class ObservedState:
 
     @property
     def deployed_at(self) -> float | None:
-        """When a Deploy was taken; None if none was."""
+        """The moment at which a Deploy was taken; None if none was."""
         return self._deployed_at
 
     def _absences(self, snapshot: Snapshot) -> Iterator[str]:

@@ -59,7 +59,7 @@ _RECENT: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileResult:
-    """How a WorkSpace ended.
+    """The outcome of a WorkSpace.
 
     Attributes:
         workspace_id: The WorkSpace.

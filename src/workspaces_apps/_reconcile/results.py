@@ -38,7 +38,7 @@ _LEFT: Final[Mapping[str, Reason]] = {
 
 @dataclass(frozen=True, slots=True)
 class ChangeResult:
-    """How one change ended.
+    """The outcome of one change.
 
     Attributes:
         outcome: Succeeded, failed or skipped.
@@ -75,7 +75,7 @@ class ResultRecorder:
 
     @property
     def failed(self) -> bool:
-        """Whether any change failed."""
+        """Tell if any change failed."""
         return any(result.outcome == "failed" for result in self.results.values())
 
     async def succeed(self, application: str) -> None:

@@ -30,7 +30,7 @@ class Resolved(Generic[T]):
 
 
 class Resolution(Enum):
-    """What a look showed, where it was no result."""
+    """The outcome of a read that found no result."""
 
     REPEAT = "repeat"
     """The request was not carried out, so it may be sent again."""
@@ -400,7 +400,7 @@ class _Call(Generic[T]):
 
 
 def _sent_so_far(before: bool | None, error: WorkSpacesError) -> bool | None:
-    """Whether any request has left this machine, with one more failure counted in."""
+    """Tell if any request has left this machine, with one more failure counted in."""
     now = error.request_sent if isinstance(error, TransportError) else True
     if before is True or now is True:
         return True

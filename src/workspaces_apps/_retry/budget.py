@@ -22,7 +22,7 @@ class RetryBudget:
 
     @property
     def tokens(self) -> int:
-        """What is left."""
+        """The tokens that are left."""
         return self._tokens
 
     def acquire(self, cost: int) -> bool:

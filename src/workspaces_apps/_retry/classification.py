@@ -1,4 +1,4 @@
-"""What a failure means for repeating the call: tables by error code, HTTP status and exception type."""
+"""Classification of failures for repeating a call: tables by error code, HTTP status and exception type."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -132,7 +132,7 @@ def classify(
 
 
 def may_have_arrived(error: WorkSpacesError) -> bool:
-    """Whether the service may have carried out the request that failed with `error`.
+    """Tell if the service may have carried out the request that failed with `error`.
 
     An answer with 5xx, a timeout and a broken connection leave it open; a throttle and any other 4xx mean
     that nothing was done. An internal fault counts as open whatever status it came with. A client's own rows
@@ -151,7 +151,7 @@ def may_have_arrived(error: WorkSpacesError) -> bool:
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """How long the service asks to wait, in seconds.
+    """Return the delay that the service asks for, in seconds.
 
     `x-amz-retry-after` (milliseconds) goes before `Retry-After` (seconds, or a date). WorkSpaces is not known
     to send either [field].

@@ -1,4 +1,4 @@
-"""Which operations may be repeated once a request may have arrived: a table, closed by default."""
+"""The table of operations that may be repeated once a request may have arrived, closed by default."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from workspaces_apps.errors import WorkSpacesError
 
 
 class Strategy(StrEnum):
-    """What to do after a failure that leaves open whether the request was carried out."""
+    """A reaction to a failure that leaves open whether the request was carried out."""
 
     REPEAT = "repeat"
     """Send it again: twice leaves what once leaves."""
@@ -22,7 +22,7 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepetitionRule:
-    """What is known of repeating one operation.
+    """The rule for repeating one operation, with its reason.
 
     Attributes:
         repeatable: Whether it may be sent again once it may have arrived.
@@ -238,12 +238,12 @@ _UNKNOWN: Final = RepetitionRule(
 
 
 def rule_for(operation: str) -> RepetitionRule:
-    """What is known of repeating `operation`; for one without a row, the careful answer."""
+    """Return the rule for repeating `operation`; for one without a row, the careful one."""
     return REPEATABLE.get(operation, _UNKNOWN)
 
 
 def caused_by_earlier_attempt(operation: str, error: WorkSpacesError) -> bool:
-    """Whether `error` is what an earlier attempt of the same call would cause, had it been carried out.
+    """Tell if `error` is what an earlier attempt of the same call would cause, had it been carried out.
 
     Ask only after an attempt that may have arrived; then look what is there before calling it success.
     """
@@ -251,7 +251,7 @@ def caused_by_earlier_attempt(operation: str, error: WorkSpacesError) -> bool:
 
 
 def outcome_unknown(operation: str) -> str:
-    """What to tell a caller whose request may have been carried out and must not be repeated."""
+    """Return the message for a caller whose request may have been carried out and must not be repeated."""
     rule = rule_for(operation)
     return (
         "Not repeated, and the outcome is unknown: the request may have been carried out."

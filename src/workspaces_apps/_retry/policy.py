@@ -1,4 +1,4 @@
-"""How often and how patiently a call is repeated."""
+"""The policy of retries: how often and how patiently a call is repeated."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ _KEYS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudgetPolicy:
-    """What a client may spend on retries before an outage makes it stop repeating.
+    """The budget for retries, so that an outage makes a client stop repeating.
 
     Attributes:
         capacity: Tokens of a full budget.
@@ -78,7 +78,7 @@ class RetryBudgetPolicy:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how patiently a call is repeated.
+    """The policy of retries: how often and how patiently a call is repeated.
 
     Attributes:
         max_attempts: Requests at most for one call, 1 or more; 1 means that nothing is repeated.
@@ -126,7 +126,7 @@ class RetryPolicy:
             object.__setattr__(self, name, own)
 
     def __hash__(self) -> int:
-        """By every field, the mapping by its items."""
+        """Hash every field, the mapping by its items."""
         return hash(
             (
                 self.max_attempts,
@@ -146,7 +146,7 @@ class RetryPolicy:
         return classify_by_table(error, self.extra_kinds, self.extra_statuses, self.extra_exceptions)
 
     def repeats(self, kind: FailureKind) -> bool:
-        """Whether failures of that kind are repeated at all."""
+        """Tell if failures of that kind are repeated at all."""
         if kind is FailureKind.IN_PROGRESS:
             return self.retry_in_progress
         return kind is not FailureKind.FATAL
@@ -159,7 +159,7 @@ class RetryPolicy:
         retry_after: float | None,
         random: Callable[[], float],
     ) -> float:
-        """How long to wait before a retry: full jitter, bent towards what the server asked for.
+        """Return the delay before a retry: full jitter, bent towards what the server asked for.
 
         Args:
             kind: The kind of failure.

@@ -32,7 +32,7 @@ TARGETS: Final[Mapping[Direction, Target]] = {direction: target for target, dire
 
 
 class Step(Enum):
-    """What a deployment needs next, or how it ended."""
+    """The next step of a deployment, or its ending."""
 
     LOOK = auto()
     """Read its associations again."""

@@ -107,12 +107,12 @@ class DeploymentWait:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, or nobody waits any more."""
+        """Tell if it has ended, or nobody waits any more."""
         return self.future.done()
 
     @property
     def polls(self) -> int:
-        """How often something was read for it."""
+        """The number of reads made for it."""
         return self._subscription.polls if self._subscription is not None else 0
 
     def begin(self) -> None:

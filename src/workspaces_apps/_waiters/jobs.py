@@ -52,7 +52,7 @@ _FOREIGN: Final = frozenset({Reason.FOREIGN_STAGED, Reason.FOREIGN_ERROR})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """How a job is done.
+    """The options of a job.
 
     Attributes:
         include_staged: Deploy even if that commits, or retries, something foreign.

@@ -6,4 +6,4 @@ from workspaces_apps._waiters.resource_methods import ResourceMethods
 
 
 class Waiters(DeploymentMethods, JobMethods, ResourceMethods):
-    """What takes longer than a call."""
+    """The methods of the client that take longer than a call."""

@@ -1,4 +1,4 @@
-"""How often a waiter looks."""
+"""The intervals of a waiter's polls."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def _require_between(value: object, name: str, low: float, high: float) -> None:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """How often a waiter looks: quickly at first and after every change, then ever more slowly.
+    """The intervals of a waiter's polls: short at first and after every change, then growing.
 
     Attributes:
         min_delay: From one look to the next at the beginning and after a change; more than 0. Durations are

@@ -1,4 +1,4 @@
-"""What waiters give back: frozen records."""
+"""Frozen records that waiters return."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ OnChange: TypeAlias = Callable[[AssociationChange], Awaitable[object] | object]
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOutcome:
-    """How a deployment on one WorkSpace ended.
+    """The outcome of a deployment on one WorkSpace.
 
     Attributes:
         workspace_id: The WorkSpace.

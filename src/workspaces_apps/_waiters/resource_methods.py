@@ -198,6 +198,6 @@ class ResourceMethods(Waiting):
 
 
 def _there(found: ResourceT | None) -> ResourceT:
-    """What was found; none of the acceptors takes absence for success where this is used."""
+    """Return what was found; none of the acceptors takes absence for success where this is used."""
     assert found is not None
     return found

@@ -47,7 +47,7 @@ class Judge(ABC, Generic[ResourceT]):
 
     @abstractmethod
     def judge(self, resource: ResourceT | None, now: float) -> Verdict:
-        """What a look means.
+        """Return the meaning of a read.
 
         Args:
             resource: What was seen; None if it is absent.
@@ -55,13 +55,13 @@ class Judge(ABC, Generic[ResourceT]):
         """
 
     def _there(self, state: OpenEnum | None) -> Verdict:
-        """What a state means, by the table."""
+        """Return the meaning of a state, by the table."""
         note_unknown(self._kind, state)
         self._seen, self._missed = True, None
         return Verdict.WAIT if state is None else verdict_on(self._waiter, state)
 
     def _absent(self, now: float) -> Verdict:
-        """What it means, by the table, that there is no such resource, or none any more."""
+        """Return the meaning, by the table, of a resource that does not exist, or not any more."""
         if self._missed is None:
             self._missed = now
         gone = self._seen and now - self._missed >= _GONE_AFTER

@@ -75,7 +75,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
 
     @property
     def outcome(self) -> DeploymentOutcome | None:
-        """How it ended, failed associations included; None while it goes on."""
+        """The outcome, failed associations included; None while it goes on."""
         wait = self._begun()
         if not wait.ended or wait.future.cancelled():
             return None
@@ -87,7 +87,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
         return wait.outcome(elapsed=error.elapsed)
 
     def result(self) -> DeploymentOutcome:
-        """How it ended.
+        """The outcome.
 
         Raises:
             WaiterError: As `wait_until_deployed` does.

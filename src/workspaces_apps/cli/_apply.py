@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What is asked of one apply.
+    """The options of one apply.
 
     Attributes:
         journal: Its journal; None for none.
@@ -244,7 +244,7 @@ async def follow(events: Apply, *followers: Callable[[Event], object] | None) ->
 
 
 def ways_out(events: Apply, board: Board) -> tuple[Callable[[], None], Callable[[], None]]:
-    """What the first and the second Ctrl-C do."""
+    """Return the reactions to the first and the second Ctrl-C."""
 
     def drain() -> None:
         board.draining = True

@@ -44,7 +44,7 @@ class Failure:
 
 
 class Board:
-    """How an apply stands, for a screen; a `Projection`. The counts are those of `RunSummary`.
+    """The state of an apply, for a screen; a `Projection`. The counts are those of `RunSummary`.
 
     Args:
         plan: What it carries out.
@@ -160,7 +160,7 @@ class Board:
 
     @property
     def opening(self) -> tuple[datetime, Hours] | None:
-        """When the next hours begin, and which, while nothing but they is waited for; None otherwise."""
+        """The beginning of the next hours, and those hours, while nothing else is waited for; None otherwise."""
         policy, now = self.plan.policy, self._now()
         if not policy.hours or policy.outside_hours != "wait" or self.wave is None or self.draining:
             return None

@@ -1,4 +1,4 @@
-"""What goes to the terminal: where it goes, how it looks, and that no text from elsewhere can steer it."""
+"""Output to the terminal: streams, styles, and text from elsewhere made harmless."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def err() -> Console:
 
 
 def is_live(console: Console) -> bool:
-    """Whether lines that were written can be written over."""
+    """Tell if lines that were written can be written over."""
     return console.is_terminal and not console.is_dumb_terminal
 
 

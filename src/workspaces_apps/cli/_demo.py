@@ -200,7 +200,7 @@ class Demonstration:
         return ExitCode.DONE if completed == len(wanted) else ExitCode.FAILED
 
     async def plan(self, rollout: Rollout, manifest: Path) -> Plan:
-        """What `workspaces-apps plan` does."""
+        """Do what `workspaces-apps plan` does."""
         from workspaces_apps.cli._screens import show_plan
         from workspaces_apps.rollout import Manifest
 
@@ -212,7 +212,7 @@ class Demonstration:
     async def apply(
         self, rollout: Rollout, plan: Plan, clock: SimulatorClock, traffic: Traffic
     ) -> str | None:
-        """What `workspaces-apps apply` does, in the simulator's time; how it ended."""
+        """Do what `workspaces-apps apply` does, in the simulator's time; return how it ended."""
         from workspaces_apps.cli._apply import follow
         from workspaces_apps.cli._board import Board
         from workspaces_apps.cli._screens import show_end
@@ -229,11 +229,11 @@ class Demonstration:
 
     @property
     def journal(self) -> Path:
-        """Where the command would write it, by the manifest's name."""
+        """Return the path that the command would write to, by the manifest's name."""
         return self.folder / "Office-2021.journal"
 
     def prompt(self, command: str) -> None:
-        """What is shown of the command that would do the same."""
+        """Show the command that would do the same."""
         self.console.print(f"$ workspaces-apps {command}", style="bold cyan", soft_wrap=True)
 
     def write_manifest(self, path: Path, waves: str, *, retries: int) -> None:
@@ -283,7 +283,7 @@ def break_some(sim: Simulator, plan: Plan, seed: int) -> None:
 
 
 def blocked(plan: Plan) -> str:
-    """Why WorkSpaces cannot have an application, in words."""
+    """Describe the reasons for which WorkSpaces cannot have an application."""
     found = Counter(
         change.reason for one in plan.workspaces for change in one.changes if change.action == "blocked"
     )
@@ -291,13 +291,13 @@ def blocked(plan: Plan) -> str:
 
 
 def systems(sim: Simulator) -> str:
-    """How many WorkSpaces have which operating system, in words."""
+    """Count the WorkSpaces by operating system, in words."""
     found = Counter(sim.fleet.workspace(one).operating_system.partition("_")[0].title() for one in sim.fleet)
     return ", ".join(f"{number} {system}" for system, number in found.most_common())
 
 
 async def completed_ones(ws: WorkSpacesClient) -> set[tuple[str, str]]:
-    """Which WorkSpaces have which of the applications COMPLETED, as the service says now."""
+    """Return the applications that the service shows COMPLETED now, by WorkSpace."""
     found: set[tuple[str, str]] = set()
     async for application in ws.describe_applications(owner="AMAZON"):
         if application.name in NAMES:

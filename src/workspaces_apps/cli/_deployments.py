@@ -1,4 +1,4 @@
-"""What is seen of deployments while they run: a table that is drawn anew, or a line for each change.
+"""The view of deployments while they run: a table that is drawn anew, or a line for each change.
 
 Which of the two depends on the terminal; what was written to a file stays readable.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a state of an association is shown.
+    """The look of an association's state on the screen.
 
     Attributes:
         word: In a table that is drawn anew.
@@ -71,7 +71,7 @@ class Step:
 
 
 class Deployments:
-    """Which application stands where on which WorkSpace.
+    """The state of each application on each WorkSpace.
 
     Args:
         desktops: What each WorkSpace is, in a word or two, by its id.
@@ -96,7 +96,7 @@ class Deployments:
 
     @property
     def total(self) -> int:
-        """How many associations there will be."""
+        """The number of associations that there will be."""
         return len(self.desktops) * len(self.applications)
 
     def note(self, workspace_id: str, application_id: str, state: str | None) -> None:
@@ -113,13 +113,13 @@ class Deployments:
         return self._steps.get((workspace_id, application_id))
 
     def ended(self, workspace_id: str | None = None) -> int:
-        """How many associations have ended, of one WorkSpace or of all."""
+        """Count the associations that have ended, of one WorkSpace or of all."""
         known = [key for key in self._steps if workspace_id in (None, key[0])]
         return sum(look_of(self._steps[key].state).ended for key in known)
 
 
 def look_of(state: str | None) -> Look:
-    """How a state is shown; one that is newer than this package as the service spells it."""
+    """Return the look of a state; one that is newer than this package is shown as the service spells it."""
     return LOOKS.get(state) or Look(harmless(state), "?", "magenta")
 
 

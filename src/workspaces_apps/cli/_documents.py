@@ -1,4 +1,4 @@
-"""What `--output json` prints, where it is not a document of the roll-out's own; docs/cli.md describes each.
+"""The documents of `--output json` that are not the roll-out's own; docs/cli.md describes each.
 
 Members may be added any time; `format` grows when one goes away or changes its meaning.
 """
@@ -26,7 +26,7 @@ def of_plan(plan: Plan) -> object:
 
 
 def of_diff(diff: PlanDiff) -> Mapping[str, object]:
-    """How one plan differs from another."""
+    """The difference between two plans."""
 
     def entry(key: tuple[str, str, str]) -> dict[str, object]:
         return {"target": key[0], "workspace_id": key[1], "application_id": key[2]}
@@ -43,7 +43,7 @@ def of_diff(diff: PlanDiff) -> Mapping[str, object]:
 
 
 def of_status(status: Status) -> dict[str, object]:
-    """How a fleet stands."""
+    """Return a fleet's status as a document."""
     from workspaces_apps.rollout._status import drift_of
 
     plan = status.plan
@@ -84,7 +84,7 @@ def of_listing(name: str, items: Iterable[Model]) -> Mapping[str, object]:
 def of_outcome(
     workspace_id: str, outcome: DeploymentOutcome | None, error: Exception | None
 ) -> dict[str, object]:
-    """What became of one WorkSpace in `install` and `uninstall`."""
+    """Return the outcome of one WorkSpace in `install` and `uninstall`."""
     failed = outcome.failed if outcome is not None else getattr(error, "failed", ())
     return {
         "workspace_id": workspace_id,
@@ -103,7 +103,7 @@ def of_outcome(
 
 
 def of_interrupted(workspace_id: str, left: Mapping[str, str] | None) -> dict[str, object]:
-    """What is left on a WorkSpace that `install` or `uninstall` was asked not to wait for any longer."""
+    """Return what is left on a WorkSpace that `install` or `uninstall` was asked not to wait for any longer."""
     found = of_outcome(workspace_id, None, None)
     return found | {"outcome": "interrupted", "left": dict(left) if left is not None else None}
 

@@ -1,4 +1,4 @@
-"""What `simulate` leaves for other tools to find it by: lines for a shell, or a profile of the AWS configuration file."""
+"""Settings by which other tools find the simulator: lines for a shell, or a profile of the AWS configuration file."""
 
 from __future__ import annotations
 

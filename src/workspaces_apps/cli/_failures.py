@@ -1,4 +1,4 @@
-"""How a command ends: every error in one line and as one exit code, in one place."""
+"""The ending of a command: every error in one line and as one exit code, in one place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What the process returns.
+    """The exit codes of the command.
 
     0 to 5 say what came of a roll-out, in the words of `workspaces_apps.rollout.EXIT_CODES`; from 64 on they are those
     of BSD's sysexits.h.
@@ -98,12 +98,12 @@ class UsageError(ConfigurationError):
 
 @runtime_checkable
 class CommandLineError(Protocol):
-    """What typer raises about a command line. By its shape: the name of the class has changed between releases."""
+    """The shape of typer's error about a command line; the name of its class has changed between releases."""
 
     exit_code: int
 
     def format_message(self) -> str:
-        """What is wrong, in a sentence."""
+        """Return the message, as one sentence."""
         ...
 
 
@@ -154,12 +154,12 @@ def tell(error: Exception) -> int:
 
 
 def notes(error: BaseException | None) -> list[str]:
-    """What was added to an error on its way, such as what it has left behind."""
+    """Return what was added to an error on its way, such as what it has left behind."""
     return list(getattr(error, "__notes__", ()))
 
 
 def exit_code(error: BaseException) -> ExitCode:
-    """What the process returns for an error."""
+    """Return the exit code for an error."""
     if isinstance(error, WorkSpacesError) and isinstance(error, ValueError):
         # What was given is wrong, a manifest or a saved plan among it, whose classes are not imported for this.
         return ExitCode.USAGE

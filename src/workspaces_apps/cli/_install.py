@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is asked.
+    """The task: applications and WorkSpaces.
 
     Attributes:
         doing: What to do.
@@ -95,7 +95,7 @@ class Task:
 
 @dataclass(slots=True)
 class Results:
-    """What became of each WorkSpace.
+    """The outcome of each WorkSpace.
 
     Attributes:
         outcomes: How it ended, by WorkSpace.
@@ -111,7 +111,7 @@ class Results:
 
     @property
     def code(self) -> int:
-        """What the process returns."""
+        """The exit codes of the command."""
         if self.interrupted:
             return ExitCode.STOPPED
         return max((int(exit_code(error)) for error in self.errors.values()), default=int(ExitCode.DONE))
@@ -291,7 +291,7 @@ async def do(
 
 
 def show(task: Task, deployments: Deployments, results: Results, words: str) -> None:
-    """How it ended."""
+    """The outcome."""
     console = out()
     if is_live(console):
         console.print(table(console, deployments))

@@ -266,7 +266,7 @@ def associations(
 
 
 async def of_workspaces(ws: WorkSpacesClient, workspace_ids: Sequence[str]) -> list[Association]:
-    """What is on these WorkSpaces."""
+    """List the associations of these WorkSpaces."""
     results = [
         await ws.describe_workspace_associations(workspace_id=one, associated_resource_types=["APPLICATION"])
         for one in workspace_ids
@@ -275,7 +275,7 @@ async def of_workspaces(ws: WorkSpacesClient, workspace_ids: Sequence[str]) -> l
 
 
 async def of_applications(ws: WorkSpacesClient, application_ids: Sequence[str]) -> list[Association]:
-    """Where these applications are."""
+    """List the associations of these applications."""
     found: list[Association] = []
     for application_id in application_ids:
         found += await ws.describe_application_associations(

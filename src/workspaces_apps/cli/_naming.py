@@ -1,4 +1,4 @@
-"""Which applications are meant on a command line: by id, or by some words of a name."""
+"""The applications that a command line means: by id, or by some words of a name."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class Lines:
 
 
 def panel(board: Board, traffic: Traffic, width: int) -> RenderableType:
-    """How it stands, in a few lines."""
+    """Return the state in a few lines."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -190,7 +190,7 @@ def time_left(board: Board) -> str:
 
 
 def opening_time(opens: datetime, time_zone: str, now: datetime) -> str:
-    """When hours begin, by the wall clock of their time zone; with the day if that is not today."""
+    """Return the time at which hours begin, by the wall clock of their zone; with the day if that is not today."""
     zone = ZoneInfo(time_zone)
     local = opens.astimezone(zone)
     day = "" if local.date() == now.astimezone(zone).date() else f"{local:%a %d %b} "

@@ -98,7 +98,7 @@ async def choose(
 
 
 def runs_on(application: WorkSpaceApplication, workspace: Workspace) -> bool:
-    """Whether the catalogue says that the application runs on such a WorkSpace."""
+    """Tell if the catalogue says that the application runs on such a WorkSpace."""
     properties = workspace.workspace_properties
     return (
         properties is not None
@@ -132,7 +132,7 @@ async def install(ws: WorkSpacesClient, workspace_id: str, deployments: Deployme
 
 
 async def count_completed(ws: WorkSpacesClient, deployments: Deployments) -> int:
-    """How many of the associations the service now calls COMPLETED."""
+    """Count the associations that the service shows COMPLETED now."""
     completed = 0
     for application_id in deployments.applications:
         async for association in ws.describe_application_associations(
@@ -144,6 +144,6 @@ async def count_completed(ws: WorkSpacesClient, deployments: Deployments) -> int
 
 
 def traffic(sim: Simulator) -> str:
-    """How many requests there were, in words."""
+    """Return the number of requests, in words."""
     throttled = sim.requests.count(error="ThrottlingException")
     return f"{sim.requests.count()} requests, {throttled} throttled"

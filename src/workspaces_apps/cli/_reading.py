@@ -1,4 +1,4 @@
-"""How far a reading has come, on standard error: drawn anew on a terminal, a line every so often elsewhere.
+"""The progress of a reading, on standard error: drawn anew on a terminal, a line every so often elsewhere.
 
 The service does not say how many pages there will be, so what is told is what has been asked so far.
 """
@@ -53,7 +53,7 @@ def reading(traffic: Traffic) -> Generator[None]:
 
 
 def every_so_often(traffic: Traffic) -> Callable[[], None]:
-    """What tells, called after each call, how far it has come; the first time once it takes long."""
+    """Return a function that reports the progress after each call, for the first time once it takes long."""
     due = EVERY
 
     def tell() -> None:
@@ -70,7 +70,7 @@ def every_so_often(traffic: Traffic) -> Callable[[], None]:
 
 
 def drawing(traffic: Traffic) -> RenderableType:
-    """How far it has come, in a line for the whole and one for each operation; that of now is marked."""
+    """Draw the progress: a line for the whole, and one for each operation; the current one is marked."""
     from rich.table import Table
     from rich.text import Text
 

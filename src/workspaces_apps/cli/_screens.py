@@ -60,7 +60,7 @@ ENDINGS: Final = {
 
 
 def show_plan(console: Console, plan: Plan, *, details: bool = False) -> None:
-    """What would happen: counts for each application, what is blocked and why, cost; with details each change."""
+    """Show a plan: counts for each application, what is blocked and why, cost; with details each change."""
     say(console, f"{harmless(plan.name)}: {_where(plan)}", "bold")
     if plan.workspaces:
         console.print()
@@ -74,7 +74,7 @@ def show_plan(console: Console, plan: Plan, *, details: bool = False) -> None:
 
 
 def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> None:
-    """How a fleet stands, and which WorkSpaces are not as wanted, so many of them at most."""
+    """Show a fleet's status, and at most so many of the WorkSpaces that are out of sync."""
     from workspaces_apps.rollout._status import drift_of
 
     plan = status.plan
@@ -101,7 +101,7 @@ def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> 
 
 
 def drifts(status: Status) -> dict[str, str]:
-    """How each WorkSpace stands that is not as wanted, in words, by its id."""
+    """Describe the drift of each WorkSpace, by its id."""
     from workspaces_apps.rollout._status import drift_of
 
     plan = status.plan
@@ -119,7 +119,7 @@ def drifts(status: Status) -> dict[str, str]:
 
 
 def show_diff(console: Console, plan: Plan, diff: PlanDiff) -> None:
-    """What is different in a plan since an older one was made."""
+    """Show the difference between a plan and an older one."""
     if not diff:
         say(console, "Nothing is different from the older plan.", "bold")
         return
@@ -133,7 +133,7 @@ def show_diff(console: Console, plan: Plan, diff: PlanDiff) -> None:
 
 
 def show_end(console: Console, board: Board) -> None:
-    """How an apply ended."""
+    """Show the ending of an apply."""
     result = board.result
     if result is None:
         return
@@ -166,7 +166,7 @@ def show_end(console: Console, board: Board) -> None:
 
 
 def _left(result: Finished) -> str:
-    """How those that were skipped were left, where it was ended early."""
+    """Describe how an apply that ended early left what it skipped."""
     parts = (
         ("left deploying", result.left_deploying),
         ("left staged", result.left_staged),
@@ -276,7 +276,7 @@ def _show_verdict(console: Console, plan: Plan) -> None:
 
 
 def waves(plan: Plan) -> str:
-    """How carefully an apply would go, in words: its waves, and when it ends early."""
+    """Describe the waves of an apply, and after how many failures it aborts."""
     from workspaces_apps.rollout._controller.waves import wave_sizes
 
     policy, total = plan.policy, len(plan.pending)

@@ -1,4 +1,4 @@
-"""What a command sends: how many requests, how fast, and what the service said to the rate."""
+"""The requests of a command: their number, their rate, and the throttles."""
 
 from __future__ import annotations
 

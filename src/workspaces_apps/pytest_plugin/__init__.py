@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _has_asyncio(plugins: pytest.PytestPluginManager) -> bool:
-    """Whether a pytest-asyncio is active that lets a fixture choose its loop; looked up, not imported."""
+    """Tell if a pytest-asyncio is active that lets a fixture choose its loop; looked up, not imported."""
     plugin = sys.modules.get("pytest_asyncio.plugin")
     version: str = getattr(sys.modules.get("pytest_asyncio"), "__version__", "0")
     return plugin is not None and plugins.is_registered(plugin) and int(version.partition(".")[0]) >= 1

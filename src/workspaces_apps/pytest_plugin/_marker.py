@@ -1,4 +1,4 @@
-"""What ``@pytest.mark.workspaces`` takes, checked before a simulator is made of it.
+"""The arguments of ``@pytest.mark.workspaces``, checked before a simulator is made of them.
 
 - ``workspaces``, ``associations_per_workspace``, ``seed``, ``region``, ``other_regions``, ``account_id``,
   ``verify_signatures``: as for `Simulator`.
@@ -76,7 +76,7 @@ class MarkerError(ValueError):
 
 
 def told(make: Callable[[], T]) -> T:
-    """What `make` returns; if the marker says what cannot be, the test fails with nothing but a message."""
+    """Return what `make` returns; if the marker is wrong, fail the test with nothing but a message."""
     from workspaces_apps.errors import ConfigurationError
 
     try:
@@ -112,7 +112,7 @@ def read_marker(node: pytest.Item) -> dict[str, object]:
 
 
 def simulator_options(given: Mapping[str, object]) -> SimulatorOptions:
-    """What the simulator is made with.
+    """The options that the simulator is made with.
 
     Raises:
         MarkerError: An argument is of the wrong kind.

@@ -39,7 +39,7 @@ class WatchedSimulator(Simulator):
             del self._in_flight[connection]
 
     def leaks(self) -> list[str]:
-        """What is left over, in words; empty if the test tidied up. Waits a moment for what is about to end."""
+        """Describe what a test has left over; empty if it tidied up. Waits a moment for what is about to end."""
         give_up = time.monotonic() + _PATIENCE
         while (found := self._left_over()) and time.monotonic() < give_up:
             time.sleep(_LOOK_AGAIN)

@@ -40,7 +40,7 @@ EXIT_CODES: Final[Mapping[Ending, int]] = {
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
-    """What is asked of one apply beyond the plan's policy.
+    """The options of one apply beyond the plan's policy.
 
     Attributes:
         dry_run: Write nothing, neither to the service nor to the journal.
@@ -105,7 +105,7 @@ class Apply:
 
     @property
     def paused(self) -> str:
-        """Who paused it, when and why; empty while nothing keeps it from starting more."""
+        """The pause that is in force: who, when and why; empty while nothing keeps it from starting more."""
         return self._paused
 
     async def __aenter__(self) -> Self:

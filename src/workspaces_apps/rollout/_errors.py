@@ -1,4 +1,4 @@
-"""What can go wrong with a roll-out as such, beside what the service answers.
+"""Errors of a roll-out as such, beside what the service answers.
 
 WorkSpacesError
 └── RolloutError

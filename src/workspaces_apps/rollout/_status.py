@@ -26,7 +26,7 @@ EXIT_DRIFT: Final = 2
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How far a fleet is from a manifest.
+    """The drift of a fleet from its manifest.
 
     Attributes:
         plan: What an apply would do about it.
@@ -36,7 +36,7 @@ class Status:
 
     @property
     def counts(self) -> Mapping[Standing, int]:
-        """How many applications on WorkSpaces are how."""
+        """Count the applications on WorkSpaces by kind of drift."""
         return Counter(drift_of(change) for workspace in self.plan.workspaces for change in workspace.changes)
 
     @property
@@ -60,7 +60,7 @@ class Status:
 
 
 def drift_of(change: PlannedChange) -> Standing:
-    """How an application is, whatever an apply would do about it."""
+    """Return an application's kind of drift, whatever an apply would do about it."""
     if change.action == "nothing":
         return "as-wanted"
     if change.state in IN_FLIGHT:

@@ -1,4 +1,4 @@
-"""Where the simulator's time comes from: real, scaled, or moved by hand.
+"""Clocks of the simulator: real, scaled, or moved by hand.
 
 All three are `workspaces_apps._base.clock.Clock`s and can be the client's clock too.
 
@@ -41,7 +41,7 @@ _WAITING_FOR_AN_ANSWER = frozenset({"readinto", "recv", "recv_into"})
 
 
 class Activity:
-    """How busy the simulator is, as the manual clock needs to know it."""
+    """The activity of the simulator, as the manual clock needs to know it."""
 
     __slots__ = ("_asked", "_loop", "_told", "events", "in_flight")
 
@@ -57,7 +57,7 @@ class Activity:
         self._loop = loop
 
     def has_looked(self) -> bool:
-        """Whether its loop, where that is another one, has looked at its sockets since this was asked last."""
+        """Tell if its loop, where that is another one, has looked at its sockets since this was asked last."""
         loop = self._loop
         if loop is None or loop is asyncio.get_running_loop() or loop.is_closed():
             return True
@@ -256,7 +256,7 @@ class ManualClock:
 
     @property
     def sleeping(self) -> int:
-        """How many sleepers wait for this clock."""
+        """The number of sleepers that wait for this clock."""
         with self._lock:
             return sum(1 for _, _, sleeper in self._sleepers if not sleeper.future.done())
 
@@ -365,17 +365,17 @@ class ManualClock:
 
     @property
     def quiet_checks(self) -> int:
-        """How many checks in a row must find nothing going on."""
+        """The number of checks in a row that must find nothing going on."""
         return self._quiet_checks
 
     def all_loops_polled(self) -> bool:
-        """Whether what was sent to a simulator on another loop before the last check has been seen there."""
+        """Tell if what was sent to a simulator on another loop before the last check has been seen there."""
         # Each is asked, whatever the others say.
         looked = [activity.has_looked() for activity in self._activities]
         return all(looked)
 
     def observe(self) -> tuple[bool, int]:
-        """Whether no request is in flight, and a number that changes with everything that happens."""
+        """Tell if no request is in flight, and a number that changes with everything that happens."""
         return self._idle(), self._pulse()
 
 
@@ -466,7 +466,7 @@ class _Watch:
 
     @property
     def alive(self) -> bool:
-        """Whether it still looks."""
+        """Tell if it still looks."""
         return not self._done and not self._loop.is_closed() and self._loop.is_running()
 
     def arm(self, after: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Which application goes on which WorkSpace, and which exception says no.
+"""The compatibility of applications and WorkSpaces, with the exception for each refusal.
 
 The conditions are documented; which exception each raises is assumed, except that the names fit.
 """
@@ -42,7 +42,7 @@ class Rule:
 
 
 def conflicts(one: Application, other: Application) -> bool:
-    """Whether two applications of one suite differ in edition or version [doc]."""
+    """Tell if two applications of one suite differ in edition or version [doc]."""
     return (
         one.suite == OFFICE
         and other.suite == OFFICE
@@ -125,7 +125,7 @@ def check_installation(
 def installable(
     application: Application, workspace: Workspace, others: Iterable[Application], settings: SimulatorSettings
 ) -> bool:
-    """Whether `check_installation` would let it pass."""
+    """Tell if `check_installation` would let it pass."""
     try:
         check_installation(application, workspace, others, settings)
     except ApiError:

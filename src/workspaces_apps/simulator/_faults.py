@@ -91,7 +91,7 @@ class Fault:
 
     @property
     def active(self) -> bool:
-        """Whether it can still go off."""
+        """Tell if it can still go off."""
         return not self._removed and (self.times is None or self.hits < self.times)
 
     def remove(self) -> None:

@@ -315,7 +315,7 @@ def _installed(
 
 @public("workspaces_apps.simulator")
 class Fleet:
-    """What one account has in one Region, for tests: nothing here goes over the wire, or is throttled.
+    """The resources of one account in one Region, for tests: nothing here goes over the wire, or is throttled.
 
     Args:
         current: The store, with everything carried out that was due.

@@ -36,7 +36,7 @@ STAGED: Final[frozenset[Place]] = frozenset({"PENDING_INSTALL_DEPLOYMENT", "PEND
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a trigger does to an association in a state.
+    """The effect of a trigger on an association in a state.
 
     Attributes:
         trigger: What happens.

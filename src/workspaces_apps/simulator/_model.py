@@ -33,7 +33,7 @@ _KINDS: Mapping[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class OperationModel:
-    """What the model says of one operation."""
+    """The service model's description of one operation."""
 
     name: str
     input_shape: str | None

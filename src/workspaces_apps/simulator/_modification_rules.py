@@ -1,4 +1,4 @@
-"""What cannot be changed on a WorkSpace, or asked for a new one, and which exception says so, as one table."""
+"""The rules of WorkSpace properties, with the exception for each refusal, as one table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

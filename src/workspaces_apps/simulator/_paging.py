@@ -28,7 +28,7 @@ _COMPACT_FROM = 64
 
 
 class Listed(Protocol[T_co]):
-    """What can be listed from any place on: an index, of whatever kind of item."""
+    """An index that can be listed from any place on."""
 
     def after(self, key: int) -> Iterator[tuple[int, T_co]]:
         """Return number and item of all that come after this number."""

@@ -33,7 +33,7 @@ _RPC_PATH: Final = re.compile(r"(?:/.*)?/service/(?P<service>[^/]+)/operation/(?
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How an answer looks on the wire.
+    """The form of an answer on the wire.
 
     Attributes:
         name: Which protocol it belongs to.

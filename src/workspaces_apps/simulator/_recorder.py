@@ -159,7 +159,7 @@ class Recorder:
     def count(
         self, operation: str | None = None, *, error: str | None = None, succeeded: bool | None = None
     ) -> int:
-        """How many requests there were.
+        """Count the requests.
 
         Args:
             operation: Only of this operation.

@@ -1,4 +1,4 @@
-"""What the simulator keeps of each resource. Slotted, because there may be hundreds of thousands."""
+"""Records of the simulator's resources. Slotted, because there may be hundreds of thousands."""
 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias

@@ -54,7 +54,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back.
+    """An answer.
 
     Attributes:
         status: The HTTP status.
@@ -88,7 +88,7 @@ _NEIGHBOURS: Final[Mapping[str, Family]] = {tagging.SERVICE: tagging.OPERATIONS}
 
 
 class _Trace:
-    """What is known of a request so far, for the record."""
+    """The facts known of a request so far, for its record."""
 
     __slots__ = ("account_id", "error", "fault", "form", "operation", "region")
 

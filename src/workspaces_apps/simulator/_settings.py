@@ -1,4 +1,4 @@
-"""What is not known of the service, as settings: each says how it is known, and what was assumed.
+"""Settings for what is assumed of the service: each says how it is known, and what was assumed.
 
 Marks: ``doc`` AWS documentation or the service model says so; ``seen`` measured against botocore; ``field``
 reported by people who run fleets; ``assumed`` no source found.

@@ -1,4 +1,4 @@
-"""Who asks: credentials, accounts, and AWS Signature Version 4 checked against them."""
+"""Authentication: credentials, accounts, and AWS Signature Version 4 checked against them."""
 
 import hashlib
 import hmac
@@ -27,7 +27,7 @@ _SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signed a request, and for which Region."""
+    """The signer of a request, and its Region."""
 
     account_id: str
     region: str
@@ -89,7 +89,7 @@ class CredentialStore:
         return credentials
 
     def guess(self, headers: Headers, account_id: str, region: str) -> Identity:
-        """Who seems to ask, when signatures are not checked; the arguments are the fallback."""
+        """Guess the caller where signatures are not checked; the arguments are the fallback."""
         match = _AUTHORIZATION.fullmatch(headers.get("Authorization") or "")
         if match is None:
             return Identity(account_id, region)
@@ -102,7 +102,7 @@ class CredentialStore:
     def verify(
         self, service: str, method: str, path: str, query: str, headers: Headers, body: bytes, now: float
     ) -> Identity:
-        """Who signed this request.
+        """Verify the signature and return the signer of this request.
 
         Args:
             service: The signing name of the service that is asked.

@@ -34,7 +34,7 @@ class StoredItem:
 
 @dataclass(slots=True, kw_only=True)
 class StoredRegion:
-    """What one account has in one Region."""
+    """The resources of one account in one Region."""
 
     account_id: str
     region: str

@@ -1,4 +1,4 @@
-"""What a simulator knows: one store per account and Region, with the indexes that spare every scan."""
+"""The state of a simulator: one store per account and Region, with the indexes that spare every scan."""
 
 import heapq
 import random
@@ -265,7 +265,7 @@ class RegionStore:
             self.tags[resource_id] = tags
 
     def has_resource(self, resource_id: str) -> bool:
-        """Whether something other than a WorkSpace has that id."""
+        """Tell if something other than a WorkSpace has that id."""
         return (
             resource_id in self.directories
             or resource_id in self.bundles

@@ -11,7 +11,7 @@ from workspaces_apps.simulator._wire import ApiError
 @public("workspaces_apps.simulator")
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How fast a bucket fills, in requests per second, and how many it holds."""
+    """The rate at which a bucket fills, in requests per second, and its capacity."""
 
     per_second: float
     burst: float
@@ -47,7 +47,7 @@ class Throttle:
         return cls(default=Rate(per_second, burst))
 
     def rate(self, operation: str) -> Rate | None:
-        """What holds for an operation."""
+        """Return the rate that holds for an operation."""
         return self.operations.get(operation, self.default)
 
 

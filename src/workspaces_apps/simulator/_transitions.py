@@ -1,4 +1,4 @@
-"""What happens by itself: the scheduled_events's events, carried out lazily, in order, at their own moments.
+"""Scheduled events, carried out lazily, in order, at their own moments.
 
 No task waits for anything: before a request is answered, everything that was due by then is caught up on.
 """

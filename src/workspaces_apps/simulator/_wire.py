@@ -1,4 +1,4 @@
-"""What is said over the wire, whatever the protocol: values as JSON has them, errors, and answers."""
+"""The content of the wire, whatever the protocol: values as JSON has them, errors, and answers."""
 
 import json
 import re
@@ -81,7 +81,7 @@ def not_supported(message: str, reason: str) -> ApiError:
 
 
 def unknown_operation() -> ApiError:
-    """What the service answers to a target it does not have."""
+    """Return the service's answer to a target it does not have."""
     return ApiError("UnknownOperationException")
 
 

@@ -1,4 +1,4 @@
-"""What can be done to a WorkSpace, in which states, and where it leads, as one table."""
+"""The commands on a WorkSpace, by state, and where each leads, as one table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ class Command:
     waits_for_modification: bool = False
 
     def allows(self, state: str, running_mode: str) -> bool:
-        """Whether a WorkSpace in this state and mode can be asked."""
+        """Tell if a WorkSpace in this state and mode can be asked."""
         if self.manual_only and running_mode == "ALWAYS_ON":
             return False
         return state in self.states if self.states else state not in self.never
 
     def span(self, settings: SimulatorSettings) -> Span:
-        """How long it takes."""
+        """Return the duration."""
         span = getattr(settings, self.duration)
         if not isinstance(span, Span):
             raise TypeError(f"{self.duration} is no duration")

@@ -1,4 +1,4 @@
-"""How a roll-out is cut into waves: a canary first, then waves that grow."""
+"""Waves of a roll-out: a canary first, then waves that grow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Amount:
         raise ConfigurationError('an amount is a count such as 10, or a share such as "5%"')
 
     def of(self, total: int) -> int:
-        """How many that is of `total`, a share rounded down."""
+        """Return the number that it is of `total`, a share rounded down."""
         return int(total * self.number // 100) if self.percent else int(self.number)
 
     def __str__(self) -> str:

@@ -83,12 +83,12 @@ class ControlState:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing new may be started."""
+        """Tell if nothing new may be started."""
         return self.pause is not None
 
     @property
     def why(self) -> str:
-        """Who paused it, when and why; empty while nothing is paused."""
+        """The pause that is in force: who, when and why; empty while nothing is paused."""
         return str(self.pause) if self.pause is not None else ""
 
 

@@ -34,12 +34,12 @@ class RequestCounter(Protocol):
 
     @property
     def throttled(self) -> int:
-        """How many of them the service refused for their rate."""
+        """The number of them that the service throttled."""
         ...
 
     @property
     def shared_calls(self) -> int:
-        """How many of them also served somebody else of the same client."""
+        """The number of them that also served somebody else of the same client."""
         ...
 
     @property

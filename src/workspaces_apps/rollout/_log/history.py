@@ -32,7 +32,7 @@ class _Tries:
 
 
 class RunHistory:
-    """What a roll-out must not forget, over all runs of its journal; a `Projection`.
+    """The memory of a roll-out over all runs of its journal; a `Projection`.
 
     The direction of an ERROR is that of the last deployment which this journal announced, or saw going on, for that
     application. It is forgotten once the application came to rest: an ERROR after that is somebody else's.

@@ -156,7 +156,7 @@ class RunSummary:
 
     @property
     def busy(self) -> bool:
-        """Whether any WorkSpace that has started has changes without a last word."""
+        """Tell if any WorkSpace that has started has changes without a last word."""
         return any(map(self.is_open, [one for one, number in self._intents.copy().items() if number]))
 
     @property

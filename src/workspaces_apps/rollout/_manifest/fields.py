@@ -13,12 +13,12 @@ _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def is_list(value: object) -> TypeIs[list[object]]:
-    """Whether it is a list, of whatever."""
+    """Tell if it is a list, of whatever."""
     return isinstance(value, list)
 
 
 def is_table(value: object) -> TypeIs[Mapping[object, object]]:
-    """Whether it is a mapping, of whatever to whatever."""
+    """Tell if it is a mapping, of whatever to whatever."""
     return isinstance(value, Mapping)
 
 
@@ -33,12 +33,12 @@ def several(value: object) -> object:
 
 
 def is_row(value: object) -> TypeIs[list[object] | tuple[object, ...]]:
-    """Whether it is a list or a tuple, of whatever."""
+    """Tell if it is a list or a tuple, of whatever."""
     return isinstance(value, list | tuple)
 
 
 def flaw_of(text: str) -> str | None:
-    """Why a text cannot be part of a manifest; None if it can.
+    """Return the reason for which a text cannot be part of a manifest; None if it can.
 
     Half of a surrogate pair is no character: neither a journal nor a request can hold it. A control character could
     be held, but nothing in the service is named with one: a name or id that has one would fit nothing, in silence.

@@ -1,4 +1,4 @@
-"""When a policy allows deployments: hours of the day in a time zone, on some days of the week."""
+"""Hours at which a policy allows deployments: times of day in a time zone, on some days of the week."""
 
 import re
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ class Hours(BaseModel, frozen=True):
         return self
 
     def is_open(self, now: datetime) -> bool:
-        """Whether deployments may begin at `now`, a time with a zone."""
+        """Tell if deployments may begin at `now`, a time with a zone."""
         return any(begin <= now < end for begin, end in self._spans(now))
 
     def next_opening(self, now: datetime) -> datetime:
@@ -89,7 +89,7 @@ class Hours(BaseModel, frozen=True):
         )
 
     def after_open(self, now: datetime, seconds: float) -> datetime:
-        """When they will have been open for so long, counted from `now`; within a year or so, else some time before.
+        """Return the time by which they will have been open for so long, counted from `now`; within a year or so, else some time before.
 
         Args:
             now: A time with a zone.

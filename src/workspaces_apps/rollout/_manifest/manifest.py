@@ -80,7 +80,7 @@ _Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
 
 @public("workspaces_apps.rollout")
 class Rule(BaseModel, frozen=True):
-    """Which applications some WorkSpaces should have, and which not.
+    """The desired applications of some WorkSpaces, present and absent.
 
     Attributes:
         name: What to call the rule in messages.
@@ -144,14 +144,14 @@ class Target(BaseModel, frozen=True):
 
 @dataclass(slots=True)
 class _Origin:
-    """Where a manifest came from. That makes no difference between two that say the same."""
+    """The origin of a manifest, which makes no difference between two that say the same."""
 
     document: Document | None = field(default=None, compare=False)
 
 
 @public("workspaces_apps.rollout")
 class Manifest(BaseModel, frozen=True):
-    """What is wanted of a fleet.
+    """The desired state of a fleet.
 
     Attributes:
         version: The version of the format: 1.
@@ -203,7 +203,7 @@ class Manifest(BaseModel, frozen=True):
         )
 
     def mistake(self, key: Key, rule: str) -> Mistake:
-        """What turns out to be wrong once the service was asked, with its place in the file if it came from one.
+        """Return a mistake that shows once the service was asked, with its place in the file if it came from one.
 
         Args:
             key: The path of keys and places in lists.
@@ -265,7 +265,7 @@ class Manifest(BaseModel, frozen=True):
 def _cleaned(
     value: object, key: Key, raw: Key, flaws: MutableMapping[Key, Mistake], document: Document | None
 ) -> object:
-    """What a parser made of a file, with harmless text in the place of what a manifest cannot hold.
+    """Return what a parser made of a file, with harmless text in the place of what a manifest cannot hold.
 
     Args:
         value: It, or a part of it.

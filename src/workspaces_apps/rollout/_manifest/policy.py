@@ -1,4 +1,4 @@
-"""How carefully a roll-out goes: waves, ceilings, budgets, retries and hours."""
+"""The policy of a roll-out: waves, ceilings, budgets, retries and hours."""
 
 import re
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
@@ -45,7 +45,7 @@ Seconds: TypeAlias = Annotated[
 
 
 class _AmountSchema:
-    """How pydantic reads and writes an `Amount`."""
+    """The schema by which pydantic reads and writes an `Amount`."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -102,7 +102,7 @@ class OrderByTag(BaseModel, frozen=True):
 
 @public("workspaces_apps.rollout")
 class Policy(BaseModel, frozen=True):
-    """How carefully a roll-out goes. Durations are seconds, or written like ``1h30m``.
+    """The policy of a roll-out. Durations are seconds, or written like ``1h30m``.
 
     Attributes:
         canary: The size of the first wave, a count or a share such as ``"5%"``; None: everything in one wave.

@@ -1,4 +1,4 @@
-"""Which WorkSpaces a rule is for: a small algebra of conditions, decided with as few calls as it takes.
+"""Selectors of WorkSpaces: a small algebra of conditions, decided with as few calls as it takes.
 
 Tags are the one thing that DescribeWorkspaces does not tell and that costs a call for each WorkSpace. So a selector
 is first decided without them, in three-valued logic; only where that leaves it open are a WorkSpace's tags asked
@@ -19,13 +19,13 @@ from workspaces_apps.rollout._manifest.fields import PLAIN, is_list, is_table, l
 
 Tags: TypeAlias = Mapping[str, str]
 Verdict: TypeAlias = bool | None
-"""Whether something fits; None while that is not known."""
+"""Tell if something fits; None while that is not known."""
 
 
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceFacts:
-    """What a roll-out knows of a WorkSpace, taken from DescribeWorkspaces.
+    """The facts about a WorkSpace that a roll-out uses, taken from DescribeWorkspaces.
 
     Attributes:
         workspace_id: Its id.
@@ -52,7 +52,7 @@ class WorkspaceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which WorkSpaces have to be read to find all that a selector can select.
+    """The WorkSpaces that have to be read to find all that a selector can select.
 
     Attributes:
         everything: All of them; the rest is empty then.
@@ -68,7 +68,7 @@ class Scope:
 
     @classmethod
     def union(cls, scopes: Iterable["Scope"]) -> "Scope":
-        """What has to be read for all of them."""
+        """Return what has to be read for all of them."""
         every = tuple(scopes)
         if any(one.everything for one in every):
             return cls(everything=True)
@@ -118,7 +118,7 @@ _Several: Final = BeforeValidator(several, json_schema_input_type=str | tuple[st
 
 @public("workspaces_apps.rollout")
 class Selector(BaseModel, frozen=True):
-    """Which WorkSpaces: every condition that is given must hold; a list means any of its values.
+    """A selection of WorkSpaces: every condition that is given must hold; a list means any of its values.
 
     Attributes:
         everything: True: all WorkSpaces.
@@ -178,7 +178,7 @@ class Selector(BaseModel, frozen=True):
         return self
 
     def fits(self, workspace: WorkspaceFacts, tags: Tags | None) -> Verdict:
-        """Whether the WorkSpace is selected.
+        """Tell if the WorkSpace is selected.
 
         Args:
             workspace: The WorkSpace.
@@ -210,7 +210,7 @@ class Selector(BaseModel, frozen=True):
 
     @property
     def scope(self) -> Scope:
-        """What has to be read to find every WorkSpace that this can select."""
+        """Return what has to be read to find every WorkSpace that this can select."""
         candidates = [Scope(everything=True)]
         if self.workspace_ids is not None:
             candidates.append(Scope(workspace_ids=frozenset(self.workspace_ids)))
@@ -225,7 +225,7 @@ class Selector(BaseModel, frozen=True):
 
     @property
     def wants_tags(self) -> bool:
-        """Whether any condition in it is about tags."""
+        """Tell if any condition in it is about tags."""
         return self.tags is not None or any(
             each.wants_tags for each in (*(self.all_of or ()), *(self.any_of or ()), *(self.none_of or ()))
         )
@@ -236,13 +236,13 @@ def _within(wanted: tuple[str, ...] | None, value: str | None) -> bool:
 
 
 def every(verdicts: Iterable[Verdict]) -> Verdict:
-    """Whether all hold: False if one does not, else None if one is unknown."""
+    """Tell if all hold: False if one does not, else None if one is unknown."""
     known = tuple(verdicts)
     return False if False in known else None if None in known else True
 
 
 def some(verdicts: Iterable[Verdict]) -> Verdict:
-    """Whether one holds: True if one does, else None if one is unknown."""
+    """Tell if one holds: True if one does, else None if one is unknown."""
     known = tuple(verdicts)
     return True if True in known else None if None in known else False
 

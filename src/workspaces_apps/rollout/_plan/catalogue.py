@@ -46,7 +46,7 @@ class Catalogue:
         return self._by_id.get(application_id)
 
     def name(self, application_id: str) -> str | None:
-        """What it is called, if the catalogue says."""
+        """The name, if the catalogue has one."""
         found = self._by_id.get(application_id)
         return found.name if found is not None else None
 
@@ -102,7 +102,7 @@ def _words(text: str) -> list[str]:
 
 
 def _likeness(wanted: Sequence[str], name: Sequence[str]) -> float:
-    """How much alike the words that are wanted and the words of a name are: 0 to 1; a long word counts for more."""
+    """Compare the wanted words with those of a name: 0 to 1; a long word counts for more."""
     length = sum(map(len, wanted))
     if not length or not name:
         return 0.0

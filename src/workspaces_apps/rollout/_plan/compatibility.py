@@ -1,4 +1,4 @@
-"""What is known of which application goes on which WorkSpace, as a table, so that a plan can say no before the service.
+"""The compatibility of applications and WorkSpaces, as a table, so that a plan can refuse before the service does.
 
 The catalogue's own lists of operating systems and compute types come first; the rows below them are what AWS's
 documentation says beyond that. What no row forbids is tried, and the service has the last word.
@@ -37,7 +37,7 @@ _GIB: Final = {("visual studio", "2022"): 18, ("office suite", "2024"): 25}
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What an application's name tells, where AWS offers it.
+    """The traits that an application's name tells, where AWS offers it.
 
     Attributes:
         family: ``office suite`` (Office, Visio, Project), ``visual studio``, or None.
@@ -56,7 +56,7 @@ class Traits:
 
 
 def traits_of(application: WorkSpaceApplication) -> Traits:
-    """What the name tells; nothing for applications that are not AWS's."""
+    """Return what the name tells; nothing for applications that are not AWS's."""
     name = (application.name or "").lower() if application.owner == "AMAZON" else ""
     family = _FAMILY.search(name)
     if family is None:
@@ -79,7 +79,7 @@ class Candidate:
 
     @property
     def traits(self) -> Traits:
-        """Of the application."""
+        """The traits of the application."""
         return traits_of(self.application)
 
 
@@ -104,7 +104,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What rules an installation out.
+    """A reason that rules an installation out.
 
     Attributes:
         reason: Why, for programs.
@@ -263,7 +263,7 @@ TABLE: Final[tuple[Row, ...]] = (
 def obstacle(
     application: WorkSpaceApplication, workspace: WorkspaceFacts, others: Sequence[WorkSpaceApplication]
 ) -> Obstacle | None:
-    """What rules an installation out, if anything is known to.
+    """Return what rules an installation out, if anything is known to.
 
     Args:
         application: What is wanted.

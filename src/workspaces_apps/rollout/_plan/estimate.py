@@ -1,4 +1,4 @@
-"""What an apply will cost, about: calls and time, from the plan, the policy's hours and the rate that is known."""
+"""An estimate of an apply's calls and time, from the plan, the policy's hours and the rate that is known."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ HINTS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast an apply goes, about.
+    """The approximate speed of an apply.
 
     Attributes:
         policy: Its ceilings and hours.
@@ -51,7 +51,7 @@ class Pace:
         return max(workspaces * self.writes, self.deployment * (batches - 1))
 
     def wave_ends(self, now: datetime, wave: Sequence[PlannedWorkspace]) -> datetime:
-        """When WorkSpaces that begin at `now`, or once their hours allow it, will have ended."""
+        """Return the time by which WorkSpaces that begin at `now`, or once their hours allow it, will have ended."""
         policy = self.policy
         if not policy.hours:
             return now + timedelta(seconds=self.beginning(len(wave)) + self.deployment)
@@ -67,7 +67,7 @@ class Pace:
         return last + timedelta(seconds=self.deployment)
 
     def all_end(self, now: datetime, waves: Iterable[Sequence[PlannedWorkspace]]) -> datetime:
-        """When waves will have ended, of which the first begins at `now`."""
+        """Return the time by which waves will have ended, of which the first begins at `now`."""
         for number, wave in enumerate(waves):
             if number:
                 now += timedelta(seconds=self.policy.pause)
@@ -78,7 +78,7 @@ class Pace:
 def estimate(
     workspaces: Sequence[PlannedWorkspace], policy: Policy, learned: Mapping[str, float], now: datetime
 ) -> Estimate:
-    """What applying a plan will cost.
+    """Estimate the cost of applying a plan.
 
     Args:
         workspaces: What is planned.

@@ -105,7 +105,7 @@ class PlannedWorkspace:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetReading:
-    """What was read of one target.
+    """The reading of one target.
 
     Attributes:
         name: The target.
@@ -129,7 +129,7 @@ class TargetReading:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What an apply will cost, about.
+    """An estimate of an apply's cost.
 
     Attributes:
         calls: Requests.
@@ -161,7 +161,7 @@ class Estimate:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What would happen.
+    """The changes that would bring a fleet in sync with its manifest.
 
     Attributes:
         format: The version of the format: 2.
@@ -193,7 +193,7 @@ class Plan:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many changes there are of each action."""
+        """Count the changes by action."""
         return Counter(change.action for workspace in self.workspaces for change in workspace.changes)
 
     @property
@@ -203,12 +203,12 @@ class Plan:
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Why targets could not be read."""
+        """The errors of targets that could not be read."""
         return tuple(f"{target.name}: {target.error}" for target in self.targets if target.error is not None)
 
     @property
     def not_found(self) -> tuple[str, ...]:
-        """What the manifest names by id and the targets do not have, target by target, in words."""
+        """Messages about what the manifest names by id and the targets do not have, target by target."""
         return tuple(
             f"{target.name}: {no_such(target.not_found)}" for target in self.targets if target.not_found
         )
@@ -238,7 +238,7 @@ class Plan:
         return EXIT_ERROR if self.not_found else EXIT_NOTHING
 
     def application_name(self, target: str, application_id: str) -> str | None:
-        """What the target's catalogue calls an application."""
+        """Return an application's name in the target's catalogue."""
         return next(
             (reading.names.get(application_id) for reading in self.targets if reading.name == target), None
         )
@@ -290,7 +290,7 @@ class Plan:
             raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
 
     def diff(self, newer: "Plan") -> "PlanDiff":
-        """What is different in a plan made later."""
+        """Return the difference to a plan made later."""
         before, after = _by_key(self), _by_key(newer)
         return PlanDiff(
             added={key: after[key] for key in after.keys() - before.keys()},
@@ -306,7 +306,7 @@ class Plan:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanDiff:
-    """How one plan differs from another; the keys are target, WorkSpace and application.
+    """The difference between two plans; the keys are target, WorkSpace and application.
 
     Attributes:
         added: What only the newer one has.
@@ -323,7 +323,7 @@ class PlanDiff:
 
 
 def no_such(workspace_ids: Sequence[str]) -> str:
-    """That these WorkSpaces do not exist, in words; of many the first ones."""
+    """Return the message that these WorkSpaces do not exist; of many it names the first ones."""
     return f"there is no WorkSpace {_some(workspace_ids)}"
 
 

@@ -182,7 +182,7 @@ class _Planner:
         ]
 
     def plan(self, tags: Mapping[str, Tags]) -> list[PlannedWorkspace]:
-        """What would happen, WorkSpace by WorkSpace, in the service's order."""
+        """Plan the changes, WorkSpace by WorkSpace, in the service's order."""
         planned: list[PlannedWorkspace] = []
         for workspace in self._fleet.workspaces.values():
             wanted = self._wanted(workspace, tags.get(workspace.workspace_id))
@@ -227,7 +227,7 @@ class _Planner:
         return tuple(sorted(scope.workspace_ids - self._fleet.workspaces.keys()))
 
     def warnings(self, scope: Scope) -> list[str]:
-        """What looks like a mistake."""
+        """Messages about what looks like a mistake."""
         idle = [label for label, count in self._selected.items() if not count]
         found = [f"{self._target}: {label} selects no WorkSpace" for label in idle[:_NAMED]]
         if len(idle) > _NAMED:
@@ -369,7 +369,7 @@ class _Planner:
 
 
 def _staying(application: str, seen: Mapping[str, AssociationRecord], wanted: Wanted) -> Iterable[str]:
-    """What else will be on a WorkSpace once all that is wanted and staged is done."""
+    """Return what else will be on a WorkSpace once all that is wanted and staged is done."""
     for other, direction in wanted.items():
         if direction == "install" and other != application:
             yield other

@@ -47,7 +47,7 @@ States = dict[str, dict[str, AssociationRecord]]
 
 @dataclass(slots=True, kw_only=True)
 class Fleet:
-    """What was read of a target.
+    """The reading of a target.
 
     Attributes:
         catalogue: Its applications.
@@ -107,7 +107,7 @@ async def read_workspaces(client: WorkSpacesClient, scope: Scope) -> dict[str, W
 
 
 def facts_of(workspace: Workspace) -> WorkspaceFacts:
-    """What a roll-out keeps of a WorkSpace."""
+    """Return the facts about a WorkSpace that a roll-out keeps."""
     properties = workspace.workspace_properties
     return WorkspaceFacts(
         workspace_id=workspace.workspace_id,
@@ -179,7 +179,7 @@ async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> d
 
 
 async def read_connected(client: WorkSpacesClient, workspace_ids: Sequence[str]) -> Mapping[str, bool]:
-    """Which of these WorkSpaces a user is connected to, 25 a call; what is unknown is left out."""
+    """Read which of these WorkSpaces a user is connected to, 25 a call; what is unknown is left out."""
     connected: dict[str, bool] = {}
 
     async def some(ids: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What came of a roll-out: read from its journal, given as text, JSON, CSV, JUnit XML or one HTML page."""
+"""Reports of a roll-out: read from its journal, given as text, JSON, CSV, JUnit XML or one HTML page."""
 
 from workspaces_apps.rollout._log.summary import Outcome
 from workspaces_apps.rollout.report._model import (

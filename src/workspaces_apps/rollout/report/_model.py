@@ -208,7 +208,7 @@ class Wave:
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonCount:
-    """Why changes failed, were skipped or are blocked, counted.
+    """The number of changes that failed, were skipped or are blocked for one reason.
 
     Attributes:
         outcome: Which of the three.
@@ -246,7 +246,7 @@ class ApplicationCount:
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressPoint:
-    """How things stood at a moment.
+    """The counts of changes at a moment.
 
     Attributes:
         seconds: Time spent in runs until then; the time between two runs is left out.
@@ -260,7 +260,7 @@ class ProgressPoint:
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficPoint:
-    """How many requests had been sent at a moment, over all runs so far.
+    """The number of requests sent by a moment, over all runs so far.
 
     Attributes:
         seconds: Time spent in runs until then.

@@ -38,7 +38,7 @@ _DIGITS: Final = 9
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What came of a roll-out, over all runs of its journal, or of one of them.
+    """A report of a roll-out, over all runs of its journal, or of one of them.
 
     The same journal gives the same report: no clock is read. Of a journal that still grows it says how things stood
     at the last whole line.

@@ -28,7 +28,7 @@ def modify_account(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_account_modifications(call: Call, parameters: Parameters) -> JsonObject:
-    """What was changed."""
+    """List the changes of the account."""
     page = call.page(parameters, [call.store.collection(_MODIFICATIONS).order])
     return listing("AccountModifications", page.items, page.next_token)
 

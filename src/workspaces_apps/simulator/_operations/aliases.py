@@ -102,7 +102,7 @@ def disassociate_connection_alias(call: Call, parameters: Parameters) -> JsonObj
 
 
 def describe_connection_alias_permissions(call: Call, parameters: Parameters) -> JsonObject:
-    """Which accounts may use an alias."""
+    """List the accounts that may use an alias."""
     _alias(call, parameters)
     alias_id = parameters.text("AliasId")
     allowed = call.store.collection(_PERMISSIONS).items.get(alias_id, {})

@@ -56,7 +56,7 @@ def describe_applications(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_application_associations(call: Call, parameters: Parameters) -> JsonObject:
-    """Where an application is installed, or staged."""
+    """List the associations of an application."""
     application = call.store.application(parameters.text("ApplicationId"))
     types = parameters.texts("AssociatedResourceTypes")
     # A type without an association keeps its place, so that a page token means the same when it gets its first.
@@ -73,14 +73,14 @@ def describe_application_associations(call: Call, parameters: Parameters) -> Jso
 
 
 def describe_workspace_associations(call: Call, parameters: Parameters) -> JsonObject:
-    """What is installed on a WorkSpace, or staged."""
+    """List the associations of a WorkSpace."""
     workspace = call.store.workspace(parameters.text("WorkspaceId"))
     items: list[JsonValue] = [_on_workspace(item) for item in workspace.associations.values()]
     return {"Associations": items}
 
 
 def describe_bundle_associations(call: Call, parameters: Parameters) -> JsonObject:
-    """What a bundle brings along."""
+    """List the associations of a bundle."""
     bundle_id = parameters.text("BundleId")
     if bundle_id not in call.store.bundles:
         raise not_found("bundle", bundle_id)
@@ -88,7 +88,7 @@ def describe_bundle_associations(call: Call, parameters: Parameters) -> JsonObje
 
 
 def describe_image_associations(call: Call, parameters: Parameters) -> JsonObject:
-    """What an image brings along."""
+    """List the associations of an image."""
     image_id = parameters.text("ImageId")
     if image_id not in call.store.images:
         raise not_found("image", image_id)

@@ -1,4 +1,4 @@
-"""What an operation's handler is given, and the few things that many handlers need."""
+"""The input of an operation's handler, and the few things that many handlers need."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

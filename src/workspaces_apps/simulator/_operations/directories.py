@@ -229,7 +229,7 @@ def modify_endpoint_encryption_mode(call: Call, parameters: Parameters) -> JsonO
 
 
 def modify_client_properties(call: Call, parameters: Parameters) -> JsonObject:
-    """What the client application may do."""
+    """Set what the client application may do."""
     directory = call.store.directory(parameters.text("ResourceId"))
     section = parameters.section("ClientProperties")
     stored = call.store.collection("client-properties").items
@@ -238,7 +238,7 @@ def modify_client_properties(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_client_properties(call: Call, parameters: Parameters) -> JsonObject:
-    """What the client application may do, for several directories."""
+    """List what the client application may do, for several directories."""
     found: list[JsonValue] = []
     for one in parameters.texts("ResourceIds"):
         if one not in call.store.directories:

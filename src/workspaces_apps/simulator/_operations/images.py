@@ -145,7 +145,7 @@ def delete_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_workspace_image_permissions(call: Call, parameters: Parameters) -> JsonObject:
-    """Which accounts may copy an image."""
+    """List the accounts that may copy an image."""
     image = _image(call, parameters.text("ImageId"))
     index = index_of(image.shared_with, lambda account: image.shared_with.index(account) + 1)
     page = call.page(parameters, [index])

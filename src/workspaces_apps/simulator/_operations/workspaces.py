@@ -286,7 +286,7 @@ def _related(call: Call, place: tuple[str, str], kind: str) -> JsonObject:
 
 
 def describe_connection_status(call: Call, parameters: Parameters) -> JsonObject:
-    """Who is connected to which WorkSpace."""
+    """List the connection states of WorkSpaces."""
     if "WorkspaceIds" in parameters:
         chosen = _by_id(call, parameters.texts("WorkspaceIds"))
         return listing("WorkspacesConnectionStatus", [_connection(call, one) for one in chosen], None)

@@ -72,7 +72,7 @@ def bar(parts: Sequence[Part], title: str) -> Markup:
 
 
 def progress_chart(points: Sequence[ProgressPoint], marks: Sequence[float], description: str) -> Markup:
-    """How many changes had which outcome, stacked, over time.
+    """Draw the number of changes by outcome, stacked, over time.
 
     Args:
         points: At least one.

@@ -1,4 +1,4 @@
-"""What the report says in words and tables, whatever it is rendered to; cells are text that is not escaped yet."""
+"""The report's words and tables, whatever it is rendered to; cells are text that is not escaped yet."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -93,7 +93,7 @@ def title(report: Report) -> str:
 
 
 def headline(report: Report) -> str:
-    """How it ended, in a sentence."""
+    """Return the ending, as one sentence."""
     if not report.runs:
         return "The journal holds no events yet"
     last = report.runs[-1]
@@ -106,7 +106,7 @@ def headline(report: Report) -> str:
 
 
 def reservation(report: Report) -> str:
-    """Of a roll-out that is complete: how much cannot be as wanted, and why; empty if nothing is blocked."""
+    """Return what is blocked, and why, of a roll-out that is complete; empty if nothing is."""
     if report.ending != "complete" or not report.counts["blocked"]:
         return ""
     why = [one.reason for one in report.reasons if one.outcome == "blocked"]
@@ -115,7 +115,7 @@ def reservation(report: Report) -> str:
 
 
 def left(report: Report) -> str:
-    """How a roll-out that ended early leaves what it skipped: ``2 left deploying, 33 not started``."""
+    """Return how a roll-out that ended early leaves what it skipped: ``2 left deploying, 33 not started``."""
     found = Counter[str]()
     for one in report.reasons:
         words = LEFT_AS.get(one.reason)
@@ -125,7 +125,7 @@ def left(report: Report) -> str:
 
 
 def facts(report: Report) -> tuple[str, ...]:
-    """When, how long, how much, each in a few words."""
+    """Return dates, durations and amounts, each in a few words."""
     found = [
         count(len(report.workspaces), "WorkSpace"),
         count(changes_of(report.counts), "change"),
@@ -141,12 +141,12 @@ def facts(report: Report) -> tuple[str, ...]:
 
 
 def changes_of(counts: Counts) -> int:
-    """How many changes there are: what was to be installed, removed or tried again, and nothing else."""
+    """Count the changes: what was to be installed, uninstalled or retried, and nothing else."""
     return sum(number for outcome, number in counts.items() if outcome not in STILL)
 
 
 def outcomes(report: Report) -> Section:
-    """How many applications, WorkSpace by WorkSpace, there are of each outcome, and on how many WorkSpaces."""
+    """Return the table of outcomes: applications, and WorkSpaces."""
     workspaces = Counter(one for workspace in report.workspaces for one in _outcomes_on(workspace))
     shown: list[Outcome] = [one for one in OUTCOMES if report.counts[one]]
     return Section(
@@ -167,13 +167,13 @@ def _outcomes_on(workspace: Workspace) -> set[Outcome]:
 
 
 def meaning(report: Report, outcome: Outcome) -> str:
-    """What an outcome means; of what was skipped also how much a roll-out that ended early left how."""
+    """Describe an outcome; of what was skipped also how a roll-out that ended early left it."""
     early = left(report) if outcome == "skipped" else ""
     return f"{MEANINGS[outcome]}: {early}" if early else MEANINGS[outcome]
 
 
 def reasons(report: Report, limit: int) -> Section:
-    """Why what failed, was skipped or is blocked is so."""
+    """Return the table of reasons for what failed, was skipped or is blocked."""
     shown = report.reasons[:limit]
     return Section(
         title="Reasons",
@@ -196,12 +196,12 @@ def reasons(report: Report, limit: int) -> Section:
 
 
 def unfinished(report: Report, limit: int) -> Section:
-    """What has no last word."""
+    """Return the table of changes without an outcome."""
     return _changes("Unfinished", report, report.unfinished, limit)
 
 
 def troubled(report: Report, limit: int) -> Section:
-    """What is not as wanted, and will not be without another run; then what is unfinished."""
+    """Return the table of what another run is needed for; then what is unfinished."""
     order = ("failed", "in-progress", "waiting", "skipped", "blocked")
     found = [change for change in report.changes if change.outcome in order]
     found.sort(key=lambda change: order.index(change.outcome))
@@ -286,7 +286,7 @@ def place(one: Workspace | Change, *, several: bool) -> str:
 
 
 def has_targets(report: Report) -> bool:
-    """Whether the report is about several targets."""
+    """Tell if the report is about several targets."""
     return len({workspace.target for workspace in report.workspaces}) > 1
 
 
@@ -296,7 +296,7 @@ def named(change: Change) -> str:
 
 
 def timed(workspace: Workspace) -> Outcome:
-    """What became of the WorkSpace's slowest deployment."""
+    """Return the outcome of the WorkSpace's slowest deployment."""
     for change in workspace.changes:
         if change.seconds is not None and change.seconds == workspace.seconds:
             return change.outcome
@@ -304,7 +304,7 @@ def timed(workspace: Workspace) -> Outcome:
 
 
 def took(workspace: Workspace) -> str:
-    """How long the WorkSpace's slowest deployment took."""
+    """Return the duration of the WorkSpace's slowest deployment."""
     so_far = " so far" if timed(workspace) == "in-progress" else ""
     return length(workspace.seconds) + so_far
 

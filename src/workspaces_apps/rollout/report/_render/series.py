@@ -1,4 +1,4 @@
-"""How things stood over time, from the transitions of changes and the counters of runs."""
+"""Series over time, from the transitions of changes and the counters of runs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def thinned(points: Sequence[TrafficPoint]) -> tuple[TrafficPoint, ...]:
 
 
 def progress(transitions: Sequence[Transition], seconds: float) -> tuple[ProgressPoint, ...]:
-    """How many changes there were of each outcome, at moments evenly spread from 0 to `seconds`."""
+    """Count the changes by outcome at moments evenly spread from 0 to `seconds`."""
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     times = sorted({0.0, *(seconds * step / POINTS for step in range(1, POINTS)), seconds})
     points: list[ProgressPoint] = []

@@ -1,4 +1,4 @@
-"""What a text from elsewhere becomes before it is shown: one harmless line, a CSV cell, a length of time."""
+"""Text from elsewhere made fit to show: one harmless line, a CSV cell, a length of time."""
 
 import re
 import unicodedata
@@ -35,7 +35,7 @@ def csv_cell(text: str) -> str:
 
 
 def columns_of(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """Return the number of terminal columns that the text takes."""
     if text.isascii():
         return len(text)
     return sum(_columns(text))

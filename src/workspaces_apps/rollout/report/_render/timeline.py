@@ -33,7 +33,7 @@ def moment_of(run: str, event: AboutWorkspace, at: datetime) -> Moment:
 
 
 def _told(event: AboutWorkspace) -> tuple[str | None, str | None, str | None]:
-    """What a timeline says of an event: what, more words, and the request id."""
+    """Return a timeline's words about an event: what, more words, and the request id."""
     match event:
         case Planned():
             what = event.action if event.reason is None else f"{event.action}: {event.reason}"
