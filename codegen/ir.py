@@ -14,7 +14,7 @@ from codegen.source import OperationSource, ShapeSource, Source
 
 
 class Role(StrEnum):
-    """Where a structure travels."""
+    """The direction in which a structure travels."""
 
     REQUEST = "Request"
     RESULT = "Result"
@@ -310,7 +310,7 @@ class _Builder:
         if role is Role.REQUEST and operation is not None:
             about = self._prose(self._overrides.operations, operation.name)
             prose = Prose(
-                summary=prose.summary or f"What `{operation.method}` is called with.",
+                summary=prose.summary or f"The request of `{operation.method}`.",
                 details=prose.details,
                 members=about.members | prose.members,
             )
@@ -320,7 +320,7 @@ class _Builder:
             for wire, member in shape.get("members", {}).items()
         ]
         members.sort(key=lambda member: (not member.required, bool(member.default)))
-        default = f"What `{operation.method}` answers." if operation else _sentence(words(name))
+        default = f"The result of `{operation.method}`." if operation else _sentence(words(name))
         return Structure(
             name=name,
             role=role,

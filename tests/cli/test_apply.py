@@ -38,7 +38,7 @@ async def test_apply_installs_tells_and_reports(tmp_path: Path, capsys: pytest.C
     assert (code, again, shown.err) == (ExitCode.DONE, ExitCode.DONE, "")
     assert installed > 3
     assert "wave 1 of " in shown.out
-    assert "Everything planned is as wanted." in shown.out
+    assert "All planned changes applied." in shown.out
     assert "There is nothing to do." in shown.out
     assert html.read_text().startswith("<!DOCTYPE html>")
     assert junit.read_text().startswith("<?xml")
@@ -233,7 +233,7 @@ def test_asked_to_end_it_drains_and_asked_again_it_stops(
     last = read_journal(tmp_path / "office.journal")[-1]
     assert isinstance(last, Finished)
     assert (process.returncode, last.ending) == (code, ending)
-    assert "draining: nothing more is begun" in err
+    assert "draining: no new deployments start" in err
     assert "Traceback" not in err
     assert sim.requests.count(operation="DeployWorkspaceApplications") == 1
 

@@ -116,7 +116,7 @@ def test_a_plan_is_compared_with_an_older_one(
 def test_status_tells_drift_and_its_exit_code(
     sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """2 while something is not as wanted, with the WorkSpaces named; 0 when all is."""
+    """2 while something is out of sync, with the WorkSpaces named; 0 when all is."""
     manifest = str(write_manifest(tmp_path))
 
     drifted, document = run_json(capsys, "status", manifest)
@@ -126,19 +126,19 @@ def test_status_tells_drift_and_its_exit_code(
     assert (drifted, wanted) == (ExitCode.CHANGES, ExitCode.DONE)
     assert {"format", "name", "at", "exit_code", "workspaces", "counts", "drifted"} <= set(document)
     assert (document["workspaces"], after["drifted"]) == (len(sim.fleet), [])
-    assert after["counts"] == {"as-wanted": len(sim.fleet)}
+    assert after["counts"] == {"in-sync": len(sim.fleet)}
 
 
 def test_status_names_all_on_demand(
     sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """People see what is not as wanted, WorkSpace by WorkSpace."""
+    """People see what is out of sync, WorkSpace by WorkSpace."""
     code = main(["status", str(write_manifest(tmp_path)), "--all"])
     shown = capsys.readouterr().out
 
     assert code == ExitCode.CHANGES
     assert "  missing: install  Office LTSC Professional Plus 2021" in shown
-    assert f"of {len(sim.fleet)} WorkSpaces are not as wanted." in shown
+    assert f"of {len(sim.fleet)} WorkSpaces are out of sync." in shown
 
 
 @contextmanager
@@ -168,23 +168,23 @@ def test_watch_looks_again_and_tells_what_changed(
         sim.fleet.set_association(able[0], sim.fleet.application(OFFICE), "COMPLETED")
 
     with after_looks(sim, 2, mend):
-        code = main(["watch", manifest, "--interval", "1", "--looks", "3"])
+        code = main(["watch", manifest, "--interval", "1", "--count", "3"])
     told = capsys.readouterr().out.splitlines()
     begins = [number for number, line in enumerate(told) if line[0] != " "]
 
     assert (code, len(begins)) == (ExitCode.CHANGES, 2)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  .*\d+ missing.*", told[0])
     assert f"  {able[1]}  missing: Office LTSC Professional Plus 2021" in told[: begins[1]]
-    assert told[begins[1] + 1 :] == [f"  {able[0]}  as wanted"]
+    assert told[begins[1] + 1 :] == [f"  {able[0]}  in sync"]
 
 
-def test_watch_can_end_once_all_is_as_wanted(
+def test_watch_can_end_once_all_is_in_sync(
     sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With JSON, each look is a line that says as much as `status`."""
     install_everywhere(sim, OFFICE)
 
-    code, document = run_json(capsys, "watch", str(write_manifest(tmp_path)), "--until-wanted")
+    code, document = run_json(capsys, "watch", str(write_manifest(tmp_path)), "--until-in-sync")
 
     assert (code, document["exit_code"]) == (ExitCode.DONE, 0)
 
@@ -303,7 +303,7 @@ def test_a_region_that_cannot_be_read_is_told_and_the_others_are_shown(
 def test_an_apply_says_in_the_end_what_could_not_be_read(
     sim: Simulator, two_regions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """That everything planned is as wanted is not the whole truth then."""
+    """That everything planned is in sync is not the whole truth then."""
     install_everywhere(sim, VISIO)
     path = Path(two_regions)
     path.write_text(path.read_text().replace(OFFICE, VISIO))
@@ -311,11 +311,11 @@ def test_an_apply_says_in_the_end_what_could_not_be_read(
     end = capsys.readouterr().out.rpartition("Read with")[2]
 
     assert code == ExitCode.FAILED
-    assert "Everything planned is as wanted, but a target could not be read." in end
+    assert "All planned changes applied, but a target could not be read." in end
     assert end.count("Could not be read: eu-west-1: ") == 2
 
 
-def test_nothing_selected_is_not_called_as_wanted(
+def test_nothing_selected_is_not_called_in_sync(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], sim: Simulator
 ) -> None:
     """A selector that fits nothing is most likely a mistake: plan, status and apply say so."""
@@ -328,7 +328,7 @@ def test_nothing_selected_is_not_called_as_wanted(
     assert len(sim.fleet) > 0
     assert shown.count("No WorkSpace is selected, so there is nothing to do.") == 3
     assert shown.count("rules[0] selects no WorkSpace") == 3
-    assert "as wanted" not in shown
+    assert "in sync" not in shown
 
 
 @pytest.mark.parametrize("journal", ["absent/office.journal", "other.journal", "text.journal"])
@@ -368,7 +368,7 @@ def test_watch_goes_on_after_a_look_that_failed(
     """The failure is one line on standard error; the first look must not fail."""
     sim.faults.add("error", operation="DescribeWorkspaces", code="AccessDeniedException", skip=1, times=1)
 
-    code = main(["watch", str(write_manifest(tmp_path)), "--interval", "1", "--looks", "3"])
+    code = main(["watch", str(write_manifest(tmp_path)), "--interval", "1", "--count", "3"])
     shown = capsys.readouterr()
 
     assert code == ExitCode.CHANGES
@@ -386,8 +386,8 @@ def test_watch_draws_the_screen_anew_on_a_terminal(
     )
     monkeypatch.setattr("workspaces_apps.cli._status.out", lambda: console)
 
-    main(["watch", str(write_manifest(tmp_path)), "--looks", "1"])
+    main(["watch", str(write_manifest(tmp_path)), "--count", "1"])
 
     assert file.getvalue().startswith("\x1b[2J")
     assert f"and {len(sim.fleet) - 4} more; status --all names them" in file.getvalue()
-    assert "looks every 60 s, Ctrl-C ends it" in file.getvalue()
+    assert "polls every 60 s, Ctrl-C ends it" in file.getvalue()

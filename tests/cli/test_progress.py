@@ -269,13 +269,13 @@ def test_the_panel_fits_and_nothing_in_it_steers_the_terminal(board: Board, widt
 @pytest.mark.parametrize(
     "workspaces,policy,told",
     [
-        (1, Policy(), "In one wave, at most 100 at the same time; ends early after 1 failure."),
+        (1, Policy(), "In one wave, at most 100 at the same time; aborts after 1 failure."),
         (
             33,
             Policy(canary=Amount(1), pause=600.0),
             (
                 "In 6 waves of 1, 2, 4, 8, 16, 2 WorkSpaces, 10m apart, at most 100 at the same time;"
-                " ends early after 4 failures."
+                " aborts after 4 failures."
             ),
         ),
         (
@@ -283,7 +283,7 @@ def test_the_panel_fits_and_nothing_in_it_steers_the_terminal(board: Board, widt
             Policy(canary=Amount(1), largest_wave=16, max_in_flight=9),
             (
                 "In 7 waves of 1, 2, 4, 8, 2 times 16, 13 WorkSpaces, at most 9 at the same time;"
-                " ends early after 7 failures."
+                " aborts after 7 failures."
             ),
         ),
         (
@@ -291,7 +291,7 @@ def test_the_panel_fits_and_nothing_in_it_steers_the_terminal(board: Board, widt
             Policy(canary=Amount(1), failure_budget=Amount(0)),
             (
                 "In 12 waves of 1, 2, 4, 8, 16, 32, 64, 128, 256, …, 953 WorkSpaces, at most 100 at the same time;"
-                " ends early after 1 failure."
+                " aborts after 1 failure."
             ),
         ),
     ],
@@ -412,7 +412,7 @@ def test_ids_that_do_not_exist_are_no_all_clear(show: Callable[[Console, Plan], 
 
     assert "what there is" in captured.get() or "that there is" in captured.get()
     assert "There is nothing to do.\n" not in captured.get()
-    assert "Everything is as wanted." not in captured.get()
+    assert "Everything is in sync." not in captured.get()
 
 
 def test_traffic_counts_rates_and_throttles(clock: Now) -> None:
@@ -428,7 +428,7 @@ def test_traffic_counts_rates_and_throttles(clock: Now) -> None:
         traffic.hooks.on_throttle(ThrottleRecord(operation=operation, attempt=1, rate=rate))
 
     assert (traffic.calls, round(traffic.per_second, 1)) == (60, 1.0)
-    assert traffic.slowest == "held to 1.5/s: Deploy"
+    assert traffic.slowest == "rate-limited to 1.5/s: Deploy"
     clock.time += timedelta(minutes=2)
     assert traffic.per_second == 0
 

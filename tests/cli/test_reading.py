@@ -91,7 +91,7 @@ def test_a_terminal_sees_each_operation(width: int, watch: Watch) -> None:
     first, *others = (line.rstrip() for line in captured.get().splitlines())
 
     assert first.startswith("reading  1m20s  3 calls, ")
-    assert others == ["> DescribeTags: 2 calls, held to 2.0/s", "  DescribeWorkspaces: 1 call"]
+    assert others == ["> DescribeTags: 2 calls, rate-limited to 2.0/s", "  DescribeWorkspaces: 1 call"]
     assert max(map(len, (first, *others))) <= width
 
 
@@ -100,7 +100,7 @@ def test_a_terminal_sees_each_operation(width: int, watch: Watch) -> None:
     [
         ["plan", "fleet.toml", "--output", "json"],
         ["status", "fleet.toml", "--output", "json"],
-        ["watch", "fleet.toml", "--looks", "1", "--output", "json"],
+        ["watch", "fleet.toml", "--count", "1", "--output", "json"],
         ["list", "workspaces", "--output", "json"],
     ],
 )

@@ -149,7 +149,7 @@ def _mixed() -> Iterator[Row]:
     )
     yield Row(
         name="a removal that is staged and an installation that is there",
-        source="What is staged as wanted needs no further Associate or Disassociate: Deploy is all that is due.",
+        source="What is staged in sync needs no further Associate or Disassociate: Deploy is all that is due.",
         asks=asks,
         begins={"one": "PENDING_UNINSTALL_DEPLOYMENT", "other": "COMPLETED"},
         comes_to={"one": ("succeeded",), "other": ("succeeded",)},

@@ -44,7 +44,7 @@ class Row:
         failed: The direction that had failed, for an association that begins in ERROR.
         happenings: What somebody else does.
         faults: What the simulator does wrong.
-        retry: `retry_failed` of a job; one retry, and the direction taken as wanted, of a roll-out.
+        retry: `retry_failed` of a job; one retry, and the direction taken in sync, of a roll-out.
         leave: `include_staged` of a job; `allow_foreign_staged` of a roll-out.
         settings: The simulator's; None: deployments of a minute.
         pacing: The client's; None: adaptive.

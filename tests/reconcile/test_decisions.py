@@ -80,7 +80,7 @@ def test_force_is_right_for_everything_in_error(now: ReconcileInput) -> None:
 
 @settings(max_examples=200)
 @given(inputs)
-def test_only_what_is_staged_as_wanted_or_in_error_is_deployed(now: ReconcileInput) -> None:
+def test_only_what_is_staged_in_sync_or_in_error_is_deployed(now: ReconcileInput) -> None:
     """Deploy names what it commits, and nothing else is staged in the other direction."""
     decision = decide(now)
     if isinstance(decision, Deploy):

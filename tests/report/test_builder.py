@@ -64,7 +64,7 @@ def test_what_is_planned_waits_until_it_is_begun() -> None:
     assert only(made.events).ended == BEGIN
 
 
-def test_a_failure_that_is_tried_again_is_a_setback() -> None:
+def test_a_failure_that_is_tried_again_is_a_retried() -> None:
     """It counts under its reason, and not as a failed change once another try went well."""
     made = script()
     deploy(made)
@@ -74,7 +74,7 @@ def test_a_failure_that_is_tried_again_is_a_setback() -> None:
     made.add(Succeeded, **HERE, direction="install")
 
     (reason,) = Report.from_events(made.events).reasons
-    assert (reason.outcome, reason.reason, reason.changes, reason.setbacks) == (
+    assert (reason.outcome, reason.reason, reason.changes, reason.retried) == (
         "failed",
         "DeploymentError.X",
         0,
@@ -135,8 +135,8 @@ def test_what_is_not_changed_has_the_state_of_the_plan(action: str, state: str) 
     assert only(made.events).state == state
 
 
-def test_a_journal_of_an_earlier_release_tells_the_state_of_what_was_as_wanted() -> None:
-    """Its plans named no state; what is as wanted is in the state that is wanted, and nothing is made up."""
+def test_a_journal_of_an_earlier_release_tells_the_state_of_what_was_in_sync() -> None:
+    """Its plans named no state; what is in sync is in the state that is wanted, and nothing is made up."""
     made = Script("r1")
     made.started(1, 0)
     made.add(Planned, **HERE, action="nothing", direction="install")
@@ -331,7 +331,7 @@ def test_totals_add_up(events: list[Event]) -> None:
         assert sum(one.counts[outcome] for one in report.applications) == report.counts[outcome]
     for outcome in ("failed", "skipped", "blocked"):
         assert sum(one.changes for one in report.reasons if one.outcome == outcome) == report.counts[outcome]
-    assert sum(one.setbacks for one in report.reasons) == sum(one.setbacks for one in report.changes)
+    assert sum(one.retried for one in report.reasons) == sum(one.retried for one in report.changes)
     assert len(report.unfinished) == report.counts["in-progress"] + report.counts["waiting"]
     assert (report.calls or 0) == sum(run.calls or 0 for run in report.runs)
 

@@ -170,13 +170,13 @@ def test_rich_shows_markup_as_it_is() -> None:
 
 
 def test_text_names_what_matters() -> None:
-    """How it ended, the counts, the reasons, and what is not as wanted."""
+    """How it ended, the counts, the reasons, and what is out of sync."""
     text = small().to_text()
 
     assert text.startswith("Roll-out office-2021\nIncomplete: ")
     for words in (
         "Outcomes",
-        "Not as wanted",
+        "Not in sync",
         "Slowest WorkSpaces",
         "Waves",
         "Runs",
@@ -188,7 +188,7 @@ def test_text_names_what_matters() -> None:
 
 @pytest.mark.parametrize("blocked, look", [(0, "is-good"), (2, "is-fair")])
 def test_complete_says_what_cannot_be(blocked: int, look: str) -> None:
-    """Nothing is left to do, and yet not everything is as wanted: the headline says how much, and is not green."""
+    """Nothing is left to do, and yet not everything is in sync: the headline says how much, and is not green."""
     made = Script("r1")
     made.started(3, 1)
     made.add(Planned, workspace_id="ws-1", application_id="wsa-1", action="nothing", direction="install")
@@ -198,8 +198,8 @@ def test_complete_says_what_cannot_be(blocked: int, look: str) -> None:
         )
     made.add(Finished, target="*", ending="complete", elapsed=1, calls=0, throttled=0, **NONE)
     report = Report.from_events(made.events)
-    whole = "Complete: everything is as wanted"
-    said = f"Complete, but {blocked} cannot be (conflict): all else is as wanted" if blocked else whole
+    whole = "Complete: all planned changes applied"
+    said = f"Complete, but {blocked} cannot be (conflict): all other changes applied" if blocked else whole
 
     assert report.to_text().splitlines()[1] == said
     assert f'class="headline {look}"' in report.to_html()

@@ -91,7 +91,7 @@ def test_the_page_has_every_chart() -> None:
         "Failures by reason",
         "Slowest WorkSpaces",
         "Reasons",
-        "Not as wanted",
+        "Not in sync",
         "Waves",
         "Runs",
         "Timelines",

@@ -1,4 +1,4 @@
-"""Applies that are killed at arbitrary moments, and resumed: everything ends up as wanted, nothing is done twice."""
+"""Applies that are killed at arbitrary moments, and resumed: everything ends up in sync, nothing is done twice."""
 
 import asyncio
 import contextlib

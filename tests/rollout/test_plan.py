@@ -472,7 +472,7 @@ async def test_status_tells_how_far_a_fleet_is_from_its_manifest() -> None:
         status = await here.rollout.status(manifest(absent=[VISIO]))
 
         assert status.counts == {
-            "as-wanted": 5,
+            "in-sync": 5,
             "unwanted": 1,
             "error": 1,
             "in-progress": 1,
@@ -534,7 +534,7 @@ async def test_the_hours_of_a_workspace_are_those_that_fit_it_first() -> None:
 
 
 async def test_a_status_of_what_cannot_be_read_is_an_error() -> None:
-    """Exit code 1 goes before 2: nobody knows whether it is as wanted."""
+    """Exit code 1 goes before 2: nobody knows whether it is in sync."""
     async with site() as here:
         here.sim.fleet.add_workspaces(1)
         status = await here.rollout.status(manifest())

@@ -66,7 +66,7 @@ async def test_nothing_pending_on_a_workspace_on_its_way_is_waited_for() -> None
 
 @pytest.mark.parametrize("state", ["SUSPENDED", "ERROR", "UNHEALTHY", "IMPAIRED", "ADMIN_MAINTENANCE"])
 async def test_a_workspace_that_needs_somebody_is_told_after_a_second_read(state: str) -> None:
-    """Two reads a minute apart agree; the associations are as wanted, and that is not called a success."""
+    """Two reads a minute apart agree; the associations are in sync, and that is not called a success."""
     async with world() as (here, [workspace_id]):
         here.sim.fleet.set_association(workspace_id, here.application, "COMPLETED")
         here.sim.fleet.set_state(workspace_id, state)

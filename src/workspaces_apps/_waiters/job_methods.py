@@ -11,7 +11,7 @@ from workspaces_apps._waiters.policy import PollPolicy
 
 
 class JobMethods(Waiting):
-    """Doing, not only waiting."""
+    """Jobs: install and uninstall."""
 
     async def install_applications(
         self,
@@ -26,7 +26,7 @@ class JobMethods(Waiting):
         poll: PollPolicy | None = None,
         on_change: types.OnChange | None = None,
     ) -> types.DeploymentOutcome:
-        """Have applications installed on a WorkSpace: stage what is missing, deploy, wait.
+        """Install applications on a WorkSpace: stage what is missing, deploy, wait.
 
         It looks before it acts, does nothing that is done already, and may be called again after a crash at any
         point. Deploying ends the user's session, and commits everything staged on the WorkSpace. [doc] So it
@@ -84,7 +84,7 @@ class JobMethods(Waiting):
         poll: PollPolicy | None = None,
         on_change: types.OnChange | None = None,
     ) -> types.DeploymentOutcome:
-        """Have applications removed from a WorkSpace: stage what is there, deploy, wait.
+        """Uninstall applications from a WorkSpace: stage what is there, deploy, wait.
 
         The counterpart of `install_applications`, with the same arguments, results and errors.
 

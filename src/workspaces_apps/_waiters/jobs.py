@@ -265,7 +265,7 @@ class Job:
             if status.state is not None and status.state == ERROR
         )
         names = ", ".join(f"{one.application_id} ({one.code or 'no code'})" for one in failed)
-        advice = "" if self._options.retry_failed else "; retry_failed=True tries again"
+        advice = "" if self._options.retry_failed else "; retry_failed=True retries it"
         error = DeploymentFailedError(f"{names} in ERROR on {self._workspace_id}{advice}")
         error.failed = failed
         return self._told(error)

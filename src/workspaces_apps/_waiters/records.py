@@ -72,7 +72,7 @@ class DeploymentOutcome:
         elapsed: How long it took.
         polls: How many times it looked.
         done: The applications that the call itself staged or deployed.
-        already: The applications that were as wanted before the call did anything.
+        already: The applications that were in sync before the call did anything.
         error: What ended the wait, where several are waited for at once and this one did not end well.
     """
 

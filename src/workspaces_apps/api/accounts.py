@@ -90,7 +90,7 @@ DedicatedTenancySupportResultEnumLike: TypeAlias = (
 
 
 class AcceptAccountLinkInvitationRequest(Request, frozen=True):
-    """What `accept_account_link_invitation` is called with."""
+    """The request of `accept_account_link_invitation`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="AcceptAccountLinkInvitation",
@@ -149,7 +149,7 @@ class AccountLink(Model, frozen=True):
 
 
 class AcceptAccountLinkInvitationResult(Result, frozen=True):
-    """What `accept_account_link_invitation` answers."""
+    """The result of `accept_account_link_invitation`."""
 
     account_link: AccountLink | None = None
     """The link between the two accounts."""
@@ -193,7 +193,7 @@ class AccountModification(Model, frozen=True):
 
 
 class CreateAccountLinkInvitationRequest(Request, frozen=True):
-    """What `create_account_link_invitation` is called with."""
+    """The request of `create_account_link_invitation`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateAccountLinkInvitation",
@@ -230,7 +230,7 @@ class CreateAccountLinkInvitationRequest(Request, frozen=True):
 
 
 class CreateAccountLinkInvitationResult(Result, frozen=True):
-    """What `create_account_link_invitation` answers."""
+    """The result of `create_account_link_invitation`."""
 
     account_link: AccountLink | None = None
     """The link between the two accounts."""
@@ -245,7 +245,7 @@ class CreateAccountLinkInvitationResult(Result, frozen=True):
 
 
 class DeleteAccountLinkInvitationRequest(Request, frozen=True):
-    """What `delete_account_link_invitation` is called with."""
+    """The request of `delete_account_link_invitation`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteAccountLinkInvitation",
@@ -283,7 +283,7 @@ class DeleteAccountLinkInvitationRequest(Request, frozen=True):
 
 
 class DeleteAccountLinkInvitationResult(Result, frozen=True):
-    """What `delete_account_link_invitation` answers."""
+    """The result of `delete_account_link_invitation`."""
 
     account_link: AccountLink | None = None
     """The link between the two accounts."""
@@ -298,7 +298,7 @@ class DeleteAccountLinkInvitationResult(Result, frozen=True):
 
 
 class DescribeAccountModificationsRequest(Request, frozen=True):
-    """What `describe_account_modifications` is called with."""
+    """The request of `describe_account_modifications`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeAccountModifications",
@@ -327,7 +327,7 @@ class DescribeAccountModificationsRequest(Request, frozen=True):
 
 
 class DescribeAccountModificationsResult(PageResult, frozen=True):
-    """What `describe_account_modifications` answers."""
+    """The result of `describe_account_modifications`."""
 
     account_modifications: Items[AccountModification] = ()
     next_token: str | None = None
@@ -344,7 +344,7 @@ class DescribeAccountModificationsResult(PageResult, frozen=True):
 
 
 class DescribeAccountRequest(Request, frozen=True):
-    """What `describe_account` is called with."""
+    """The request of `describe_account`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeAccount",
@@ -364,7 +364,7 @@ class DescribeAccountRequest(Request, frozen=True):
 
 
 class DescribeAccountResult(Result, frozen=True):
-    """What `describe_account` answers."""
+    """The result of `describe_account`."""
 
     dedicated_tenancy_support: DedicatedTenancySupportResultEnum | None = None
     """Whether the account may bring its own licences."""
@@ -387,7 +387,7 @@ class DescribeAccountResult(Result, frozen=True):
 
 
 class GetAccountLinkRequest(Request, frozen=True):
-    """What `get_account_link` is called with."""
+    """The request of `get_account_link`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="GetAccountLink",
@@ -424,7 +424,7 @@ class GetAccountLinkRequest(Request, frozen=True):
 
 
 class GetAccountLinkResult(Result, frozen=True):
-    """What `get_account_link` answers."""
+    """The result of `get_account_link`."""
 
     account_link: AccountLink | None = None
     """The link between the two accounts."""
@@ -439,7 +439,7 @@ class GetAccountLinkResult(Result, frozen=True):
 
 
 class ListAccountLinksRequest(Request, frozen=True):
-    """What `list_account_links` is called with."""
+    """The request of `list_account_links`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ListAccountLinks",
@@ -478,7 +478,7 @@ class ListAccountLinksRequest(Request, frozen=True):
 
 
 class ListAccountLinksResult(PageResult, frozen=True):
-    """What `list_account_links` answers."""
+    """The result of `list_account_links`."""
 
     account_links: Items[AccountLink] = ()
     next_token: str | None = None
@@ -495,7 +495,7 @@ class ListAccountLinksResult(PageResult, frozen=True):
 
 
 class ListAvailableManagementCidrRangesRequest(Request, frozen=True):
-    """What `list_available_management_cidr_ranges` is called with."""
+    """The request of `list_available_management_cidr_ranges`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ListAvailableManagementCidrRanges",
@@ -538,7 +538,7 @@ class ListAvailableManagementCidrRangesRequest(Request, frozen=True):
 
 
 class ListAvailableManagementCidrRangesResult(PageResult, frozen=True):
-    """What `list_available_management_cidr_ranges` answers."""
+    """The result of `list_available_management_cidr_ranges`."""
 
     management_cidr_ranges: Items[str] = ()
     next_token: str | None = None
@@ -555,7 +555,7 @@ class ListAvailableManagementCidrRangesResult(PageResult, frozen=True):
 
 
 class ModifyAccountRequest(Request, frozen=True):
-    """What `modify_account` is called with."""
+    """The request of `modify_account`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyAccount",
@@ -595,7 +595,7 @@ class ModifyAccountRequest(Request, frozen=True):
 
 
 class ModifyAccountResult(Result, frozen=True):
-    """What `modify_account` answers."""
+    """The result of `modify_account`."""
 
     message: str | None = None
     """What the service has to say."""
@@ -610,7 +610,7 @@ class ModifyAccountResult(Result, frozen=True):
 
 
 class RejectAccountLinkInvitationRequest(Request, frozen=True):
-    """What `reject_account_link_invitation` is called with."""
+    """The request of `reject_account_link_invitation`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="RejectAccountLinkInvitation",
@@ -648,7 +648,7 @@ class RejectAccountLinkInvitationRequest(Request, frozen=True):
 
 
 class RejectAccountLinkInvitationResult(Result, frozen=True):
-    """What `reject_account_link_invitation` answers."""
+    """The result of `reject_account_link_invitation`."""
 
     account_link: AccountLink | None = None
     """The link between the two accounts."""

@@ -51,7 +51,7 @@ ConnectionAliasStateLike: TypeAlias = ConnectionAliasState | Literal["CREATING",
 
 
 class AssociateConnectionAliasRequest(Request, frozen=True):
-    """What `associate_connection_alias` is called with."""
+    """The request of `associate_connection_alias`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="AssociateConnectionAlias",
@@ -90,7 +90,7 @@ class AssociateConnectionAliasRequest(Request, frozen=True):
 
 
 class AssociateConnectionAliasResult(Result, frozen=True):
-    """What `associate_connection_alias` answers."""
+    """The result of `associate_connection_alias`."""
 
     connection_identifier: str | None = None
     """The identifier of the connection, for DNS routing."""
@@ -175,7 +175,7 @@ class ConnectionAliasPermission(Model, frozen=True):
 
 
 class CreateConnectionAliasRequest(Request, frozen=True):
-    """What `create_connection_alias` is called with."""
+    """The request of `create_connection_alias`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateConnectionAlias",
@@ -214,7 +214,7 @@ class CreateConnectionAliasRequest(Request, frozen=True):
 
 
 class CreateConnectionAliasResult(Result, frozen=True):
-    """What `create_connection_alias` answers."""
+    """The result of `create_connection_alias`."""
 
     alias_id: str | None = None
     """The connection alias."""
@@ -229,7 +229,7 @@ class CreateConnectionAliasResult(Result, frozen=True):
 
 
 class DeleteConnectionAliasRequest(Request, frozen=True):
-    """What `delete_connection_alias` is called with."""
+    """The request of `delete_connection_alias`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteConnectionAlias",
@@ -264,7 +264,7 @@ class DeleteConnectionAliasRequest(Request, frozen=True):
 
 
 class DeleteConnectionAliasResult(Result, frozen=True):
-    """What `delete_connection_alias` answers."""
+    """The result of `delete_connection_alias`."""
 
     if TYPE_CHECKING:
 
@@ -274,7 +274,7 @@ class DeleteConnectionAliasResult(Result, frozen=True):
 
 
 class DescribeConnectionAliasPermissionsRequest(Request, frozen=True):
-    """What `describe_connection_alias_permissions` is called with."""
+    """The request of `describe_connection_alias_permissions`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeConnectionAliasPermissions",
@@ -316,7 +316,7 @@ class DescribeConnectionAliasPermissionsRequest(Request, frozen=True):
 
 
 class DescribeConnectionAliasPermissionsResult(PageResult, frozen=True):
-    """What `describe_connection_alias_permissions` answers."""
+    """The result of `describe_connection_alias_permissions`."""
 
     alias_id: str | None = None
     """The connection alias."""
@@ -336,7 +336,7 @@ class DescribeConnectionAliasPermissionsResult(PageResult, frozen=True):
 
 
 class DescribeConnectionAliasesRequest(Request, frozen=True):
-    """What `describe_connection_aliases` is called with."""
+    """The request of `describe_connection_aliases`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeConnectionAliases",
@@ -381,7 +381,7 @@ class DescribeConnectionAliasesRequest(Request, frozen=True):
 
 
 class DescribeConnectionAliasesResult(PageResult, frozen=True):
-    """What `describe_connection_aliases` answers."""
+    """The result of `describe_connection_aliases`."""
 
     connection_aliases: Items[ConnectionAlias] = ()
     next_token: str | None = None
@@ -398,7 +398,7 @@ class DescribeConnectionAliasesResult(PageResult, frozen=True):
 
 
 class DisassociateConnectionAliasRequest(Request, frozen=True):
-    """What `disassociate_connection_alias` is called with."""
+    """The request of `disassociate_connection_alias`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DisassociateConnectionAlias",
@@ -432,7 +432,7 @@ class DisassociateConnectionAliasRequest(Request, frozen=True):
 
 
 class DisassociateConnectionAliasResult(Result, frozen=True):
-    """What `disassociate_connection_alias` answers."""
+    """The result of `disassociate_connection_alias`."""
 
     if TYPE_CHECKING:
 
@@ -442,7 +442,7 @@ class DisassociateConnectionAliasResult(Result, frozen=True):
 
 
 class UpdateConnectionAliasPermissionRequest(Request, frozen=True):
-    """What `update_connection_alias_permission` is called with."""
+    """The request of `update_connection_alias_permission`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateConnectionAliasPermission",
@@ -480,7 +480,7 @@ class UpdateConnectionAliasPermissionRequest(Request, frozen=True):
 
 
 class UpdateConnectionAliasPermissionResult(Result, frozen=True):
-    """What `update_connection_alias_permission` answers."""
+    """The result of `update_connection_alias_permission`."""
 
     if TYPE_CHECKING:
 

@@ -12,7 +12,7 @@ from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName
 
 
 class ApplicationAssociatedResourceType(OpenEnum):
-    """What an application can be associated with."""
+    """A kind of resource that an application can be associated with."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -61,7 +61,7 @@ AssociationErrorCodeLike: TypeAlias = (
 
 
 class AssociationState(OpenEnum):
-    """How far the installation or removal of an application has come."""
+    """The progress of an application's installation or removal."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -103,7 +103,7 @@ AssociationStateLike: TypeAlias = (
 
 
 class BundleAssociatedResourceType(OpenEnum):
-    """What a bundle can be associated with."""
+    """A kind of resource that a bundle can be associated with."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -115,7 +115,7 @@ BundleAssociatedResourceTypeLike: TypeAlias = BundleAssociatedResourceType | Lit
 
 
 class ImageAssociatedResourceType(OpenEnum):
-    """What an image can be associated with."""
+    """A kind of resource that an image can be associated with."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -127,7 +127,7 @@ ImageAssociatedResourceTypeLike: TypeAlias = ImageAssociatedResourceType | Liter
 
 
 class WorkSpaceApplicationLicenseType(OpenEnum):
-    """Whether an application comes with its licence."""
+    """The licensing of an application: with or without its licence."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -142,7 +142,7 @@ WorkSpaceApplicationLicenseTypeLike: TypeAlias = (
 
 
 class WorkSpaceApplicationState(OpenEnum):
-    """What can be done with an application of the catalogue."""
+    """The availability of an application of the catalogue."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -163,7 +163,7 @@ WorkSpaceApplicationStateLike: TypeAlias = (
 
 
 class WorkSpaceAssociatedResourceType(OpenEnum):
-    """What a WorkSpace can be associated with."""
+    """A kind of resource that a WorkSpace can be associated with."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -175,7 +175,7 @@ WorkSpaceAssociatedResourceTypeLike: TypeAlias = WorkSpaceAssociatedResourceType
 
 
 class AssociationStateReason(Model, frozen=True):
-    """Why an installation or removal failed. It does not say which of the two was tried. [doc]"""
+    """The reason of a failed change. It does not say which of the two was tried. [doc]"""
 
     error_code: AssociationErrorCode | None = None
     """The kind of failure, for programs."""
@@ -226,7 +226,7 @@ class ApplicationResourceAssociation(Model, frozen=True):
 
 
 class AssociateWorkspaceApplicationRequest(Request, frozen=True):
-    """What `associate_workspace_application` is called with."""
+    """The request of `associate_workspace_application`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="AssociateWorkspaceApplication",
@@ -350,7 +350,7 @@ class BundleResourceAssociation(Model, frozen=True):
 
 
 class DeployWorkspaceApplicationsRequest(Request, frozen=True):
-    """What `deploy_workspace_applications` is called with."""
+    """The request of `deploy_workspace_applications`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeployWorkspaceApplications",
@@ -389,7 +389,7 @@ class DeployWorkspaceApplicationsRequest(Request, frozen=True):
 
 
 class WorkSpaceApplicationDeployment(Model, frozen=True):
-    """What one DeployWorkspaceApplications committed on a WorkSpace."""
+    """The changes that one DeployWorkspaceApplications committed on a WorkSpace."""
 
     associations: Items[WorkspaceResourceAssociation] = ()
     """The associations that the deployment works on."""
@@ -404,7 +404,7 @@ class WorkSpaceApplicationDeployment(Model, frozen=True):
 
 
 class DeployWorkspaceApplicationsResult(Result, frozen=True):
-    """What DeployWorkspaceApplications set in motion."""
+    """The deployment that DeployWorkspaceApplications began."""
 
     deployment: WorkSpaceApplicationDeployment | None = None
     """The changes that were committed."""
@@ -419,7 +419,7 @@ class DeployWorkspaceApplicationsResult(Result, frozen=True):
 
 
 class DescribeApplicationAssociationsRequest(Request, frozen=True):
-    """What `describe_application_associations` is called with."""
+    """The request of `describe_application_associations`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeApplicationAssociations",
@@ -444,7 +444,7 @@ class DescribeApplicationAssociationsRequest(Request, frozen=True):
     max_results: int | None = None
     """The most associations to put on one page. 1 to 25."""
     next_token: str | None = None
-    """Where to go on: the token that came with the previous page. 1 to 2048 characters."""
+    """The place to go on from: the token that came with the previous page. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -469,7 +469,7 @@ class DescribeApplicationAssociationsResult(PageResult, frozen=True):
     associations: Items[ApplicationResourceAssociation] = ()
     """The associations on this page; a page may be empty and still not be the last."""
     next_token: str | None = None
-    """Where the next page starts; absent on the last page."""
+    """The start of the next page; absent on the last page."""
 
     if TYPE_CHECKING:
 
@@ -482,7 +482,7 @@ class DescribeApplicationAssociationsResult(PageResult, frozen=True):
 
 
 class DescribeApplicationsRequest(Request, frozen=True):
-    """What `describe_applications` is called with."""
+    """The request of `describe_applications`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeApplications",
@@ -515,7 +515,7 @@ class DescribeApplicationsRequest(Request, frozen=True):
     max_results: int | None = None
     """The most applications to put on one page. 1 to 25."""
     next_token: str | None = None
-    """Where to go on: the token that came with the previous page. 1 to 2048 characters."""
+    """The place to go on from: the token that came with the previous page. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -582,7 +582,7 @@ class DescribeApplicationsResult(PageResult, frozen=True):
     applications: Items[WorkSpaceApplication] = ()
     """The applications on this page; a page may be empty and still not be the last."""
     next_token: str | None = None
-    """Where the next page starts; absent on the last page."""
+    """The start of the next page; absent on the last page."""
 
     if TYPE_CHECKING:
 
@@ -595,7 +595,7 @@ class DescribeApplicationsResult(PageResult, frozen=True):
 
 
 class DescribeBundleAssociationsRequest(Request, frozen=True):
-    """What `describe_bundle_associations` is called with."""
+    """The request of `describe_bundle_associations`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeBundleAssociations",
@@ -616,7 +616,7 @@ class DescribeBundleAssociationsRequest(Request, frozen=True):
     associated_resource_types: tuple[BundleAssociatedResourceType, ...] = (
         BundleAssociatedResourceType.APPLICATION,
     )
-    """What to list associations with; applications are all there is so far."""
+    """The kinds of resource to list associations with; applications are all there is so far."""
 
     if TYPE_CHECKING:
 
@@ -649,7 +649,7 @@ class DescribeBundleAssociationsResult(Result, frozen=True):
 
 
 class DescribeImageAssociationsRequest(Request, frozen=True):
-    """What `describe_image_associations` is called with."""
+    """The request of `describe_image_associations`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeImageAssociations",
@@ -670,7 +670,7 @@ class DescribeImageAssociationsRequest(Request, frozen=True):
     associated_resource_types: tuple[ImageAssociatedResourceType, ...] = (
         ImageAssociatedResourceType.APPLICATION,
     )
-    """What to list associations with; applications are all there is so far."""
+    """The kinds of resource to list associations with; applications are all there is so far."""
 
     if TYPE_CHECKING:
 
@@ -736,7 +736,7 @@ class DescribeImageAssociationsResult(Result, frozen=True):
 
 
 class DescribeWorkspaceAssociationsRequest(Request, frozen=True):
-    """What `describe_workspace_associations` is called with."""
+    """The request of `describe_workspace_associations`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceAssociations",
@@ -757,7 +757,7 @@ class DescribeWorkspaceAssociationsRequest(Request, frozen=True):
     associated_resource_types: tuple[WorkSpaceAssociatedResourceType, ...] = (
         WorkSpaceAssociatedResourceType.APPLICATION,
     )
-    """What to list associations with; applications are all there is so far."""
+    """The kinds of resource to list associations with; applications are all there is so far."""
 
     if TYPE_CHECKING:
 
@@ -790,7 +790,7 @@ class DescribeWorkspaceAssociationsResult(Result, frozen=True):
 
 
 class DisassociateWorkspaceApplicationRequest(Request, frozen=True):
-    """What `disassociate_workspace_application` is called with."""
+    """The request of `disassociate_workspace_application`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DisassociateWorkspaceApplication",

@@ -138,7 +138,7 @@ class WorkspaceBundle(Model, frozen=True):
 
 
 class CreateWorkspaceBundleRequest(Request, frozen=True):
-    """What `create_workspace_bundle` is called with."""
+    """The request of `create_workspace_bundle`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateWorkspaceBundle",
@@ -193,7 +193,7 @@ class CreateWorkspaceBundleRequest(Request, frozen=True):
 
 
 class CreateWorkspaceBundleResult(Result, frozen=True):
-    """What `create_workspace_bundle` answers."""
+    """The result of `create_workspace_bundle`."""
 
     workspace_bundle: WorkspaceBundle | None = None
 
@@ -207,7 +207,7 @@ class CreateWorkspaceBundleResult(Result, frozen=True):
 
 
 class DeleteWorkspaceBundleRequest(Request, frozen=True):
-    """What `delete_workspace_bundle` is called with."""
+    """The request of `delete_workspace_bundle`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteWorkspaceBundle",
@@ -240,7 +240,7 @@ class DeleteWorkspaceBundleRequest(Request, frozen=True):
 
 
 class DeleteWorkspaceBundleResult(Result, frozen=True):
-    """What `delete_workspace_bundle` answers."""
+    """The result of `delete_workspace_bundle`."""
 
     if TYPE_CHECKING:
 
@@ -250,7 +250,7 @@ class DeleteWorkspaceBundleResult(Result, frozen=True):
 
 
 class DescribeWorkspaceBundlesRequest(Request, frozen=True):
-    """What `describe_workspace_bundles` is called with."""
+    """The request of `describe_workspace_bundles`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceBundles",
@@ -286,7 +286,7 @@ class DescribeWorkspaceBundlesRequest(Request, frozen=True):
 
 
 class DescribeWorkspaceBundlesResult(PageResult, frozen=True):
-    """What `describe_workspace_bundles` answers."""
+    """The result of `describe_workspace_bundles`."""
 
     bundles: Items[WorkspaceBundle] = ()
     next_token: str | None = None
@@ -303,7 +303,7 @@ class DescribeWorkspaceBundlesResult(PageResult, frozen=True):
 
 
 class UpdateWorkspaceBundleRequest(Request, frozen=True):
-    """What `update_workspace_bundle` is called with."""
+    """The request of `update_workspace_bundle`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateWorkspaceBundle",
@@ -341,7 +341,7 @@ class UpdateWorkspaceBundleRequest(Request, frozen=True):
 
 
 class UpdateWorkspaceBundleResult(Result, frozen=True):
-    """What `update_workspace_bundle` answers."""
+    """The result of `update_workspace_bundle`."""
 
     if TYPE_CHECKING:
 

@@ -120,7 +120,7 @@ class ConnectClientAddIn(Model, frozen=True):
 
 
 class CreateConnectClientAddInRequest(Request, frozen=True):
-    """What `create_connect_client_add_in` is called with."""
+    """The request of `create_connect_client_add_in`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateConnectClientAddIn",
@@ -162,7 +162,7 @@ class CreateConnectClientAddInRequest(Request, frozen=True):
 
 
 class CreateConnectClientAddInResult(Result, frozen=True):
-    """What `create_connect_client_add_in` answers."""
+    """The result of `create_connect_client_add_in`."""
 
     add_in_id: str | None = None
     """The add-in."""
@@ -244,7 +244,7 @@ class DefaultImportClientBrandingAttributes(Input, frozen=True):
 
 
 class DeleteClientBrandingRequest(Request, frozen=True):
-    """What `delete_client_branding` is called with."""
+    """The request of `delete_client_branding`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteClientBranding",
@@ -280,7 +280,7 @@ class DeleteClientBrandingRequest(Request, frozen=True):
 
 
 class DeleteClientBrandingResult(Result, frozen=True):
-    """What `delete_client_branding` answers."""
+    """The result of `delete_client_branding`."""
 
     if TYPE_CHECKING:
 
@@ -290,7 +290,7 @@ class DeleteClientBrandingResult(Result, frozen=True):
 
 
 class DeleteConnectClientAddInRequest(Request, frozen=True):
-    """What `delete_connect_client_add_in` is called with."""
+    """The request of `delete_connect_client_add_in`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteConnectClientAddIn",
@@ -329,7 +329,7 @@ class DeleteConnectClientAddInRequest(Request, frozen=True):
 
 
 class DeleteConnectClientAddInResult(Result, frozen=True):
-    """What `delete_connect_client_add_in` answers."""
+    """The result of `delete_connect_client_add_in`."""
 
     if TYPE_CHECKING:
 
@@ -339,7 +339,7 @@ class DeleteConnectClientAddInResult(Result, frozen=True):
 
 
 class DescribeClientBrandingRequest(Request, frozen=True):
-    """What `describe_client_branding` is called with."""
+    """The request of `describe_client_branding`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeClientBranding",
@@ -402,7 +402,7 @@ class IosClientBrandingAttributes(Model, frozen=True):
 
 
 class DescribeClientBrandingResult(Result, frozen=True):
-    """What `describe_client_branding` answers."""
+    """The result of `describe_client_branding`."""
 
     device_type_windows: DefaultClientBrandingAttributes | None = None
     """For clients on Windows."""
@@ -432,7 +432,7 @@ class DescribeClientBrandingResult(Result, frozen=True):
 
 
 class DescribeClientPropertiesRequest(Request, frozen=True):
-    """What `describe_client_properties` is called with."""
+    """The request of `describe_client_properties`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeClientProperties",
@@ -464,7 +464,7 @@ class DescribeClientPropertiesRequest(Request, frozen=True):
 
 
 class DescribeClientPropertiesResult(Result, frozen=True):
-    """What `describe_client_properties` answers."""
+    """The result of `describe_client_properties`."""
 
     client_properties_list: Items[ClientPropertiesResult] = ()
 
@@ -478,7 +478,7 @@ class DescribeClientPropertiesResult(Result, frozen=True):
 
 
 class DescribeConnectClientAddInsRequest(Request, frozen=True):
-    """What `describe_connect_client_add_ins` is called with."""
+    """The request of `describe_connect_client_add_ins`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeConnectClientAddIns",
@@ -519,7 +519,7 @@ class DescribeConnectClientAddInsRequest(Request, frozen=True):
 
 
 class DescribeConnectClientAddInsResult(PageResult, frozen=True):
-    """What `describe_connect_client_add_ins` answers."""
+    """The result of `describe_connect_client_add_ins`."""
 
     add_ins: Items[ConnectClientAddIn] = ()
     next_token: str | None = None
@@ -584,7 +584,7 @@ class IosImportClientBrandingAttributes(Input, frozen=True):
 
 
 class ImportClientBrandingRequest(Request, frozen=True):
-    """What `import_client_branding` is called with."""
+    """The request of `import_client_branding`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ImportClientBranding",
@@ -635,7 +635,7 @@ class ImportClientBrandingRequest(Request, frozen=True):
 
 
 class ImportClientBrandingResult(Result, frozen=True):
-    """What `import_client_branding` answers."""
+    """The result of `import_client_branding`."""
 
     device_type_windows: DefaultClientBrandingAttributes | None = None
     """For clients on Windows."""
@@ -665,7 +665,7 @@ class ImportClientBrandingResult(Result, frozen=True):
 
 
 class ModifyClientPropertiesRequest(Request, frozen=True):
-    """What `modify_client_properties` is called with."""
+    """The request of `modify_client_properties`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyClientProperties",
@@ -701,7 +701,7 @@ class ModifyClientPropertiesRequest(Request, frozen=True):
 
 
 class ModifyClientPropertiesResult(Result, frozen=True):
-    """What `modify_client_properties` answers."""
+    """The result of `modify_client_properties`."""
 
     if TYPE_CHECKING:
 
@@ -711,7 +711,7 @@ class ModifyClientPropertiesResult(Result, frozen=True):
 
 
 class UpdateConnectClientAddInRequest(Request, frozen=True):
-    """What `update_connect_client_add_in` is called with."""
+    """The request of `update_connect_client_add_in`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateConnectClientAddIn",
@@ -758,7 +758,7 @@ class UpdateConnectClientAddInRequest(Request, frozen=True):
 
 
 class UpdateConnectClientAddInResult(Result, frozen=True):
-    """What `update_connect_client_add_in` answers."""
+    """The result of `update_connect_client_add_in`."""
 
     if TYPE_CHECKING:
 

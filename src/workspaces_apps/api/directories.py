@@ -459,7 +459,7 @@ class DefaultWorkspaceCreationProperties(Model, frozen=True):
 
 
 class DeregisterWorkspaceDirectoryRequest(Request, frozen=True):
-    """What `deregister_workspace_directory` is called with."""
+    """The request of `deregister_workspace_directory`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeregisterWorkspaceDirectory",
@@ -493,7 +493,7 @@ class DeregisterWorkspaceDirectoryRequest(Request, frozen=True):
 
 
 class DeregisterWorkspaceDirectoryResult(Result, frozen=True):
-    """What `deregister_workspace_directory` answers."""
+    """The result of `deregister_workspace_directory`."""
 
     if TYPE_CHECKING:
 
@@ -525,7 +525,7 @@ class DescribeWorkspaceDirectoriesFilter(Input, frozen=True):
 
 
 class DescribeWorkspaceDirectoriesRequest(Request, frozen=True):
-    """What `describe_workspace_directories` is called with."""
+    """The request of `describe_workspace_directories`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceDirectories",
@@ -887,7 +887,7 @@ class WorkspaceDirectory(Model, frozen=True):
 
 
 class DescribeWorkspaceDirectoriesResult(PageResult, frozen=True):
-    """What `describe_workspace_directories` answers."""
+    """The result of `describe_workspace_directories`."""
 
     directories: Items[WorkspaceDirectory] = ()
     next_token: str | None = None
@@ -904,7 +904,7 @@ class DescribeWorkspaceDirectoriesResult(PageResult, frozen=True):
 
 
 class ModifyCertificateBasedAuthPropertiesRequest(Request, frozen=True):
-    """What `modify_certificate_based_auth_properties` is called with."""
+    """The request of `modify_certificate_based_auth_properties`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyCertificateBasedAuthProperties",
@@ -943,7 +943,7 @@ class ModifyCertificateBasedAuthPropertiesRequest(Request, frozen=True):
 
 
 class ModifyCertificateBasedAuthPropertiesResult(Result, frozen=True):
-    """What `modify_certificate_based_auth_properties` answers."""
+    """The result of `modify_certificate_based_auth_properties`."""
 
     if TYPE_CHECKING:
 
@@ -953,7 +953,7 @@ class ModifyCertificateBasedAuthPropertiesResult(Result, frozen=True):
 
 
 class ModifyEndpointEncryptionModeRequest(Request, frozen=True):
-    """What `modify_endpoint_encryption_mode` is called with."""
+    """The request of `modify_endpoint_encryption_mode`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyEndpointEncryptionMode",
@@ -988,7 +988,7 @@ class ModifyEndpointEncryptionModeRequest(Request, frozen=True):
 
 
 class ModifyEndpointEncryptionModeResponse(Result, frozen=True):
-    """What `modify_endpoint_encryption_mode` answers."""
+    """The result of `modify_endpoint_encryption_mode`."""
 
     if TYPE_CHECKING:
 
@@ -998,7 +998,7 @@ class ModifyEndpointEncryptionModeResponse(Result, frozen=True):
 
 
 class ModifySamlPropertiesRequest(Request, frozen=True):
-    """What `modify_saml_properties` is called with."""
+    """The request of `modify_saml_properties`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifySamlProperties",
@@ -1037,7 +1037,7 @@ class ModifySamlPropertiesRequest(Request, frozen=True):
 
 
 class ModifySamlPropertiesResult(Result, frozen=True):
-    """What `modify_saml_properties` answers."""
+    """The result of `modify_saml_properties`."""
 
     if TYPE_CHECKING:
 
@@ -1047,7 +1047,7 @@ class ModifySamlPropertiesResult(Result, frozen=True):
 
 
 class ModifySelfservicePermissionsRequest(Request, frozen=True):
-    """What `modify_selfservice_permissions` is called with."""
+    """The request of `modify_selfservice_permissions`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifySelfservicePermissions",
@@ -1083,7 +1083,7 @@ class ModifySelfservicePermissionsRequest(Request, frozen=True):
 
 
 class ModifySelfservicePermissionsResult(Result, frozen=True):
-    """What `modify_selfservice_permissions` answers."""
+    """The result of `modify_selfservice_permissions`."""
 
     if TYPE_CHECKING:
 
@@ -1093,7 +1093,7 @@ class ModifySelfservicePermissionsResult(Result, frozen=True):
 
 
 class ModifyStreamingPropertiesRequest(Request, frozen=True):
-    """What `modify_streaming_properties` is called with."""
+    """The request of `modify_streaming_properties`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyStreamingProperties",
@@ -1129,7 +1129,7 @@ class ModifyStreamingPropertiesRequest(Request, frozen=True):
 
 
 class ModifyStreamingPropertiesResult(Result, frozen=True):
-    """What `modify_streaming_properties` answers."""
+    """The result of `modify_streaming_properties`."""
 
     if TYPE_CHECKING:
 
@@ -1139,7 +1139,7 @@ class ModifyStreamingPropertiesResult(Result, frozen=True):
 
 
 class ModifyWorkspaceAccessPropertiesRequest(Request, frozen=True):
-    """What `modify_workspace_access_properties` is called with."""
+    """The request of `modify_workspace_access_properties`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyWorkspaceAccessProperties",
@@ -1176,7 +1176,7 @@ class ModifyWorkspaceAccessPropertiesRequest(Request, frozen=True):
 
 
 class ModifyWorkspaceAccessPropertiesResult(Result, frozen=True):
-    """What `modify_workspace_access_properties` answers."""
+    """The result of `modify_workspace_access_properties`."""
 
     if TYPE_CHECKING:
 
@@ -1225,7 +1225,7 @@ class WorkspaceCreationProperties(Input, frozen=True):
 
 
 class ModifyWorkspaceCreationPropertiesRequest(Request, frozen=True):
-    """What `modify_workspace_creation_properties` is called with."""
+    """The request of `modify_workspace_creation_properties`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyWorkspaceCreationProperties",
@@ -1261,7 +1261,7 @@ class ModifyWorkspaceCreationPropertiesRequest(Request, frozen=True):
 
 
 class ModifyWorkspaceCreationPropertiesResult(Result, frozen=True):
-    """What `modify_workspace_creation_properties` answers."""
+    """The result of `modify_workspace_creation_properties`."""
 
     if TYPE_CHECKING:
 
@@ -1271,7 +1271,7 @@ class ModifyWorkspaceCreationPropertiesResult(Result, frozen=True):
 
 
 class RegisterWorkspaceDirectoryRequest(Request, frozen=True):
-    """What `register_workspace_directory` is called with."""
+    """The request of `register_workspace_directory`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="RegisterWorkspaceDirectory",
@@ -1355,7 +1355,7 @@ class RegisterWorkspaceDirectoryRequest(Request, frozen=True):
 
 
 class RegisterWorkspaceDirectoryResult(Result, frozen=True):
-    """What `register_workspace_directory` answers."""
+    """The result of `register_workspace_directory`."""
 
     directory_id: str | None = None
     """The directory."""

@@ -83,7 +83,7 @@ class OperationNotSupportedException(ServiceError):
 
 
 class ResourceAlreadyExistsException(ServiceError):
-    """What should be made is there already."""
+    """The thing to be made exists already."""
 
 
 class ResourceAssociatedException(ServiceError):

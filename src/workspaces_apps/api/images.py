@@ -332,7 +332,7 @@ WorkspaceImageStateLike: TypeAlias = WorkspaceImageState | Literal["AVAILABLE", 
 
 
 class CopyWorkspaceImageRequest(Request, frozen=True):
-    """What `copy_workspace_image` is called with."""
+    """The request of `copy_workspace_image`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CopyWorkspaceImage",
@@ -383,7 +383,7 @@ class CopyWorkspaceImageRequest(Request, frozen=True):
 
 
 class CopyWorkspaceImageResult(Result, frozen=True):
-    """What `copy_workspace_image` answers."""
+    """The result of `copy_workspace_image`."""
 
     image_id: str | None = None
     """The image."""
@@ -398,7 +398,7 @@ class CopyWorkspaceImageResult(Result, frozen=True):
 
 
 class CreateUpdatedWorkspaceImageRequest(Request, frozen=True):
-    """What `create_updated_workspace_image` is called with."""
+    """The request of `create_updated_workspace_image`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateUpdatedWorkspaceImage",
@@ -445,7 +445,7 @@ class CreateUpdatedWorkspaceImageRequest(Request, frozen=True):
 
 
 class CreateUpdatedWorkspaceImageResult(Result, frozen=True):
-    """What `create_updated_workspace_image` answers."""
+    """The result of `create_updated_workspace_image`."""
 
     image_id: str | None = None
     """The image."""
@@ -460,7 +460,7 @@ class CreateUpdatedWorkspaceImageResult(Result, frozen=True):
 
 
 class CreateWorkspaceImageRequest(Request, frozen=True):
-    """What `create_workspace_image` is called with."""
+    """The request of `create_workspace_image`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateWorkspaceImage",
@@ -522,7 +522,7 @@ class OperatingSystem(Model, frozen=True):
 
 
 class CreateWorkspaceImageResult(Result, frozen=True):
-    """What `create_workspace_image` answers."""
+    """The result of `create_workspace_image`."""
 
     image_id: str | None = None
     """The image."""
@@ -576,7 +576,7 @@ class CustomWorkspaceImageImportErrorDetails(Model, frozen=True):
 
 
 class DeleteWorkspaceImageRequest(Request, frozen=True):
-    """What `delete_workspace_image` is called with."""
+    """The request of `delete_workspace_image`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteWorkspaceImage",
@@ -608,7 +608,7 @@ class DeleteWorkspaceImageRequest(Request, frozen=True):
 
 
 class DeleteWorkspaceImageResult(Result, frozen=True):
-    """What `delete_workspace_image` answers."""
+    """The result of `delete_workspace_image`."""
 
     if TYPE_CHECKING:
 
@@ -618,7 +618,7 @@ class DeleteWorkspaceImageResult(Result, frozen=True):
 
 
 class DescribeCustomWorkspaceImageImportRequest(Request, frozen=True):
-    """What `describe_custom_workspace_image_import` is called with."""
+    """The request of `describe_custom_workspace_image_import`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeCustomWorkspaceImageImport",
@@ -683,7 +683,7 @@ class ImageSourceIdentifier(Model, frozen=True):
 
 
 class DescribeCustomWorkspaceImageImportResult(Result, frozen=True):
-    """What `describe_custom_workspace_image_import` answers."""
+    """The result of `describe_custom_workspace_image_import`."""
 
     image_id: str | None = None
     """The image."""
@@ -722,7 +722,7 @@ class DescribeCustomWorkspaceImageImportResult(Result, frozen=True):
 
 
 class DescribeWorkspaceImagePermissionsRequest(Request, frozen=True):
-    """What `describe_workspace_image_permissions` is called with."""
+    """The request of `describe_workspace_image_permissions`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceImagePermissions",
@@ -778,7 +778,7 @@ class ImagePermission(Model, frozen=True):
 
 
 class DescribeWorkspaceImagePermissionsResult(PageResult, frozen=True):
-    """What `describe_workspace_image_permissions` answers."""
+    """The result of `describe_workspace_image_permissions`."""
 
     image_id: str | None = None
     """The image."""
@@ -798,7 +798,7 @@ class DescribeWorkspaceImagePermissionsResult(PageResult, frozen=True):
 
 
 class DescribeWorkspaceImagesRequest(Request, frozen=True):
-    """What `describe_workspace_images` is called with."""
+    """The request of `describe_workspace_images`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceImages",
@@ -919,7 +919,7 @@ class WorkspaceImage(Model, frozen=True):
 
 
 class DescribeWorkspaceImagesResult(PageResult, frozen=True):
-    """What `describe_workspace_images` answers."""
+    """The result of `describe_workspace_images`."""
 
     images: Items[WorkspaceImage] = ()
     next_token: str | None = None
@@ -936,7 +936,7 @@ class DescribeWorkspaceImagesResult(PageResult, frozen=True):
 
 
 class ImportCustomWorkspaceImageRequest(Request, frozen=True):
-    """What `import_custom_workspace_image` is called with."""
+    """The request of `import_custom_workspace_image`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ImportCustomWorkspaceImage",
@@ -1000,7 +1000,7 @@ class ImportCustomWorkspaceImageRequest(Request, frozen=True):
 
 
 class ImportCustomWorkspaceImageResult(Result, frozen=True):
-    """What `import_custom_workspace_image` answers."""
+    """The result of `import_custom_workspace_image`."""
 
     image_id: str | None = None
     """The image."""
@@ -1018,7 +1018,7 @@ class ImportCustomWorkspaceImageResult(Result, frozen=True):
 
 
 class ImportWorkspaceImageRequest(Request, frozen=True):
-    """What `import_workspace_image` is called with."""
+    """The request of `import_workspace_image`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ImportWorkspaceImage",
@@ -1070,7 +1070,7 @@ class ImportWorkspaceImageRequest(Request, frozen=True):
 
 
 class ImportWorkspaceImageResult(Result, frozen=True):
-    """What `import_workspace_image` answers."""
+    """The result of `import_workspace_image`."""
 
     image_id: str | None = None
     """The image."""
@@ -1085,7 +1085,7 @@ class ImportWorkspaceImageResult(Result, frozen=True):
 
 
 class UpdateWorkspaceImagePermissionRequest(Request, frozen=True):
-    """What `update_workspace_image_permission` is called with."""
+    """The request of `update_workspace_image_permission`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateWorkspaceImagePermission",
@@ -1125,7 +1125,7 @@ class UpdateWorkspaceImagePermissionRequest(Request, frozen=True):
 
 
 class UpdateWorkspaceImagePermissionResult(Result, frozen=True):
-    """What `update_workspace_image_permission` answers."""
+    """The result of `update_workspace_image_permission`."""
 
     if TYPE_CHECKING:
 

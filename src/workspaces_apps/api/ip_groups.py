@@ -13,7 +13,7 @@ from workspaces_apps.api.shared import Tag
 
 
 class AssociateIpGroupsRequest(Request, frozen=True):
-    """What `associate_ip_groups` is called with."""
+    """The request of `associate_ip_groups`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="AssociateIpGroups",
@@ -52,7 +52,7 @@ class AssociateIpGroupsRequest(Request, frozen=True):
 
 
 class AssociateIpGroupsResult(Result, frozen=True):
-    """What `associate_ip_groups` answers."""
+    """The result of `associate_ip_groups`."""
 
     if TYPE_CHECKING:
 
@@ -78,7 +78,7 @@ class IpRuleItem(Model, frozen=True):
 
 
 class AuthorizeIpRulesRequest(Request, frozen=True):
-    """What `authorize_ip_rules` is called with."""
+    """The request of `authorize_ip_rules`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="AuthorizeIpRules",
@@ -115,7 +115,7 @@ class AuthorizeIpRulesRequest(Request, frozen=True):
 
 
 class AuthorizeIpRulesResult(Result, frozen=True):
-    """What `authorize_ip_rules` answers."""
+    """The result of `authorize_ip_rules`."""
 
     if TYPE_CHECKING:
 
@@ -125,7 +125,7 @@ class AuthorizeIpRulesResult(Result, frozen=True):
 
 
 class CreateIpGroupRequest(Request, frozen=True):
-    """What `create_ip_group` is called with."""
+    """The request of `create_ip_group`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateIpGroup",
@@ -163,7 +163,7 @@ class CreateIpGroupRequest(Request, frozen=True):
 
 
 class CreateIpGroupResult(Result, frozen=True):
-    """What `create_ip_group` answers."""
+    """The result of `create_ip_group`."""
 
     group_id: str | None = None
     """The IP access control group."""
@@ -178,7 +178,7 @@ class CreateIpGroupResult(Result, frozen=True):
 
 
 class DeleteIpGroupRequest(Request, frozen=True):
-    """What `delete_ip_group` is called with."""
+    """The request of `delete_ip_group`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteIpGroup",
@@ -211,7 +211,7 @@ class DeleteIpGroupRequest(Request, frozen=True):
 
 
 class DeleteIpGroupResult(Result, frozen=True):
-    """What `delete_ip_group` answers."""
+    """The result of `delete_ip_group`."""
 
     if TYPE_CHECKING:
 
@@ -221,7 +221,7 @@ class DeleteIpGroupResult(Result, frozen=True):
 
 
 class DescribeIpGroupsRequest(Request, frozen=True):
-    """What `describe_ip_groups` is called with."""
+    """The request of `describe_ip_groups`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeIpGroups",
@@ -287,7 +287,7 @@ class WorkspacesIpGroup(Model, frozen=True):
 
 
 class DescribeIpGroupsResult(PageResult, frozen=True):
-    """What `describe_ip_groups` answers."""
+    """The result of `describe_ip_groups`."""
 
     result: Items[WorkspacesIpGroup] = ()
     next_token: str | None = None
@@ -304,7 +304,7 @@ class DescribeIpGroupsResult(PageResult, frozen=True):
 
 
 class DisassociateIpGroupsRequest(Request, frozen=True):
-    """What `disassociate_ip_groups` is called with."""
+    """The request of `disassociate_ip_groups`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DisassociateIpGroups",
@@ -342,7 +342,7 @@ class DisassociateIpGroupsRequest(Request, frozen=True):
 
 
 class DisassociateIpGroupsResult(Result, frozen=True):
-    """What `disassociate_ip_groups` answers."""
+    """The result of `disassociate_ip_groups`."""
 
     if TYPE_CHECKING:
 
@@ -352,7 +352,7 @@ class DisassociateIpGroupsResult(Result, frozen=True):
 
 
 class RevokeIpRulesRequest(Request, frozen=True):
-    """What `revoke_ip_rules` is called with."""
+    """The request of `revoke_ip_rules`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="RevokeIpRules",
@@ -388,7 +388,7 @@ class RevokeIpRulesRequest(Request, frozen=True):
 
 
 class RevokeIpRulesResult(Result, frozen=True):
-    """What `revoke_ip_rules` answers."""
+    """The result of `revoke_ip_rules`."""
 
     if TYPE_CHECKING:
 
@@ -398,7 +398,7 @@ class RevokeIpRulesResult(Result, frozen=True):
 
 
 class UpdateRulesOfIpGroupRequest(Request, frozen=True):
-    """What `update_rules_of_ip_group` is called with."""
+    """The request of `update_rules_of_ip_group`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateRulesOfIpGroup",
@@ -435,7 +435,7 @@ class UpdateRulesOfIpGroupRequest(Request, frozen=True):
 
 
 class UpdateRulesOfIpGroupResult(Result, frozen=True):
-    """What `update_rules_of_ip_group` answers."""
+    """The result of `update_rules_of_ip_group`."""
 
     if TYPE_CHECKING:
 

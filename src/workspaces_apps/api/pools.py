@@ -324,7 +324,7 @@ class TimeoutSettings(Model, frozen=True):
 
 
 class CreateWorkspacesPoolRequest(Request, frozen=True):
-    """What `create_workspaces_pool` is called with."""
+    """The request of `create_workspaces_pool`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateWorkspacesPool",
@@ -451,7 +451,7 @@ class WorkspacesPool(Model, frozen=True):
 
 
 class CreateWorkspacesPoolResult(Result, frozen=True):
-    """What `create_workspaces_pool` answers."""
+    """The result of `create_workspaces_pool`."""
 
     workspaces_pool: WorkspacesPool | None = None
     """The pool."""
@@ -466,7 +466,7 @@ class CreateWorkspacesPoolResult(Result, frozen=True):
 
 
 class DescribeWorkspacesPoolSessionsRequest(Request, frozen=True):
-    """What `describe_workspaces_pool_sessions` is called with."""
+    """The request of `describe_workspaces_pool_sessions`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspacesPoolSessions",
@@ -562,7 +562,7 @@ class WorkspacesPoolSession(Model, frozen=True):
 
 
 class DescribeWorkspacesPoolSessionsResult(PageResult, frozen=True):
-    """What `describe_workspaces_pool_sessions` answers."""
+    """The result of `describe_workspaces_pool_sessions`."""
 
     sessions: Items[WorkspacesPoolSession] = ()
     next_token: str | None = None
@@ -604,7 +604,7 @@ class DescribeWorkspacesPoolsFilter(Input, frozen=True):
 
 
 class DescribeWorkspacesPoolsRequest(Request, frozen=True):
-    """What `describe_workspaces_pools` is called with."""
+    """The request of `describe_workspaces_pools`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspacesPools",
@@ -649,7 +649,7 @@ class DescribeWorkspacesPoolsRequest(Request, frozen=True):
 
 
 class DescribeWorkspacesPoolsResult(PageResult, frozen=True):
-    """What `describe_workspaces_pools` answers."""
+    """The result of `describe_workspaces_pools`."""
 
     workspaces_pools: Items[WorkspacesPool] = ()
     next_token: str | None = None
@@ -666,7 +666,7 @@ class DescribeWorkspacesPoolsResult(PageResult, frozen=True):
 
 
 class StartWorkspacesPoolRequest(Request, frozen=True):
-    """What `start_workspaces_pool` is called with."""
+    """The request of `start_workspaces_pool`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="StartWorkspacesPool",
@@ -702,7 +702,7 @@ class StartWorkspacesPoolRequest(Request, frozen=True):
 
 
 class StartWorkspacesPoolResult(Result, frozen=True):
-    """What `start_workspaces_pool` answers."""
+    """The result of `start_workspaces_pool`."""
 
     if TYPE_CHECKING:
 
@@ -712,7 +712,7 @@ class StartWorkspacesPoolResult(Result, frozen=True):
 
 
 class StopWorkspacesPoolRequest(Request, frozen=True):
-    """What `stop_workspaces_pool` is called with."""
+    """The request of `stop_workspaces_pool`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="StopWorkspacesPool",
@@ -746,7 +746,7 @@ class StopWorkspacesPoolRequest(Request, frozen=True):
 
 
 class StopWorkspacesPoolResult(Result, frozen=True):
-    """What `stop_workspaces_pool` answers."""
+    """The result of `stop_workspaces_pool`."""
 
     if TYPE_CHECKING:
 
@@ -756,7 +756,7 @@ class StopWorkspacesPoolResult(Result, frozen=True):
 
 
 class TerminateWorkspacesPoolRequest(Request, frozen=True):
-    """What `terminate_workspaces_pool` is called with."""
+    """The request of `terminate_workspaces_pool`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="TerminateWorkspacesPool",
@@ -790,7 +790,7 @@ class TerminateWorkspacesPoolRequest(Request, frozen=True):
 
 
 class TerminateWorkspacesPoolResult(Result, frozen=True):
-    """What `terminate_workspaces_pool` answers."""
+    """The result of `terminate_workspaces_pool`."""
 
     if TYPE_CHECKING:
 
@@ -800,7 +800,7 @@ class TerminateWorkspacesPoolResult(Result, frozen=True):
 
 
 class TerminateWorkspacesPoolSessionRequest(Request, frozen=True):
-    """What `terminate_workspaces_pool_session` is called with."""
+    """The request of `terminate_workspaces_pool_session`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="TerminateWorkspacesPoolSession",
@@ -837,7 +837,7 @@ class TerminateWorkspacesPoolSessionRequest(Request, frozen=True):
 
 
 class TerminateWorkspacesPoolSessionResult(Result, frozen=True):
-    """What `terminate_workspaces_pool_session` answers."""
+    """The result of `terminate_workspaces_pool_session`."""
 
     if TYPE_CHECKING:
 
@@ -847,7 +847,7 @@ class TerminateWorkspacesPoolSessionResult(Result, frozen=True):
 
 
 class UpdateWorkspacesPoolRequest(Request, frozen=True):
-    """What `update_workspaces_pool` is called with."""
+    """The request of `update_workspaces_pool`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="UpdateWorkspacesPool",
@@ -907,7 +907,7 @@ class UpdateWorkspacesPoolRequest(Request, frozen=True):
 
 
 class UpdateWorkspacesPoolResult(Result, frozen=True):
-    """What `update_workspaces_pool` answers."""
+    """The result of `update_workspaces_pool`."""
 
     workspaces_pool: WorkspacesPool | None = None
     """The pool."""

@@ -11,7 +11,7 @@ from workspaces_apps.api.shared import Tag
 
 
 class CreateTagsRequest(Request, frozen=True):
-    """What `create_tags` is called with."""
+    """The request of `create_tags`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateTags",
@@ -46,7 +46,7 @@ class CreateTagsRequest(Request, frozen=True):
 
 
 class CreateTagsResult(Result, frozen=True):
-    """What `create_tags` answers."""
+    """The result of `create_tags`."""
 
     if TYPE_CHECKING:
 
@@ -56,7 +56,7 @@ class CreateTagsResult(Result, frozen=True):
 
 
 class DeleteTagsRequest(Request, frozen=True):
-    """What `delete_tags` is called with."""
+    """The request of `delete_tags`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DeleteTags",
@@ -91,7 +91,7 @@ class DeleteTagsRequest(Request, frozen=True):
 
 
 class DeleteTagsResult(Result, frozen=True):
-    """What `delete_tags` answers."""
+    """The result of `delete_tags`."""
 
     if TYPE_CHECKING:
 
@@ -101,7 +101,7 @@ class DeleteTagsResult(Result, frozen=True):
 
 
 class DescribeTagsRequest(Request, frozen=True):
-    """What `describe_tags` is called with."""
+    """The request of `describe_tags`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeTags",
@@ -129,7 +129,7 @@ class DescribeTagsRequest(Request, frozen=True):
 
 
 class DescribeTagsResult(Result, frozen=True):
-    """What `describe_tags` answers."""
+    """The result of `describe_tags`."""
 
     tag_list: Items[Tag] = ()
 

@@ -12,7 +12,7 @@ from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName
 
 
 class AGAModeForWorkSpaceEnum(OpenEnum):
-    """Whether a WorkSpace uses AWS Global Accelerator."""
+    """The use of AWS Global Accelerator by a WorkSpace."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -62,7 +62,7 @@ ConnectionStateLike: TypeAlias = ConnectionState | Literal["CONNECTED", "DISCONN
 
 
 class DataReplication(OpenEnum):
-    """Whether a WorkSpace's data is copied to its standby."""
+    """The copying of a WorkSpace's data to its standby."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -96,7 +96,7 @@ ModificationResourceEnumLike: TypeAlias = (
 
 
 class ModificationStateEnum(OpenEnum):
-    """How far a change of a WorkSpace's properties has come."""
+    """The progress of a change of a WorkSpace's properties."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -127,7 +127,7 @@ ProtocolLike: TypeAlias = Protocol | Literal["PCOIP", "WSP"]
 
 
 class RunningMode(OpenEnum):
-    """When a WorkSpace runs, and with that how it is billed."""
+    """The times at which a WorkSpace runs, and with that how it is billed."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -145,7 +145,7 @@ RunningModeLike: TypeAlias = RunningMode | Literal["AUTO_STOP", "ALWAYS_ON", "MA
 
 
 class StandbyWorkspaceRelationshipType(OpenEnum):
-    """Which half of a primary and standby pair a WorkSpace is."""
+    """The half of a primary and standby pair that a WorkSpace is."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -173,7 +173,7 @@ TargetWorkspaceStateLike: TypeAlias = TargetWorkspaceState | Literal["AVAILABLE"
 
 
 class WorkspaceState(OpenEnum):
-    """What a WorkSpace is doing."""
+    """The state of a WorkSpace."""
 
     if TYPE_CHECKING:
         _OPEN = ""
@@ -263,7 +263,7 @@ class StandbyWorkspace(Model, frozen=True):
 
 
 class CreateStandbyWorkspacesRequest(Request, frozen=True):
-    """What `create_standby_workspaces` is called with."""
+    """The request of `create_standby_workspaces`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateStandbyWorkspaces",
@@ -343,7 +343,7 @@ class PendingCreateStandbyWorkspacesRequest(Model, frozen=True):
 
 
 class CreateStandbyWorkspacesResult(BatchResult, frozen=True):
-    """What `create_standby_workspaces` answers."""
+    """The result of `create_standby_workspaces`."""
 
     failed_standby_requests: Items[FailedCreateStandbyWorkspacesRequest] = ()
     pending_standby_requests: Items[PendingCreateStandbyWorkspacesRequest] = ()
@@ -364,7 +364,7 @@ class CreateStandbyWorkspacesResult(BatchResult, frozen=True):
 
 
 class GlobalAcceleratorForWorkSpace(Model, frozen=True):
-    """How one WorkSpace uses AWS Global Accelerator for its streaming."""
+    """A WorkSpace's use of AWS Global Accelerator for its streaming."""
 
     mode: AGAModeForWorkSpaceEnum
     """Whether it is used, or the directory decides."""
@@ -382,7 +382,7 @@ class GlobalAcceleratorForWorkSpace(Model, frozen=True):
 
 
 class WorkspaceProperties(Model, frozen=True):
-    """What a WorkSpace runs on, how it is reached, and when it runs."""
+    """Properties of a WorkSpace: hardware, protocols, and when it runs."""
 
     running_mode: RunningMode | None = None
     """Whether it runs all the time or stops when nobody uses it."""
@@ -476,7 +476,7 @@ class WorkspaceRequest(Model, frozen=True):
 
 
 class CreateWorkspacesRequest(Request, frozen=True):
-    """What `create_workspaces` is called with."""
+    """The request of `create_workspaces`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="CreateWorkspaces",
@@ -570,7 +570,7 @@ class RelatedWorkspaceProperties(Model, frozen=True):
 
 
 class DataReplicationSettings(Model, frozen=True):
-    """Whether a WorkSpace's data is copied to its standby."""
+    """The copying of a WorkSpace's data to its standby."""
 
     data_replication: DataReplication | None = None
     """Whether copying is on, and which way it goes."""
@@ -681,7 +681,7 @@ class Workspace(Model, frozen=True):
 
 
 class CreateWorkspacesResult(BatchResult, frozen=True):
-    """What became of each request of a CreateWorkspaces batch."""
+    """The outcome of each request of a CreateWorkspaces batch."""
 
     failed_requests: Items[FailedCreateWorkspaceRequest] = ()
     """The requests that were refused, each with its reason."""
@@ -704,7 +704,7 @@ class CreateWorkspacesResult(BatchResult, frozen=True):
 
 
 class DescribeWorkspaceSnapshotsRequest(Request, frozen=True):
-    """What `describe_workspace_snapshots` is called with."""
+    """The request of `describe_workspace_snapshots`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaceSnapshots",
@@ -750,7 +750,7 @@ class Snapshot(Model, frozen=True):
 
 
 class DescribeWorkspaceSnapshotsResult(Result, frozen=True):
-    """What `describe_workspace_snapshots` answers."""
+    """The result of `describe_workspace_snapshots`."""
 
     rebuild_snapshots: Items[Snapshot] = ()
     restore_snapshots: Items[Snapshot] = ()
@@ -766,7 +766,7 @@ class DescribeWorkspaceSnapshotsResult(Result, frozen=True):
 
 
 class DescribeWorkspacesConnectionStatusRequest(Request, frozen=True):
-    """What `describe_workspaces_connection_status` is called with."""
+    """The request of `describe_workspaces_connection_status`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspacesConnectionStatus",
@@ -821,7 +821,7 @@ class WorkspaceConnectionStatus(Model, frozen=True):
 
 
 class DescribeWorkspacesConnectionStatusResult(PageResult, frozen=True):
-    """What `describe_workspaces_connection_status` answers."""
+    """The result of `describe_workspaces_connection_status`."""
 
     workspaces_connection_status: Items[WorkspaceConnectionStatus] = ()
     next_token: str | None = None
@@ -838,7 +838,7 @@ class DescribeWorkspacesConnectionStatusResult(PageResult, frozen=True):
 
 
 class DescribeWorkspacesRequest(Request, frozen=True):
-    """What `describe_workspaces` is called with."""
+    """The request of `describe_workspaces`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="DescribeWorkspaces",
@@ -873,7 +873,7 @@ class DescribeWorkspacesRequest(Request, frozen=True):
     limit: int | None = None
     """The most WorkSpaces to put on one page. 1 to 25."""
     next_token: str | None = None
-    """Where to go on: the token that came with the previous page. 1 to 2048 characters."""
+    """The place to go on from: the token that came with the previous page. 1 to 2048 characters."""
     workspace_name: str | None = None
     """List the WorkSpace of this name, among those that are tied to no single user. Matches
     ``^[a-zA-Z0-9_()][a-zA-Z0-9_.()-]{1,63}$``."""
@@ -904,7 +904,7 @@ class DescribeWorkspacesResult(PageResult, frozen=True):
     workspaces: Items[Workspace] = ()
     """The WorkSpaces on this page; a page may be empty and still not be the last."""
     next_token: str | None = None
-    """Where the next page starts; absent on the last page."""
+    """The start of the next page; absent on the last page."""
 
     if TYPE_CHECKING:
 
@@ -938,7 +938,7 @@ class FailedWorkspaceChangeRequest(Model, frozen=True):
 
 
 class MigrateWorkspaceRequest(Request, frozen=True):
-    """What `migrate_workspace` is called with."""
+    """The request of `migrate_workspace`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="MigrateWorkspace",
@@ -977,7 +977,7 @@ class MigrateWorkspaceRequest(Request, frozen=True):
 
 
 class MigrateWorkspaceResult(Result, frozen=True):
-    """What `migrate_workspace` answers."""
+    """The result of `migrate_workspace`."""
 
     source_workspace_id: str | None = None
     """The WorkSpace to start from."""
@@ -994,7 +994,7 @@ class MigrateWorkspaceResult(Result, frozen=True):
 
 
 class ModifyWorkspacePropertiesRequest(Request, frozen=True):
-    """What `modify_workspace_properties` is called with."""
+    """The request of `modify_workspace_properties`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyWorkspaceProperties",
@@ -1046,7 +1046,7 @@ class ModifyWorkspacePropertiesResult(Result, frozen=True):
 
 
 class ModifyWorkspaceStateRequest(Request, frozen=True):
-    """What `modify_workspace_state` is called with."""
+    """The request of `modify_workspace_state`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="ModifyWorkspaceState",
@@ -1081,7 +1081,7 @@ class ModifyWorkspaceStateRequest(Request, frozen=True):
 
 
 class ModifyWorkspaceStateResult(Result, frozen=True):
-    """What `modify_workspace_state` answers."""
+    """The result of `modify_workspace_state`."""
 
     if TYPE_CHECKING:
 
@@ -1110,7 +1110,7 @@ class RebootRequest(Input, frozen=True):
 
 
 class RebootWorkspacesRequest(Request, frozen=True):
-    """What `reboot_workspaces` is called with."""
+    """The request of `reboot_workspaces`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="RebootWorkspaces",
@@ -1138,7 +1138,7 @@ class RebootWorkspacesRequest(Request, frozen=True):
 
 
 class RebootWorkspacesResult(BatchResult, frozen=True):
-    """What `reboot_workspaces` answers."""
+    """The result of `reboot_workspaces`."""
 
     failed_requests: Items[FailedWorkspaceChangeRequest] = ()
     """The requests that failed, each with its reason."""
@@ -1177,7 +1177,7 @@ class RebuildRequest(Input, frozen=True):
 
 
 class RebuildWorkspacesRequest(Request, frozen=True):
-    """What `rebuild_workspaces` is called with."""
+    """The request of `rebuild_workspaces`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="RebuildWorkspaces",
@@ -1205,7 +1205,7 @@ class RebuildWorkspacesRequest(Request, frozen=True):
 
 
 class RebuildWorkspacesResult(BatchResult, frozen=True):
-    """What `rebuild_workspaces` answers."""
+    """The result of `rebuild_workspaces`."""
 
     failed_requests: Items[FailedWorkspaceChangeRequest] = ()
     """The requests that failed, each with its reason."""
@@ -1225,7 +1225,7 @@ class RebuildWorkspacesResult(BatchResult, frozen=True):
 
 
 class RestoreWorkspaceRequest(Request, frozen=True):
-    """What `restore_workspace` is called with."""
+    """The request of `restore_workspace`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="RestoreWorkspace",
@@ -1258,7 +1258,7 @@ class RestoreWorkspaceRequest(Request, frozen=True):
 
 
 class RestoreWorkspaceResult(Result, frozen=True):
-    """What `restore_workspace` answers."""
+    """The result of `restore_workspace`."""
 
     if TYPE_CHECKING:
 
@@ -1287,7 +1287,7 @@ class StartRequest(Input, frozen=True):
 
 
 class StartWorkspacesRequest(Request, frozen=True):
-    """What `start_workspaces` is called with."""
+    """The request of `start_workspaces`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="StartWorkspaces",
@@ -1314,7 +1314,7 @@ class StartWorkspacesRequest(Request, frozen=True):
 
 
 class StartWorkspacesResult(BatchResult, frozen=True):
-    """What `start_workspaces` answers."""
+    """The result of `start_workspaces`."""
 
     failed_requests: Items[FailedWorkspaceChangeRequest] = ()
     """The requests that failed, each with its reason."""
@@ -1353,7 +1353,7 @@ class StopRequest(Input, frozen=True):
 
 
 class StopWorkspacesRequest(Request, frozen=True):
-    """What `stop_workspaces` is called with."""
+    """The request of `stop_workspaces`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="StopWorkspaces",
@@ -1380,7 +1380,7 @@ class StopWorkspacesRequest(Request, frozen=True):
 
 
 class StopWorkspacesResult(BatchResult, frozen=True):
-    """What `stop_workspaces` answers."""
+    """The result of `stop_workspaces`."""
 
     failed_requests: Items[FailedWorkspaceChangeRequest] = ()
     """The requests that failed, each with its reason."""
@@ -1419,7 +1419,7 @@ class TerminateRequest(Input, frozen=True):
 
 
 class TerminateWorkspacesRequest(Request, frozen=True):
-    """What `terminate_workspaces` is called with."""
+    """The request of `terminate_workspaces`."""
 
     facts: ClassVar[OperationSpec] = OperationSpec(
         name="TerminateWorkspaces",
@@ -1446,7 +1446,7 @@ class TerminateWorkspacesRequest(Request, frozen=True):
 
 
 class TerminateWorkspacesResult(BatchResult, frozen=True):
-    """What `terminate_workspaces` answers."""
+    """The result of `terminate_workspaces`."""
 
     failed_requests: Items[FailedWorkspaceChangeRequest] = ()
     """The requests that failed, each with its reason."""

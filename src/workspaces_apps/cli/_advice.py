@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 OPTIONS: Final[tuple[tuple[str, str], ...]] = (
-    ("set ClientConfig(allow_insecure_endpoint=True)", "say --allow-insecure-endpoint"),
+    ("set ClientConfig(allow_insecure_endpoint=True)", "pass --allow-insecure-endpoint"),
     ("endpoint_url ", "the endpoint URL "),
-    ('pass region="eu-west-1"', "say --region eu-west-1"),
-    ("pass credentials= or profile=", "say --profile NAME"),
+    ('pass region="eu-west-1"', "pass --region eu-west-1"),
+    ("pass credentials= or profile=", "pass --profile NAME"),
     ("Check profile=,", "Check --profile,"),
     ("allow_remote=True opens", "--allow-remote opens"),
     (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "workspaces-apps"
 EPILOG = (
-    "Exit codes: 0 done, or nothing to do; 1 it failed; 2 there are changes (plan), or not everything is as wanted (status,"
+    "Exit codes: 0 done, or nothing to do; 1 it failed; 2 there are changes (plan), or the fleet is out of sync (status,"
     " apply); 3 the failure budget is spent; 4 drained; 5 stopped; 64 the command line, the configuration or the manifest"
     " is wrong; 70 a fault in this program; 75 the time ran out; 77 credentials are missing or no longer valid; 130"
     " interrupted."

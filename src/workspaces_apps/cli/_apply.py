@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout import Apply, Event, Manifest, Plan, Rollout
 
 EPILOG = (
-    "Exit codes: 0 everything is as wanted; 2 not everything is; 3 the failure budget is spent; 4 drained (Ctrl-C);"
+    "Exit codes: 0 all changes applied; 2 not all of them; 3 the failure budget is spent; 4 drained (Ctrl-C);"
     " 5 stopped (Ctrl-C twice); 1 an error, or a target that could not be read; 64 usage."
 )
 
@@ -250,7 +250,7 @@ def ways_out(events: Apply, board: Board) -> tuple[Callable[[], None], Callable[
         board.draining = True
         events.drain()
         going = f"{board.deploying} WorkSpaces still deploy" if board.deploying else "what has begun ends"
-        complain(f"draining: nothing more is begun, {going}; Ctrl-C again stops at once")
+        complain(f"draining: no new deployments start, {going}; Ctrl-C again stops at once")
 
     def stop() -> None:
         events.stop()
@@ -267,7 +267,7 @@ def check_answerable(yes: bool) -> None:
     """
     # A process may have neither.
     if not yes and not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
-        raise UsageError("there is no terminal to ask on: --yes says yes")
+        raise UsageError("not interactive: pass --yes")
 
 
 def agreed(question: str, yes: bool) -> None:

@@ -68,7 +68,7 @@ def of_status(status: Status) -> dict[str, object]:
                         "standing": drift_of(change),
                     }
                     for change in workspace.changes
-                    if drift_of(change) != "as-wanted"
+                    if drift_of(change) != "in-sync"
                 ],
             }
             for workspace in status.drifted

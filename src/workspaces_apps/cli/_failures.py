@@ -37,7 +37,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     """It has not, or not all of it: the service refused, did not answer, or a deployment failed."""
     CHANGES = 2
-    """`plan`: there is something to do. `status`: something is not as wanted. `apply`: something is not as wanted yet."""
+    """`plan`: there is something to do. `status`: something is out of sync. `apply`: something is not applied yet."""
     BUDGET_SPENT = 3
     """`apply`: too many WorkSpaces failed, so nothing more was begun."""
     DRAINED = 4

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from workspaces_apps.cli._leftovers import States
 
 EPILOG = (
-    "Exit codes: 0 it is as wanted on every WorkSpace; 1 not on every one; 5 stopped waiting (Ctrl-C); 75 the time ran"
+    "Exit codes: 0 in sync on every WorkSpace; 1 not on every one; 5 stopped waiting (Ctrl-C); 75 the time ran"
     " out; 64 usage. For more than a few WorkSpaces, or to be able to resume, write a manifest and use apply."
 )
 
@@ -131,12 +131,12 @@ def install(
     allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Have applications installed on a few WorkSpaces.
+    """Install applications on a few WorkSpaces.
 
     It stages, deploys and waits. A deployment ends its user's session.
 
     Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
-    once. The same command goes on from there.
+    once. Run the same command to resume.
     """
     del debug
     connection = Connection(
@@ -176,12 +176,12 @@ def uninstall(
     allow_insecure_endpoint: InsecureOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Have applications removed from a few WorkSpaces.
+    """Uninstall applications from a few WorkSpaces.
 
     It stages, deploys and waits. A deployment ends its user's session.
 
     Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
-    once. The same command goes on from there.
+    once. Run the same command to resume.
     """
     del debug
     connection = Connection(

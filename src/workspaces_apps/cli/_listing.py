@@ -180,7 +180,7 @@ def workspaces(
 
 def known_states() -> list[str]:
     """The states that an association can be in, as the service spells them."""
-    # Imported only now: it brings the models, which no other command needs to say --help.
+    # Imported only now: it brings the models, which no other command needs for its help.
     from workspaces_apps.api import AssociationState
 
     return [str(state) for state in AssociationState]

@@ -122,7 +122,7 @@ def id_like(member: str, example: str) -> _Check:
         pattern = DescribeWorkspacesRequest.rules[member].pattern or ""
         for one in [given] if isinstance(given, str) else given or ():
             if not re.fullmatch(pattern, one, re.ASCII):
-                raise typer.BadParameter(f"'{one}' is no id such as {example}")
+                raise typer.BadParameter(f"'{one}' is not a valid id, such as {example}")
         return given
 
     return check
@@ -134,5 +134,5 @@ like_bundle_ids: _Check = id_like("bundle_id", "wsb-0123456789")
 
 
 YesOption: TypeAlias = Annotated[
-    bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal to ask on.")
+    bool, typer.Option("--yes", "-y", help="Do not ask; needed where it is not interactive.")
 ]

@@ -81,6 +81,6 @@ def drawing(traffic: Traffic) -> RenderableType:
         now = name == traffic.latest
         said = Text(f"{'>' if now else ' '} {name}: {count(number, 'call')}", "cyan" if now else "")
         if name in traffic.rates:
-            said.append(f", held to {traffic.rates[name]:.1f}/s", "yellow")
+            said.append(f", rate-limited to {traffic.rates[name]:.1f}/s", "yellow")
         grid.add_row(said)
     return grid

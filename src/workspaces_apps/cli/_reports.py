@@ -76,7 +76,7 @@ def report(
     ] = None,
     debug: DebugOption = False,
 ) -> None:
-    """Tell what came of a roll-out, from its journal. Makes no call."""
+    """Summarize a roll-out, from its journal. Makes no call."""
     del debug
     from workspaces_apps.rollout.report import Report
 

@@ -30,7 +30,7 @@ ACTIONS: Final = {
 """What a plan may say, with its colour; the columns of its table."""
 
 DRIFTS: Final = {
-    "as-wanted": "green",
+    "in-sync": "green",
     "missing": "yellow",
     "unwanted": "magenta",
     "staged": "cyan",
@@ -49,8 +49,8 @@ SHOWN: Final = 20
 NOTHING_SELECTED: Final = "No WorkSpace is selected, so there is nothing to do."
 
 ENDINGS: Final = {
-    "complete": ("Everything planned is as wanted.", "bold green"),
-    "incomplete": ("Not everything is as wanted yet.", "bold yellow"),
+    "complete": ("All planned changes applied.", "bold green"),
+    "incomplete": ("Not all planned changes are applied yet.", "bold yellow"),
     "drained": ("Ended early, as asked; what had begun has ended. Apply again to go on.", "bold yellow"),
     "stopped": ("Stopped, as asked; deployments may go on at the service. Apply again to go on.", "bold red"),
     "budget-spent": ("Too much failed, so nothing more was begun.", "bold red"),
@@ -93,11 +93,11 @@ def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> 
         say(console, NOTHING_SELECTED, "bold yellow")
     elif drifted:
         of_all = f"{len(drifted):,} of {count(len(plan.workspaces), 'WorkSpace')}"
-        say(console, f"{of_all} {'is' if len(drifted) == 1 else 'are'} not as wanted.", "bold yellow")
+        say(console, f"{of_all} {'is' if len(drifted) == 1 else 'are'} out of sync.", "bold yellow")
     elif plan.not_found:
-        say(console, "Everything that there is is as wanted.", "bold yellow")
+        say(console, "In sync, as far as the fleet was found.", "bold yellow")
     else:
-        say(console, "Everything is as wanted.", "bold green")
+        say(console, "Everything is in sync.", "bold green")
 
 
 def drifts(status: Status) -> dict[str, str]:
@@ -112,7 +112,7 @@ def drifts(status: Status) -> dict[str, str]:
                 plan.application_name(workspace.target, change.application_id) or change.application_id
             )
             for change in workspace.changes
-            if drift_of(change) != "as-wanted"
+            if drift_of(change) != "in-sync"
         )
         for workspace in status.drifted
     }
@@ -141,7 +141,7 @@ def show_end(console: Console, board: Board) -> None:
     if not board.total and result.ending == "complete":
         sentence, style = "There was nothing to do.", "bold green"
     if board.plan.errors and result.ending == "complete":
-        sentence, style = "Everything planned is as wanted, but a target could not be read.", "bold yellow"
+        sentence, style = "All planned changes applied, but a target could not be read.", "bold yellow"
     say(console, sentence, style)
     _show_errors(console, board.plan)
     if result.message and result.ending in ("budget-spent", "incomplete"):
@@ -288,7 +288,7 @@ def waves(plan: Plan) -> str:
     pause = f", {about(timedelta(seconds=policy.pause))} apart" if policy.pause else ""
     cut = f"In {len(sizes)} waves of {', '.join(told)} WorkSpaces{pause}" if len(sizes) > 1 else "In one wave"
     budget = policy.failure_budget.of(total)
-    return f"{cut}, at most {policy.max_in_flight:,} at the same time; ends early after {count(budget + 1, 'failure')}."
+    return f"{cut}, at most {policy.max_in_flight:,} at the same time; aborts after {count(budget + 1, 'failure')}."
 
 
 def _show_errors(console: Console, plan: Plan) -> None:
@@ -315,7 +315,7 @@ def _show_workspaces(
         say(console, f"{target}{harmless(workspace.workspace_id)}{user}{on}", "bold")
         for change in workspace.changes:
             standing = drift_of(change)
-            if standings and standing == "as-wanted":
+            if standings and standing == "in-sync":
                 continue
             style = DRIFTS[standing] if standings else ACTIONS[change.action]
             said = f"{standing}: " if standings else ""

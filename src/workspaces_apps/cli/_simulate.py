@@ -209,7 +209,7 @@ def simulate(
     secret_access_key, region, control_url, control_token, other_regions, other_accounts. With --env it prints lines
     for a shell and closes standard output: eval "$(workspaces-apps simulate --env &)". Logs go to standard error.
     """
-    # Imported only now: it brings aiohttp, which no other command needs to say --help.
+    # Imported only now: it brings aiohttp, which no other command needs for its help.
     from workspaces_apps.simulator import ManualClock, RealClock, ScaledClock, Simulator, Throttle
 
     if env not in (None, "sh", "powershell"):

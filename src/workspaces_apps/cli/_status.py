@@ -26,11 +26,9 @@ from workspaces_apps.cli._options import (
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest, Status
 
-EPILOG = (
-    "Exit codes: 0 all is as wanted; 2 it is not; 1 an error, or a target that could not be read; 64 usage."
-)
+EPILOG = "Exit codes: 0 in sync; 2 out of sync; 1 an error, or a target that could not be read; 64 usage."
 WATCH_EPILOG = (
-    "Exit codes: with --until-wanted or --looks those of status, for the last look; 130 Ctrl-C; 64 usage."
+    "Exit codes: with --until-in-sync or --count those of status, for the last poll; 130 Ctrl-C; 64 usage."
 )
 
 _Manifest = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.")]
@@ -45,7 +43,7 @@ def register(app: typer.Typer) -> None:
 def status(
     manifest: _Manifest,
     everything: Annotated[
-        bool, typer.Option("--all", help="Name every WorkSpace that is not as wanted, however many.")
+        bool, typer.Option("--all", help="Name every WorkSpace that is out of sync, however many.")
     ] = False,
     journal: JournalOption = None,
     output: OutputOption = Output.TEXT,
@@ -81,11 +79,12 @@ def watch(
     interval: Annotated[
         float, typer.Option(min=1, max=86400, metavar="SECONDS", help="From one look to the next.")
     ] = 60.0,
-    until_wanted: Annotated[
-        bool, typer.Option("--until-wanted", help="End once everything is as wanted.")
+    until_in_sync: Annotated[
+        bool, typer.Option("--until-in-sync", help="End once everything is in sync.")
     ] = False,
-    looks: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="End after so many looks.", show_default=False)
+    polls: Annotated[
+        int | None,
+        typer.Option("--count", min=1, metavar="N", help="End after so many polls.", show_default=False),
     ] = None,
     journal: JournalOption = None,
     output: OutputOption = Output.TEXT,
@@ -109,7 +108,7 @@ def watch(
         allow_insecure_endpoint=allow_insecure_endpoint,
     )
     watching = Watching(
-        wanted, connection, journal_path(journal, wanted.name), interval, until_wanted, looks, output
+        wanted, connection, journal_path(journal, wanted.name), interval, until_in_sync, polls, output
     )
     return asyncio.run(watching.run())
 
@@ -142,16 +141,16 @@ class Watching:
         connection: Connection,
         journal: Path,
         interval: float,
-        until_wanted: bool,
-        looks: int | None,
+        until_in_sync: bool,
+        polls: int | None,
         output: Output,
     ) -> None:
         self._manifest = manifest
         self._connection = connection
         self._journal = journal
         self._interval = interval
-        self._until_wanted = until_wanted
-        self._looks = looks
+        self._until_in_sync = until_in_sync
+        self._most = polls
         self._output = output
         self._last = ""
         self._drifted: dict[str, str] = {}
@@ -179,7 +178,7 @@ class Watching:
                     self._show(found)
                     code = found.exit_code
                 made += 1
-                if made == self._looks or (self._until_wanted and code == ExitCode.DONE):
+                if made == self._most or (self._until_in_sync and code == ExitCode.DONE):
                     return code
                 await self._connection.clock.sleep(self._interval)
 
@@ -197,7 +196,7 @@ class Watching:
             # A WorkSpace takes two or three lines; the table and what is around it a dozen.
             show_status(console, found, max(1, (console.height - 12) // 3))
             console.print(
-                f"{found.plan.created:%H:%M:%S} UTC; looks every {self._interval:g} s, Ctrl-C ends it",
+                f"{found.plan.created:%H:%M:%S} UTC; polls every {self._interval:g} s, Ctrl-C ends it",
                 style="dim",
             )
             return
@@ -210,7 +209,7 @@ class Watching:
         drifted = drifts(found)
         there = {one.workspace_id for one in found.plan.workspaces}
         back = {
-            one: "as wanted" if one in there else "no longer seen" for one in self._drifted.keys() - drifted
+            one: "in sync" if one in there else "no longer seen" for one in self._drifted.keys() - drifted
         }
         news = [item for item in {**drifted, **back}.items() if self._drifted.get(item[0]) != item[1]]
         # What has not changed is told once.

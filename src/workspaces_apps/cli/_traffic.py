@@ -65,7 +65,7 @@ class Traffic:
         if not self.rates:
             return ""
         operation, rate = min(self.rates.items(), key=lambda item: item[1])
-        return f"held to {rate:.1f}/s: {operation}"
+        return f"rate-limited to {rate:.1f}/s: {operation}"
 
     def _attempt(self, record: AttemptRecord) -> None:
         now = self._monotonic()

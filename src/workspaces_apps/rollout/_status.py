@@ -9,12 +9,10 @@ from workspaces_apps._associations.states import IN_FLIGHT, STAGED
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
 
-Standing: TypeAlias = Literal[
-    "as-wanted", "missing", "unwanted", "staged", "in-progress", "error", "undecided"
-]
+Standing: TypeAlias = Literal["in-sync", "missing", "unwanted", "staged", "in-progress", "error", "undecided"]
 """How an application on a WorkSpace is.
 
-``as-wanted``; ``missing``: wanted, and not installed; ``unwanted``: installed, and should not be; ``staged``: a change
+``in-sync``; ``missing``: wanted, and not installed; ``unwanted``: installed, and should not be; ``staged``: a change
 waits for a deployment; ``in-progress``: a deployment goes on; ``error``: a deployment failed; ``undecided``: the
 manifest contradicts itself, or the service says something unknown.
 """
@@ -41,18 +39,18 @@ class Status:
 
     @property
     def drifted(self) -> tuple[PlannedWorkspace, ...]:
-        """The WorkSpaces that are not as wanted, also those that an apply could do nothing about."""
+        """The WorkSpaces that are out of sync, also those that an apply could do nothing about."""
         return tuple(
             workspace
             for workspace in self.plan.workspaces
-            if any(drift_of(change) != "as-wanted" for change in workspace.changes)
+            if any(drift_of(change) != "in-sync" for change in workspace.changes)
         )
 
     @property
     def exit_code(self) -> int:
-        """0: all is as wanted; 2: it is not; 1: a target could not be read.
+        """0: all is in sync; 2: it is not; 1: a target could not be read.
 
-        A WorkSpace that the manifest names and that does not exist is not as wanted.
+        A WorkSpace that the manifest names and that does not exist is out of sync.
         """
         if self.plan.errors:
             return self.plan.exit_code
@@ -62,7 +60,7 @@ class Status:
 def drift_of(change: PlannedChange) -> Standing:
     """Return an application's kind of drift, whatever an apply would do about it."""
     if change.action == "nothing":
-        return "as-wanted"
+        return "in-sync"
     if change.state in IN_FLIGHT:
         return "in-progress"
     if change.state in STAGED:

@@ -98,7 +98,7 @@ class ApplicationsOperations(OperationInvoker):
             application_id: The application whose associations to list. Matches ``^wsa-[0-9a-z]{8,63}$``.
             associated_resource_types: The kinds of resource to list associations with.
             max_results: The most associations to put on one page. 1 to 25.
-            next_token: Where to go on: the token that came with the previous page. 1 to 2048 characters.
+            next_token: The place to go on from: the token that came with the previous page. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.
@@ -143,7 +143,7 @@ class ApplicationsOperations(OperationInvoker):
             owner: List applications of this owner: an account id, or AMAZON for AWS's own. Matches
                 ``^(\\d{12}|AMAZON)$``.
             max_results: The most applications to put on one page. 1 to 25.
-            next_token: Where to go on: the token that came with the previous page. 1 to 2048 characters.
+            next_token: The place to go on from: the token that came with the previous page. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.
@@ -180,7 +180,7 @@ class ApplicationsOperations(OperationInvoker):
 
         Args:
             bundle_id: The bundle whose associations to list. Matches ``^wsb-[0-9a-z]{8,63}$``.
-            associated_resource_types: What to list associations with; applications are all there is so far.
+            associated_resource_types: The kinds of resource to list associations with; applications are all there is so far.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -208,7 +208,7 @@ class ApplicationsOperations(OperationInvoker):
 
         Args:
             image_id: The image whose associations to list. Matches ``^wsi-[0-9a-z]{9,63}$``.
-            associated_resource_types: What to list associations with; applications are all there is so far.
+            associated_resource_types: The kinds of resource to list associations with; applications are all there is so far.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -237,7 +237,7 @@ class ApplicationsOperations(OperationInvoker):
 
         Args:
             workspace_id: The WorkSpace whose associations to list. Matches ``^ws-[0-9a-z]{8,63}$``.
-            associated_resource_types: What to list associations with; applications are all there is so far.
+            associated_resource_types: The kinds of resource to list associations with; applications are all there is so far.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.

@@ -121,7 +121,7 @@ class WorkspacesOperations(OperationInvoker):
             bundle_id: List the WorkSpaces made from this bundle; goes with no other filter. [doc] Matches
                 ``^wsb-[0-9a-z]{8,63}$``.
             limit: The most WorkSpaces to put on one page. 1 to 25.
-            next_token: Where to go on: the token that came with the previous page. 1 to 2048 characters.
+            next_token: The place to go on from: the token that came with the previous page. 1 to 2048 characters.
             workspace_name: List the WorkSpace of this name, among those that are tied to no single user. Matches
                 ``^[a-zA-Z0-9_()][a-zA-Z0-9_.()-]{1,63}$``.
 

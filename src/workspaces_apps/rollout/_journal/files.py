@@ -67,7 +67,7 @@ class FileJournal:
             return JournalError(f"the journal {self.path} is closed")
         cause = failure.strerror if isinstance(failure, OSError) else failure
         return JournalError(
-            f"cannot write to the journal {self.path}: {cause}; nothing more is begun, what the"
+            f"cannot write to the journal {self.path}: {cause}; no new deployments start, what the"
             " service has taken goes on there, and applying again goes on with it"
         )
 

@@ -333,7 +333,7 @@ class Progress(_Strict, frozen=True):
         throttled: How many of them the service refused for their rate.
         in_flight: WorkSpaces whose deployment goes on.
         waiting: WorkSpaces that have not begun.
-        succeeded: Changes that are as wanted.
+        succeeded: Changes that are in sync.
         failed: Changes that failed for good.
         skipped: Changes that were left alone.
         silent_seconds: For how long the service has answered no attempt, not even with a refusal; of several targets
@@ -362,7 +362,7 @@ class Finished(_Strict, frozen=True):
         elapsed: Seconds since it began.
         calls: Requests that were sent.
         throttled: How many of them the service refused for their rate.
-        succeeded: Changes that are as wanted.
+        succeeded: Changes that are in sync.
         failed: Changes that failed for good.
         skipped: Changes that were left alone.
         left_deploying: Of these, those whose deployment went on when the roll-out was stopped.

@@ -302,7 +302,7 @@ def _cleaned(
 def _mistake(
     location: Key, kind: str, message: str, document: Document | None, raw: Key | None = None
 ) -> Mistake:
-    rules = {"extra_forbidden": "there is no such key", "missing": "is missing"}
+    rules = {"extra_forbidden": "unknown key", "missing": "is missing"}
     if kind in ("too_short", "string_too_short") and " at least 1 " in message:
         rules[kind] = "must not be empty"
     key = ""

@@ -154,7 +154,7 @@ class Estimate:
         """The rate that this is based on, and where it is from."""
         said = f"{self.rate:.1f} calls/s of each operation"
         if self.rate_of is not None:
-            return f"{said}, which is what the service lets {self.rate_of} through with"
+            return f"{said}, the observed rate limit of {self.rate_of}"
         return f"{said}, as the service has shown" if self.rate_is_learned else f"{said}, which is assumed"
 
 

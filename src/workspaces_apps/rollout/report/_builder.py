@@ -74,7 +74,7 @@ class _Change:
     state: str | None = None
     attempts: int = 0
     retries: int = 0
-    setbacks: int = 0
+    retried: int = 0
     seconds: float | None = None
     wave: int | None = None
     began: datetime | None = None
@@ -109,7 +109,7 @@ class _Change:
             state=self.state,
             attempts=self.attempts,
             retries=self.retries,
-            setbacks=self.setbacks,
+            retried=self.retried,
             seconds=self.seconds,
             wave=self.wave,
             run=self.run,
@@ -241,7 +241,7 @@ class ReportBuilder:
         self._runs: dict[str, _Run] = {}
         self._waves: list[_Wave] = []
         self._workspaces: dict[WorkspaceKey, _Workspace] = {}
-        self._setbacks: Counter[str] = Counter()
+        self._retried: Counter[str] = Counter()
         self._words: dict[tuple[str, str], str] = {}
         self._summary = RunSummary()
         self._time = time or ActiveTime()
@@ -357,7 +357,7 @@ class ReportBuilder:
         elif isinstance(event, Failed):
             self._words.setdefault(("failed", event.reason), event.message)
             if not event.final:
-                self._setbacks[event.reason] += len(self._summary.moves)
+                self._retried[event.reason] += len(self._summary.moves)
         moves = {move.application_id: move for move in self._summary.moves}
         # One whose state changed need not have moved.
         about = [event.application_id] if isinstance(event, Changed | Withdrawn) else list(moves)
@@ -410,7 +410,7 @@ class ReportBuilder:
                     change.reason, change.message = event.reason, event.message or None
                     change.request_id = event.request_id
                 else:
-                    change.setbacks += 1
+                    change.retried += 1
                     change.begin(at, run.wave)
             case Skipped():
                 change.reopen()
@@ -433,7 +433,7 @@ class ReportBuilder:
 
     def _reasons(self, changes: Iterable[Change]) -> tuple[ReasonCount, ...]:
         troubled: dict[tuple[_Trouble, str], list[Change]] = {
-            ("failed", reason): [] for reason in self._setbacks
+            ("failed", reason): [] for reason in self._retried
         }
         for change in changes:
             if change.outcome in ("failed", "skipped", "blocked"):
@@ -444,7 +444,7 @@ class ReportBuilder:
                 reason=reason,
                 changes=len(those),
                 workspaces=len({(change.target, change.workspace_id) for change in those}),
-                setbacks=self._setbacks[reason] if outcome == "failed" else 0,
+                retried=self._retried[reason] if outcome == "failed" else 0,
                 example=next(
                     (change.message for change in those if change.message),
                     self._words.get((outcome, reason), ""),
@@ -455,7 +455,7 @@ class ReportBuilder:
         order = ("failed", "skipped", "blocked")
         return tuple(
             sorted(
-                counted, key=lambda one: (order.index(one.outcome), -one.changes, -one.setbacks, one.reason)
+                counted, key=lambda one: (order.index(one.outcome), -one.changes, -one.retried, one.reason)
             )
         )
 

@@ -56,7 +56,7 @@ class Change:
         state: The association's state that was seen last, as the service calls it.
         attempts: Deployments announced for it, over all runs.
         retries: How many of them tried again what had ended in ERROR.
-        setbacks: Failures that were followed by another try.
+        retried: Failures that were followed by another try.
         seconds: From Deploy to the last word; None without a deployment in that run.
         wave: The wave in which it was begun last.
         run: The run of its last event.
@@ -77,7 +77,7 @@ class Change:
     state: str | None = None
     attempts: int = 0
     retries: int = 0
-    setbacks: int = 0
+    retried: int = 0
     seconds: float | None = None
     wave: int | None = None
     run: str
@@ -215,7 +215,7 @@ class ReasonCount:
         reason: The service's code, or one of `reasons.Reason`.
         changes: How many changes ended so.
         workspaces: On how many WorkSpaces.
-        setbacks: How many further failures with this reason were followed by another try.
+        retried: How many further failures with this reason were followed by another try.
         example: The words of one of them.
     """
 
@@ -223,7 +223,7 @@ class ReasonCount:
     reason: str
     changes: int
     workspaces: int
-    setbacks: int
+    retried: int
     example: str
 
 

@@ -23,7 +23,7 @@ COLUMNS: Final = (
     "state",
     "attempts",
     "retries",
-    "setbacks",
+    "retried",
     "seconds",
     "wave",
     "began",

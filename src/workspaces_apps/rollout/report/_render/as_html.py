@@ -205,10 +205,10 @@ def _failures(report: Report) -> Markup | None:
     shown = report.failures[:BARS]
     if not shown:
         return None
-    most = max(1, *(one.changes + one.setbacks for one in shown))
+    most = max(1, *(one.changes + one.retried for one in shown))
     legend: list[tuple[str, str]] = [("failed", "Failed for good")]
-    if any(one.setbacks for one in shown):
-        legend.append(("setback", "Failed, and tried again"))
+    if any(one.retried for one in shown):
+        legend.append(("retried", "Failed, and retried"))
     more = len(report.failures) - len(shown)
     note = element("p", f"And {count(more, 'more reason')}.", class_="note") if more > 0 else None
     rows = [_failure(one, most) for one in shown]
@@ -216,10 +216,10 @@ def _failures(report: Report) -> Markup | None:
 
 
 def _failure(one: ReasonCount, most: int) -> Markup:
-    words = f"{one.changes:,} failed" + (f", {one.setbacks:,} tried again" if one.setbacks else "")
-    parts = [Part(one.changes / most, "failed"), Part(one.setbacks / most, "setback")]
+    words = f"{one.changes:,} failed" + (f", {one.retried:,} retried" if one.retried else "")
+    parts = [Part(one.changes / most, "failed"), Part(one.retried / most, "retried")]
     example = element("p", foreign(one.example, 140), class_="small") if one.example.strip() else None
-    again = f"{one.setbacks:,} tried again" if one.setbacks else ""
+    again = f"{one.retried:,} retried" if one.retried else ""
     figure = " + ".join(part for part in (f"{one.changes:,}" if one.changes else "", again) if part)
     return element(
         "li",

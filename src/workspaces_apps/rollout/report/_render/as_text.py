@@ -20,7 +20,7 @@ _NARROWEST: Final = 40
 _CELL: Final = 300
 _GAP: Final = "  "
 _FIRM: Final = frozenset({"Outcome", "WorkSpace"})
-_WORDY: Final = frozenset({"In words", "Meaning", "Why"})
+_WORDY: Final = frozenset({"Description", "Meaning", "Why"})
 _LEAST: Final = 8
 
 STYLES: Final[Mapping[Outcome, str]] = {

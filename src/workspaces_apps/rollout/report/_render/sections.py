@@ -29,8 +29,8 @@ WORDS: Final[Mapping[Outcome, str]] = {
 }
 
 MEANINGS: Final[Mapping[Outcome, str]] = {
-    "succeeded": "as wanted since a run of this roll-out",
-    "unchanged": "as wanted before",
+    "succeeded": "applied by a run of this roll-out",
+    "unchanged": "in sync before",
     "failed": "the service refused it, or its deployment ended in ERROR",
     "skipped": "left alone",
     "blocked": "cannot be, says the plan",
@@ -42,7 +42,7 @@ STILL: Final[tuple[Outcome, ...]] = ("unchanged", "blocked")
 """The outcomes of what was not to be changed."""
 
 ENDINGS: Final[Mapping[Ending, str]] = {
-    "complete": "Complete: everything is as wanted",
+    "complete": "Complete: all planned changes applied",
     "incomplete": "Incomplete: it went through, and something failed or was left out",
     "drained": "Drained",
     "stopped": "Stopped",
@@ -100,7 +100,7 @@ def headline(report: Report) -> str:
     if last.ending is None:
         return NO_ENDING
     if reservation(report):
-        return f"Complete, but {reservation(report)}: all else is as wanted"
+        return f"Complete, but {reservation(report)}: all other changes applied"
     said = f"{ENDINGS[last.ending]} ({last.message})" if last.message else ENDINGS[last.ending]
     return ": ".join(part for part in (said, left(report)) if part)
 
@@ -177,14 +177,14 @@ def reasons(report: Report, limit: int) -> Section:
     shown = report.reasons[:limit]
     return Section(
         title="Reasons",
-        columns=("Outcome", "Reason", "Applications", "WorkSpaces", "Tried again", "In words"),
+        columns=("Outcome", "Reason", "Applications", "WorkSpaces", "Retried", "Description"),
         rows=tuple(
             (
                 WORDS[one.outcome],
                 one.reason,
                 f"{one.changes:,}",
                 f"{one.workspaces:,}",
-                f"{one.setbacks:,}" if one.setbacks else "",
+                f"{one.retried:,}" if one.retried else "",
                 one.example,
             )
             for one in shown
@@ -205,7 +205,7 @@ def troubled(report: Report, limit: int) -> Section:
     order = ("failed", "in-progress", "waiting", "skipped", "blocked")
     found = [change for change in report.changes if change.outcome in order]
     found.sort(key=lambda change: order.index(change.outcome))
-    return _changes("Not as wanted", report, found, limit)
+    return _changes("Not in sync", report, found, limit)
 
 
 def slowest(report: Report, limit: int) -> Section:

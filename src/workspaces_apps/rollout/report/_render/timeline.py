@@ -52,7 +52,7 @@ def _told(event: AboutWorkspace) -> tuple[str | None, str | None, str | None]:
         case Succeeded():
             return event.direction, None, None
         case Failed():
-            again = "" if event.final else "; will be tried again"
+            again = "" if event.final else "; will be retried"
             return event.reason, f"{event.message}{again}", event.request_id
         case Skipped():
             return event.reason, event.message, None

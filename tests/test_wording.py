@@ -1,0 +1,63 @@
+"""The words of the field: how docstrings open, and phrases that users read no more."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+OPENINGS = {"By", "How", "Of", "That", "What", "When", "Where", "Whether", "Which", "Who", "Why"}
+"""A function's docstring opens with a verb, any other with a noun phrase."""
+
+RETIRED = {
+    "as wanted": "in sync",
+    "as-wanted": "in-sync",
+    "a look failed": "poll failed",
+    "held to {": "rate-limited to",
+    "there is no such key": "unknown key",
+    "nothing more is begun": "no new deployments start",
+    "no terminal to ask on": "not interactive: pass --yes",
+    "say --": "pass --",
+    "is no id such as": "is not a valid id",
+    "half characters": "unpaired surrogates",
+    "honest retry": "one retry layer",
+    "typed to the end": "fully typed",
+    "setback": "retried",
+}
+"""Phrases of earlier releases, each with its successor."""
+
+
+def openings(path: Path) -> Iterator[str]:
+    """Return the place and the first word of each docstring of a module that opens in a forbidden way."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = (ast.get_docstring(node) or "-").split()[0].strip("`,.")
+            if first in OPENINGS:
+                yield f"{path.relative_to(ROOT)}: {getattr(node, 'name', 'module')} opens with {first}"
+
+
+def test_docstrings_open_with_a_verb_or_a_noun_phrase() -> None:
+    """None opens with a question word, which tells nothing until the end of the sentence."""
+    assert SOURCES
+    assert [opening for path in SOURCES for opening in openings(path)] == []
+
+
+@pytest.mark.parametrize("phrase", RETIRED)
+def test_users_read_the_fields_words(phrase: str) -> None:
+    """A phrase that was replaced stands in no source and on no page."""
+    found = [
+        str(path.relative_to(ROOT))
+        for path in (*SOURCES, *PAGES)
+        if any(
+            phrase in line and f"w{phrase}" not in line
+            for line in path.read_text(encoding="utf-8").splitlines()
+        )
+    ]
+
+    assert found == [], f"say {RETIRED[phrase]!r}"
