@@ -69,6 +69,7 @@ EVENT = {"at": 1, "order": 1, "kind": "explode", "target": "", "epoch": 0}
     "place,value,names",
     [
         ("format", 99, "format 99"),
+        ("format", 1, "delete it, and let the simulator begin with a new one"),
         ("stores", {}, "stores"),
         ("stores.0.workspaces.0.id", None, "workspaces.0.id"),
         ("stores.0.workspaces.3.directory_id", "d-1", "unknown directory"),

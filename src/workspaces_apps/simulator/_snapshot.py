@@ -17,7 +17,7 @@ from workspaces_apps.simulator._state import Accounts, Event, RegionStore
 from workspaces_apps.simulator._transitions import Transitions
 from workspaces_apps.simulator._wire import JsonObject
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 Numbered = TypeVar("Numbered", Application, Association, Bundle, Directory, Image, Workspace)
 
@@ -49,6 +49,13 @@ class StoredRegion:
     items: list[StoredItem]
     account: JsonObject
     scheduled_events: list[Event]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    """The member that tells which others to expect."""
+
+    format: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,15 +117,21 @@ def load(path: Path, accounts: Accounts) -> float:
         ConfigurationError: The file cannot be read, is broken, or is of another format.
     """
     try:
-        stored = TypeAdapter(StoredState).validate_json(path.read_bytes())
+        content = path.read_bytes()
+        # First: what another format holds beside it would only be called broken.
+        found = TypeAdapter(_Head).validate_json(content).format
+        if found != FORMAT:
+            raise ConfigurationError(
+                f"the state file {path} has format {found}, and this release reads format {FORMAT}: "
+                "delete it, and let the simulator begin with a new one"
+            )
+        stored = TypeAdapter(StoredState).validate_json(content)
     except OSError as error:
         raise ConfigurationError(f"cannot read the state file {path}: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigurationError(f"the state file {path} is broken at {where}: {first['msg']}") from error
-    if stored.format != FORMAT:
-        raise ConfigurationError(f"the state file {path} has format {stored.format}, not {FORMAT}")
     try:
         stores = [_restored(region, accounts) for region in stored.stores]
     except (KeyError, IndexError, ValueError) as error:

@@ -182,28 +182,6 @@ def check_journal(path: str | Path, *, of: str) -> None:
         raise JournalError(f"cannot open the journal {path}: the folder {path.parent} cannot be written to")
 
 
-def is_busy(path: str | Path) -> bool:
-    """Tell whether an apply writes to a journal's file now.
-
-    Raises:
-        JournalError: The file cannot be opened.
-    """
-    path = path_of(path)
-    try:
-        descriptor = _open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise JournalError(f"cannot open the journal {path}: {error.strerror}") from error
-    try:
-        lock(descriptor)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 class _Claim(NamedTuple):
     """An open and locked journal."""
 
