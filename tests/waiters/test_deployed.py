@@ -92,13 +92,20 @@ async def test_a_failed_deployment_on_a_broken_workspace_is_a_failed_deployment(
             await waiting
 
 
-async def test_a_workspace_that_stays_on_its_way_is_too_late() -> None:
-    """`ready_timeout` bounds the wait for the desktop after everything else has ended."""
+@pytest.mark.parametrize("way", ["wait", "job"])
+async def test_a_workspace_that_stays_on_its_way_is_too_late(way: str) -> None:
+    """`ready_timeout` bounds the wait for the desktop after everything else has ended, or before anything begins."""
     async with world() as (here, [workspace_id]):
         here.sim.fleet.set_state(workspace_id, "UPDATING")
 
+        waiting = (
+            here.ws.wait_until_deployed(workspace_id, ready_timeout=600)
+            if way == "wait"
+            else here.ws.install_applications(workspace_id, [here.application], ready_timeout=600)
+        )
+
         with pytest.raises(WaiterTimeoutError, match="UPDATING") as caught:
-            await here.ws.wait_until_deployed(workspace_id, ready_timeout=600)
+            await waiting
 
         assert caught.value.elapsed == timedelta(seconds=600)
 

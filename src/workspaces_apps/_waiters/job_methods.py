@@ -49,10 +49,10 @@ class JobMethods(Waiting):
             How it ended: `done` names what this call staged or deployed, `already` what was installed before.
 
         Raises:
-            WorkspaceNotReadyError: The WorkSpace needs somebody, or did not become ready within `ready_timeout`.
+            WorkspaceNotReadyError: The WorkSpace is in a state that somebody must see to.
             StagedChangesError: Something else is staged on the WorkSpace; nothing was deployed.
             DeploymentFailedError: An application is in ERROR: before, without `retry_failed`, or after.
-            WaiterTimeoutError: It has not ended in time.
+            WaiterTimeoutError: It has not ended in time, or the WorkSpace was not ready within `ready_timeout`.
             RequestValidationError: A parameter breaks a rule; nothing was sent.
             WorkSpacesError: The service refused a step.
 
@@ -103,10 +103,10 @@ class JobMethods(Waiting):
             How it ended: `done` names what this call staged or deployed, `already` what was absent before.
 
         Raises:
-            WorkspaceNotReadyError: The WorkSpace needs somebody, or did not become ready within `ready_timeout`.
+            WorkspaceNotReadyError: The WorkSpace is in a state that somebody must see to.
             StagedChangesError: Something else is staged on the WorkSpace; nothing was deployed.
             DeploymentFailedError: An application is in ERROR: before, without `retry_failed`, or after.
-            WaiterTimeoutError: It has not ended in time.
+            WaiterTimeoutError: It has not ended in time, or the WorkSpace was not ready within `ready_timeout`.
             RequestValidationError: A parameter breaks a rule; nothing was sent.
             WorkSpacesError: The service refused a step.
         """

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from workspaces_apps._associations.states import ERROR, NextAction, next_action, same_state
+from workspaces_apps._associations.workspaces import Readiness, readiness
 from workspaces_apps._base.clock import timeout
 from workspaces_apps._reconcile.context import ReconcilePolicy, Slot
 from workspaces_apps._reconcile.guard import Unconditional
@@ -233,9 +234,7 @@ class Job:
         if reasons & _FOREIGN:
             raise self._noted(self._foreign(result), result)
         if Reason.WORKSPACE_STATE in reasons:
-            error = WorkspaceNotReadyError(f"{self._workspace_id} is not ready: {message}")
-            error.workspace_state = self._reconciler.observed.workspace_state
-            raise self._noted(self._told(error), result)
+            raise self._noted(self._not_ready(message), result)
         if Reason.VANISHED in reasons:
             gone = WaiterError(f"the WorkSpace {self._workspace_id} does not exist, or not any more")
             refusal = self._reconciler.observed.refusal
@@ -249,6 +248,16 @@ class Job:
         if Reason.TIMEOUT in reasons:
             raise self._late()
         raise self._failed()
+
+    def _not_ready(self, message: str) -> WaiterError:
+        """Return the error for a WorkSpace that somebody must see to, or that took longer than `ready_timeout`."""
+        state = self._reconciler.observed.workspace_state
+        text = f"{self._workspace_id} is not ready: {message}"
+        if readiness(state) is not Readiness.NEEDS_SOMEBODY:
+            return self._told(WaiterTimeoutError(text))
+        error = WorkspaceNotReadyError(text)
+        error.workspace_state = state
+        return self._told(error)
 
     def _foreign(self, result: ReconcileResult) -> StagedChangesError:
         listing = ", ".join(f"{application} ({state})" for application, state in result.foreign.items())
