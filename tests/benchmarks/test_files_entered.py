@@ -13,4 +13,4 @@ def test_only_what_was_entered_meanwhile_counts() -> None:
         assert is_list([])
         assert not []
     Pacing.adaptive()
-    assert files == {"values.py"}
+    assert files == {"_model/values.py"}
