@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         WaiterError,
         WaiterTimeoutError,
         WorkspaceNotReadyError,
+        WorkspaceNotReadyInTimeError,
         WorkSpacesError,
     )
 
@@ -92,6 +93,7 @@ __all__ = [
     "WorkSpacesClient",
     "WorkSpacesError",
     "WorkspaceNotReadyError",
+    "WorkspaceNotReadyInTimeError",
     "__version__",
 ]
 __all__ += founding.__all__
@@ -108,6 +110,7 @@ if not TYPE_CHECKING:
             ClientStateError ConfigurationError CredentialsError DeadlineExceededError DeploymentFailedError
             FailedAssociation StagedChangesError MalformedResponseError PaginationError PartialFailureError Problem RequestValidationError ServiceError
             TransportError WaiterError WaiterTimeoutError WorkSpacesError WorkspaceNotReadyError
+            WorkspaceNotReadyInTimeError
         """,
         "_base.hooks": "AttemptRecord Hooks RetryRecord ThrottleRecord",
         "_model.models": "Model Request ResponseMeta Result",

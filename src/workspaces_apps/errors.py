@@ -18,6 +18,7 @@ WorkSpacesError
     ├── DeploymentFailedError
     ├── StagedChangesError
     └── WorkspaceNotReadyError
+        └── WorkspaceNotReadyInTimeError (WaiterTimeoutError)
 
 The HTTP answer decides between ServiceError, MalformedResponseError and TransportError: any answer that is not
 2xx is a ServiceError; a 2xx answer that is not what the operation promises is a MalformedResponseError; no
@@ -316,3 +317,7 @@ class WorkspaceNotReadyError(WaiterError):
     """
 
     workspace_state: str | None = None
+
+
+class WorkspaceNotReadyInTimeError(WorkspaceNotReadyError, WaiterTimeoutError):
+    """The WorkSpace was still on its way, such as rebooting, when `ready_timeout` had passed."""

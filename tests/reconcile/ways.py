@@ -17,6 +17,7 @@ WAYS: Final[tuple[Way, ...]] = ("job", "rollout")
 RAISED: Final[Mapping[str, str]] = {
     # Before our own Deploy nothing was begun: skipped. After it the change was begun, and failed.
     "WorkspaceNotReadyError": "skipped or failed: workspace-state",
+    "WorkspaceNotReadyInTimeError": "skipped or failed: workspace-state",
     "WaiterTimeoutError": "skipped or failed: timeout",
     "StagedChangesError": "skipped: foreign-staged",
     "DeploymentFailedError": "failed: in-error",
@@ -43,6 +44,7 @@ _GONE: Final = frozenset(
     {
         "WaiterError",
         "WorkspaceNotReadyError",
+        "WorkspaceNotReadyInTimeError",
         "ResourceNotFoundException",
         "not found",
         "vanished",

@@ -21,6 +21,7 @@ from workspaces_apps import (
     WaiterError,
     WaiterTimeoutError,
     WorkspaceNotReadyError,
+    WorkspaceNotReadyInTimeError,
     WorkSpacesError,
 )
 from workspaces_apps.api import RebootRequest
@@ -104,10 +105,11 @@ async def test_a_workspace_that_stays_on_its_way_is_too_late(way: str) -> None:
             else here.ws.install_applications(workspace_id, [here.application], ready_timeout=600)
         )
 
-        with pytest.raises(WaiterTimeoutError, match="UPDATING") as caught:
+        with pytest.raises(WorkspaceNotReadyInTimeError, match="UPDATING") as caught:
             await waiting
 
-        assert caught.value.elapsed == timedelta(seconds=600)
+        assert isinstance(caught.value, WaiterTimeoutError)
+        assert (caught.value.elapsed, caught.value.workspace_state) == (timedelta(seconds=600), "UPDATING")
 
 
 async def test_failed_polls_are_tolerated() -> None:

@@ -49,7 +49,8 @@ class DeploymentMethods(Waiting):
 
         Raises:
             DeploymentFailedError: Everything is terminal, and something is in ERROR.
-            WaiterTimeoutError: It has not ended in time, or the WorkSpace was not ready within `ready_timeout`.
+            WaiterTimeoutError: It has not ended in time.
+            WorkspaceNotReadyInTimeError: The WorkSpace was not ready within `ready_timeout`.
             WorkspaceNotReadyError: Everything is terminal, and somebody must see to the WorkSpace.
             WaiterError: What was wanted is still not under way after `start_grace`, such as when Deploy is
                 missing; or the WorkSpace is gone.

@@ -16,6 +16,7 @@ from workspaces_apps.errors import (
     WaiterError,
     WaiterTimeoutError,
     WorkspaceNotReadyError,
+    WorkspaceNotReadyInTimeError,
     WorkSpacesError,
 )
 
@@ -202,11 +203,11 @@ class DeploymentWait:
         elif step is Step.GONE:
             self._fail(WaiterError(f"the WorkSpace is {state}, and will not come back"))
         elif step is Step.LATE:
-            self._fail(
-                WaiterTimeoutError(
-                    f"{self.workspace_id} was {state} for {self.deployment.ready_timeout:g} s after everything else had ended"
-                )
+            late = WorkspaceNotReadyInTimeError(
+                f"{self.workspace_id} was {state} for {self.deployment.ready_timeout:g} s after everything else had ended"
             )
+            late.workspace_state = self.deployment.workspace_state
+            self._fail(late)
         else:
             error = WorkspaceNotReadyError(f"the WorkSpace is {state}, and somebody must see to it")
             error.workspace_state = self.deployment.workspace_state

@@ -52,7 +52,8 @@ class JobMethods(Waiting):
             WorkspaceNotReadyError: The WorkSpace is in a state that somebody must see to.
             StagedChangesError: Something else is staged on the WorkSpace; nothing was deployed.
             DeploymentFailedError: An application is in ERROR: before, without `retry_failed`, or after.
-            WaiterTimeoutError: It has not ended in time, or the WorkSpace was not ready within `ready_timeout`.
+            WaiterTimeoutError: It has not ended in time.
+            WorkspaceNotReadyInTimeError: The WorkSpace was not ready within `ready_timeout`.
             RequestValidationError: A parameter breaks a rule; nothing was sent.
             WorkSpacesError: The service refused a step.
 
@@ -106,7 +107,8 @@ class JobMethods(Waiting):
             WorkspaceNotReadyError: The WorkSpace is in a state that somebody must see to.
             StagedChangesError: Something else is staged on the WorkSpace; nothing was deployed.
             DeploymentFailedError: An application is in ERROR: before, without `retry_failed`, or after.
-            WaiterTimeoutError: It has not ended in time, or the WorkSpace was not ready within `ready_timeout`.
+            WaiterTimeoutError: It has not ended in time.
+            WorkspaceNotReadyInTimeError: The WorkSpace was not ready within `ready_timeout`.
             RequestValidationError: A parameter breaks a rule; nothing was sent.
             WorkSpacesError: The service refused a step.
         """

@@ -23,6 +23,7 @@ from workspaces_apps.errors import (
     WaiterError,
     WaiterTimeoutError,
     WorkspaceNotReadyError,
+    WorkspaceNotReadyInTimeError,
     WorkSpacesError,
 )
 
@@ -249,13 +250,12 @@ class Job:
             raise self._late()
         raise self._failed()
 
-    def _not_ready(self, message: str) -> WaiterError:
+    def _not_ready(self, message: str) -> WorkspaceNotReadyError:
         """Return the error for a WorkSpace that somebody must see to, or that took longer than `ready_timeout`."""
         state = self._reconciler.observed.workspace_state
         text = f"{self._workspace_id} is not ready: {message}"
-        if readiness(state) is not Readiness.NEEDS_SOMEBODY:
-            return self._told(WaiterTimeoutError(text))
-        error = WorkspaceNotReadyError(text)
+        needs_somebody = readiness(state) is Readiness.NEEDS_SOMEBODY
+        error = (WorkspaceNotReadyError if needs_somebody else WorkspaceNotReadyInTimeError)(text)
         error.workspace_state = state
         return self._told(error)
 
