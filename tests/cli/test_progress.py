@@ -410,7 +410,7 @@ def test_ids_that_do_not_exist_are_no_all_clear(show: Callable[[Console, Plan], 
     with console.capture() as captured:
         show(console, plan)
 
-    assert "what there is" in captured.get() or "that there is" in captured.get()
+    assert "as far as the fleet was found" in captured.get() or "on what there is" in captured.get()
     assert "There is nothing to do.\n" not in captured.get()
     assert "Everything is in sync." not in captured.get()
 

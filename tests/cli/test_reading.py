@@ -76,7 +76,7 @@ def test_a_short_reading_is_not_told(watch: Watch, capsys: pytest.CaptureFixture
     assert tuple(capsys.readouterr()) == ("", "")
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("width", [60, 80, 140])
 def test_a_terminal_sees_each_operation(width: int, watch: Watch) -> None:
     """A line for the whole, one for each operation with the rate that it is held to; all of them fit."""
     traffic = Traffic(watch.monotonic)

@@ -39,7 +39,8 @@ def test_everything_slow_is_loaded_beforehand() -> None:
     """In a fresh process: every model is built, and what a first failure needs is imported."""
     script = """
 import sys
-from workspaces_apps import api, warmup
+from workspaces_apps import api
+from workspaces_apps._http import warmup
 from workspaces_apps._model.models import Model
 warmup.preload(None)
 shapes = [getattr(api, name) for name in api.__all__]

@@ -96,7 +96,7 @@ class Script:
         """Whether the pacer takes care of it."""
         return self.absorbs
 
-    def facts(self, _: str) -> tuple[str | None, int | None]:
+    def response_info(self, _: str) -> tuple[str | None, int | None]:
         """What is known of an answer."""
         return "answered", 200
 
@@ -120,7 +120,7 @@ class Script:
             "remaining": self.remaining,
             "absorbed": self.absorbed,
             "look": self.look if self.looked is not None else None,
-            "facts": self.facts,
+            "response_info": self.response_info,
             "rate": lambda: 2.5,
         }
         return await run_attempts(self.attempt, **{**settings, **changes})

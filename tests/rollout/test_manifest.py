@@ -99,7 +99,7 @@ def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
         ({"name": ""}, "name", "empty"),
         ({"rules": []}, "rules", "empty"),
         ({"version": 2}, "version", "1"),
-        ({"surprise": 1}, "surprise", "no such key"),
+        ({"surprise": 1}, "surprise", "unknown key"),
         ({"targets": [{"name": "a"}, {"name": "a"}]}, "", "same name: a"),
         ({"targets": [{"name": "a", "external_id": "given"}]}, "targets[0]", "role_arn"),
         ({"targets": [{"name": "a", "region": "Ireland"}]}, "targets[0].region", "pattern"),

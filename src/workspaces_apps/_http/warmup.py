@@ -25,7 +25,13 @@ def preload(profile: str | None) -> None:
     for kind in ("service-2", "endpoint-rule-set-1"):
         # Said as aiobotocore says it: the loader's cache tells calls apart by how their arguments are given. [seen]
         loader.load_service_model(SERVICE, kind, api_version=None)
-    for module in ("retry.attempts", "pagination", "checks", "transport", "looks"):
+    for module in (
+        "_retry.attempts",
+        "_model.paginator",
+        "_model.request_validation",
+        "_http.transport",
+        "_http.recovery",
+    ):
         importlib.import_module(f"workspaces_apps.{module}")
     importlib.import_module("tenacity")
     for name in api.__all__:

@@ -255,5 +255,5 @@ def outcome_unknown(operation: str) -> str:
     rule = rule_for(operation)
     return (
         "Not repeated, and the outcome is unknown: the request may have been carried out."
-        f" {rule.reason} ResolveOutcome up {rule.look_up or 'the resource'}."
+        f" {rule.reason} Look up {rule.look_up or 'the resource'}."
     )

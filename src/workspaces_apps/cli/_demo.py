@@ -177,7 +177,7 @@ class Demonstration:
             plan = await self.plan(rollout, manifest)
             break_some(sim, plan, seed)
             if await self.apply(rollout, plan, clock, traffic) == "incomplete":
-                say("\nSomebody mends what was wrong, and allows another try, in one wave: retries = 1.\n")
+                say("\nAfter fixing the cause, allow another try, in one wave: retries = 1.\n")
                 sim.faults.clear()
                 self.write_manifest(manifest, "", retries=1)
                 await self.apply(rollout, await self.plan(rollout, manifest), clock, traffic)
