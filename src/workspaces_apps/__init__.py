@@ -10,7 +10,12 @@ from workspaces_apps.api import founding
 
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock, Duration, SystemClock
-    from workspaces_apps._base.credentials import AssumeRole, Credentials, CredentialsProvider
+    from workspaces_apps._base.credentials import (
+        AssumeRole,
+        Credentials,
+        CredentialsProvider,
+        RefusableCredentialsProvider,
+    )
     from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._http.config import ClientConfig
@@ -76,6 +81,7 @@ __all__ = [
     "PartialFailureError",
     "PollPolicy",
     "Problem",
+    "RefusableCredentialsProvider",
     "Request",
     "RequestValidationError",
     "ResponseMeta",
@@ -105,7 +111,7 @@ if not TYPE_CHECKING:
         "_client.client": "WorkSpacesClient",
         "_base.clock": "Clock Duration SystemClock",
         "_http.config": "ClientConfig",
-        "_base.credentials": "AssumeRole Credentials CredentialsProvider",
+        "_base.credentials": "AssumeRole Credentials CredentialsProvider RefusableCredentialsProvider",
         "errors": """
             ClientStateError ConfigurationError CredentialsError DeadlineExceededError DeploymentFailedError
             FailedAssociation StagedChangesError MalformedResponseError PaginationError PartialFailureError Problem RequestValidationError ServiceError

@@ -31,12 +31,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
+
+
+CREDENTIALS_CODES: Final = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""Codes of AWS's front ends and of STS by which credentials are not taken, or no longer. Not here: AccessDeniedException,
+which is about what good credentials may do."""
 
 
 class WorkSpacesError(Exception):
@@ -137,6 +161,18 @@ class CredentialsError(WorkSpacesError):
     """No credentials were found, or they could not be loaded or refreshed; the message says what to run or set."""
 
 
+def told(error: BaseException) -> str:
+    """Return what an error says, with what was added to it on its way."""
+    return ". ".join((str(error), *getattr(error, "__notes__", ())))
+
+
+def lost_credentials(error: BaseException) -> bool:
+    """Tell if a call failed because there are no credentials, or none that the service takes."""
+    return isinstance(error, CredentialsError) or (
+        isinstance(error, ServiceError) and error.code in CREDENTIALS_CODES
+    )
+
+
 class ClientStateError(WorkSpacesError, RuntimeError):
     """The client is closed, or belongs to another event loop."""
 
@@ -211,6 +247,11 @@ class MalformedResponseError(WorkSpacesError):
     """
 
     raw: bytes = b""
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str], dict[str, object]]:
+        """Travel to another process without the body: it stands in no log, and so in no queue."""
+        state = {name: value for name, value in vars(self).items() if name != "raw"}
+        return type(self), (self.message,), state
 
 
 class PaginationError(WorkSpacesError):

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, harmless, is_live, out
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, is_live, out
 
 
 class Terminal(io.StringIO):

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
+from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._board import LAST, Board
-from workspaces_apps.cli._console import harmless
 from workspaces_apps.cli._progress import Lines, panel, time_left
 from workspaces_apps.cli._screens import show_end, show_plan, show_status, waves
 from workspaces_apps.cli._traffic import Traffic

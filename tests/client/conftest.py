@@ -44,6 +44,7 @@ class Settings(TypedDict, total=False):
     timeout: Duration | None
     read_timeout: Duration
     max_connections: int
+    max_response_bytes: int
     request_checks: RequestChecks
     proxy: str
     ca_bundle: Path

@@ -218,13 +218,24 @@ async def test_an_ambiguous_deploy_that_began_succeeds(server: ScriptedServer, c
 async def test_an_ambiguous_deploy_that_did_not_begin_is_sent_again(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """Everything is still only staged: the request was not carried out."""
-    server.script(RESET, seen("PENDING_INSTALL_DEPLOYMENT"), ok({"Deployment": {}}))
+    """Two looks, some seconds apart, agree that everything is still only staged: it was not carried out."""
+    server.script(RESET, *[seen("PENDING_INSTALL_DEPLOYMENT")] * 2, ok({"Deployment": {}}))
+    clock = SkippingClock()
 
-    done = await connect().deploy_workspace_applications(workspace_id=WORKSPACE)
+    done = await connect(clock=clock).deploy_workspace_applications(workspace_id=WORKSPACE)
 
     assert done.meta.attempts == 2
-    assert server.operations[::2] == ["DeployWorkspaceApplications", "DeployWorkspaceApplications"]
+    assert clock.slept[:2] == [5.0, 5.0]
+    assert server.operations[::3] == ["DeployWorkspaceApplications", "DeployWorkspaceApplications"]
+
+
+async def test_a_stale_look_repeats_no_deploy(server: ScriptedServer, connect: Connect) -> None:
+    """The first look still shows the state from before; the second shows what became of it."""
+    server.script(UNAVAILABLE, seen("PENDING_INSTALL_DEPLOYMENT"), seen("INSTALLING"))
+
+    await connect().deploy_workspace_applications(workspace_id=WORKSPACE)
+
+    assert server.operations.count("DeployWorkspaceApplications") == 1
 
 
 MIXED = ok(

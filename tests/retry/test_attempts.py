@@ -304,12 +304,25 @@ def test_a_deployment_that_began_is_not_sent_again() -> None:
 
 
 def test_a_deployment_that_did_not_begin_is_sent_again() -> None:
-    """Once the look has shown it."""
-    script = Script(
-        [timed_out(), outage(), "done"], operation=DEPLOY, looked=[Resolution.REPEAT, Resolution.REPEAT]
-    )
+    """Once two looks have shown it, each time."""
+    script = Script([timed_out(), outage(), "done"], operation=DEPLOY, looked=[Resolution.REPEAT] * 4)
     assert script.run() == "done"
-    assert len(script.looks) == 2
+    assert len(script.looks) == 4
+
+
+def test_one_look_that_has_seen_nothing_is_not_believed() -> None:
+    """A read right after a write may still show what was before it. [assumed]"""
+    script = Script([timed_out(), "never"], operation=DEPLOY, looked=[Resolution.REPEAT, Resolved("began")])
+    assert script.run() == "began"
+    assert len(script.sent) == 1
+
+
+def test_a_look_without_time_to_wait_allows_no_repetition() -> None:
+    """What was carried out may not show yet; what shows counts."""
+    unseen = Script([timed_out(), "never"], operation=DEPLOY, looked=[Resolution.REPEAT], deadline=3.0)
+    assert "outcome is unknown" in str(unseen.fail())
+    shown = Script([timed_out(), "never"], operation=DEPLOY, looked=[Resolved("began")], deadline=3.0)
+    assert shown.run() == "began"
 
 
 def test_a_deployment_of_which_nothing_is_known_fails() -> None:

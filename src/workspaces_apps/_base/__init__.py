@@ -1,1 +1,1 @@
-"""The ground that every other part stands on: clock, credentials, hooks, detached tasks."""
+"""What everything else stands on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from workspaces_apps._base.public import public
@@ -68,6 +69,20 @@ class CredentialsProvider(Protocol):
 
 
 @public("workspaces_apps")
+@runtime_checkable
+class RefusableCredentialsProvider(CredentialsProvider, Protocol):
+    """A provider that keeps credentials, and is told when the service does not take them any more."""
+
+    async def invalidate(self, refused: Credentials) -> None:
+        """Forget these credentials: the service says that they have ended, and asks for others next.
+
+        Args:
+            refused: What `get_credentials` gave last.
+        """
+        ...
+
+
+@public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class AssumeRole:
     """A provider that assumes a role, and does so again before its credentials end.
@@ -101,7 +116,7 @@ class AssumeRole:
         return replace(self, region=self.region or region, profile=self.profile or profile)
 
     async def get_credentials(self) -> Credentials:
-        """Ask STS.
+        """Ask STS, by itself: a client asks it with its own configuration instead.
 
         Raises:
             CredentialsError: STS refused, or could not be reached, or nobody's credentials were found.
@@ -115,31 +130,84 @@ class AssumeRole:
         source = self.source
         if source is not None and not isinstance(source, Credentials):
             source = await source.get_credentials()
-        request = {"RoleArn": self.role_arn, "RoleSessionName": self.session_name}
-        if self.external_id is not None:
-            request["ExternalId"] = self.external_id
         # Its overloads name every service of AWS, each typed by a package of its own.
         session: Any = AioSession(profile=self.profile)
+        config = AioConfig(connect_timeout=5, read_timeout=30, http_session_cls=HttpSession)
         try:
-            async with session.create_client(
-                "sts",
-                region_name=self.region,
-                aws_access_key_id=source.access_key_id if source else None,
-                aws_secret_access_key=source.secret_access_key if source else None,
-                aws_session_token=source.session_token if source else None,
-                config=AioConfig(connect_timeout=5, read_timeout=30, http_session_cls=HttpSession),
-            ) as sts:
-                answer = await sts.assume_role(**request)
+            create_client = partial(session.create_client, config=config)
+            return await call_sts(self, create_client, source and _as_frozen(source))
         except (BotoCoreError, ClientError) as error:
             raise CredentialsError(f"could not assume {self.role_arn}: {error}") from error
+
+
+class Keys(Protocol):
+    """What a request is signed with."""
+
+    @property
+    def access_key(self) -> str:
+        """The access key's id."""
+        ...
+
+    @property
+    def secret_key(self) -> str:
+        """The secret that goes with it."""
+        ...
+
+    @property
+    def token(self) -> str | None:
+        """The token of temporary credentials."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str | None = field(repr=False)
+
+
+def _as_frozen(source: Credentials) -> _Frozen:
+    return _Frozen(source.access_key_id, source.secret_access_key, source.session_token)
+
+
+async def call_sts(role: AssumeRole, create_client: Callable[..., Any], keys: Keys | None) -> Credentials:
+    """Ask STS for the credentials of a role, once.
+
+    Args:
+        role: The role.
+        create_client: Creates a client of aiobotocore's.
+        keys: Whose credentials assume the role; None for the standard chain of whatever creates the client.
+
+    Raises:
+        BotoCoreError: There was no answer, or one that cannot be read.
+        ClientError: STS refused.
+    """
+    from botocore.parsers import ResponseParserError
+
+    request = {"RoleArn": role.role_arn, "RoleSessionName": role.session_name}
+    if role.external_id is not None:
+        request["ExternalId"] = role.external_id
+    options: dict[str, object] = {"region_name": role.region}
+    if keys is not None:
+        options["aws_access_key_id"] = keys.access_key
+        options["aws_secret_access_key"] = keys.secret_key
+        options["aws_session_token"] = keys.token
+    try:
+        async with create_client("sts", **options) as sts:
+            answer = await sts.assume_role(**request)
         given = answer["Credentials"]
         return Credentials(
             given["AccessKeyId"],
             given["SecretAccessKey"],
             given["SessionToken"],
-            self.role_arn.split(":")[4] or None,
+            role.role_arn.split(":")[4] or None,
             expires_at=given["Expiration"].astimezone(UTC),
         )
+    # The first three are what botocore's parser raises on an answer that is not that of the operation.
+    except (ResponseParserError, KeyError, AttributeError, ConfigurationError) as error:
+        raise CredentialsError(
+            f"could not assume {role.role_arn}: the answer of STS holds no credentials"
+        ) from error
 
 
 class StaticProvider:

@@ -272,6 +272,7 @@ class WorkSpacesClient(Waiters):
                 fetch=fetch,
                 items=items,
                 start=start if isinstance(start, str) else None,
+                clock=self.clock,
             )
         )
 

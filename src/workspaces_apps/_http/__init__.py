@@ -1,1 +1,1 @@
-"""One call over HTTP: connection, signing, decoding, the recovery of an unknown outcome."""
+"""One call to the service, and where the credentials that sign it come from."""

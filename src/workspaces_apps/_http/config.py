@@ -45,8 +45,10 @@ class ClientConfig:
         timeout: The time for one call with everything in it: queueing, pacing, attempts, backoff. None: no
             limit but those of the attempts. Durations are timedeltas or seconds.
         connect_timeout: The time to connect, for one attempt.
-        read_timeout: The longest silence of the service, for one attempt.
+        read_timeout: The longest silence of the service, for one attempt; an answer must be complete within twice
+            that.
         max_connections: Connections at most, and so requests in flight at most: 1 or more.
+        max_response_bytes: Bytes of an answer's body at most, 1,024 or more; one that is longer is broken off.
         request_checks: `"all"` checks everything that the service model says of a request before it is sent;
             `"structure"` checks names, required members and types only, for the day the service relaxes a limit.
         proxy: The URL of an HTTP proxy; None for what HTTPS_PROXY and HTTP_PROXY say.
@@ -67,6 +69,7 @@ class ClientConfig:
     connect_timeout: Duration = 5.0
     read_timeout: Duration = 30.0
     max_connections: int = 50
+    max_response_bytes: int = 16 * 1024 * 1024
     request_checks: RequestChecks = "all"
     proxy: str | None = None
     ca_bundle: str | Path | None = None
@@ -93,6 +96,10 @@ class ClientConfig:
         if isinstance(self.max_connections, bool) or self.max_connections < 1:
             raise ConfigurationError(
                 f"max_connections must be an int, 1 or more, not {self.max_connections!r}"
+            )
+        if isinstance(self.max_response_bytes, bool) or self.max_response_bytes < 1024:
+            raise ConfigurationError(
+                f"max_response_bytes must be an int, 1024 or more, not {self.max_response_bytes!r}"
             )
         if self.request_checks not in ("all", "structure"):
             raise ConfigurationError(
@@ -252,6 +259,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "hooks": (Hooks,),
     "pacing_registry": (PacingRegistry,),
     "max_connections": (int,),
+    "max_response_bytes": (int,),
     "proxy": (str, NoneType),
     "ca_bundle": (str, Path, NoneType),
     "use_fips": (bool, NoneType),

@@ -27,15 +27,20 @@ from botocore.exceptions import (
 from pydantic import ValidationError
 from typing_extensions import TypeIs
 
+from workspaces_apps._base import text
 from workspaces_apps._base.clock import to_seconds
+from workspaces_apps._base.connections import AnswerTooLongError
+from workspaces_apps._base.logs import relay_warnings
+from workspaces_apps._base.redirects import with_limit
 from workspaces_apps._base.version import VERSION
 from workspaces_apps._http.config import check_endpoint
-from workspaces_apps._http.fast_path import DirectSession, PlainSession, Sender
+from workspaces_apps._http.fast_path import DirectSession, PlainSession, Sender, proxies_of
 from workspaces_apps._http.network import describe_failure
 from workspaces_apps._http.protocol import pinned_protocol
 from workspaces_apps._http.request_template import Routes
 from workspaces_apps._http.session import PROFILE_ADVICE, SERVICE
 from workspaces_apps._http.signing import Signer, SigningContext
+from workspaces_apps._http.surroundings import check_ca_bundle, check_proxies, endpoint_source
 from workspaces_apps._model.headers import Headers
 from workspaces_apps._model.models import Result
 from workspaces_apps._model.values import as_utc
@@ -105,7 +110,7 @@ class HttpCall(Generic[ResultT]):
         self.result = self.error = None
         self.http_status = status
         self.headers = headers
-        self.request_id = headers.get("x-amzn-requestid") or headers.get("x-amz-request-id")
+        self.request_id = text.name(headers.get("x-amzn-requestid") or headers.get("x-amz-request-id"))
         self._date = headers.get("date")
         if not 200 <= status < 300:
             self.error = _read_error(self, headers, body)
@@ -162,7 +167,8 @@ class HttpCall(Generic[ResultT]):
     def _malformed(self, body: bytes, cause: ValidationError) -> MalformedResponseError:
         details = cause.errors(include_url=False, include_context=False, include_input=False)
         places = [
-            f"{'.'.join(map(str, detail['loc'])) or 'the body'}: {detail['msg']}" for detail in details[:3]
+            text.harmless(f"{'.'.join(map(str, detail['loc'])) or 'the body'}: {detail['msg']}", 300)
+            for detail in details[:3]
         ]
         error = MalformedResponseError(
             f"the answer is not a {self.result_type.__name__}: {'; '.join(places)}",
@@ -219,6 +225,7 @@ class Connection:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.signer.close()
         await self._closing.aclose()
 
     async def send(self, http_call: HttpCall[ResultT], method: str) -> ResultT:
@@ -241,6 +248,11 @@ class Connection:
         except ClientError as error:
             raise http_call.error or http_call.read_stub_error(error) from None
         except (HTTPClientError, BotocoreConnectionError) as error:
+            cause: object = error.kwargs.get("error")
+            if isinstance(cause, AnswerTooLongError):
+                raise MalformedResponseError(
+                    f"{cause}; ClientConfig(max_response_bytes=…) takes more", operation=http_call.operation
+                ) from error
             raise describe_failure(error, operation=http_call.operation, size=len(http_call.body)) from error
         except BotoCoreError as error:
             raise ConfigurationError(str(error), operation=http_call.operation) from error
@@ -265,6 +277,7 @@ async def open_connection(
     Raises:
         ConfigurationError: aiobotocore does not take the settings.
     """
+    relay_warnings()
     closing = AsyncExitStack()
     options: dict[str, object] = {}
     if config.use_fips is not None:
@@ -283,7 +296,7 @@ async def open_connection(
             read_timeout=to_seconds(config.read_timeout, "read_timeout"),
             max_pool_connections=config.max_connections,
             user_agent=user_agent(config.user_agent_extra),
-            http_session_cls=PlainSession if plain else DirectSession,
+            http_session_cls=with_limit(PlainSession if plain else DirectSession, config.max_response_bytes),
             **options,
         )
         # Its overloads name every service of AWS, each typed by a package of its own.
@@ -298,10 +311,13 @@ async def open_connection(
         with pinned_protocol(session):
             client = await closing.enter_async_context(context)
     except (BotoCoreError, ValueError) as error:
-        raise ConfigurationError(str(error)) from error
+        raise ConfigurationError(f"{endpoint_source(endpoint_url)}{error}") from error
     endpoint = client.meta.endpoint_url
     try:
-        check_endpoint(endpoint, allow_insecure=config.allow_insecure_endpoint)
+        _check_endpoint(endpoint, endpoint_url, config)
+        check_proxies(proxies_of(client), config)
+        if not endpoint.startswith("http:"):
+            await check_ca_bundle(session, config)
     except ConfigurationError:
         await closing.aclose()
         raise
@@ -332,6 +348,13 @@ async def open_connection(
     # Last of all: whoever else answers here, such as botocore's Stubber, comes first.
     events.register_last("before-call", send)  # type: ignore[arg-type]  # aiobotocore awaits
     return Connection(client, closing, signer, region=client.meta.region_name, endpoint=endpoint)
+
+
+def _check_endpoint(endpoint: str, given: str | None, config: ClientConfig) -> None:
+    try:
+        check_endpoint(endpoint, allow_insecure=config.allow_insecure_endpoint)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{endpoint_source(given)}{error.message}") from error.__cause__
 
 
 def resolve_region(session: AioSession) -> str:
@@ -400,11 +423,11 @@ def _read_error(http_call: HttpCall[ResultT], headers: Mapping[str, str], body: 
         document = None
     members = document if _is_object(document) else {}
 
-    def text(*names: str) -> str | None:
+    def member(*names: str) -> str | None:
         return next((value for name in names if isinstance(value := members.get(name), str) and value), None)
 
-    code = _bare(headers.get("x-amzn-errortype") or text("__type", "code", "Code"))
-    message = text("message", "Message", "errorMessage")
+    code = _bare(headers.get("x-amzn-errortype") or member("__type", "code", "Code"))
+    message = member("message", "Message", "errorMessage")
     if message is None and code is None:
         kind = headers.get("content-type", "no content type").split(";")[0]
         message = f"an answer that cannot be read ({kind}, {len(body)} bytes)"
@@ -412,8 +435,8 @@ def _read_error(http_call: HttpCall[ResultT], headers: Mapping[str, str], body: 
         code,
         message or "",
         http_call,
-        resource_id=text("ResourceId"),
-        reason=text("reason", "Reason"),
+        resource_id=member("ResourceId"),
+        reason=member("reason", "Reason"),
         retry_after=read_retry_after(headers, datetime.now(UTC)),
     )
 
@@ -436,7 +459,9 @@ def make_error(
     reason: str | None = None,
     retry_after: float | None = None,
 ) -> ServiceError:
-    """The error of the class that its code names."""
+    """The error of the class that its code names; what the service says in it is made harmless."""
+    code, resource_id, reason = text.name(code), text.name(resource_id), text.name(reason)
+    message = text.harmless(message, text.MESSAGE_LIMIT)
     kind = ERRORS.get(code or "", ServiceError)
     error = kind(
         message,

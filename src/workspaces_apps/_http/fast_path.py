@@ -104,6 +104,11 @@ class DirectSession(HttpSession):
         self._trust = None if client_cert or not verify else str(verify)
         self._by_scheme: Mapping[str, str] = proxies or {}
 
+    @property
+    def proxies(self) -> Mapping[str, str]:
+        """The proxies in use, by the scheme of what goes through them."""
+        return self._by_scheme
+
     def needs_proxy(self, url: str) -> bool:
         """Tell if what goes there goes through a proxy."""
         return bool(self._by_scheme.get(urlsplit(url).scheme))
@@ -227,6 +232,12 @@ class Sender:
         assert isinstance(endpoint.http_session, DirectSession)
         request = endpoint.prepare_request(SignedRequest(url, {**headers, **added}, body))
         return await endpoint.http_session.post(request), signed_with
+
+
+def proxies_of(client: AioBaseClient) -> Mapping[str, str]:
+    """Return the proxies that a client uses, by the scheme of what goes through them."""
+    session = getattr(getattr(client, "_endpoint", None), "http_session", None)
+    return session.proxies if isinstance(session, DirectSession) else {}
 
 
 def _home_of(handler: object) -> str:

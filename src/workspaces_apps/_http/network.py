@@ -15,10 +15,14 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from workspaces_apps._base.text import harmless
 from workspaces_apps.errors import TransportError
 
 NetworkError: TypeAlias = HTTPClientError | BotocoreConnectionError
 """What botocore's HTTP session raises, and ours; `kwargs["error"]` is what aiohttp said."""
+
+_DETAIL_LIMIT: Final = 500
+"""Characters at most of what a library says of a failure; what the other side has sent may be in it."""
 
 _WRITTEN_AT_ONCE: Final = 64 * 1024
 """Bytes; a body up to this size is in the socket's buffer before the answer is waited for."""
@@ -59,8 +63,8 @@ def _describe(error: NetworkError, cause: object) -> str:
         if isinstance(what, _PROXY):
             return f"the proxy could not be reached or refused: {type(cause).__name__}"
         if isinstance(what, _TLS):
-            return f"TLS failed: {cause}"
-    detail = str(cause) or type(cause).__name__
+            return f"TLS failed: {harmless(cause, _DETAIL_LIMIT)}"
+    detail = harmless(cause, _DETAIL_LIMIT) or type(cause).__name__
     return f"the connection failed or broke: {detail}"
 
 

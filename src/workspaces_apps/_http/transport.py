@@ -13,9 +13,12 @@ from botocore import xform_name
 from workspaces_apps._base.clock import timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
 from workspaces_apps._base.detached import start_detached
+from workspaces_apps._http.assumed_role import RoleLoader
+from workspaces_apps._http.chain import ChainLoader
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
+from workspaces_apps._http.credential_sources import ProviderLoader, RefreshingSource
+from workspaces_apps._http.nested import ConfiguredSession, Repeater
 from workspaces_apps._http.session import make_session
-from workspaces_apps._http.signing import ChainSource, CredentialsSource, ProviderSource
 from workspaces_apps._model.models import Request, ResponseMeta, Result
 from workspaces_apps._pacing import PacingKey
 from workspaces_apps._retry import (
@@ -26,6 +29,7 @@ from workspaces_apps._retry import (
     Resolved,
     RetryBudget,
     RetryBudgetPolicy,
+    is_out_of_date,
     may_have_arrived,
     outcome_unknown,
     report_failure,
@@ -39,6 +43,7 @@ from workspaces_apps.errors import (
     ThrottlingException,
     TransportError,
     WorkSpacesError,
+    lost_credentials,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +52,9 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
     from workspaces_apps._base.clock import Clock, Timeout
+    from workspaces_apps._base.credentials import CredentialsProvider
     from workspaces_apps._http.config import CallOptions, Target
+    from workspaces_apps._http.signing import CredentialsSource
     from workspaces_apps._pacing import Permit, RateLimiter
 
 ResultT = TypeVar("ResultT", bound=Result)
@@ -99,8 +106,28 @@ class Transport:
         return opening.exception() is None
 
     async def open(self) -> None:
-        """Resolve Region, endpoint and credentials, and make ready to call."""
-        await self._connection()
+        """Resolve Region, endpoint and credentials, and make ready to call.
+
+        Raises:
+            DeadlineExceededError: That took longer than the `timeout` of the configuration.
+        """
+        limit = self._target.config.timeout
+        if limit is None:
+            await self._connection()
+            return
+        seconds = to_seconds(limit, "timeout", positive=True)
+        scope = timeout(self._target.clock, seconds)
+        try:
+            async with scope:
+                await self._connection()
+        except TimeoutError as error:
+            if isinstance(error, WorkSpacesError) or not scope.expired():
+                raise
+            late = DeadlineExceededError(
+                f"the client could not be opened within its timeout of {seconds:g} s: its credentials did not come"
+            )
+            late.request_sent = False
+            raise late from None
 
     async def close(self) -> None:
         """Close every connection; calls under way fail."""
@@ -271,6 +298,8 @@ class Transport:
             except ServiceError as error:
                 others = tuple(codes for codes in remedies if error.code not in codes)
                 if others == remedies or not await _recovered(connection, http_call, error):
+                    if lost_credentials(error):
+                        error.add_note(f"The AWS credentials are not taken: {connection.signer.advice}")
                     raise
                 remedies = others
 
@@ -414,22 +443,38 @@ async def _recovered(connection: Connection, http_call: HttpCall[ResultT], error
     """Tell if the request is worth sending again, since its refusal had to do with credentials or the date."""
     if http_call.signed_with is None:
         return False
+    signer = connection.signer
+    dated = http_call.date is not None and error.code in CLOCK_SKEW_CODES
+    corrected = (
+        dated and http_call.date is not None and signer.set_time(http_call.date, http_call.signed_with)
+    )
     if error.code in EXPIRED_CREDENTIALS_CODES:
-        return await connection.signer.renew(http_call.signed_with)
-    if error.code in CLOCK_SKEW_CODES and http_call.date is not None:
-        return connection.signer.set_time(http_call.date, http_call.signed_with)
-    return False
+        return await signer.renew(http_call.signed_with)
+    # A suspended machine may have signed long before it sent: a new signature helps where the clock is right. [field]
+    return corrected or is_out_of_date(error)
 
 
 def _source(target: Target, session: AioSession, region: str) -> CredentialsSource:
-    credentials = target.credentials
-    if credentials is None:
-        return ChainSource(session)
-    if isinstance(credentials, Credentials):
-        return ProviderSource(StaticProvider(credentials))
-    if isinstance(credentials, AssumeRole):
-        return ProviderSource(credentials.for_client(region=region, profile=target.profile))
-    return ProviderSource(credentials)
+    """Return where the credentials of a client come from, each with the client's own configuration."""
+    config = target.config
+    repeater = Repeater(policy=config.retry, clock=target.clock, random=config.random)
+
+    def chain(profile: str | None) -> RefreshingSource:
+        own = session if profile in (None, target.profile) else make_session(profile)
+        return RefreshingSource(ChainLoader(own, config, region=region, repeater=repeater))
+
+    def source_of(credentials: Credentials | CredentialsProvider | None) -> RefreshingSource:
+        if credentials is None:
+            return chain(None)
+        if isinstance(credentials, Credentials):
+            return RefreshingSource(ProviderLoader(StaticProvider(credentials)))
+        if not isinstance(credentials, AssumeRole):
+            return RefreshingSource(ProviderLoader(credentials))
+        role = credentials.for_client(region=region, profile=None)
+        source = chain(role.profile) if role.source is None else source_of(role.source)
+        return RefreshingSource(RoleLoader(role, source, ConfiguredSession(session, config), repeater))
+
+    return source_of(target.credentials)
 
 
 def _ids_of(request: Request) -> dict[str, str]:

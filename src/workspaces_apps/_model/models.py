@@ -1,5 +1,6 @@
 """The ground that the generated models stand on: wire models, requests, results and `ResponseMeta`."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
@@ -36,13 +37,28 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema, from_json
+from pydantic_core import (
+    CoreSchema,
+    PydanticCustomError,
+    PydanticKnownError,
+    PydanticSerializationError,
+    core_schema,
+    from_json,
+)
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.headers import Headers
 from workspaces_apps._model.operation_spec import OperationSpec
 from workspaces_apps._model.parameters import Many
-from workspaces_apps._model.values import FROM_WIRE, JsonObject, fields_by_wire_name, is_list, is_mapping
+from workspaces_apps._model.values import (
+    FROM_WIRE,
+    JsonObject,
+    fields_by_wire_name,
+    is_list,
+    is_mapping,
+    read_leniently,
+    whole_text,
+)
 from workspaces_apps._model.violations import (
     invalid_unicode,
     problem_of,
@@ -243,12 +259,16 @@ class Model(BaseModel, frozen=True):
                 found = validator.validate_json(data, by_alias=True, by_name=False, context=FROM_WIRE)
         except ValidationError as error:
             details = error.errors(include_url=False)
+            if not isinstance(data, Mapping) and details[0]["type"] == "json_invalid":
+                document = read_leniently(data)
+                if is_mapping(document):
+                    return cls.from_wire({str(name): value for name, value in document.items()})
             if not all(detail["input"] is None or detail["type"] == "attribute" for detail in details):
                 raise
         else:
             return found
         # The same parser as above: what it read once, it reads again.
-        document: object = data if isinstance(data, Mapping) else from_json(data)
+        document = data if isinstance(data, Mapping) else from_json(data)
         found = validator.validate_python(
             _without_strange_members(cls, document),
             by_alias=True,
@@ -259,10 +279,27 @@ class Model(BaseModel, frozen=True):
         return found
 
     def to_wire(self) -> JsonObject:
-        """The wire names and JSON values of what was set, unknown members included."""
-        document: JsonObject = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        """The wire names and JSON values of what was set, unknown members and unpaired surrogates included."""
+        document: JsonObject = super().model_dump(mode="json", by_alias=True, exclude_unset=True)
         _restore_nulls(self, document)
         return document
+
+    if not TYPE_CHECKING:
+        # For checkers they are pydantic's, with all of its parameters.
+        def model_dump(self, **options):
+            """Dump as pydantic does; for JSON with U+FFFD for unpaired surrogates, which no file can hold."""
+            found = super().model_dump(**options)
+            return whole_text(found) if options.get("mode") == "json" else found
+
+        def model_dump_json(self, **options):
+            """Write JSON as pydantic does, with U+FFFD for unpaired surrogates, which no file can hold."""
+            try:
+                return super().model_dump_json(**options)
+            except PydanticSerializationError:
+                indent, ascii_only = options.pop("indent", None), options.pop("ensure_ascii", False)
+                document = self.model_dump(mode="json", **options)
+                separators = (",", ":") if indent is None else None
+                return json.dumps(document, indent=indent, ensure_ascii=ascii_only, separators=separators)
 
     def __copy__(self) -> Self:
         return _told_alike(super().__copy__(), self)

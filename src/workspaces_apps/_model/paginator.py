@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from workspaces_apps._base.clock import Clock, Duration, SystemClock, timeout, to_seconds
 from workspaces_apps._base.public import public
-from workspaces_apps.errors import PaginationError, WorkSpacesError
+from workspaces_apps.errors import DeadlineExceededError, PaginationError, WorkSpacesError
 
 if TYPE_CHECKING:
     from workspaces_apps._model.models import PageResult
@@ -27,20 +28,34 @@ class PageSource(Generic[PageT, ItemT]):
         fetch: Gets the page that a token stands for; None stands for the first.
         items: The items of a page.
         start: The token that every iteration starts at; None for the first page.
+        clock: What a bound on a whole listing is kept with.
     """
 
     operation: str
     fetch: Callable[[str | None], Coroutine[object, object, PageT]]
     items: Callable[[PageT], Sequence[ItemT]]
     start: str | None = None
+    clock: Clock = field(default_factory=SystemClock)
 
 
 class _Walk(Generic[PageT, ItemT]):
     """One passage over the pages. `token` re-reads the first page that has not been handed over whole."""
 
-    __slots__ = ("_ended", "_fetched", "_index", "_page", "_seen", "_source", "token")
+    __slots__ = (
+        "_deadline",
+        "_ended",
+        "_fetched",
+        "_index",
+        "_page",
+        "_seconds",
+        "_seen",
+        "_source",
+        "token",
+    )
 
-    def __init__(self, source: PageSource[PageT, ItemT]) -> None:
+    def __init__(self, source: PageSource[PageT, ItemT], limit: Duration | None = None) -> None:
+        self._seconds = None if limit is None else to_seconds(limit, "timeout", positive=True)
+        self._deadline: float | None = None
         self._source = source
         self._page: Sequence[ItemT] = ()
         self._index = 0
@@ -70,11 +85,12 @@ class _Walk(Generic[PageT, ItemT]):
         if self._ended:
             raise StopAsyncIteration
         try:
-            page = await self._source.fetch(self.token)
+            page = await self._fetch_in_time()
         except WorkSpacesError as error:
             error.resume_token = self.token
             raise
-        following = page.next_token
+        # The last pages of some services say "" instead of nothing. [field]
+        following = page.next_token or None
         if following is not None and following in self._seen:
             raise PaginationError(
                 "the service gave a page token that it gave before; going on would repeat pages for ever",
@@ -86,6 +102,27 @@ class _Walk(Generic[PageT, ItemT]):
             )
         self._fetched = following
         return page
+
+    async def _fetch_in_time(self) -> PageT:
+        """Fetch the page, within what is left for the whole listing."""
+        source = self._source
+        if self._seconds is None:
+            return await source.fetch(self.token)
+        now = source.clock.monotonic()
+        if self._deadline is None:
+            # From the first page on: nothing is sent before that.
+            self._deadline = now + self._seconds
+        scope = timeout(source.clock, self._deadline - now)
+        try:
+            async with scope:
+                return await source.fetch(self.token)
+        except TimeoutError as error:
+            if isinstance(error, WorkSpacesError) or not scope.expired():
+                raise
+            raise DeadlineExceededError(
+                f"the listing did not end within its timeout of {self._seconds:g} s",
+                operation=source.operation,
+            ) from None
 
     def _pass_on(self) -> None:
         self.token = self._fetched
@@ -170,25 +207,46 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
     def __aiter__(self) -> ItemIterator[ItemT_co]:
         return ItemIterator(self._walk())
 
-    def pages(self) -> PageIterator[PageT_co]:
-        """Every page, in order."""
-        return PageIterator(self._walk())
+    def items(self, *, timeout: Duration | None = None) -> ItemIterator[ItemT_co]:
+        """Iterate over every item of every page, as `async for` does, within a time for all of them.
 
-    async def collect(self, max_items: int | None = None) -> list[ItemT_co]:
-        """The items as a list.
+        Args:
+            timeout: The time from the first request on, with what is done between the pages; None for no limit but
+                the client's, which is for each page. Past it the error is a DeadlineExceededError, whose
+                `resume_token` re-reads the page that was late.
+        """
+        return ItemIterator(self._walk(timeout))
+
+    def pages(self, *, timeout: Duration | None = None) -> PageIterator[PageT_co]:
+        """Iterate over every page, in order.
+
+        Args:
+            timeout: As for `items`.
+        """
+        return PageIterator(self._walk(timeout))
+
+    async def collect(
+        self,
+        max_items: int | None = None,
+        *,
+        timeout: Duration | None = None,  # noqa: ASYNC109 - of a whole listing, on the client's clock
+    ) -> list[ItemT_co]:
+        """Read the items into a list.
 
         Args:
             max_items: The most items to return, 0 or more; None for all. No page is read beyond those needed.
+            timeout: As for `items`.
 
         Raises:
             ValueError: `max_items` is negative.
+            DeadlineExceededError: The listing took longer than `timeout`.
         """
         if max_items is not None and max_items < 0:
             raise ValueError(f"max_items must be 0 or more, got {max_items}")
         found: list[ItemT_co] = []
         if max_items == 0:
             return found
-        async for item in self:
+        async for item in self.items(timeout=timeout):
             found.append(item)
             if len(found) == max_items:
                 break
@@ -202,6 +260,6 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
     def __repr__(self) -> str:
         return f"<Paginated {self._source.operation}; await it, or iterate with `async for`>"
 
-    def _walk(self) -> _Walk[Any, Any]:
-        self._latest = _Walk(self._source)
+    def _walk(self, limit: Duration | None = None) -> _Walk[Any, Any]:
+        self._latest = _Walk(self._source, limit)
         return self._latest

@@ -1,6 +1,7 @@
 """Kinds of values in models: times, lists, blobs, JSON, and what can be asked about them."""
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -158,6 +159,53 @@ def is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
 def is_list(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
     """Tell if it is a list or a tuple of whatever."""
     return isinstance(value, list | tuple)
+
+
+_DIGITS: Final = 4300
+"""Digits at most of a number that Python reads as an int."""
+
+
+def read_leniently(data: bytes | str) -> object:
+    """Read JSON that a strict reader refuses, though it can be read: unpaired surrogates, numbers of any length.
+
+    A number with more than 4,300 digits becomes a float, which is infinite then. An unpaired surrogate is kept in a
+    value; in the name of a member, where no model can hold it, it becomes U+FFFD.
+
+    Returns:
+        The document; None if it cannot be read.
+    """
+
+    def number(digits: str) -> int | float:
+        return int(digits) if len(digits) <= _DIGITS else float(digits)
+
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        return {_whole(name): value for name, value in pairs}
+
+    try:
+        # Not by its bytes: that would guess at the encoding.
+        text = data.decode() if isinstance(data, bytes) else data
+        found: object = json.loads(text, parse_int=number, object_pairs_hook=members)
+    except (ValueError, RecursionError):
+        return None
+    return found
+
+
+def _whole(text: str) -> str:
+    # Two halves that belong together become their character.
+    return (
+        text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    )
+
+
+def whole_text(value: object) -> object:
+    """Return what a JSON document holds, with U+FFFD for unpaired surrogates."""
+    if isinstance(value, str):
+        return _whole(value)
+    if isinstance(value, dict):
+        return {whole_text(name): whole_text(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [whole_text(item) for item in value]
+    return value
 
 
 def as_utc(value: object) -> object:

@@ -14,7 +14,7 @@ from workspaces_apps._observe.experience import Experience, calls_for
 from workspaces_apps._observe.lanes import UNLISTED, Lanes
 from workspaces_apps._observe.reads import (
     IDS,
-    LASTING,
+    is_lasting,
     list_pages,
     portions,
     read_states_apart,
@@ -292,7 +292,7 @@ class AssociationObserver:
         for one in list(watched.subscriptions):
             if application is None or one.applications is None or application in one.applications:
                 one.failures += 1
-                if isinstance(error, LASTING) or one.failures > one.tolerate_failures:
+                if is_lasting(error) or one.failures > one.tolerate_failures:
                     one.fail(error)
             one.retry(now)
         self.wake()

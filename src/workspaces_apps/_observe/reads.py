@@ -17,6 +17,8 @@ from workspaces_apps.errors import (
     RequestValidationError,
     ServiceError,
     ThrottlingException,
+    WorkSpacesError,
+    lost_credentials,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ LASTING: Final = (
     RequestValidationError,
 )
 """Errors that do not pass by themselves: no poll that fails so is tolerated."""
+
+
+def is_lasting(error: WorkSpacesError) -> bool:
+    """Tell if an error does not pass by itself."""
+    return isinstance(error, LASTING) or lost_credentials(error)
+
 
 _MALFORMED: Final = 3
 """Answers in a row that cannot be read, before a listing gives up."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from workspaces_apps._observe.audience import hooks_for
 from workspaces_apps._observe.feed import Feed
-from workspaces_apps._observe.reads import LASTING, is_spoilt, portions
+from workspaces_apps._observe.reads import is_lasting, is_spoilt, portions
 from workspaces_apps._observe.timers import TINY, Alarm, Timers
 from workspaces_apps.errors import ClientStateError, ServiceError, WorkSpacesError
 
@@ -264,7 +264,7 @@ class ResourceObserver(Generic[ResourceT]):
         now = self.clock.monotonic()
         for feed in [feed for one in ids for feed in self._feeds.get(one, ())]:
             feed.failures += 1
-            if isinstance(error, LASTING) or feed.failures > feed.tolerate_failures:
+            if is_lasting(error) or feed.failures > feed.tolerate_failures:
                 feed.fail(error)
             else:
                 feed.retry(now)

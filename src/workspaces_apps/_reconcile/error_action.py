@@ -7,6 +7,7 @@ from typing import Final
 from workspaces_apps._associations import Direction
 from workspaces_apps._retry import FailureKind, classify
 from workspaces_apps.errors import (
+    CREDENTIALS_CODES,
     ClientStateError,
     ConfigurationError,
     CredentialsError,
@@ -48,11 +49,7 @@ BY_CODE: Final[Mapping[str, ErrorAction]] = {
     "OperationInProgressException": _A.WAIT,
     # Missing permissions, or credentials that are not taken: the same for every WorkSpace.
     "AccessDeniedException": _A.STOP_TARGET,
-    "UnrecognizedClientException": _A.STOP_TARGET,
-    "InvalidClientTokenId": _A.STOP_TARGET,
-    "ExpiredTokenException": _A.STOP_TARGET,
-    "SignatureDoesNotMatch": _A.STOP_TARGET,
-    "InvalidSignatureException": _A.STOP_TARGET,
+    **dict.fromkeys(CREDENTIALS_CODES, _A.STOP_TARGET),
 }
 """The action for an error code."""
 

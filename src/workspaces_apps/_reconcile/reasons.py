@@ -48,6 +48,8 @@ class Reason(StrEnum):
     """The WorkSpace does not exist any more."""
     BUDGET_SPENT = "budget-spent"
     """Too many WorkSpaces failed before its turn came."""
+    CREDENTIALS = "credentials"
+    """The credentials for its account were lost before its turn came."""
     DRAINED = "drained"
     """The roll-out was asked to start nothing more."""
     STOPPED = "stopped"
@@ -64,5 +66,7 @@ class Reason(StrEnum):
     """The deployment did not end within the policy's time."""
 
 
-NEVER_STARTED: Final = frozenset({Reason.NOT_STARTED, Reason.DRAINED, Reason.BUDGET_SPENT})
+NEVER_STARTED: Final = frozenset(
+    {Reason.NOT_STARTED, Reason.DRAINED, Reason.BUDGET_SPENT, Reason.CREDENTIALS}
+)
 """The reasons of what was not started because the roll-out ended early."""

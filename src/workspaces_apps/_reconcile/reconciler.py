@@ -38,7 +38,7 @@ from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.results import IN_ERROR, ChangeResult, ResultRecorder, left_over
 from workspaces_apps._reconcile.writes import DEPLOYING, STAGING, Answer, answered, deploy, stage
 from workspaces_apps._retry import FailureKind, classify, may_have_arrived
-from workspaces_apps.errors import ServiceError, WorkSpacesError
+from workspaces_apps.errors import ServiceError, WorkSpacesError, lost_credentials, told
 
 if TYPE_CHECKING:
     from workspaces_apps._associations import Direction
@@ -115,7 +115,7 @@ class Reconciler:
         conditions: The conditions under which it may write.
         acting: Its permit to stage or deploy, held when it begins.
         in_flight: Its permit to have changes under way, held when it begins.
-        stop_target: Called with a message when nothing else will work either.
+        stop_target: Called with the error when nothing else will work either.
         park: Called with True when it begins to wait without a permit, for the WorkSpace to be ready or for the
             conditions to hold, and with False when it goes on.
         initial: What was read of the WorkSpace before; None to read it first.
@@ -138,7 +138,7 @@ class Reconciler:
         conditions: Conditions,
         acting: Slot,
         in_flight: Slot,
-        stop_target: Callable[[str], None] = _ignore,
+        stop_target: Callable[[WorkSpacesError], None] = _ignore,
         park: Callable[[bool], None] = _ignore,
         initial: Snapshot | None = None,
         deadline: float | None = None,
@@ -599,6 +599,11 @@ class Reconciler:
                 enough = limits.count_fault()
                 unknown = may_have_arrived(error) and error.operation == DEPLOYING
                 await clock.sleep(max(limits.delay, _SETTLE) if unknown else limits.delay)
+                if unknown and not enough:
+                    # Two reads must agree before a Deploy is sent again: one may see the state from before.
+                    await self._read_patiently()
+                    if isinstance(self._decide(), Deploy):
+                        await clock.sleep(_SETTLE)
             case ErrorAction.WAIT:
                 enough, applications = limits.count_busy(), tuple(self.results.open)
                 if not enough:
@@ -608,7 +613,7 @@ class Reconciler:
             case ErrorAction.GIVE_UP:
                 pass
             case ErrorAction.STOP_TARGET:
-                self._stop_target(str(error))
+                self._stop_target(error)
         if enough:
             raise _Refused(error, applications) from error
         await self._read_patiently(with_state=action is ErrorAction.WAIT)
@@ -660,6 +665,14 @@ class Reconciler:
 
     async def _give_up_refused(self, refused: _Refused) -> None:
         error = refused.error
+        if lost_credentials(error):
+            # A poll may have told, too. Nothing can be taken back, and what is deploying goes on without us.
+            self._stop_target(error)
+            for application in self._staged:
+                if self.observed.state(application) in STAGED:
+                    self._left_staged[application] = None
+            await self.results.give_up(Reason.CREDENTIALS, told(error), error=error)
+            return
         if isinstance(error, ServiceError) and classify(error) is FailureKind.FATAL:
             await self._take_back()
         for application in refused.applications:

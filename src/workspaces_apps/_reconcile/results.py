@@ -31,9 +31,8 @@ IN_ERROR: Final[Mapping[Reason, str]] = {
 _LEFT: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(STAGED, Reason.LEFT_STAGED),
     **dict.fromkeys(IN_FLIGHT, Reason.LEFT_DEPLOYING),
-    **dict.fromkeys(SETTLED, Reason.NOT_STARTED),
 }
-"""How a run that is stopped leaves a change, by the state that was read last."""
+"""How a run that is stopped, or has lost its credentials, leaves a change that was begun, by the state read last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +116,28 @@ class ResultRecorder:
         message = record.message if record is not None else None
         await self.fail(application, code or ERROR, message or "", final=final)
 
-    async def skip(self, application: str, reason: Reason, message: str) -> None:
+    async def skip(
+        self, application: str, reason: Reason, message: str, *, error: WorkSpacesError | None = None
+    ) -> None:
         """Leave a change alone."""
         if self.open.pop(application, None) is not None:
-            self.results[application] = ChangeResult("skipped", reason.value, message)
+            self.results[application] = ChangeResult("skipped", reason.value, message, error)
             await self._log.skipped(application, reason, message)
 
-    async def give_up(self, reason: Reason, message: str) -> None:
+    async def give_up(self, reason: Reason, message: str, *, error: WorkSpacesError | None = None) -> None:
         """Leave every open change alone, and tell what was begun."""
         for application in list(self.open):
             state = self._observed.state(application)
-            await self.skip(application, left_as(state, reason), left_over(state, message))
+            await self.skip(application, left_as(state, reason), left_over(state, message), error=error)
 
 
 def left_as(state: str | None, reason: Reason) -> Reason:
-    """Return the reason; for a run that was stopped, the one that tells how it leaves the change."""
-    return _LEFT.get(state or "REMOVED", reason) if reason is Reason.STOPPED else reason
+    """Return the reason; for what ends in the middle of things, the one that tells how it leaves the change."""
+    if reason not in (Reason.STOPPED, Reason.CREDENTIALS):
+        return reason
+    if reason is Reason.STOPPED and (state or "REMOVED") in SETTLED:
+        return Reason.NOT_STARTED
+    return _LEFT.get(state or "REMOVED", reason)
 
 
 def left_over(state: str | None, message: str) -> str:

@@ -17,6 +17,7 @@ from workspaces_apps._retry.classification import (
     EXPIRED_CREDENTIALS_CODES,
     FailureKind,
     classify,
+    is_out_of_date,
     may_have_arrived,
     read_retry_after,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Strategy",
     "caused_by_earlier_attempt",
     "classify",
+    "is_out_of_date",
     "may_have_arrived",
     "outcome_unknown",
     "read_retry_after",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from workspaces_apps._base.clock import Clock
+from workspaces_apps._base.clock import Clock, to_seconds
 from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
 from workspaces_apps._retry.budget import RetryBudget
 from workspaces_apps._retry.classification import FailureKind, may_have_arrived
@@ -43,6 +43,10 @@ ResolveOutcome: TypeAlias = Callable[[WorkSpacesError], Awaitable[Resolved[T] | 
 
 ResponseInfo: TypeAlias = Callable[[T], tuple[str | None, int | None]]
 """The request id and the HTTP status of a result."""
+
+
+_LOOKS = 2
+"""Looks that must agree before a request whose outcome is open is sent again."""
 
 
 def _no_rate() -> float | None:
@@ -321,13 +325,25 @@ class _Call(Generic[T]):
         return verdict is Resolution.REPEAT and wanted
 
     async def _looked(self, error: WorkSpacesError) -> Resolution:
+        """Ask the service what became of the request; REPEAT only if two looks agree, some seconds apart."""
         if self.look is None:
             return Resolution.UNKNOWN
-        answer = await self.look(error)
-        if isinstance(answer, Resolved):
-            self.settled = answer
-            return Resolution.UNKNOWN
-        return answer
+        delay = to_seconds(self.policy.look_delay, "RetryPolicy.look_delay")
+        verdict = Resolution.UNKNOWN
+        for _ in range(_LOOKS):
+            left = self.remaining()
+            in_time = left is None or delay < left
+            if in_time:
+                await self.clock.sleep(delay)
+            answer = await self.look(error)
+            if isinstance(answer, Resolved):
+                self.settled = answer
+                return Resolution.UNKNOWN
+            # One look may still see the state from before the write, and so may one that could not wait.
+            verdict = answer if in_time else Resolution.UNKNOWN
+            if verdict is not Resolution.REPEAT:
+                break
+        return verdict
 
     async def _retry(self, state: "RetryCallState") -> bool:
         # A result, a cancellation, or a fault of this package is not ours to repeat.

@@ -82,13 +82,32 @@ EXCEPTIONS: Final[tuple[tuple[type[WorkSpacesError], FailureKind], ...]] = (
 )
 """By exception type, the first that fits, where neither code nor status says anything."""
 
-EXPIRED_CREDENTIALS_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+EXPIRED_CREDENTIALS_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
 """Codes after which credentials are refreshed once; such an attempt is outside the count."""
 
 CLOCK_SKEW_CODES: Final = frozenset(
-    {"RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch", "RequestInTheFuture"}
+    {
+        "InvalidSignatureException",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+    }
 )
 """Codes after which a skewed clock is corrected once; such an attempt is outside the count."""
+
+_OUT_OF_DATE_CODES: Final = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
+_OUT_OF_DATE_WORDS: Final = ("signature expired", "not yet current")
+"""What the service says of a signature's date, beside codes that are about other faults of signatures too. [field]"""
+
+
+def is_out_of_date(error: ServiceError) -> bool:
+    """Tell if a request was refused for the date of its signature, so that a new signature may be taken."""
+    if error.code in _OUT_OF_DATE_CODES:
+        return True
+    said = error.message.lower()
+    return error.code in CLOCK_SKEW_CODES and any(words in said for words in _OUT_OF_DATE_WORDS)
+
 
 _NOTHING_DONE: Final = frozenset({FailureKind.THROTTLE, FailureKind.IN_PROGRESS})
 

@@ -86,6 +86,9 @@ class RetryPolicy:
         transient_base: The longest wait before the first retry after a transient fault.
         max_backoff: The longest wait before any retry, a server's wish aside. Durations are timedeltas or
             seconds.
+        look_delay: How long to wait before each look that decides whether a write whose outcome is open is sent
+            again. Nothing says that a read sees what was written just before [assumed], so a look at once could
+            take a deployment that has begun for one that has not.
         budget: What all calls that share a budget may spend on retries; None for no limit.
         extra_kinds: Error codes that this client treats differently from the tables.
         extra_statuses: HTTP statuses that it treats differently, 300 to 599.
@@ -99,6 +102,7 @@ class RetryPolicy:
     throttle_base: Duration = 1.0
     transient_base: Duration = 0.05
     max_backoff: Duration = 20.0
+    look_delay: Duration = 5.0
     budget: RetryBudgetPolicy | None = RetryBudgetPolicy()
     extra_kinds: Mapping[str, FailureKind] = field(default_factory=dict[str, FailureKind])
     extra_statuses: Mapping[int, FailureKind] = field(default_factory=dict[int, FailureKind])
@@ -114,7 +118,7 @@ class RetryPolicy:
             ConfigurationError: A field breaks its rule; the message names both.
         """
         _require_count(self.max_attempts, "RetryPolicy.max_attempts", least=1)
-        for name in ("throttle_base", "transient_base", "max_backoff"):
+        for name in ("throttle_base", "transient_base", "max_backoff", "look_delay"):
             to_seconds(getattr(self, name), f"RetryPolicy.{name}")
         for name, (fits, allowed) in _KEYS.items():
             # A copy: the mapping that came may still be changed by whoever made it.
@@ -133,6 +137,7 @@ class RetryPolicy:
                 self.throttle_base,
                 self.transient_base,
                 self.max_backoff,
+                self.look_delay,
                 self.budget,
                 frozenset(self.extra_kinds.items()),
                 frozenset(self.extra_statuses.items()),

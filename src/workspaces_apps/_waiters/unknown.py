@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.text import NAME_LIMIT, harmless
+
 if TYPE_CHECKING:
     from workspaces_apps._model.open_enum import OpenEnum
 
@@ -26,4 +28,5 @@ def note_unknown(kind: str, state: OpenEnum | None, name: str = "") -> None:
         return
     if len(_noted) < _NOTED_AT_MOST:
         _noted.add((kind, str(state)))
-    _log.warning("unknown %s state %s%s: it counts as under way", kind, state, f" of {name}" if name else "")
+    place = f" of {harmless(name, NAME_LIMIT)}" if name else ""
+    _log.warning("unknown %s state %s%s: it counts as under way", kind, harmless(state, NAME_LIMIT), place)

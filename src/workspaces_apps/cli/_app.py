@@ -17,7 +17,7 @@ from workspaces_apps.cli import _plan as plan
 from workspaces_apps.cli import _reports as reports
 from workspaces_apps.cli import _simulate as simulate
 from workspaces_apps.cli import _status as status
-from workspaces_apps.cli._console import write_anything
+from workspaces_apps.cli._console import tell_warnings, write_anything
 from workspaces_apps.cli._failures import ExitCode, guarded
 from workspaces_apps.cli._options import DebugOption, Invocation
 
@@ -74,6 +74,7 @@ def build() -> typer.Typer:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     write_anything()
+    tell_warnings()
     invocation = Invocation()
     command = get_command(build())
     return guarded(

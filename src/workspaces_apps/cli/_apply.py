@@ -6,7 +6,7 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,18 +41,8 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Exit codes: 0 all changes applied; 2 not all of them; 3 the failure budget is spent; 4 drained (Ctrl-C);"
-    " 5 stopped (Ctrl-C twice); 1 an error, or a target that could not be read; 64 usage."
+    " 5 stopped (Ctrl-C twice); 77 credentials were lost; 1 an error, or a target that could not be read; 64 usage."
 )
-
-ENDINGS: Final = {
-    "complete": ExitCode.DONE,
-    "dry-run": ExitCode.DONE,
-    "incomplete": ExitCode.CHANGES,
-    "budget-spent": ExitCode.BUDGET_SPENT,
-    "drained": ExitCode.DRAINED,
-    "stopped": ExitCode.STOPPED,
-}
-"""The exit code of each ending."""
 
 
 def register(app: typer.Typer) -> None:
@@ -201,6 +191,8 @@ async def run(
         events = await carry_out(rollout, plan, settings, board, traffic)
     if for_people:
         show_end(console, board)
+    elif board.result is not None and board.result.ending == "credentials":
+        complain(board.result.message)
     for path in settings.reports:
         write_report(path, settings.journal, events)
         if for_people:
@@ -293,5 +285,7 @@ def ending_code(board: Board, plan: Plan) -> int:
     """The exit code of an apply."""
     if board.result is None:
         return ExitCode.FAILED
-    code = ENDINGS[board.result.ending]
+    from workspaces_apps.rollout import EXIT_CODES
+
+    code = EXIT_CODES[board.result.ending]
     return ExitCode.FAILED if plan.errors and code in (ExitCode.DONE, ExitCode.CHANGES) else code

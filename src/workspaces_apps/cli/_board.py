@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from statistics import mean
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.cli._console import harmless
+from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout import Deployed, Failed, Planned, Succeeded
 from workspaces_apps.rollout._controller.waves import cut, wave_sizes
 from workspaces_apps.rollout._log.projection import Key

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import os
-import re
 import shutil
 import sys
 import textwrap
@@ -14,15 +13,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.logs import BENEATH, HarmlessFormatter
+from workspaces_apps._base.text import harmless
+from workspaces_apps._base.waiting import LOGGER as WAITING
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-_CONTROL: Final = re.compile(
-    # C0, DEL and C1; soft hyphen; what changes the direction or the order of the text around it; what is invisible,
-    # tags included; lone surrogates, which no encoding can write, and what is no character.
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]+"
-)
 
 COMPLAINT_LIMIT: Final = 4000
 """Characters at most of a message on standard error."""
@@ -30,11 +26,6 @@ COMPLAINT_LIMIT: Final = 4000
 
 NARROWEST: Final = 40
 """Columns of the narrowest terminal that lines are broken for."""
-
-
-def harmless(value: object) -> str:
-    """The text of a value in one line, without what a terminal would take for a command."""
-    return " ".join(_CONTROL.sub(" ", str(value)).split())
 
 
 @cache
@@ -104,12 +95,36 @@ def complain(message: str) -> None:
     print(line, file=sys.stderr)
 
 
+class _Complaints(logging.Handler):
+    """Tells warnings of this package as the command tells everything else, and what takes long."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
+
+
+def tell_warnings() -> None:
+    """Tell warnings of this package, and what is waited for, in lines of the command's own."""
+    for name, level in (("workspaces_apps", logging.WARNING), (WAITING, logging.INFO)):
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.setLevel(level)
+            logger.addHandler(_Complaints())
+            logger.propagate = False
+
+
 def log_to_stderr(*, debug: bool = False) -> None:
-    """Send this package's logs to standard error: from INFO, or everything."""
+    """Send this package's logs to standard error: from INFO, or everything, that of botocore included."""
     logger = logging.getLogger("workspaces_apps")
+    for one in (logger, logging.getLogger(WAITING)):
+        one.handlers = [handler for handler in one.handlers if not isinstance(handler, _Complaints)]
+    logging.getLogger(WAITING).propagate = True
     logger.setLevel(logging.DEBUG if debug else min(logger.level or logging.INFO, logging.INFO))
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
         source = "%(name)s: " if debug else ""
-        handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {source}%(message)s", "%H:%M:%S"))
+        handler.setFormatter(HarmlessFormatter(f"%(asctime)s %(levelname)s {source}%(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
+        if debug:
+            for name in BENEATH:
+                logging.getLogger(name).setLevel(logging.DEBUG)
+                logging.getLogger(name).addHandler(handler)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workspaces_apps.cli._console import harmless, out
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._console import out
 from workspaces_apps.cli._options import DebugOption, journal_file
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.cli._console import harmless, is_live
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._console import is_live
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,6 +12,7 @@ import typer
 from workspaces_apps.cli._advice import in_options
 from workspaces_apps.cli._console import complain
 from workspaces_apps.errors import (
+    CREDENTIALS_CODES,
     ConfigurationError,
     CredentialsError,
     DeadlineExceededError,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class ExitCode(IntEnum):
     """The exit codes of the command.
 
-    0 to 5 say what came of a roll-out, in the words of `workspaces_apps.rollout.EXIT_CODES`; from 64 on they are those
+    0 to 5, and 77, say what came of a roll-out, in the words of `workspaces_apps.rollout.EXIT_CODES`; from 64 on they are those
     of BSD's sysexits.h.
     """
 
@@ -66,30 +67,6 @@ EXIT_CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
     (OSError, ExitCode.FAILED),
 )
 """The exit code of an error: that of the first row that fits. Anything else is a fault in this program."""
-
-
-CREDENTIALS_CODES: Final = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "OptInRequired",
-        "RequestExpired",
-        "RequestInTheFuture",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-"""Codes of AWS's front ends and of STS by which credentials are not taken, or no longer. Not here: AccessDeniedException,
-which is about what good credentials may do."""
 
 
 class UsageError(ConfigurationError):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._apply import agreed, check_answerable
 from workspaces_apps.cli._connection import Connection
-from workspaces_apps.cli._console import harmless, is_live, out, print_document, say
+from workspaces_apps.cli._console import is_live, out, print_document, say
 from workspaces_apps.cli._deployments import FAILED, Deployments, following, table
 from workspaces_apps.cli._failures import ExitCode, exit_code, notes
 from workspaces_apps.cli._interrupts import on_signals

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from workspaces_apps.cli._console import complain, harmless
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._console import complain
 from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from workspaces_apps.cli._console import harmless, is_live
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._console import is_live
 from workspaces_apps.cli._deployments import short_duration
 from workspaces_apps.cli._words import about, count, explained, short_name
 from workspaces_apps.rollout import Failed, Progress, Skipped, WaveBegan

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from workspaces_apps._base.files import replace_file
 from workspaces_apps.cli._console import out
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import DebugOption
@@ -157,4 +158,4 @@ def write(path: Path, text: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    path.write_bytes(text.encode())
+    replace_file(path, text.encode())

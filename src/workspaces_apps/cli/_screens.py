@@ -8,7 +8,8 @@ from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.cli._console import harmless, say
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._console import say
 from workspaces_apps.cli._deployments import short_duration
 from workspaces_apps.cli._progress import failure_line
 from workspaces_apps.cli._words import about, count, short_name
@@ -54,6 +55,7 @@ ENDINGS: Final = {
     "drained": ("Ended early, as asked; what had begun has ended. Apply again to go on.", "bold yellow"),
     "stopped": ("Stopped, as asked; deployments may go on at the service. Apply again to go on.", "bold red"),
     "budget-spent": ("Too much failed, so nothing more was begun.", "bold red"),
+    "credentials": ("Credentials were lost, so nothing more was begun with them.", "bold red"),
     "dry-run": ("Nothing was changed: it was a dry run.", "bold"),
 }
 """The sentence and the style of each ending."""
@@ -144,7 +146,7 @@ def show_end(console: Console, board: Board) -> None:
         sentence, style = "All planned changes applied, but a target could not be read.", "bold yellow"
     say(console, sentence, style)
     _show_errors(console, board.plan)
-    if result.message and result.ending in ("budget-spent", "incomplete"):
+    if result.message and result.ending in ("budget-spent", "credentials", "incomplete"):
         say(console, harmless(result.message))
     took = short_duration(timedelta(seconds=result.elapsed))
     say(

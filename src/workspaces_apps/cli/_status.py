@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._connection import Connection, journal_path, load_manifest
-from workspaces_apps.cli._console import complain, harmless, is_live, out, print_document, say
+from workspaces_apps.cli._console import complain, is_live, out, print_document, say
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._options import (
     DebugOption,
@@ -159,7 +160,7 @@ class Watching:
         """Look until there is a reason to end; the exit code is that of the last look."""
         from workspaces_apps.cli._reading import reading
         from workspaces_apps.cli._traffic import Traffic
-        from workspaces_apps.errors import ServiceError, TransportError
+        from workspaces_apps.errors import ServiceError, TransportError, lost_credentials
 
         code, made = int(ExitCode.FAILED), 0
         traffic = Traffic(self._connection.clock.monotonic)
@@ -169,8 +170,9 @@ class Watching:
                     with reading(traffic):
                         found = await rollout.status(self._manifest, journal=self._journal)
                 except (TransportError, ServiceError) as error:
-                    if not made:
-                        # What fails at the first look is most likely a mistake of whoever asked.
+                    # What fails at the first look is most likely a mistake of whoever asked; and without
+                    # credentials no later look will be better.
+                    if not made or lost_credentials(error):
                         raise
                     complain(f"{error}; looking again in {self._interval:g} s")
                     code = ExitCode.FAILED

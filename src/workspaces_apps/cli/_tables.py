@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.cli._console import harmless, out, print_document
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._console import out, print_document
 from workspaces_apps.cli._deployments import look_of
 from workspaces_apps.cli._options import Output
 from workspaces_apps.cli._words import count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from workspaces_apps.cli._console import harmless
+from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._deployments import short_duration
 
 

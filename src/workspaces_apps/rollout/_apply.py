@@ -33,6 +33,7 @@ EXIT_CODES: Final[Mapping[Ending, int]] = {
     "budget-spent": 3,
     "drained": 4,
     "stopped": 5,
+    "credentials": 77,
 }
 """What a command that applies a plan should exit with."""
 

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._faults import Faults
 from workspaces_apps.simulator._records import Application, Association, Bundle, Directory, Image, Workspace
@@ -18,6 +19,9 @@ from workspaces_apps.simulator._transitions import Transitions
 from workspaces_apps.simulator._wire import JsonObject
 
 FORMAT: Final = 2
+
+MAX_STATE_BYTES: Final = 1_000_000_000
+"""The largest state that is read."""
 
 Numbered = TypeVar("Numbered", Application, Association, Bundle, Directory, Image, Workspace)
 
@@ -95,10 +99,8 @@ def save(path: Path, accounts: Accounts, now: float) -> None:
         ConfigurationError: The file cannot be written.
     """
     stored = stored_state(accounts, now)
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(TypeAdapter(StoredState).dump_json(stored))
-        part.replace(path)
+        replace_file(path, TypeAdapter(StoredState).dump_json(stored))
     except OSError as error:
         raise ConfigurationError(f"cannot write the state file {path}: {error.strerror}") from error
 
@@ -117,7 +119,7 @@ def load(path: Path, accounts: Accounts) -> float:
         ConfigurationError: The file cannot be read, is broken, or is of another format.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path, MAX_STATE_BYTES)
         # First: what another format holds beside it would only be called broken.
         found = TypeAdapter(_Head).validate_json(content).format
         if found != FORMAT:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from workspaces_apps._base.clock import sleep_or
 from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.errors import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from workspaces_apps._base.clock import Clock
+    from workspaces_apps.errors import WorkSpacesError
 
 
 class CircuitBreaker:
@@ -33,7 +35,7 @@ class CircuitBreaker:
         self._failures = 0
         self._tripped = asyncio.Event()
         self._stops = {target: asyncio.Event() for target in targets}
-        self._stopped: dict[str, str] = {}
+        self._stopped: dict[str, tuple[Reason, str]] = {}
 
     def trip(self, reason: Reason, message: str) -> None:
         """Start nothing more anywhere."""
@@ -41,12 +43,21 @@ class CircuitBreaker:
             self.reason = reason, message
             self._tripped.set()
 
-    def trip_target(self, target: str, message: str) -> None:
+    def trip_target(self, target: str, message: str, reason: Reason = Reason.BUDGET_SPENT) -> None:
         """Start nothing more in a target: nothing else would work there either. The others go on."""
-        self._stopped.setdefault(target, message)
+        self._stopped.setdefault(target, (reason, message))
         self._stops[target].set()
         if self._stopped.keys() >= self._stops.keys():
-            self.trip(Reason.BUDGET_SPENT, message)
+            self.trip(reason, message)
+
+    def lose_credentials(self, target: str, error: WorkSpacesError) -> None:
+        """Start nothing more in a target whose credentials are lost."""
+        self.trip_target(target, told(error), Reason.CREDENTIALS)
+
+    @property
+    def lost(self) -> str:
+        """The targets that have lost their credentials, and how; empty if none has."""
+        return self._told(Reason.CREDENTIALS)
 
     def count_failure(self) -> None:
         """Count a WorkSpace that failed."""
@@ -58,14 +69,22 @@ class CircuitBreaker:
 
     def reason_for(self, target: str) -> tuple[Reason, str] | None:
         """Return why nothing more starts in a target; None while something may."""
-        if self.reason is None and target in self._stopped:
-            return Reason.BUDGET_SPENT, self._stopped[target]
+        lost = self._stopped.get(target)
+        if lost is not None and (self.reason is None or lost[0] is Reason.CREDENTIALS):
+            return lost
         return self.reason
 
     @property
     def stopped(self) -> str:
         """The targets that were stopped, and why; empty if none was."""
-        return "; ".join(f"{target}: {message}" for target, message in sorted(self._stopped.items()))
+        return self._told(*Reason)
+
+    def _told(self, *reasons: Reason) -> str:
+        return "; ".join(
+            f"{target}: {message}"
+            for target, (reason, message) in sorted(self._stopped.items())
+            if reason in reasons
+        )
 
     async def rest(self, seconds: float, target: str | None = None, *others: asyncio.Event) -> None:
         """Sleep, until nothing more starts: in the target, where one is named, or anywhere; or another event is set."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from workspaces_apps._reconcile.error_action import code_of
 from workspaces_apps._reconcile.guard import Refusal
 from workspaces_apps._reconcile.reasons import Reason
-from workspaces_apps.errors import WorkSpacesError
+from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
 from workspaces_apps.rollout._plan.reading import read_connected
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ class RunConditions:
         try:
             connected = await read_connected(self._client, [workspace_id])
         except WorkSpacesError as error:
+            if lost_credentials(error):
+                self._breaker.lose_credentials(self._workspace.target, error)
+                return Refusal(Reason.CREDENTIALS, told(error))
             message = f"nobody can tell whether the user is connected: {code_of(error)}"
             return Refusal(Reason.UNKNOWN, message)
         if connected.get(workspace_id):

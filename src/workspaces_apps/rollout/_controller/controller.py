@@ -15,7 +15,7 @@ from workspaces_apps._reconcile.intent_log import LogFailed
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.reconciler import Reconciler
 from workspaces_apps._reconcile.results import left_as, left_over
-from workspaces_apps.errors import WorkSpacesError
+from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
 from workspaces_apps.rollout._controller.conditions import Pause, RunConditions
 from workspaces_apps.rollout._controller.journaled import JournaledLog
 from workspaces_apps.rollout._controller.waves import cut, wave_sizes
@@ -179,8 +179,12 @@ class RolloutController:
             try:
                 found = await context.observer.read_many(ids, applications, via=context.client)
             except WorkSpacesError as error:
+                reason = Reason.UNKNOWN
+                if lost_credentials(error):
+                    reason = Reason.CREDENTIALS
+                    self._breaker.lose_credentials(target, error)
                 for workspace in workspaces:
-                    await self._skip(workspace, Reason.UNKNOWN, f"the target cannot be read: {error}")
+                    await self._skip(workspace, reason, f"the target cannot be read: {told(error)}")
             else:
                 self._targets[target] = _Target(context, found)
 
@@ -304,7 +308,7 @@ class RolloutController:
             conditions=self._conditions(workspace),
             in_flight=slots[0],
             acting=slots[1],
-            stop_target=partial(self._breaker.trip_target, workspace.target),
+            stop_target=partial(self._stop_target, workspace.target),
             park=park,
             initial=target.found[workspace.workspace_id],
         )
@@ -312,6 +316,12 @@ class RolloutController:
         task = asyncio.create_task(reconciler.run())
         self._running[task] = run
         task.add_done_callback(self._ended)
+
+    def _stop_target(self, target: str, error: WorkSpacesError) -> None:
+        if lost_credentials(error):
+            self._breaker.lose_credentials(target, error)
+        else:
+            self._breaker.trip_target(target, str(error))
 
     def _policy_for(self, workspace: PlannedWorkspace) -> ReconcilePolicy:
         policy = self._plan.policy
@@ -385,6 +395,11 @@ class RolloutController:
     def _ending(self) -> tuple[Ending, str]:
         if self._dry_run:
             return "dry-run", ""
+        if self._breaker.lost:
+            return (
+                "credentials",
+                f"{self._breaker.lost}. Then the same command goes on where this run has ended",
+            )
         if self._breaker.reason is not None:
             reason, message = self._breaker.reason
             return ("budget-spent" if reason is Reason.BUDGET_SPENT else "drained"), message

@@ -1,8 +1,8 @@
 """Events of a roll-out, as frozen records: what an apply tells, and what its journal keeps.
 
-Text that came from the service (names, messages, codes, ids) is kept as it came, but for two things: it is cut at
-`TEXT_LIMIT`, so that no message fills the disk, and half of a surrogate pair becomes U+FFFD, because no file can hold
-it. It is data: whoever shows it must escape it for the place where it is shown.
+Text that came from the service (names, messages, codes, ids) is kept as it came, but for three things: it is cut at
+`TEXT_LIMIT`, so that no message fills the disk, half of a surrogate pair becomes U+FFFD, because no file can hold it,
+and secrets are hidden. It is data: whoever shows it must escape it for the place where it is shown.
 """
 
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
 from workspaces_apps._base.public import public
+from workspaces_apps._base.text import redacted
 
 FORMAT: Final = 2
 """The version of the journal's format that this release writes; it reads this one and those before."""
@@ -33,18 +34,22 @@ WriteOperation: TypeAlias = Literal[
 ]
 """The API operations that a roll-out writes with."""
 
-Ending: TypeAlias = Literal["complete", "incomplete", "drained", "stopped", "budget-spent", "dry-run"]
+Ending: TypeAlias = Literal[
+    "complete", "incomplete", "drained", "stopped", "budget-spent", "credentials", "dry-run"
+]
 """The ending of an apply.
 
 ``complete``: every change that was planned is made, what the plan calls blocked aside; ``incomplete``: it went
 through, and something failed, was skipped, or is wanted on a WorkSpace that does not exist; ``drained``: asked to start
 nothing more; ``stopped``: asked to stop at once; ``budget-spent``: too much failed, so nothing more was started;
+``credentials``: the credentials of a target were lost, so nothing more was started there;
 ``dry-run``: nothing was to be written.
 """
 
 
 def bounded(text: str) -> str:
-    """Return the text as a file can hold it, and of `TEXT_LIMIT` characters at most; the last one is … if more was there."""
+    """Return the text as a file can hold it, without secrets, and of `TEXT_LIMIT` characters at most; the last one is … if more was there."""
+    text = redacted(text[: 4 * TEXT_LIMIT])
     short = text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 1]}…"
     if short.isascii():
         return short

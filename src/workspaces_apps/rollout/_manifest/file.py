@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
+from workspaces_apps._base.files import read_file
+from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 
 MAX_BYTES: Final = 10_000_000
@@ -52,10 +54,8 @@ def read_document(path: Path) -> Document:
     if reader is None:
         raise _mistake(path, f"a manifest ends in {', '.join(_READERS)}")
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _mistake(path, f"the file is larger than {MAX_BYTES} bytes")
-        # Editors of some systems begin a file with a mark that is no part of it.
-        text = path.read_text(encoding="utf-8").removeprefix("\ufeff")
+        # Editors of some systems begin a file with a mark that is no part of it, and end lines in their own way.
+        text = read_file(path, MAX_BYTES).decode().removeprefix("\ufeff").replace("\r\n", "\n")
     except OSError as error:
         raise _mistake(path, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -64,6 +64,11 @@ def read_document(path: Path) -> Document:
         return reader(path, text)
     except RecursionError:
         raise _mistake(path, "is nested too deeply") from None
+    except ManifestError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        # What a parser makes of a number or a date, and cannot.
+        raise _mistake(path, f"holds a value that cannot be read: {harmless(error, 200)}") from None
 
 
 def _mistake(path: Path, rule: str, line: int | None = None) -> ManifestError:
@@ -105,6 +110,10 @@ class _Mark(Protocol):
     line: int
 
 
+class _Event(Protocol):
+    start_mark: _Mark
+
+
 class _Node(Protocol):
     start_mark: _Mark
     value: object
@@ -116,10 +125,13 @@ def _read_yaml(path: Path, text: str) -> Document:
         library = importlib.import_module("ruamel.yaml")
         nodes = importlib.import_module("ruamel.yaml.nodes")
         errors = importlib.import_module("ruamel.yaml.error")
+        events = importlib.import_module("ruamel.yaml.events")
     except ImportError:
         raise _mistake(path, "YAML needs ruamel.yaml: pip install 'workspaces-apps[yaml]'") from None
     mapping: type = nodes.MappingNode
     sequence: type = nodes.SequenceNode
+    begins = (events.MappingStartEvent, events.SequenceStartEvent)
+    ends = (events.MappingEndEvent, events.SequenceEndEvent)
     lines: dict[Key, int] = {}
 
     def walk(node: _Node, key: Key, depth: int) -> None:
@@ -136,24 +148,63 @@ def _read_yaml(path: Path, text: str) -> Document:
             for number, value in enumerate(items):
                 walk(value, (*key, number), depth + 1)
 
+    opened = 0
+
+    def checked(event: _Event) -> _Event:
+        nonlocal opened
+        if getattr(event, "anchor", None):
+            # An alias could make a small file a huge one.
+            raise _mistake(path, "anchors and aliases are not taken: write it out", event.start_mark.line + 1)
+        opened += isinstance(event, begins) - isinstance(event, ends)
+        if opened > DEPTH:
+            raise RecursionError
+        return event
+
+    root: _Node | None = None
+    # The safe loader makes plain data only. It is parsed once, and an event at a time: what is nested without end would
+    # take the composer time that grows with the square of the depth.
+    yaml = library.YAML(typ="safe", pure=True)
     try:
-        # The safe loader makes plain data only; an alias could make a small file a huge one.
-        for event in library.YAML(typ="safe", pure=True).parse(text):
-            if getattr(event, "anchor", None):
-                raise _mistake(
-                    path, "anchors and aliases are not taken: write it out", event.start_mark.line + 1
-                )
-        root: _Node | None = library.YAML(typ="safe", pure=True).compose(text)
-        data: object = library.YAML(typ="safe", pure=True).load(text)
+        constructor, parser = yaml.get_constructor_parser(text)
+        take: Callable[[], _Event] = parser.get_event
+        parser.get_event = lambda: checked(take())
+        root = constructor.composer.get_single_node()
+        data: object = constructor.construct_document(root) if root is not None else None
+    except ManifestError:
+        raise
     except errors.MarkedYAMLError as error:
         mark: _Mark | None = error.problem_mark
         line = mark.line + 1 if mark is not None else None
         raise _mistake(path, f"is not YAML: {error.problem}", line) from None
     except errors.YAMLError as error:
-        raise _mistake(path, f"is not YAML: {error}") from None
+        raise _mistake(path, f"is not YAML: {harmless(error, 200)}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # Another one: the first takes what has failed for something that it is at work on.
+        again = library.YAML(typ="safe", pure=True).constructor.construct_object
+        place = _line_of_fault(root, again) if root is not None else None
+        raise _mistake(path, f"holds a value that cannot be read: {harmless(error, 200)}", place) from None
     if root is not None:
         walk(root, (), 0)
     return Document(path=path, data=data, lines=lines)
+
+
+def _line_of_fault(root: _Node, construct: Callable[[_Node], object]) -> int | None:
+    """Return the line of the first value that cannot be made of what stands there."""
+    waiting: list[object] = [root]
+    while waiting:
+        node = waiting.pop()
+        value: object = getattr(node, "value", None)
+        if isinstance(node, tuple):
+            waiting += reversed(node)
+        elif isinstance(value, list):
+            waiting += reversed(value)
+        else:
+            scalar: Any = node
+            try:
+                construct(scalar)
+            except Exception:  # noqa: BLE001 - whatever it raised before
+                return int(scalar.start_mark.line) + 1
+    return None
 
 
 _READERS: Final[Mapping[str, Callable[[Path, str], Document]]] = {

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._errors import PlanError
@@ -21,6 +22,8 @@ FORMAT: Final = 2
 """The version of saved plans that this release writes; it reads those before it too."""
 
 READABLE: Final = (1, FORMAT)
+MAX_PLAN_BYTES: Final = 500_000_000
+"""The largest saved plan that is read: of a million WorkSpaces it has some 300 MB."""
 
 EXIT_NOTHING: Final = 0
 EXIT_ERROR: Final = 1
@@ -254,7 +257,7 @@ class Plan:
             PlanError: It cannot be written.
         """
         try:
-            Path(path).write_text(self.to_json(), encoding="utf-8")
+            replace_file(path, self.to_json().encode())
         except OSError as error:
             raise PlanError(f"cannot write the plan {path}: {error.strerror}") from error
 
@@ -267,6 +270,8 @@ class Plan:
         """
         try:
             found = _PLAN.validate_json(text)
+        except RecursionError:
+            raise PlanError("not a saved plan: it is nested too deeply") from None
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))
@@ -285,7 +290,7 @@ class Plan:
             PlanError: It cannot be read, or is none.
         """
         try:
-            return cls.from_json(Path(path).read_bytes())
+            return cls.from_json(read_file(path, MAX_PLAN_BYTES))
         except OSError as error:
             raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
 

@@ -52,6 +52,7 @@ _Trouble: TypeAlias = Literal["failed", "skipped", "blocked"]
 _GRAVEST_ENDINGS: Final[tuple[Ending | None, ...]] = (
     None,
     "stopped",
+    "credentials",
     "drained",
     "budget-spent",
     "incomplete",

@@ -43,6 +43,7 @@ _LOOKS: Final[Mapping[Ending | None, str]] = {
     "drained": "is-fair",
     "stopped": "is-fair",
     "budget-spent": "is-bad",
+    "credentials": "is-bad",
     "dry-run": "is-open",
     None: "is-open",
 }

@@ -47,6 +47,7 @@ ENDINGS: Final[Mapping[Ending, str]] = {
     "drained": "Drained",
     "stopped": "Stopped",
     "budget-spent": "Failure budget spent: too much failed, so nothing more was started",
+    "credentials": "Credentials lost: nothing more was started where they were for",
     "dry-run": "Dry run: nothing was written",
 }
 

@@ -1,0 +1,148 @@
+"""The pool of connections: what lies in it stays silent, and every answer ends.
+
+aiohttp hands out a connection on which an answer lies that nobody asked for, and takes that for the answer to the next
+request, which may be a write. [seen] So whatever comes while a connection is idle closes it, and one on which something
+lies unread is closed instead of handed out. This is done where connections are taken, and so holds for every way that
+sends on them. It is also where an answer that is too long, or drips for too long, is broken off.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from aiobotocore.httpsession import _ProxySSLTCPConnector  # pyright: ignore[reportPrivateUsage]  # one of a kind
+from aiohttp.client_proto import ResponseHandler
+from urllib3.util.wait import wait_for_read
+
+from workspaces_apps._base.text import NAME_LIMIT, harmless
+from workspaces_apps._base.waiting import told_when_long
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+RESPONSE_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of an answer at most, where a client says nothing else. The longest that the API can give has some 100 kB."""
+
+HEAD_BYTES: Final = 64 * 1024
+"""Bytes allowed beside the body; aiohttp bounds the head itself, line by line."""
+
+
+class AnswerTooLongError(aiohttp.ClientPayloadError):
+    """An answer has more bytes than are taken."""
+
+
+class AnswerTooSlowError(aiohttp.ClientPayloadError):
+    """An answer came a little at a time, for too long."""
+
+
+class GuardedProtocol(ResponseHandler):
+    """A connection that notices what comes when nobody has asked, and when an answer does not end.
+
+    Args:
+        loop: The event loop.
+        most: Bytes of an answer at most.
+        seconds: How long the connection may be used for one request at most.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, most: int, seconds: float) -> None:
+        super().__init__(loop)
+        self._most = most
+        self._seconds = seconds
+        self._left = most
+        self._until = math.inf
+        self._is_idle = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Tell if nothing lies on the connection that nobody has read, its end included."""
+        transport = self.transport
+        if transport is None or self.should_close:
+            return False
+        socket = transport.get_extra_info("socket")
+        try:
+            return socket is None or not wait_for_read(socket, timeout=0)
+        except (OSError, ValueError):
+            return False
+
+    def begin(self) -> None:
+        """Serve one request."""
+        self._is_idle = False
+        self._left = self._most
+        self._until = self._loop.time() + self._seconds
+
+    def rest(self) -> None:
+        """Serve none until the next `begin`."""
+        self._is_idle = True
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in."""
+        if self._is_idle:
+            # aiohttp calls it without any when it resumes reading.
+            if data:
+                self.close()
+            return
+        self._left -= len(data)
+        if self._left < 0:
+            self._break_off(AnswerTooLongError(f"the answer has more than {self._most} bytes"))
+        elif self._loop.time() > self._until:
+            self._break_off(AnswerTooSlowError(f"the answer was not complete after {self._seconds:g} s"))
+        else:
+            super().data_received(data)
+
+    def _break_off(self, error: aiohttp.ClientPayloadError) -> None:
+        payload = self._payload
+        self.set_exception(error)
+        if payload is not None:
+            payload.set_exception(error)
+        transport = self.transport
+        # Not `abort`, which forgets the error.
+        if transport is not None:
+            self._payload = None
+            transport.abort()
+
+
+class GuardedConnector(_ProxySSLTCPConnector):
+    """aiobotocore's pool, with such connections.
+
+    Args:
+        most: Bytes of an answer at most.
+        seconds: How long a connection may be used for one request at most.
+        options: Those of the class.
+    """
+
+    def __init__(self, *, most: int, seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = partial(GuardedProtocol, self._loop, most=most, seconds=seconds)
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
+    ) -> Connection:
+        """Hand out a connection that nothing lies on."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            if not isinstance(protocol, GuardedProtocol):
+                return connection
+            if protocol.is_silent:
+                protocol.begin()
+                return connection
+            connection.close()
+
+    async def _create_connection(self, req: ClientRequest, *options: Any, **named: Any) -> ResponseHandler:
+        with told_when_long(lambda: f"a connection to {harmless(req.url.host, NAME_LIMIT)}, or its name"):
+            return await super()._create_connection(req, *options, **named)
+
+    def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        if isinstance(protocol, GuardedProtocol):
+            protocol.rest()

@@ -1,0 +1,70 @@
+"""Files that are read whole, and files that are replaced whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+_READ: Final = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+_WRITE: Final = (
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+
+
+def read_file(path: str | Path, limit: int) -> bytes:
+    """Read a file.
+
+    Args:
+        path: The file. Folders, pipes and devices are refused: some of them never end.
+        limit: Bytes at most.
+
+    Raises:
+        OSError: It cannot be read, is no file, or has more bytes; `strerror` says which.
+    """
+    # Without waiting: a pipe that nobody writes to would not even open.
+    descriptor = os.open(path, _READ)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+    return content
+
+
+def replace_file(path: str | Path, content: bytes) -> None:
+    """Write a file beside the old one and move it there: there is always the one or the other, and whole.
+
+    Args:
+        path: The file; a link stays a link, and what is no file, such as /dev/stdout, is written to.
+        content: What goes into it.
+
+    Raises:
+        OSError: It cannot be written, with the cause and the path; the old file is as it was.
+    """
+    target = Path(os.path.realpath(path))
+    mode: int | None = None
+    with contextlib.suppress(FileNotFoundError):
+        found = target.stat()
+        mode = stat.S_IMODE(found.st_mode)
+        if not stat.S_ISREG(found.st_mode):
+            target.write_bytes(content)
+            return
+    part = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, _WRITE, 0o666 if mode is None else mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error

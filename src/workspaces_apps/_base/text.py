@@ -1,0 +1,93 @@
+"""Text from outside, made fit to be read: by a person, on a terminal, in a log or in a file.
+
+Whatever a service, a network or a stranger's program has said goes through `harmless` first. It steers no terminal, forges
+no line, has no end, and gives no secret away. Ids and hashes stay as they are: people look for them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+CONTROL: Final = re.compile(
+    # C0, DEL and C1; soft hyphen; what changes the direction or the order of the text around it; what is invisible,
+    # tags included; lone surrogates, which no encoding can write, and what is no character.
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]+"
+)
+
+MESSAGE_LIMIT: Final = 2000
+"""Characters at most of what a service says in an error."""
+
+NAME_LIMIT: Final = 200
+"""Characters at most of a code or an id that a service gives."""
+
+HIDDEN: Final = "[hidden]"
+
+_SECRET: Final = re.compile(
+    r"(Signature=|(?:X-Amz-Security-Token|aws_secret_access_key|aws_session_token)"
+    r"(?:%22|[\"'\\])*\s*(?:[:=,]|%3[AD])\s*(?:b?[\"'\\]|%22|%20)*)"
+    r"[^\s\"'&,;<>(){}\[\]\\]+",
+    re.IGNORECASE,
+)
+"""What signs a request, by what stands before it."""
+
+_SHORTEST: Final = 8
+_MOST: Final = 256
+
+_known: dict[str, None] = {}
+"""The secrets of this process that were used last, as they are and as they stand in URLs and in JSON."""
+
+
+def hide(*secrets: str | None) -> None:
+    """Hide these values wherever they stand in text from outside.
+
+    Args:
+        secrets: A secret access key, a session token. What is shorter than 8 characters is none.
+    """
+    for secret in secrets:
+        if secret is None or len(secret) < _SHORTEST:
+            continue
+        for form in (secret, quote(secret, safe=""), quote(secret), secret.replace("/", "\\/")):
+            _known.pop(form, None)
+            _known[form] = None
+    while len(_known) > _MOST:
+        del _known[next(iter(_known))]
+
+
+def redacted(text: str) -> str:
+    """Return the text without secrets."""
+    for secret in tuple(_known):
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    return _SECRET.sub(lambda found: f"{found[1]}{HIDDEN}", text)
+
+
+def bounded(text: str, limit: int) -> str:
+    """Return the text, of so many characters at most; the last one is … if there were more."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def harmless(value: object, limit: int | None = None) -> str:
+    """Return the text of a value in one line: without secrets, and without what a terminal would take for a command.
+
+    Args:
+        value: What was said.
+        limit: Characters at most; None for any number.
+    """
+    text = str(value)
+    if limit is not None:
+        # Of megabytes only the beginning is looked at; a secret at its end is cut off with the rest.
+        text = text[: 4 * limit]
+    text = " ".join(CONTROL.sub(" ", redacted(text)).split())
+    return text if limit is None else bounded(text, limit)
+
+
+def name(value: str | None) -> str | None:
+    """Return a code or an id as it can be shown; None if nothing is left."""
+    if value is None:
+        return None
+    if value.isascii() and value.isprintable() and len(value) <= NAME_LIMIT and " " not in value:
+        return value
+    return harmless(value, NAME_LIMIT) or None

@@ -1,0 +1,38 @@
+"""What is waited for, said once it takes long: before that nobody wants to know, and after that everybody does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+LOGGER: Final = "workspaces_apps.waiting"
+
+LONG: Final = 2.0
+"""Seconds of real time after which it is said."""
+
+_log = logging.getLogger(LOGGER)
+
+
+@contextmanager
+def told_when_long(what: Callable[[], str]) -> Generator[None]:
+    """Log, at INFO, what the block waits for if it takes longer than two seconds.
+
+    Args:
+        what: Says what it is by then; empty for nothing.
+    """
+
+    def tell() -> None:
+        waited_for = what()
+        if waited_for:
+            _log.info("still waiting for %s", waited_for)
+
+    handle = asyncio.get_running_loop().call_later(LONG, tell)
+    try:
+        yield
+    finally:
+        handle.cancel()

@@ -1,0 +1,1 @@
+"""A hostile network and hostile files, in numbers."""

@@ -1,0 +1,108 @@
+"""Files that are read and written whole: manifests, plans, reports, states."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workspaces_apps._base import files
+from workspaces_apps._base.files import read_file, replace_file
+from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError
+
+
+@pytest.mark.parametrize(
+    "text,line",
+    [
+        ("name: x\nwhen: 2026-99-99\n", 2),
+        ("name: x\nat: [1, !!int foo]\n", 2),
+        ('name: "\\UFFFFFFFF"\n', None),
+        (f"name: x\nsize: {'9' * 5000}\n", 2),
+        ("name: x\n? [a, b]\n: 1\n", None),
+        ("name: &a x\nother: *a\n", 1),
+        ("[" * 10_000, None),
+        ("{a: " * 5_000, None),
+        ("- " * 3_000, None),
+        ("name: \x00\n", None),
+        ("a: 1\n b: 2\n", None),
+        ("!!python/object:os.system x\n", None),
+    ],
+)
+def test_yaml_that_cannot_be_read(tmp_path: Path, text: str, line: int | None) -> None:
+    """Whatever the parser raises is a ManifestError of the file, with the line where there is one."""
+    path = tmp_path / "fleet.yaml"
+    path.write_text(text)
+
+    with pytest.raises(ManifestError) as caught:
+        Manifest.load(path)
+
+    assert {mistake.file for mistake in caught.value.mistakes} == {str(path)}
+    if line is not None:
+        assert caught.value.mistakes[0].line == line
+
+
+@pytest.mark.parametrize(
+    "name,text",
+    [
+        ("fleet.toml", f"name = {'9' * 5000}"),
+        ("fleet.json", f'{{"name": {"9" * 5000}}}'),
+        ("fleet.json", "[" * 99_999),
+    ],
+)
+def test_numbers_and_depth_of_the_other_formats(tmp_path: Path, name: str, text: str) -> None:
+    """The same for TOML and JSON."""
+    path = tmp_path / name
+    path.write_text(text)
+
+    with pytest.raises(ManifestError):
+        Manifest.load(path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "missing"])
+def test_what_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+    """At once, and by name: some of them never end."""
+    path = tmp_path / "fleet.json"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+
+    with pytest.raises(ManifestError, match=r"fleet\.json"):
+        Manifest.load(path)
+    with pytest.raises(PlanError, match=r"fleet\.json"):
+        Plan.load(path)
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk leaves the old file, and nothing beside it; the error names the cause and the file."""
+    path = tmp_path / "report.html"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "fsync", full)
+        with pytest.raises(OSError, match=r"No space left on device.*report\.html"):
+            replace_file(path, b"new")
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"old", [path])
+
+    replace_file(path, b"new")
+
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o640)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """What it points to is replaced; and a file that is too long is not read."""
+    (tmp_path / "plan").write_bytes(b"old")
+    link = tmp_path / "link"
+    link.symlink_to("plan")
+
+    replace_file(link, b"new")
+
+    assert (link.is_symlink(), read_file(link, 3)) == (True, b"new")
+    with pytest.raises(OSError, match="larger than 2 bytes"):
+        read_file(link, 2)
