@@ -101,9 +101,9 @@ if not TYPE_CHECKING:
         "workspaces_apps._base.hooks": "AttemptRecord RetryRecord ThrottleRecord",
         "workspaces_apps._model.models": "ResponseMeta",
         "workspaces_apps.rollout": """
-            Amount Changed Deployed Estimate Failed Finished ForeignChange Intent Mistake Plan PlanDiff Planned
-            PlannedChange PlannedWorkspace Progress Report Skipped Staged Started Status Succeeded TargetReading WaveBegan
-            Withdrawn WorkspaceFacts
+            Amount ApprovalRequested Approved Changed ConnectionFacts DeployNotice Deployed Estimate Failed Finished ForeignChange Intent
+            Mistake Noticed Plan PlanDiff Planned PlannedChange PlannedWorkspace Postpone Proceed Progress Rejected Report
+            Skip Skipped Staged Started Status Succeeded TargetReading WaveBegan Withdrawn WorkspaceFacts
         """,
         "workspaces_apps.rollout.report": """
             ApplicationCount Change Moment ProgressPoint ReasonCount Run TrafficPoint Wave Workspace

@@ -193,11 +193,22 @@ def test_waiting_for_hours_is_said_and_counted(clock: Now) -> None:
 
 def test_work_that_does_not_fit_one_night_goes_on_in_the_next(clock: Now) -> None:
     """Two batches of three hours in nights of two: the time left has both nights in it."""
-    board = Board(replace(at_night(10, max_in_flight=5), estimate=estimate_of(10_800.0)), clock.now)
+    night = at_night(10, max_in_flight=5, finish_within_hours=False)
+    board = Board(replace(night, estimate=estimate_of(10_800.0)), clock.now)
     board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
 
     # 9 h to the first night, 2 h of it, 22 h to the second, the third hour of beginning, and the last deployment.
     assert board.left == timedelta(hours=9 + 2 + 22 + 1 + 3)
+
+
+def test_what_must_end_within_the_hours_begins_earlier(clock: Now) -> None:
+    """The last 45 minutes of each night are left to what has begun, in the time left too."""
+    night = at_night(10, max_in_flight=5)
+    board = Board(replace(night, estimate=estimate_of(10_800.0)), clock.now)
+    board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
+
+    # 9 h to the first night, 1.25 h of it and of the second, 22.75 h between them, and half an hour of the third.
+    assert board.left == timedelta(hours=9 + 1.25 + 22.75 + 1.25 + 22.75 + 0.5 + 3)
 
 
 def test_after_the_hours_of_today_it_is_told_which_day(clock: Now) -> None:

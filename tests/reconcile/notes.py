@@ -13,7 +13,6 @@ from workspaces_apps._reconcile.context import ReconcilePolicy, Slot
 from workspaces_apps._reconcile.guard import Conditions, Unconditional
 from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
 from workspaces_apps._reconcile.observed_state import Change
-from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.reconciler import Reconciler
 from workspaces_apps.simulator import SimulatorSettings
 
@@ -87,9 +86,9 @@ class Notes:
         """Keep it."""
         self.kept.append(("failed", failure.application_id, failure.reason, failure.final))
 
-    async def skipped(self, application_id: str, reason: Reason, message: str) -> None:
+    async def skipped(self, application_id: str, reason: str, message: str) -> None:
         """Keep it."""
-        self.kept.append(("skipped", application_id, reason.value, message))
+        self.kept.append(("skipped", application_id, str(reason), message))
 
 
 def _unheard(_: bool) -> None:

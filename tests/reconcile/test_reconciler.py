@@ -35,9 +35,20 @@ class Gate:
             self.stage = self.stage or not deploy
         return self.lasting
 
+    def is_admitted(self) -> bool:
+        """Tell that nobody is asked."""
+        return True
+
+    def is_recent(self, longest_age: float) -> bool:  # noqa: ARG002 - asked for nothing
+        """Tell that no user matters."""
+        return True
+
     async def refusal(self, *, deploy: bool) -> Refusal | None:  # noqa: ARG002 - asked for nothing
         """Forbid nothing."""
         return None
+
+    def deployed(self) -> None:
+        """Do nothing."""
 
 
 async def test_each_write_is_announced_and_its_answer_told() -> None:

@@ -29,6 +29,7 @@ _STATES: Final = st.one_of(
 )
 
 
+_DIGESTS: Final = st.one_of(st.sampled_from(["d1", "d2"]), TEXTS)
 _REASONS: Final = st.one_of(st.sampled_from(Reason).map(str), TEXTS)
 
 
@@ -62,7 +63,18 @@ EVENTS: Final[st.SearchStrategy[ev.Event]] = st.one_of(
         user_name=st.none() | TEXTS,
         connected=st.none() | st.booleans(),
     ),
-    _of(ev.WaveBegan, wave=_NUMBERS, waves=_NUMBERS, workspaces=_NUMBERS),
+    _of(
+        ev.WaveBegan,
+        wave=_NUMBERS,
+        waves=_NUMBERS,
+        workspaces=_NUMBERS,
+        digest=_DIGESTS,
+        approval=st.booleans(),
+    ),
+    _of(ev.ApprovalRequested, wave=_NUMBERS, digest=_DIGESTS, workspaces=_NUMBERS),
+    _of(ev.Approved, wave=_NUMBERS, digest=_DIGESTS, who=TEXTS, reason=TEXTS),
+    _of(ev.Rejected, wave=_NUMBERS, digest=_DIGESTS, who=TEXTS, reason=TEXTS),
+    _about(ev.Noticed, planned_at=_MOMENTS, attempt=_NUMBERS),
     _about(
         ev.Intent,
         application_id=_APPLICATIONS,

@@ -10,7 +10,17 @@ from typing import Any, Literal, TypedDict
 from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
 from workspaces_apps._base.clock import Clock
 from workspaces_apps._pacing import PacingRegistry
-from workspaces_apps.rollout import Event, Failed, Finished, Manifest, Plan, Rollout, Skipped, Succeeded
+from workspaces_apps.rollout import (
+    BeforeDeploy,
+    Event,
+    Failed,
+    Finished,
+    Manifest,
+    Plan,
+    Rollout,
+    Skipped,
+    Succeeded,
+)
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span, Throttle
 
 OFFICE = "Microsoft Office LTSC Professional Plus 2021"
@@ -45,10 +55,22 @@ class Site:
         return found
 
     async def carry_out(
-        self, plan: Plan, journal: Path | None = None, **options: bool
+        self,
+        plan: Plan,
+        journal: Path | None = None,
+        *,
+        dry_run: bool = False,
+        assume_direction: bool = False,
+        before_deploy: BeforeDeploy | None = None,
     ) -> tuple[Finished, list[Event]]:
         """Apply a plan to its end."""
-        async with self.rollout.apply(plan, journal=journal, **options) as run:
+        async with self.rollout.apply(
+            plan,
+            journal=journal,
+            dry_run=dry_run,
+            assume_direction=assume_direction,
+            before_deploy=before_deploy,
+        ) as run:
             events = [event async for event in run]
         assert run.result is not None
         return run.result, events

@@ -14,6 +14,7 @@ from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.rollout import (
     Apply,
     ApplyOptions,
+    ApprovalRequested,
     ControlReader,
     ControlRecord,
     Deployed,
@@ -65,6 +66,14 @@ async def start_a_run(path: Path, run: str) -> None:
     async with site() as here:
         started = Started(at=here.clock.now(), run=run, name="test", plan="p", workspaces=1, changes=1)
         await journal.append(started)
+    await journal.close()
+
+
+async def end_a_wave(path: Path, run: str, wave: int, digest: str) -> None:
+    """Let a journal hold a wave that has ended and waits for approval."""
+    journal = await open_journal(path)
+    at = read_journal(path)[-1].at
+    await journal.append(ApprovalRequested(at=at, run=run, wave=wave, digest=digest))
     await journal.close()
 
 
@@ -141,13 +150,17 @@ async def test_a_decision_is_about_a_wave_of_that_content(tmp_path: Path) -> Non
     """By number and digest, the last one counts, in later runs too."""
     path = tmp_path / "journal"
     await start_a_run(path, "one")
-    await write_control(path, "approve", wave=2, digest="d1")
-    rejected = await write_control(path, "reject", wave=2, digest="d1")
-    approved = await write_control(path, "approve", wave=2, digest="d2")
-
-    assert (await reader(path, "two", "one").poll()).decisions == {(2, "d1"): rejected, (2, "d2"): approved}
-    with pytest.raises(ValueError, match="needs a wave"):
+    with pytest.raises(JournalError, match="no wave has ended"):
         await write_control(path, "approve")
+    await end_a_wave(path, "one", 1, "d1")
+    await write_control(path, "approve", wave=1, digest="d1")
+    rejected = await write_control(path, "reject")
+    await end_a_wave(path, "one", 2, "d2")
+    approved = await write_control(path, "approve", wave=2)
+
+    assert (await reader(path, "two", "one").poll()).decisions == {(1, "d1"): rejected, (2, "d2"): approved}
+    with pytest.raises(JournalError, match="nothing to approve but wave 2"):
+        await write_control(path, "approve", wave=1, digest="d1")
     with pytest.raises(ValueError, match="takes no wave"):
         await write_control(path, "pause", wave=1, digest="d")
 

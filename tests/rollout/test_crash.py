@@ -9,7 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +21,20 @@ from workspaces_apps._base.hooks import Hooks
 from workspaces_apps.rollout import (
     Apply,
     ApplyOptions,
+    ApprovalRequested,
+    Approved,
+    DeployNotice,
     Event,
     FileJournalStore,
+    Intent,
     JournalError,
     JournalWriter,
+    NoticeAnswer,
+    Noticed,
     Planned,
+    Postpone,
+    Proceed,
+    WaveBegan,
     read_journal,
 )
 from workspaces_apps.rollout._controller.metrics import CallMetrics
@@ -84,19 +96,28 @@ class DyingStore(FileJournalStore):
 
 
 async def run_until_killed(
-    here: Site, path: Path, *, writes: int | None = None, tear: bool = False, seconds: float | None = None
+    here: Site,
+    path: Path,
+    *,
+    writes: int | None = None,
+    tear: bool = False,
+    seconds: float | None = None,
+    options: ApplyOptions | None = None,
+    policy: Mapping[str, Any] | None = None,
 ) -> bool:
     """One apply of a fresh plan, killed without a last word; whether it came to its end."""
-    plan = await here.rollout.plan(manifest(failure_budget="100%"), journal=path)
+    plan = await here.rollout.plan(manifest(failure_budget="100%", **(policy or {})), journal=path)
     store = DyingStore(path.parent, writes, tear)
     tallies = {"default": CallMetrics(here.client, Hooks())}
-    apply = Apply(plan, tallies, here.clock, JournalLocation(store, path.name), ApplyOptions())
+    apply = Apply(plan, tallies, here.clock, JournalLocation(store, path.name), options or ApplyOptions())
     killer: asyncio.Task[None] | None = None
     try:
         async with apply:
             if seconds is not None:
                 killer = asyncio.create_task(kill_after(here, store, seconds))
-            await apply.finished()
+            async for event in apply:
+                if isinstance(event, ApprovalRequested):
+                    apply.approve()
     except JournalError:
         return False
     finally:
@@ -127,6 +148,56 @@ def check_the_end(here: Site, ids: list[str], journal: Path) -> None:
     assert {key for key in planned if words.get(key) != "succeeded"} == set()
 
 
+@pytest.mark.parametrize("seed", range(2))
+async def test_killed_while_it_waits_it_resumes(seed: int, tmp_path: Path) -> None:
+    """Waiting for users, for the time of a notice, and for approvals: nothing is lost."""
+    source = random.Random(seed)
+    journal = tmp_path / "journal"
+    untold: list[DeployNotice] = []
+    async with site(seed=seed) as here:
+        ids = here.sim.fleet.add_workspaces(4)
+
+        async def hook(notice: DeployNotice) -> NoticeAnswer:
+            told = [
+                (one.workspace_id, one.attempt) for one in read_journal(journal) if isinstance(one, Noticed)
+            ]
+            if (notice.workspace_id, notice.attempt) not in told:
+                untold.append(notice)
+            later = here.clock.now() + timedelta(minutes=5)
+            answers: list[NoticeAnswer] = [Proceed(), Proceed(), Postpone(later)]
+            return source.choice(answers)
+
+        async def live(one: str) -> None:
+            user = here.sim.fleet.workspace(one)
+            while True:
+                await here.clock.sleep(source.uniform(200, 1500))
+                user.connected = user.state == "AVAILABLE" and not user.connected
+                user.last_connection = here.clock.timestamp()
+
+        lives = [asyncio.create_task(live(one)) for one in ids]
+        options = ApplyOptions(before_deploy=hook)
+        policy = {
+            "when_connected": "wait",
+            "idle_for": 60,
+            "notice": 120,
+            "canary": 2,
+            "approval": "every-wave",
+        }
+        for _ in range(4):
+            writes = source.randint(5, 60)
+            await run_until_killed(here, journal, writes=writes, options=options, policy=policy)
+        assert await run_until_killed(here, journal, options=options, policy=policy)
+        for task in lives:
+            task.cancel()
+        check_the_end(here, ids, journal)
+
+    assert not untold
+    waits = False
+    for event in read_journal(journal):
+        waits = isinstance(event, ApprovalRequested) or (waits and not isinstance(event, Approved))
+        assert not (waits and isinstance(event, Intent | WaveBegan))
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_killed_at_a_journal_write_it_resumes(seed: int, tmp_path: Path) -> None:
     """Killed again and again, at random writes, torn lines included."""
@@ -148,7 +219,7 @@ async def test_killed_at_a_moment_it_resumes(seed: int, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     async with site(seed=seed, throttle=Throttle()) as here:
         ids = here.sim.fleet.add_workspaces(16)
-        for _ in range(6):
+        for _ in range(4):
             await run_until_killed(here, journal, seconds=source.uniform(0, 20))
         assert await run_until_killed(here, journal)
         check_the_end(here, ids, journal)

@@ -34,6 +34,7 @@ hours = st.builds(
 def test_the_next_opening_is_open_and_the_moment_before_is_not(entry: Hours, now: datetime) -> None:
     """Across midnight, across zones, across changes of the clock."""
     opening = entry.next_opening(now)
+    assert opening is not None
 
     assert opening >= now
     assert entry.is_open(opening)

@@ -373,8 +373,8 @@ async def test_a_plan_of_another_format_is_refused() -> None:
     """The message says which format this release reads."""
     async with site() as here:
         plan = await here.rollout.plan(manifest())
-        with pytest.raises(PlanError, match="format 3; this release reads 1 and 2"):
-            Plan.from_json(dataclasses.replace(plan, format=3).to_json())
+        with pytest.raises(PlanError, match="format 4; this release reads 1, 2 and 3"):
+            Plan.from_json(dataclasses.replace(plan, format=4).to_json())
 
 
 async def test_a_plan_for_another_target_is_refused() -> None:

@@ -15,6 +15,7 @@ from workspaces_apps.rollout import (
     Event,
     Failed,
     Intent,
+    Noticed,
     Report,
     Staged,
     Succeeded,
@@ -60,6 +61,8 @@ def test_the_counts_are_those_of_the_last_outcomes(events: list[Event]) -> None:
 def _applications(event: AboutWorkspace) -> list[str | None]:
     if isinstance(event, Deployed):
         return list(event.applications)
+    if isinstance(event, Noticed):
+        return []
     return [event.application_id, None]
 
 

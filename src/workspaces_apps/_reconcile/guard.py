@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._reconcile.observed_state import ObservedState
-    from workspaces_apps._reconcile.reasons import Reason
 
 READ_AGE: Final = 10.0
 """Seconds that the read of everything on a WorkSpace may lie back when a Deploy leaves."""
@@ -35,11 +34,11 @@ class Refusal:
     """A reason to leave a WorkSpace alone for good.
 
     Attributes:
-        reason: The reason.
+        reason: The reason: a `Reason`, or the word of a hook.
         message: The reason in words.
     """
 
-    reason: Reason
+    reason: str
     message: str
 
 
@@ -50,12 +49,27 @@ class Conditions(Protocol):
         """Tell if a write may leave now; a Deploy needs more than Associate and Disassociate."""
         ...
 
+    def is_admitted(self) -> bool:
+        """Tell if the WorkSpace's user is away, and whoever is asked before a deployment has agreed."""
+        ...
+
+    def is_recent(self, longest_age: float) -> bool:
+        """Tell if what they know of the WorkSpace's user was read so many seconds ago at most."""
+        ...
+
     async def until_they_hold(self, *, deploy: bool) -> Refusal | None:
         """Wait until they hold again; a `Refusal` if they will not."""
         ...
 
     async def refusal(self, *, deploy: bool) -> Refusal | None:
-        """Ask, before anything is staged and directly before a Deploy, what forbids it: a user who is connected."""
+        """Ask, before anything is staged and directly before a Deploy, what forbids it: a user who is connected.
+
+        Where that only delays it, `is_admitted` and with it the conditions for a Deploy do not hold any more.
+        """
+        ...
+
+    def deployed(self) -> None:
+        """Note that a Deploy was taken."""
         ...
 
 
@@ -66,6 +80,14 @@ class Unconditional:
         """Tell that a write may leave."""
         return True
 
+    def is_admitted(self) -> bool:
+        """Tell that nobody is asked."""
+        return True
+
+    def is_recent(self, longest_age: float) -> bool:  # noqa: ARG002
+        """Tell that nobody's user matters."""
+        return True
+
     async def until_they_hold(self, *, deploy: bool) -> Refusal | None:  # noqa: ARG002
         """Return at once."""
         return None
@@ -73,6 +95,9 @@ class Unconditional:
     async def refusal(self, *, deploy: bool) -> Refusal | None:  # noqa: ARG002
         """Return at once."""
         return None
+
+    def deployed(self) -> None:
+        """Do nothing."""
 
 
 class GuardClosed(Exception):
@@ -122,7 +147,11 @@ class AttemptGuard:
         self.passed = True
 
     def is_recent(self, observed: ObservedState) -> bool:
-        """Tell if everything on the WorkSpace was read a moment ago."""
+        """Tell if everything on the WorkSpace was read a moment ago, and its user's connection where that matters."""
         # From its answer: a read may wait for its own turn longer than that.
         at = observed.answered_at
-        return at is not None and self._clock.monotonic() - at <= self._longest_age
+        return (
+            at is not None
+            and self._clock.monotonic() - at <= self._longest_age
+            and self._conditions.is_recent(self._longest_age)
+        )

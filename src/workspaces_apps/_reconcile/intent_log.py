@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from workspaces_apps._associations import Direction
     from workspaces_apps._observe.snapshot import AssociationRecord
     from workspaces_apps._reconcile.observed_state import Change
-    from workspaces_apps._reconcile.reasons import Reason
 
 WriteOperation: TypeAlias = Literal[
     "AssociateWorkspaceApplication", "DisassociateWorkspaceApplication", "DeployWorkspaceApplications"
@@ -114,6 +113,6 @@ class IntentLog(Protocol):
         """Record that a change failed."""
         ...
 
-    async def skipped(self, application_id: str, reason: Reason, message: str) -> None:
+    async def skipped(self, application_id: str, reason: str, message: str) -> None:
         """Record that a change is left alone."""
         ...

@@ -89,7 +89,7 @@ def _ignore(_: object) -> None:
 
 
 class _GiveUp(Exception):
-    def __init__(self, reason: Reason, message: str, *, take_back: bool = False) -> None:
+    def __init__(self, reason: str, message: str, *, take_back: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
@@ -169,6 +169,7 @@ class Reconciler:
         self._was_read = initial is not None
         self._read_since_write = False
         self._refusals = 0
+        self._asked = False
         self._deployed = False
         self._acted: dict[str, None] = {}
         # Staged here and not deployed, and so to be taken back if the WorkSpace is left alone.
@@ -221,10 +222,11 @@ class Reconciler:
         else:
             self.observed.update(self._initial)
             self._initial = None
-        await self._check_allowed(deploy=False)
         while True:
             self._check_deadline()
             decision = self._decide()
+            if isinstance(decision, Stage | Deploy) and await self._was_held_up():
+                continue
             if not isinstance(decision, Wait):
                 self._limits.end_wait()
             if not isinstance(decision, AwaitReady):
@@ -350,6 +352,9 @@ class Reconciler:
                         return
                     decision = again
                 await self._check_allowed(deploy=True)
+                if not self._conditions.is_admitted():
+                    # The user has come: nothing is announced that would be taken back at once.
+                    raise GuardClosed(conditions_hold=False)
                 await self._commit(decision)
         except GuardClosed as closed:
             await self._until_guard_opens(closed, deploy=True)
@@ -360,6 +365,16 @@ class Reconciler:
         refusal = await self._conditions.refusal(deploy=deploy)
         if refusal is not None:
             raise _GiveUp(refusal.reason, refusal.message, take_back=True)
+
+    async def _was_held_up(self) -> bool:
+        """Wait, before anything is staged, until the user is away; True if what was read is too old by then."""
+        if not self._asked:
+            self._asked = True
+            await self._check_allowed(deploy=False)
+        if self._conditions.is_admitted():
+            return False
+        await self._until_conditions_hold(deploy=True)
+        return True
 
     def _is_read_since_write(self) -> bool:
         guard = AttemptGuard(self._conditions, self.observed, self._context.clock, self._refusals)
@@ -386,6 +401,7 @@ class Reconciler:
 
         async def take_in(answer: Answer) -> None:
             self._deployed = True
+            self._conditions.deployed()
             self._refusals = 0
             self._staged.clear()
             self.observed.mark_deployed(decision.applications)
@@ -574,6 +590,10 @@ class Reconciler:
         if closed.conditions_hold:
             self._refusals += 1
             return
+        await self._until_conditions_hold(deploy=deploy)
+
+    async def _until_conditions_hold(self, *, deploy: bool) -> None:
+        self._close_subscription()
         self._acting.release()
         self._in_flight.release()
         self._park(True)
@@ -657,10 +677,10 @@ class Reconciler:
     async def _give_up(self, end: _GiveUp) -> None:
         if end.take_back:
             await self._take_back()
-        if end.reason is Reason.WORKSPACE_STATE and self._deployed:
+        if end.reason == Reason.WORKSPACE_STATE and self._deployed:
             # Our own deployment is what left it so.
             for application in list(self.results.open):
-                await self.results.fail(application, end.reason.value, end.message)
+                await self.results.fail(application, str(end.reason), end.message)
         await self.results.give_up(end.reason, end.message)
 
     async def _give_up_refused(self, refused: _Refused) -> None:

@@ -41,7 +41,7 @@ class ChangeResult:
 
     Attributes:
         outcome: Succeeded, failed or skipped.
-        reason: Why it did not succeed: a `Reason`, the service's code, or a class of error.
+        reason: Why it did not succeed: a `Reason`, the service's code, a class of error, or the word of a hook.
         message: The reason in words.
         error: The error of the call that was refused, if that was it.
     """
@@ -117,21 +117,21 @@ class ResultRecorder:
         await self.fail(application, code or ERROR, message or "", final=final)
 
     async def skip(
-        self, application: str, reason: Reason, message: str, *, error: WorkSpacesError | None = None
+        self, application: str, reason: str, message: str, *, error: WorkSpacesError | None = None
     ) -> None:
         """Leave a change alone."""
         if self.open.pop(application, None) is not None:
-            self.results[application] = ChangeResult("skipped", reason.value, message, error)
+            self.results[application] = ChangeResult("skipped", str(reason), message, error)
             await self._log.skipped(application, reason, message)
 
-    async def give_up(self, reason: Reason, message: str, *, error: WorkSpacesError | None = None) -> None:
+    async def give_up(self, reason: str, message: str, *, error: WorkSpacesError | None = None) -> None:
         """Leave every open change alone, and tell what was begun."""
         for application in list(self.open):
             state = self._observed.state(application)
             await self.skip(application, left_as(state, reason), left_over(state, message), error=error)
 
 
-def left_as(state: str | None, reason: Reason) -> Reason:
+def left_as(state: str | None, reason: str) -> str:
     """Return the reason; for what ends in the middle of things, the one that tells how it leaves the change."""
     if reason not in (Reason.STOPPED, Reason.CREDENTIALS):
         return reason

@@ -156,7 +156,7 @@ class _JobLog:
     async def failed(self, failure: Failure) -> None:
         """Do nothing: the result tells."""
 
-    async def skipped(self, application_id: str, reason: Reason, message: str) -> None:
+    async def skipped(self, application_id: str, reason: str, message: str) -> None:
         """Do nothing: the result tells."""
 
 

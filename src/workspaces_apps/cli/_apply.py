@@ -31,10 +31,12 @@ from workspaces_apps.cli._options import (
     RegionOption,
     YesOption,
 )
+from workspaces_apps.cli._programs import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workspaces_apps._base.clock import Clock
     from workspaces_apps.cli._board import Board
     from workspaces_apps.cli._traffic import Traffic
     from workspaces_apps.rollout import Apply, Event, Manifest, Plan, Rollout
@@ -59,6 +61,9 @@ class Settings:
         reports: Where reports go in the end; each in the form of its suffix.
         dry_run: Write nothing.
         assume_direction: Take the wanted direction for the one that failed.
+        before_deploy: The program that is run before each deployment, and its arguments; None for none.
+        hook_timeout: Seconds that a run of a program may take.
+        wave_check: The program that approves waves, and its arguments; None for none.
         yes: Do not ask.
         output: For whom to write.
     """
@@ -67,6 +72,9 @@ class Settings:
     reports: tuple[Path, ...] = ()
     dry_run: bool = False
     assume_direction: bool = False
+    before_deploy: tuple[str, ...] | None = None
+    hook_timeout: float = 60.0
+    wave_check: tuple[str, ...] | None = None
     yes: bool = False
     output: Output = Output.TEXT
 
@@ -113,6 +121,33 @@ def apply(
             " take what the manifest wants for it.",
         ),
     ] = False,
+    before_deploy: Annotated[
+        str | None,
+        typer.Option(
+            "--before-deploy",
+            metavar="COMMAND",
+            help="Run this before each deployment, the policy's notice ahead, with JSON about it on standard input. Exit"
+            " code 0: proceed; 75: postpone by the seconds it prints, else 15 minutes; 69: skip; others: the WorkSpace"
+            " is skipped as hook-failed. No shell is used.",
+            show_default=False,
+        ),
+    ] = None,
+    wave_check: Annotated[
+        str | None,
+        typer.Option(
+            "--wave-check",
+            metavar="COMMAND",
+            help="Run this when a wave waits for approval, with JSON about it on standard input. Exit code 0: approve;"
+            " 75: ask again after the seconds it prints; others: reject.",
+            show_default=False,
+        ),
+    ] = None,
+    hook_timeout: Annotated[
+        float,
+        typer.Option(
+            "--hook-timeout", metavar="SECONDS", min=0.1, help="After so long such a command is killed."
+        ),
+    ] = 60.0,
     output: OutputOption = Output.TEXT,
     profile: ProfileOption = None,
     region: RegionOption = None,
@@ -138,11 +173,19 @@ def apply(
         check_targets(saved, wanted)
     reports = tuple(report or ())
     check_paths(reports)
+    hook = words_of(before_deploy, "--before-deploy") if before_deploy is not None else None
+    check = words_of(wave_check, "--wave-check") if wave_check is not None else None
+    policies = [one.policy for one in (saved, wanted) if one is not None]
+    if check is not None and policies[0].approval == "none":
+        raise UsageError('--wave-check needs approval = "canary" or "every-wave" in the policy')
     settings = Settings(
         journal=None if no_journal else journal_path(journal, name),
         reports=reports,
         dry_run=dry_run,
         assume_direction=assume_direction,
+        before_deploy=hook,
+        hook_timeout=hook_timeout,
+        wave_check=check,
         yes=yes,
         output=output,
     )
@@ -188,7 +231,7 @@ async def run(
         if plan.pending and not settings.dry_run:
             agreed("Each deployment ends its user's session. Apply this?", settings.yes)
         board = Board(plan, connection.clock.now)
-        events = await carry_out(rollout, plan, settings, board, traffic)
+        events = await carry_out(rollout, plan, settings, board, traffic, connection.clock)
     if for_people:
         show_end(console, board)
     elif board.result is not None and board.result.ending == "credentials":
@@ -203,11 +246,17 @@ async def run(
 
 
 async def carry_out(
-    rollout: Rollout, plan: Plan, settings: Settings, board: Board, traffic: Traffic
+    rollout: Rollout, plan: Plan, settings: Settings, board: Board, traffic: Traffic, clock: Clock
 ) -> list[Event]:
     """Apply a plan and show how it goes; gives its events where they are needed and no journal has them."""
+    from workspaces_apps.cli._approvals import Approver
+    from workspaces_apps.cli._before_deploy import program_hook
     from workspaces_apps.cli._progress import showing
 
+    hook = settings.before_deploy
+    # Windows has no loop that can wait for a line of its console.
+    can_ask = sys.platform != "win32" and sys.stdin is not None and sys.stdin.isatty()
+    asks = can_ask and settings.output is Output.TEXT
     traffic.begin()
     kept: list[Event] = []
     keep = bool(settings.reports) and (settings.journal is None or settings.dry_run)
@@ -216,14 +265,27 @@ async def carry_out(
         journal=settings.journal,
         dry_run=settings.dry_run,
         assume_direction=settings.assume_direction,
+        before_deploy=program_hook(hook, clock.now) if hook is not None else None,
+        hook_timeout=settings.hook_timeout,
     ) as events:
         board.paused = lambda: events.paused
-        with on_signals(*ways_out(events, board)):
-            if settings.output is Output.JSON:
-                await follow(events, print_event, board.apply)
-            else:
-                with showing(out(), board, traffic) as tell:
-                    await follow(events, tell, kept.append if keep else None)
+        board.users = lambda: events.waiting_for_users
+        board.journal = str(settings.journal) if settings.journal is not None else ""
+        approver = Approver(
+            events,
+            board,
+            clock,
+            check=settings.wave_check,
+            check_timeout=settings.hook_timeout,
+            asks=asks,
+        )
+        async with approver:
+            with on_signals(*ways_out(events, board)):
+                if settings.output is Output.JSON:
+                    await follow(events, print_event, board.apply, approver.hear)
+                else:
+                    with showing(out(), board, traffic) as tell:
+                        await follow(events, tell, kept.append if keep else None, approver.hear)
     return kept
 
 

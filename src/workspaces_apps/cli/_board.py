@@ -58,6 +58,8 @@ class Board:
         failures: The failures of late.
         draining: Whether nothing more is started.
         paused: Who paused it, when and why; empty while nothing did.
+        users: How many WorkSpaces wait for their users.
+        journal: The journal's file; empty without one.
     """
 
     def __init__(self, plan: Plan, now: Callable[[], datetime]) -> None:
@@ -74,6 +76,8 @@ class Board:
         self.failures: deque[Failure] = deque(maxlen=LAST)
         self.draining = False
         self.paused: Callable[[], str] = str
+        self.users: Callable[[], int] = int
+        self.journal: str = ""
         self._names: dict[str, str] = {}
         self._lengths: list[float] = []
         self._last_deployed = self._began
@@ -131,6 +135,7 @@ class Board:
             policy=policy,
             writes=self.total / self.workspaces / estimate.rate,
             deployment=mean(self._lengths) * _SLOWEST if self._lengths else estimate.deployment_seconds,
+            needs=policy.needs_of_hours(self.summary.usual_deployment),
         )
         if self.wave is None:
             return pace.all_end(now, self._waves) - now
@@ -168,9 +173,11 @@ class Board:
             return None
         numbers = {one.hours for one in self._waiting_in(self.wave) if one.hours is not None}
         entries = [policy.hours[number] for number in sorted(numbers)]
-        if not entries or any(one.is_open(now) for one in entries):
+        needs = policy.needs_of_hours(self.summary.usual_deployment)
+        if not entries or any(one.is_open(now, needs) for one in entries):
             return None
-        return min(((one.next_opening(now), one) for one in entries), key=lambda found: found[0])
+        openings = [(found, one) for one in entries if (found := one.next_opening(now, needs)) is not None]
+        return min(openings, key=lambda found: found[0], default=None)
 
     def apply(self, event: Event) -> None:
         """Take one more event in."""

@@ -1,4 +1,4 @@
-"""`workspaces-apps pause`, `resume`, `drain` and `stop`: said to a running apply, through the record beside its journal."""
+"""`workspaces-apps pause`, `resume`, `approve`, `reject`, `drain` and `stop`: for a running apply, beside its journal."""
 
 from __future__ import annotations
 
@@ -29,10 +29,28 @@ ReasonOption = Annotated[
     str, typer.Option(metavar="TEXT", help="Why; shown to whoever runs the apply.", show_default=False)
 ]
 
+WaveOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="The wave that is meant; the one that waits if left out.", show_default=False
+    ),
+]
+
+DECISION_EPILOG = (
+    "The apply hears it within five seconds; if none runs, the next one on the journal does. Exit codes: 0 it is written;"
+    " 1 an error, or no wave has ended and waits for approval."
+)
+
 EPILOG = (
     "The apply hears it within five seconds, on this machine or on one that shares the folder. Exit codes: 0 it is"
     " written; 1 an error, or no apply goes on that could be drained or stopped."
 )
+
+DECISIONS: Final[dict[ControlCommand, str]] = {
+    "approve": "Let an apply go on after the wave that has ended and waits for approval.",
+    "reject": "Let an apply begin nothing more after the wave that waits for approval. It then exits with 4.",
+}
+"""The commands about a wave, and what `--help` says of each."""
 
 COMMANDS: Final[dict[ControlCommand, str]] = {
     "pause": "Start no new WorkSpaces until resume. What runs goes on; it holds for later applies too.",
@@ -47,16 +65,36 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command, help_text in COMMANDS.items():
         app.command(command, help=help_text, epilog=EPILOG)(_saying(command))
+    for command, help_text in DECISIONS.items():
+        app.command(command, help=help_text, epilog=DECISION_EPILOG)(_deciding(command))
+
+
+def _deciding(command: ControlCommand) -> Callable[..., None]:
+    def decide(
+        journal: JournalArgument,
+        wave: WaveOption = None,
+        reason: ReasonOption = "",
+        debug: DebugOption = False,
+    ) -> None:
+        del debug
+        _write(journal, command, reason, wave)
+
+    return decide
+
+
+def _write(journal: Path, command: ControlCommand, reason: str, wave: int | None = None) -> None:
+    from workspaces_apps.rollout import JournalError, write_control
+
+    if not journal.exists():
+        raise JournalError(f"there is no journal {journal}")
+    record = asyncio.run(write_control(journal, command, reason=reason, wave=wave))
+    about = f" wave {record.wave}" if record.wave is not None else ""
+    out().print(f"{harmless(str(journal))}:{about} {harmless(str(record))}", soft_wrap=True)
 
 
 def _saying(command: ControlCommand) -> Callable[..., None]:
     def say(journal: JournalArgument, reason: ReasonOption = "", debug: DebugOption = False) -> None:
         del debug
-        from workspaces_apps.rollout import JournalError, write_control
-
-        if not journal.exists():
-            raise JournalError(f"there is no journal {journal}")
-        record = asyncio.run(write_control(journal, command, reason=reason))
-        out().print(f"{harmless(str(journal))}: {harmless(str(record))}", soft_wrap=True)
+        _write(journal, command, reason)
 
     return say

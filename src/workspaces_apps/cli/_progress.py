@@ -12,7 +12,15 @@ from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._console import is_live
 from workspaces_apps.cli._deployments import short_duration
 from workspaces_apps.cli._words import about, count, explained, short_name
-from workspaces_apps.rollout import Failed, Progress, Skipped, WaveBegan
+from workspaces_apps.rollout import (
+    ApprovalRequested,
+    Approved,
+    Failed,
+    Progress,
+    Rejected,
+    Skipped,
+    WaveBegan,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -95,10 +103,19 @@ class Lines:
                 self._skipped.add(event.reason)
                 why = explained(harmless(event.reason), harmless(event.message))
                 said = f"skipped: {harmless(event.workspace_id)} and whatever else is so: {why}"
+            case ApprovalRequested():
+                said = f"wave {event.wave} has ended: {waiting_for_approval(board)}"
+            case Approved():
+                said = f"wave {event.wave} was approved by {harmless(event.who)}"
+            case Rejected():
+                because = f": {harmless(event.reason)}" if event.reason else ""
+                said = f"wave {event.wave} was rejected by {harmless(event.who)}{because}"
             case Progress() if self._is_due():
                 left = f", {time_left(board)}" if board.done < board.total else ""
+                users = event.waiting_for_users
                 said = (
                     f"{board.done} of {board.total} changes, {board.deploying} deploying, {board.waiting} waiting,"
+                    f"{f' {users} of them for users,' if users else ''}"
                     f" {event.failed} failed{left}; {self._traffic.words}"
                 )
             case _:
@@ -140,6 +157,7 @@ def panel(board: Board, traffic: Traffic, width: int) -> RenderableType:
         ProgressBar(max(1, board.total), board.done if board.total else 1),
         f"{board.done:,} of {count(board.total, 'change')}, {share:.0%}",
     )
+    users = board.users()
     states = Text("  ").join(
         Text.assemble(f"{word} ", (f"{number:,}", style if number else "dim"))
         for word, number, style in (
@@ -149,12 +167,15 @@ def panel(board: Board, traffic: Traffic, width: int) -> RenderableType:
             ("skipped", board.summary.counts["skipped"], "yellow"),
             ("deploying", board.deploying, "cyan"),
             ("waiting", board.waiting, ""),
+            *([("for users", users, "")] if users else []),
         )
     )
     calls = Text(traffic.words, no_wrap=True, overflow="ellipsis")
     if traffic.slowest:
         calls.append(f"; {traffic.slowest}", "yellow")
     rows: list[RenderableType] = [head, bar, states, calls]
+    if board.summary.awaiting_approval is not None:
+        rows.append(Text(waiting_for_approval(board), "bold yellow"))
     failures = tuple(board.failures)
     if failures:
         rows.append(Text("last failures", "dim"))
@@ -181,6 +202,8 @@ def time_left(board: Board) -> str:
     paused = board.paused()
     if paused:
         return harmless(paused)
+    if board.summary.awaiting_approval is not None:
+        return "waiting for approval"
     if board.silent >= QUIET:
         return f"time left unknown: no answer from the service for {about(board.silent)}"
     left = "time left unknown" if board.left is None else f"about {about(board.left)} left"
@@ -188,6 +211,13 @@ def time_left(board: Board) -> str:
         return left
     opens, hours = board.opening
     return f"waiting for hours until {opening_time(opens, hours.time_zone, board.now)}, {left}"
+
+
+def waiting_for_approval(board: Board) -> str:
+    """Return what is waited for once a wave has ended, and how it is given."""
+    if not board.journal:
+        return "waiting for approval"
+    return f"waiting for approval: workspaces-apps approve {harmless(board.journal)}"
 
 
 def opening_time(opens: datetime, time_zone: str, now: datetime) -> str:

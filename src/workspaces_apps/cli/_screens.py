@@ -237,17 +237,23 @@ def _show_care(console: Console, plan: Plan) -> None:
             f"Somebody else has staged changes on {count(len(foreign), 'WorkSpace')} ({named}); {rule}."
         )
     if connected:
-        rule = (
-            "they are skipped while they are"
-            if plan.policy.skip_connected
-            else "a deployment ends the session"
+        notes.append(
+            f"{count(connected, 'user')} connected now; {_WHEN_CONNECTED[plan.policy.when_connected]}."
         )
-        notes.append(f"{count(connected, 'user')} connected now; {rule}.")
     notes += [f"Warning: {harmless(warning)}" for warning in plan.warnings]
     if notes:
         console.print()
     for note in notes:
         say(console, note, "yellow")
+
+
+_APPROVAL: Final = {"canary": "after the first wave", "every-wave": "after every wave but the last"}
+
+_WHEN_CONNECTED: Final = {
+    "proceed": "a deployment ends the session",
+    "skip": "they are skipped while they are",
+    "wait": "they are waited for",
+}
 
 
 def _show_verdict(console: Console, plan: Plan) -> None:
@@ -290,7 +296,11 @@ def waves(plan: Plan) -> str:
     pause = f", {about(timedelta(seconds=policy.pause))} apart" if policy.pause else ""
     cut = f"In {len(sizes)} waves of {', '.join(told)} WorkSpaces{pause}" if len(sizes) > 1 else "In one wave"
     budget = policy.failure_budget.of(total)
-    return f"{cut}, at most {policy.max_in_flight:,} at the same time; aborts after {count(budget + 1, 'failure')}."
+    approved = f" It waits for approval {_APPROVAL[policy.approval]}." if policy.approval in _APPROVAL else ""
+    return (
+        f"{cut}, at most {policy.max_in_flight:,} at the same time; aborts after"
+        f" {count(budget + 1, 'failure')}.{approved}"
+    )
 
 
 def _show_errors(console: Console, plan: Plan) -> None:

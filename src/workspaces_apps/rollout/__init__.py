@@ -22,6 +22,8 @@ from workspaces_apps.rollout._journal.files import FileJournalStore, JournalRead
 from workspaces_apps.rollout._journal.stores import JournalStore, JournalWriter, open_journal, read_events
 from workspaces_apps.rollout._log.events import (
     Action,
+    ApprovalRequested,
+    Approved,
     Changed,
     Deployed,
     Direction,
@@ -30,8 +32,10 @@ from workspaces_apps.rollout._log.events import (
     Failed,
     Finished,
     Intent,
+    Noticed,
     Planned,
     Progress,
+    Rejected,
     Skipped,
     Staged,
     Started,
@@ -42,8 +46,21 @@ from workspaces_apps.rollout._log.events import (
 from workspaces_apps.rollout._manifest.hours import Hours
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule, Target
 from workspaces_apps.rollout._manifest.policy import OrderByTag, Policy
-from workspaces_apps.rollout._manifest.selectors import Selector, WorkspaceFacts
+from workspaces_apps.rollout._manifest.selectors import (
+    ConnectionFacts,
+    LastConnected,
+    Selector,
+    WorkspaceFacts,
+)
 from workspaces_apps.rollout._manifest.targets import open_targets
+from workspaces_apps.rollout._notice import (
+    BeforeDeploy,
+    DeployNotice,
+    NoticeAnswer,
+    Postpone,
+    Proceed,
+    Skip,
+)
 from workspaces_apps.rollout._plan.plan import (
     Estimate,
     ForeignChange,
@@ -64,11 +81,16 @@ __all__ = [
     "ApplicationRef",
     "Apply",
     "ApplyOptions",
+    "ApprovalRequested",
+    "Approved",
+    "BeforeDeploy",
     "Changed",
+    "ConnectionFacts",
     "ControlCommand",
     "ControlReader",
     "ControlRecord",
     "ControlState",
+    "DeployNotice",
     "Deployed",
     "Direction",
     "Ending",
@@ -85,9 +107,12 @@ __all__ = [
     "JournalReader",
     "JournalStore",
     "JournalWriter",
+    "LastConnected",
     "Manifest",
     "ManifestError",
     "Mistake",
+    "NoticeAnswer",
+    "Noticed",
     "OrderByTag",
     "Plan",
     "PlanDiff",
@@ -96,13 +121,17 @@ __all__ = [
     "PlannedChange",
     "PlannedWorkspace",
     "Policy",
+    "Postpone",
+    "Proceed",
     "Progress",
     "Reason",
+    "Rejected",
     "Report",
     "Rollout",
     "RolloutError",
     "Rule",
     "Selector",
+    "Skip",
     "Skipped",
     "Staged",
     "Standing",

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,15 +12,18 @@ from workspaces_apps._base.clock import Clock
 from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.errors import ClientStateError
+from workspaces_apps.rollout._controller.approval_gate import ApprovalDecision, ApprovalGate
 from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
 from workspaces_apps.rollout._controller.conditions import Pause
 from workspaces_apps.rollout._controller.controller import RolloutController
 from workspaces_apps.rollout._controller.metrics import CallMetrics
+from workspaces_apps.rollout._controller.notices import Notifier
 from workspaces_apps.rollout._errors import RolloutError
-from workspaces_apps.rollout._journal.control import POLL_SECONDS, ControlReader
+from workspaces_apps.rollout._journal.control import POLL_SECONDS, ControlReader, whoever
 from workspaces_apps.rollout._journal.stores import JournalLocation, JournalWriter
 from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import Ending, Event, Finished
+from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.plan import Plan
 
 _log = logging.getLogger(__name__)
@@ -47,10 +51,14 @@ class ApplyOptions:
         dry_run: Write nothing, neither to the service nor to the journal.
         assume_direction: Take the direction that the manifest wants for the one that failed, where an
             association is in ERROR and nothing else tells.
+        before_deploy: Called before each deployment; None for nobody.
+        hook_timeout: Seconds that a call of it may take.
     """
 
     dry_run: bool = False
     assume_direction: bool = False
+    before_deploy: BeforeDeploy | None = None
+    hook_timeout: float = 60.0
 
 
 @public("workspaces_apps.rollout")
@@ -87,6 +95,8 @@ class Apply:
         self._options = options
         self._real_sleep = real_sleep
         self._pause = Pause()
+        self._gate = ApprovalGate()
+        self._controller: RolloutController | None = None
         self._breaker = CircuitBreaker(
             clock,
             {workspace.target for workspace in pending},
@@ -109,6 +119,16 @@ class Apply:
         """The pause that is in force: who, when and why; empty while nothing keeps it from starting more."""
         return self._paused
 
+    @property
+    def waiting_for_users(self) -> int:
+        """WorkSpaces whose users are waited for now."""
+        return self._controller.waiting_for_users if self._controller is not None else 0
+
+    @property
+    def waiting_for_approval(self) -> int | None:
+        """The number of the wave that has ended and waits for `approve` or `reject`; None while none does."""
+        return self._gate.wave
+
     async def __aenter__(self) -> Self:
         location = self._location
         if location is not None:
@@ -128,16 +148,25 @@ class Apply:
             reader = ControlReader(location, run=self._log.run, earlier={event.run for event in past})
             # Before anything is begun: a pause that was left holds from the first moment.
             await self._obey(reader)
+            self._gate.look = partial(self._obey, reader)
             self._control = asyncio.create_task(self._follow(reader))
-        controller = RolloutController(
+        options = self._options
+        notifier: Notifier | None = None
+        if options.before_deploy is not None:
+            notifier = Notifier(
+                options.before_deploy, options.hook_timeout, self._plan, self._clock, self._log
+            )
+        self._controller = controller = RolloutController(
             plan=self._plan,
             metrics=self._metrics,
             clock=self._clock,
             log=self._log,
             breaker=self._breaker,
             pause=self._pause,
-            assume_direction=self._options.assume_direction,
-            dry_run=self._options.dry_run,
+            gate=self._gate,
+            notifier=notifier,
+            assume_direction=options.assume_direction,
+            dry_run=options.dry_run,
         )
         self._main = asyncio.create_task(controller.run())
         # Let it begin: a task that is cancelled before that runs no line of its own, not even the last words.
@@ -177,6 +206,7 @@ class Apply:
             self._paused = state.why
             _log.warning("the roll-out %s is %s", self._plan.name, state.why or "resumed")
             self._pause.set(on=state.paused)
+        self._gate.take(state.decisions)
         for request in state.requests:
             _log.warning("the roll-out %s was asked to %s", self._plan.name, request)
             if request.command == "stop":
@@ -220,6 +250,29 @@ class Apply:
         if self.result is None:
             raise ClientStateError("the apply ended without a result")
         return self.result
+
+    def approve(self, wave: int | None = None, *, reason: str = "") -> None:
+        """Let begin what comes after the wave that has ended and waits for approval.
+
+        Args:
+            wave: The number of the wave that is meant, from 1; None for the one that waits.
+            reason: Why, in words, for the record.
+
+        Raises:
+            RolloutError: No wave waits for approval, or another one.
+        """
+        self._gate.decide(ApprovalDecision(approve=True, who=whoever(), reason=reason), wave)
+
+    def reject(self, reason: str = "") -> None:
+        """Begin nothing more after the wave that has ended and waits for approval: the run ends as drained.
+
+        Args:
+            reason: Why, in words, for the record.
+
+        Raises:
+            RolloutError: No wave waits for approval.
+        """
+        self._gate.decide(ApprovalDecision(approve=False, who=whoever(), reason=reason))
 
     def drain(self) -> None:
         """Begin no further WorkSpace, and let those that have begun end."""

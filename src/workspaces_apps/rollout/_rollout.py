@@ -21,6 +21,7 @@ from workspaces_apps.rollout._log.events import bounded
 from workspaces_apps.rollout._log.history import RunHistory
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, Manifest
 from workspaces_apps.rollout._manifest.targets import open_targets
+from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.estimate import estimate
 from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading
 from workspaces_apps.rollout._plan.planner import TargetPlan, plan_target
@@ -156,6 +157,8 @@ class Rollout:
         journal: AnyJournal | None = None,
         dry_run: bool = False,
         assume_direction: bool = False,
+        before_deploy: BeforeDeploy | None = None,
+        hook_timeout: Duration = 60.0,
     ) -> Apply:
         """Carry a plan out, within ``async with … as events``.
 
@@ -170,6 +173,10 @@ class Rollout:
             dry_run: Write nothing, neither to the service nor to the journal.
             assume_direction: Take the direction that is wanted for the one that failed, where an association is in
                 ERROR and nothing else tells.
+            before_deploy: Called before each deployment, the policy's `notice` before its planned time; it answers
+                `Proceed()`, `Postpone(until)` or `Skip(reason)`. Where it raises, takes too long or answers anything
+                else, the WorkSpace is skipped as `hook-failed`. Up to 16 calls go on at the same time.
+            hook_timeout: How long a call of it may take.
 
         Raises:
             PlanError: The plan has targets that there is no client for.
@@ -181,7 +188,12 @@ class Rollout:
             raise PlanError(f"there is no client for the plan's target {', '.join(strange)}")
         metrics = {name: self._metrics_of(name) for name in wanted}
         location = locate(journal, plan.name) if journal is not None and not dry_run else None
-        options = ApplyOptions(dry_run=dry_run, assume_direction=assume_direction)
+        options = ApplyOptions(
+            dry_run=dry_run,
+            assume_direction=assume_direction,
+            before_deploy=before_deploy,
+            hook_timeout=to_seconds(hook_timeout, "hook_timeout", positive=True),
+        )
         return Apply(plan, metrics, self._clock, location, options)
 
     async def status(self, manifest: Manifest, *, journal: AnyJournal | None = None) -> Status:

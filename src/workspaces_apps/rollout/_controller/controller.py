@@ -16,10 +16,21 @@ from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.reconciler import Reconciler
 from workspaces_apps._reconcile.results import left_as, left_over
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
-from workspaces_apps.rollout._controller.conditions import Pause, RunConditions
+from workspaces_apps.rollout._connections import STOPPED
+from workspaces_apps.rollout._controller.admission import Admission
+from workspaces_apps.rollout._controller.conditions import Pause, RunConditions, RunState
+from workspaces_apps.rollout._controller.connection_watch import ConnectionWatch
 from workspaces_apps.rollout._controller.journaled import JournaledLog
-from workspaces_apps.rollout._controller.waves import cut, wave_sizes
-from workspaces_apps.rollout._log.events import EVERYWHERE, Skipped, WaveBegan
+from workspaces_apps.rollout._controller.waves import Amount, cut, grown, wave_sizes
+from workspaces_apps.rollout._log.approvals import EndedWave, digest_of
+from workspaces_apps.rollout._log.events import (
+    EVERYWHERE,
+    ApprovalRequested,
+    Approved,
+    Rejected,
+    Skipped,
+    WaveBegan,
+)
 from workspaces_apps.rollout._opening import open_run
 
 if TYPE_CHECKING:
@@ -28,8 +39,10 @@ if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.snapshot import Snapshot
     from workspaces_apps._reconcile.reconciler import ReconcileResult
+    from workspaces_apps.rollout._controller.approval_gate import ApprovalGate
     from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
     from workspaces_apps.rollout._controller.metrics import CallMetrics
+    from workspaces_apps.rollout._controller.notices import Notifier
     from workspaces_apps.rollout._log.event_log import EventLog
     from workspaces_apps.rollout._log.events import Ending, Finished
     from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
@@ -46,11 +59,13 @@ class _Target:
 
     Attributes:
         context: What its reconcilers share.
+        watch: Reads who is connected.
         found: Its WorkSpaces as they were before any reconciler began.
         acting: The permits to stage or deploy.
     """
 
     context: TargetContext
+    watch: ConnectionWatch
     found: Mapping[str, Snapshot]
     acting: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, ACTING))
 
@@ -82,6 +97,8 @@ class RolloutController:
         log: Where everything is recorded.
         breaker: Keeps it from starting more.
         pause: Keeps it from writing for a while.
+        gate: Waits for approvals.
+        notifier: Calls the hook before deployments; None where there is none.
         assume_direction: Take the direction that is desired for the one that failed, where it is not known.
         dry_run: Only tell what would be done.
 
@@ -98,6 +115,8 @@ class RolloutController:
         log: EventLog,
         breaker: CircuitBreaker,
         pause: Pause,
+        gate: ApprovalGate,
+        notifier: Notifier | None,
         assume_direction: bool,
         dry_run: bool,
     ) -> None:
@@ -108,6 +127,11 @@ class RolloutController:
         self._log = log
         self._breaker = breaker
         self._pause = pause
+        self._gate = gate
+        self._notifier = notifier
+        self._state = RunState(
+            policy=plan.policy, clock=clock, breaker=breaker, pause=pause, summary=log.summary
+        )
         self._assume_direction = assume_direction
         self._dry_run = dry_run
         self._slots = asyncio.Semaphore(plan.policy.max_in_flight)
@@ -117,6 +141,11 @@ class RolloutController:
         self._moved = asyncio.Event()
         self._ended_early: list[_Run] = []
         self._broken: BaseException | None = None
+
+    @property
+    def waiting_for_users(self) -> int:
+        """WorkSpaces whose users are waited for."""
+        return sum(target.watch.following for target in self._targets.values())
 
     async def run(self) -> None:
         """Go to the end; cancelled, give the results that are missing, and end.
@@ -138,6 +167,8 @@ class RolloutController:
             raise
         finally:
             progress.cancel()
+            for target in self._targets.values():
+                await target.watch.close()
             # Before anything that may be cancelled: whoever waits for events must not wait for ever.
             self._log.events.put_nowait(None)
             await asyncio.gather(progress, return_exceptions=True)
@@ -145,22 +176,71 @@ class RolloutController:
     async def _roll_out(self) -> None:
         await open_run(self._plan, self._log, dry_run=self._dry_run)
         policy, pending = self._plan.policy, self._plan.pending
-        sizes = wave_sizes(len(pending), policy.canary, policy.growth, policy.largest_wave)
+        past = self._log.history.approvals
         if not self._dry_run:
+            ended = past.unapproved
+            if ended is not None and pending and policy.approval != "none":
+                await self._await_approval(ended)
             await self._survey(pending)
+        # After an approved canary an earlier run went on, or would have: the waves grow on from there.
+        continues = past.approved is not None
+        first = policy.canary if past.approved is None else Amount(grown(past.approved, policy.growth))
+        sizes = wave_sizes(len(pending), first, policy.growth, policy.largest_wave)
         for number, wave in enumerate(cut(pending, sizes), start=1):
+            is_canary = number == 1 and policy.canary is not None and not continues
+            # After the last wave there is nothing that could wait for an approval.
+            asks = number < len(sizes) and (
+                policy.approval == "every-wave" or (policy.approval == "canary" and is_canary)
+            )
             if number > 1 and self._breaker.reason is None and not self._dry_run:
                 await self._breaker.rest(policy.pause)
+            digest = digest_of((one.target, one.workspace_id) for one in wave)
             if self._breaker.reason is None:
                 began = self._log.event(
-                    WaveBegan, EVERYWHERE, wave=number, waves=len(sizes), workspaces=len(wave)
+                    WaveBegan,
+                    EVERYWHERE,
+                    wave=number,
+                    waves=len(sizes),
+                    workspaces=len(wave),
+                    digest=digest,
+                    approval=asks,
                 )
                 await self._log.record(began)
-            if not self._dry_run:
-                await self._do_wave(wave, is_canary=number == 1 and policy.canary is not None)
+            if self._dry_run:
+                continue
+            await self._do_wave(wave, whole=is_canary or asks)
+            if asks and self._breaker.reason is None:
+                await self._await_approval(EndedWave(self._log.run, number, digest, len(wave)))
         while self._running:
             await self._next_move()
         await self._finish(*self._ending())
+
+    async def _await_approval(self, wave: EndedWave) -> None:
+        """Wait until somebody approves a wave that has ended; begin nothing more if nobody does."""
+        log, history = self._log, self._log.history.approvals
+        about = {"wave": wave.wave, "digest": wave.digest}
+        request = log.event(ApprovalRequested, EVERYWHERE, workspaces=wave.workspaces, **about)
+        # Before it is recorded: whoever hears of it may answer at once.
+        self._gate.open(request, history.consumed)
+        try:
+            await log.record(request, durable=True)
+            await self._breaker.rest(self._plan.policy.approval_timeout, None, self._gate.decided)
+            if self._gate.look is not None and not self._gate.decided.is_set():
+                # It is read every few seconds of real time: what was said since still counts.
+                await self._gate.look()
+        finally:
+            decision = self._gate.close()
+        if decision is None:
+            hours = self._plan.policy.approval_timeout / 3600
+            self._breaker.trip(Reason.DRAINED, f"nobody approved wave {wave.wave} within {hours:g} hours")
+            return
+        # On record before it acts: after a crash it counts still.
+        kind = Approved if decision.approve else Rejected
+        by = {"who": decision.who, "reason": decision.reason, "sequence": decision.sequence}
+        await log.record(log.event(kind, EVERYWHERE, **about, **by), durable=True)
+        if not decision.approve:
+            because = f": {decision.reason}" if decision.reason else ""
+            self._breaker.trip(Reason.DRAINED, f"wave {wave.wave} was rejected by {decision.who}{because}")
 
     async def _survey(self, pending: Sequence[PlannedWorkspace]) -> None:
         """Read everything once: the plan may be old, and an earlier run may have gone on since."""
@@ -186,12 +266,20 @@ class RolloutController:
                 for workspace in workspaces:
                     await self._skip(workspace, reason, f"the target cannot be read: {told(error)}")
             else:
-                self._targets[target] = _Target(context, found)
+                stopped = frozenset(one.workspace_id for one in workspaces if one.state == STOPPED)
+                read_states = partial(context.observer.read_states, via=context.client)
+                watch = ConnectionWatch(metrics.client, self._clock, read_states, stopped)
+                self._targets[target] = _Target(context, watch, found)
 
         await asyncio.gather(*(one(target, by_target[target]) for target in sorted(by_target)))
 
-    async def _do_wave(self, wave: Sequence[PlannedWorkspace], *, is_canary: bool) -> None:
-        """Carry a wave out; what is parked does not keep the next one waiting, unless it is of a canary."""
+    async def _do_wave(self, wave: Sequence[PlannedWorkspace], *, whole: bool) -> None:
+        """Carry a wave out.
+
+        Args:
+            wave: Its WorkSpaces.
+            whole: Whether also what is parked keeps the next wave waiting: so with a canary, and before an approval.
+        """
         by_target: defaultdict[str, list[PlannedWorkspace]] = defaultdict(list)
         for workspace in wave:
             if workspace.target in self._targets:
@@ -200,15 +288,15 @@ class RolloutController:
         mine = {(one.target, one.workspace_id) for one in wave}
         try:
             await asyncio.gather(*queues)
-            while self._is_busy(mine, is_canary=is_canary):
+            while self._is_busy(mine, whole=whole):
                 await self._next_move()
         finally:
             for queue in queues:
                 queue.cancel()
 
-    def _is_busy(self, wave: Collection[tuple[str, str]], *, is_canary: bool) -> bool:
+    def _is_busy(self, wave: Collection[tuple[str, str]], *, whole: bool) -> bool:
         return any(
-            (is_canary or not run.parked) and (run.workspace.target, run.workspace.workspace_id) in wave
+            (whole or not run.parked) and (run.workspace.target, run.workspace.workspace_id) in wave
             for run in self._running.values()
         )
 
@@ -241,25 +329,24 @@ class RolloutController:
                 later = await self._outside_hours(later)
 
     def _conditions(self, workspace: PlannedWorkspace) -> RunConditions:
-        client = self._metrics[workspace.target].client
-        return RunConditions(workspace, self._plan.policy, self._clock, self._breaker, self._pause, client)
+        return RunConditions(workspace, self._state)
 
     async def _outside_hours(self, workspaces: Sequence[PlannedWorkspace]) -> Sequence[PlannedWorkspace]:
         """Wait for the first of their hours, or skip them; those whose turn may come yet."""
         target = workspaces[0].target
         stopped = self._breaker.reason_for(target)
         if self._plan.policy.outside_hours == "skip" or stopped is not None:
-            reason, message = stopped or (Reason.OUTSIDE_HOURS, "outside the hours of the policy")
             for workspace in workspaces:
-                await self._skip(workspace, reason, message)
+                refusal = self._conditions(workspace).closed()
+                await self._skip(workspace, *(stopped or (refusal.reason, refusal.message)))
             return []
         hopeful: list[PlannedWorkspace] = []
         openings: list[datetime] = []
         for workspace in workspaces:
             opening = self._conditions(workspace).next_opening()
             if opening is None:
-                message = "no hours of the policy are for this WorkSpace"
-                await self._skip(workspace, Reason.OUTSIDE_HOURS, message)
+                refusal = self._conditions(workspace).closed()
+                await self._skip(workspace, refusal.reason, refusal.message)
             else:
                 hopeful.append(workspace)
                 openings.append(opening)
@@ -299,13 +386,24 @@ class RolloutController:
             run.parked = parked
             self._moved.set()
 
+        conditions = self._conditions(workspace)
+        admission = Admission(
+            workspace,
+            self._plan.policy,
+            self._clock,
+            self._breaker,
+            target.watch,
+            self._notifier,
+            conditions.next_opening,
+        )
+
         reconciler = Reconciler(
             workspace.workspace_id,
             {one.application_id: one.direction for one in workspace.pending if one.direction is not None},
             context=target.context,
             policy=self._policy_for(workspace),
             log=JournaledLog(self._log, workspace.target, workspace.workspace_id),
-            conditions=self._conditions(workspace),
+            conditions=RunConditions(workspace, self._state, admission),
             in_flight=slots[0],
             acting=slots[1],
             stop_target=partial(self._stop_target, workspace.target),
@@ -365,7 +463,7 @@ class RolloutController:
         for workspace in tuple(self._waiting.values()):
             await self._skip(workspace, Reason.STOPPED, "the roll-out was stopped before its turn")
 
-    async def _skip(self, workspace: PlannedWorkspace, reason: Reason, message: str) -> None:
+    async def _skip(self, workspace: PlannedWorkspace, reason: str, message: str) -> None:
         self._no_longer_waits(workspace)
         events = [
             self._log.event(
@@ -374,7 +472,7 @@ class RolloutController:
                 workspace_id=workspace.workspace_id,
                 application_id=change.application_id,
                 # An earlier run may have begun it.
-                reason=left_as(self._state_of(workspace, change), reason).value,
+                reason=str(left_as(self._state_of(workspace, change), reason)),
                 message=left_over(self._state_of(workspace, change), message),
             )
             for change in workspace.pending
@@ -418,4 +516,8 @@ class RolloutController:
             await self._report()
 
     async def _report(self) -> None:
-        await self._log.report_progress(in_flight=len(self._running), waiting=len(self._waiting))
+        await self._log.report_progress(
+            in_flight=len(self._running) - self.waiting_for_users,
+            waiting=len(self._waiting),
+            waiting_for_users=self.waiting_for_users,
+        )

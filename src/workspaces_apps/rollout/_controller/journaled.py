@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.snapshot import AssociationRecord
     from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
     from workspaces_apps._reconcile.observed_state import Change
-    from workspaces_apps._reconcile.reasons import Reason
     from workspaces_apps.rollout._log.event_log import EventLog
     from workspaces_apps.rollout._log.events import Event
 
@@ -122,10 +121,10 @@ class JournaledLog:
             )
         )
 
-    async def skipped(self, application_id: str, reason: Reason, message: str) -> None:
+    async def skipped(self, application_id: str, reason: str, message: str) -> None:
         """Record that a change is left alone."""
         await self._record(
-            self._event(Skipped, application_id=application_id, reason=reason.value, message=message)
+            self._event(Skipped, application_id=application_id, reason=str(reason), message=message)
         )
 
     def _key(self, application_id: str) -> Key:

@@ -78,9 +78,13 @@ def wave_sizes(
     while left > 0:
         sizes.append(min(size, left))
         left -= sizes[-1]
-        grown = size if growth == 1 else max(size + 1, int(size * growth))
-        size = min(limit, grown)
+        size = min(limit, grown(size, growth))
     return tuple(sizes)
+
+
+def grown(size: int, growth: float) -> int:
+    """Return the size of the wave after one of `size`, at a growth of 1 or more."""
+    return size if growth == 1 else max(size + 1, int(size * growth))
 
 
 def cut(items: Sequence[T], sizes: Sequence[int]) -> list[Sequence[T]]:

@@ -14,7 +14,7 @@ A journal that was begun anew knows none of the runs that an old record names, a
 import getpass
 import logging
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
@@ -24,7 +24,8 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
-from workspaces_apps.rollout._log.events import Finished, Text
+from workspaces_apps.rollout._log.events import Event, Finished, Text
+from workspaces_apps.rollout._log.history import RunHistory
 
 ControlCommand: TypeAlias = Literal["pause", "resume", "approve", "reject", "drain", "stop"]
 """The word that is said to a running apply."""
@@ -164,25 +165,28 @@ async def write_control(
     Args:
         journal: Its journal.
         command: What is wanted. A pause may also be given while no apply runs: the next one starts nothing new.
-        wave: The wave that is approved or rejected, from 1.
-        digest: The digest of that wave's content.
+        wave: For approve and reject: the wave that is meant, from 1; None for the one that waits for approval.
+        digest: The digest of its content; None for that of the wave that waits.
         reason: Why, in words.
         who: Who gives it; None: this user on this host.
         rollout: The roll-out's name, where the journal is a store.
 
     Raises:
-        ValueError: A wave and its digest are missing, or given with a command that has none.
-        JournalError: No run of the journal goes on that could be drained or stopped; or the journal cannot be read, or
-            the record not be written.
+        ValueError: A wave is given with a command that has none.
+        JournalError: No run of the journal goes on that could be drained or stopped; no wave, or another one, has ended
+            and waits for approval; or the journal cannot be read, or the record not be written.
     """
-    if (wave is None or digest is None) is (command in ("approve", "reject")):
-        raise ValueError(f"{command} {'needs a wave and its digest' if wave is None else 'takes no wave'}")
+    decides = command in ("approve", "reject")
+    if not decides and (wave is not None or digest is not None):
+        raise ValueError(f"{command} takes no wave")
     location = locate(journal, rollout)
     events = await location.store.read(location.name)
     last = events[-1] if events else None
     run = last.run if last is not None else None
     if command in ("drain", "stop") and (last is None or isinstance(last, Finished)):
         raise JournalError(f"there is nothing to {command}: no run of the journal {location.name} goes on")
+    if decides:
+        wave, digest = _ended_wave(events or (), command, wave, digest)
     written: list[ControlRecord] = []
 
     def added(content: bytes | None) -> bytes:
@@ -193,7 +197,7 @@ async def write_control(
             run=run,
             wave=wave,
             digest=digest,
-            who=who if who is not None else _whoever(),
+            who=who if who is not None else whoever(),
             reason=reason,
             at=datetime.now(UTC),
         )
@@ -202,6 +206,20 @@ async def write_control(
 
     await location.store.update_control(location.name, added)
     return written[-1]
+
+
+def _ended_wave(
+    events: Sequence[Event], command: ControlCommand, wave: int | None, digest: str | None
+) -> tuple[int, str]:
+    """Return the wave that waits for approval, with its digest, if it is the one that is meant."""
+    ended = RunHistory(events).approvals.unapproved
+    if ended is None:
+        raise JournalError(f"there is nothing to {command}: no wave has ended and waits for approval")
+    if wave not in (None, ended.wave) or digest not in (None, ended.digest):
+        raise JournalError(
+            f"there is nothing to {command} but wave {ended.wave}: no other one waits for approval"
+        )
+    return ended.wave, ended.digest
 
 
 def _records(content: bytes | None, journal: str) -> list[ControlRecord]:
@@ -219,7 +237,8 @@ def _records(content: bytes | None, journal: str) -> list[ControlRecord]:
     return records
 
 
-def _whoever() -> str:
+def whoever() -> str:
+    """Return the user and the host of this process."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -119,12 +119,13 @@ class EventLog:
         """
         await self.record(*(self._withdrawn(intent, reason) for intent in intents), durable=True)
 
-    async def report_progress(self, *, in_flight: int, waiting: int) -> None:
+    async def report_progress(self, *, in_flight: int, waiting: int, waiting_for_users: int = 0) -> None:
         """Record how far the apply is.
 
         Args:
             in_flight: WorkSpaces whose deployment goes on.
             waiting: WorkSpaces that have not started.
+            waiting_for_users: WorkSpaces whose users are waited for.
 
         Raises:
             JournalError: It could not be written.
@@ -139,6 +140,7 @@ class EventLog:
                 EVERYWHERE,
                 in_flight=in_flight,
                 waiting=waiting,
+                waiting_for_users=waiting_for_users,
                 silent_seconds=round(silent, 1),
                 **self._counts(),
             )

@@ -154,12 +154,88 @@ class WaveBegan(Record, frozen=True):
         wave: Its number, from 1.
         waves: How many there are.
         workspaces: How many WorkSpaces are in it.
+        digest: The digest of its WorkSpaces, because a restart cuts waves anew; None in format 1.
+        approval: Whether somebody must approve it before anything else begins.
     """
 
     kind: Literal["wave"] = "wave"
     wave: int
     waves: int
     workspaces: int
+    digest: Text | None = None
+    approval: bool = False
+
+
+@public("workspaces_apps.rollout")
+class ApprovalRequested(_Strict, frozen=True):
+    """A wave has ended, and nothing else begins until somebody approves it. New in format 2.
+
+    Attributes:
+        wave: Its number, from 1.
+        digest: The digest of its WorkSpaces.
+        workspaces: How many are in it.
+    """
+
+    kind: Literal["approval-requested"] = "approval-requested"
+    wave: int
+    digest: Text
+    workspaces: int = 0
+
+
+@public("workspaces_apps.rollout")
+class Approved(_Strict, frozen=True):
+    """A wave that had ended was approved; on disk before anything else begins. New in format 2.
+
+    Attributes:
+        wave: Its number, from 1.
+        digest: The digest of its WorkSpaces.
+        who: Who approved it: user and host.
+        reason: Why, in words.
+        sequence: The number of the command in the control record; None where it was given to this process.
+    """
+
+    kind: Literal["approved"] = "approved"
+    wave: int
+    digest: Text
+    who: Text
+    reason: Text = ""
+    sequence: int | None = None
+
+
+@public("workspaces_apps.rollout")
+class Rejected(_Strict, frozen=True):
+    """A wave that had ended was rejected: the run starts nothing more. New in format 2.
+
+    Attributes:
+        wave: Its number, from 1.
+        digest: The digest of its WorkSpaces.
+        who: Who rejected it: user and host.
+        reason: Why, in words.
+        sequence: The number of the command in the control record; None where it was given to this process.
+    """
+
+    kind: Literal["rejected"] = "rejected"
+    wave: int
+    digest: Text
+    who: Text
+    reason: Text = ""
+    sequence: int | None = None
+
+
+@public("workspaces_apps.rollout")
+class Noticed(_Strict, frozen=True):
+    """The hook `before_deploy` is about to be called. On disk before it is. New in format 2.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        planned_at: When Deploy will be sent, at the earliest.
+        attempt: How often the hook was called for this deployment, this time included.
+    """
+
+    kind: Literal["noticed"] = "noticed"
+    workspace_id: Text
+    planned_at: AwareDatetime
+    attempt: int = 1
 
 
 @public("workspaces_apps.rollout")
@@ -344,6 +420,7 @@ class Progress(_Strict, frozen=True):
         silent_seconds: For how long the service has answered no attempt, not even with a refusal; of several targets
             the one where that is longest. 0 while it answers.
         shared_calls: How many of the calls also served somebody else of the same client.
+        waiting_for_users: WorkSpaces whose users are waited for.
     """
 
     kind: Literal["progress"] = "progress"
@@ -356,6 +433,7 @@ class Progress(_Strict, frozen=True):
     skipped: int
     silent_seconds: float = 0.0
     shared_calls: int = 0
+    waiting_for_users: int = 0
 
 
 @public("workspaces_apps.rollout")
@@ -396,6 +474,10 @@ Event: TypeAlias = (
     Started
     | Planned
     | WaveBegan
+    | ApprovalRequested
+    | Approved
+    | Rejected
+    | Noticed
     | Intent
     | Withdrawn
     | Staged
@@ -411,6 +493,6 @@ Event: TypeAlias = (
 
 
 AboutWorkspace: TypeAlias = (
-    Planned | Intent | Withdrawn | Staged | Deployed | Changed | Succeeded | Failed | Skipped
+    Planned | Noticed | Intent | Withdrawn | Staged | Deployed | Changed | Succeeded | Failed | Skipped
 )
 """An event that is about one WorkSpace."""

@@ -1,16 +1,23 @@
-"""History of a journal: the direction of what is in ERROR, how often it was tried again, and what is unsettled."""
+"""History of a journal: the direction of what is in ERROR, how often it was tried again, and what is unsettled.
 
+Approvals have a history of their own, in `approvals`.
+"""
+
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workspaces_apps._associations.states import IN_FLIGHT, SETTLED
 from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.rollout._log.approvals import ApprovalHistory
 from workspaces_apps.rollout._log.events import (
     Changed,
+    Deployed,
     Direction,
     Event,
     Failed,
     Intent,
+    Noticed,
     Planned,
     Skipped,
     Succeeded,
@@ -39,11 +46,16 @@ class RunHistory:
 
     Args:
         past: The events so far, oldest first.
+
+    Attributes:
+        approvals: What somebody approved, and what waits for it.
     """
 
     def __init__(self, past: Iterable[Event] = ()) -> None:
         self._tries: dict[Key, _Tries] = {}
         self._unsettled: dict[Key, Direction] = {}
+        self._notices: Counter[tuple[str, str]] = Counter()
+        self.approvals: ApprovalHistory = ApprovalHistory()
         for event in past:
             self.apply(event)
 
@@ -61,6 +73,10 @@ class RunHistory:
         tries = self._tries.get(key)
         return tries.retries if tries is not None else 0
 
+    def notices(self, target: str, workspace_id: str) -> int:
+        """Return how often the hook was called for a WorkSpace, over all runs, since a Deploy was last taken for it."""
+        return self._notices[target, workspace_id]
+
     @property
     def unsettled(self) -> dict[Key, Direction]:
         """Changes that some run planned, and none has reported as made."""
@@ -68,7 +84,12 @@ class RunHistory:
 
     def apply(self, event: Event) -> None:
         """Take one more event in."""
+        self.approvals.apply(event)
         match event:
+            case Noticed():
+                self._notices[event.target, event.workspace_id] += 1
+            case Deployed():
+                self._notices.pop((event.target, event.workspace_id), None)
             case Planned(action="install" | "uninstall" | "retry", direction=direction) if (
                 direction is not None
             ):

@@ -3,24 +3,31 @@
 The `Finished` and `Progress` events, the live display and the report all take their counts from here.
 """
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from math import ceil, isfinite
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workspaces_apps._associations.states import IN_FLIGHT, STAGED
 from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
 from workspaces_apps.rollout._log.events import (
     EVERYWHERE,
+    ApprovalRequested,
+    Approved,
     Changed,
     Deployed,
     Event,
     Failed,
     Finished,
     Intent,
+    Noticed,
     Planned,
     Progress,
+    Rejected,
     Skipped,
     Staged,
+    Started,
     Succeeded,
     WaveBegan,
     Withdrawn,
@@ -36,6 +43,9 @@ Outcome: TypeAlias = Literal[
 that tried; ``skipped``: left alone; ``blocked``: the plan says that it cannot be; ``in-progress``: started, and no last
 word yet; ``waiting``: planned, and not started.
 """
+
+_USUAL: Final = 0.95
+"""The share of deployments that the usual time covers."""
 
 UNFINISHED: Final[frozenset[Outcome]] = frozenset({"in-progress", "waiting"})
 
@@ -96,6 +106,8 @@ class RunSummary:
         deploying: WorkSpaces whose deployment goes on.
         wave: The wave that goes on.
         silent_seconds: For how long the service has answered nothing, as it was last told.
+        waiting_for_users: WorkSpaces whose users are waited for, as it was last told.
+        awaiting_approval: The wave that somebody must approve before anything else begins; None while there is none.
         finished: The end of the last run, if it has one.
     """
 
@@ -108,6 +120,10 @@ class RunSummary:
         self.wave: WaveBegan | None = None
         self.silent_seconds: float = 0.0
         self.finished: Finished | None = None
+        self.waiting_for_users: int = 0
+        self.awaiting_approval: ApprovalRequested | None = None
+        # How long deployments of this run took, in order.
+        self._lengths: list[float] = []
         self._outcomes: dict[WorkspaceKey, dict[str | None, Outcome]] = {}
         self._reason_of: dict[tuple[WorkspaceKey, str | None], tuple[Outcome, str]] = {}
         self._intents: Counter[WorkspaceKey] = Counter()
@@ -116,6 +132,12 @@ class RunSummary:
         self._traffic: dict[str, dict[str, Traffic]] = {}
         for target, workspace_id, application in planned:
             self._move((target, workspace_id), application, "waiting")
+
+    @property
+    def usual_deployment(self) -> float | None:
+        """Seconds that 95 of 100 deployments of this run took at most; None while none has ended."""
+        lengths = self._lengths
+        return lengths[ceil(_USUAL * len(lengths)) - 1] if lengths else None
 
     @property
     def unfinished(self) -> int:
@@ -190,6 +212,8 @@ class RunSummary:
             case Changed():
                 self._change(event)
             case Succeeded():
+                if event.elapsed is not None and isfinite(event.elapsed):
+                    insort(self._lengths, event.elapsed)
                 self._end(event, "succeeded")
             case Failed(final=False):
                 self.retried += 1
@@ -203,13 +227,21 @@ class RunSummary:
                 self.wave = event
             case Progress():
                 self.silent_seconds = event.silent_seconds
+                self.waiting_for_users = event.waiting_for_users
                 self._count_traffic(event, event.target)
             case Finished():
                 self.finished = event
                 # What a run says at its end is about all of its targets.
                 self._count_traffic(event, EVERYWHERE)
-            case _:
-                self.wave = self.finished = None
+            case ApprovalRequested():
+                self.awaiting_approval = event
+            case Approved() | Rejected():
+                self.awaiting_approval = None
+            case Started():
+                self.wave = self.finished = self.awaiting_approval = None
+                self._lengths.clear()
+            case Noticed():
+                pass
 
     def _plan(self, event: Planned) -> None:
         workspace, application = _workspace(event), event.application_id

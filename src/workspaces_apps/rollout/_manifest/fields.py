@@ -1,13 +1,14 @@
-"""Reading what a parser made of a file: lists, single values where a list is meant, tables, and text."""
+"""Reading what a parser made of a file: lists, single values where a list is meant, tables, text and durations."""
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeIs
 
+_DURATION: Final = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?\Z")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -64,3 +65,25 @@ def _check_plain(value: object) -> object:
 
 PLAIN: Final = BeforeValidator(_check_plain)
 """Makes a field of text refuse what cannot be part of a manifest."""
+
+
+def _read_seconds(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str):
+        found = _DURATION.match(value)
+        if found is None or not value:
+            raise PydanticCustomError(
+                "duration", "a duration is a number of seconds, or written like 1h30m or 90s"
+            )
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        return float(days * 86_400 + hours * 3600 + minutes * 60 + seconds)
+    return value
+
+
+Seconds: TypeAlias = Annotated[
+    float,
+    BeforeValidator(_read_seconds, json_schema_input_type=float | str),
+    Field(ge=0, le=10_000_000, allow_inf_nan=False),
+]
+"""A duration in seconds, or written like ``14d``, ``1h30m`` or ``90s``."""

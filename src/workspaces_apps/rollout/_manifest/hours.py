@@ -1,4 +1,4 @@
-"""Hours at which a policy allows deployments: times of day in a time zone, on some days of the week."""
+"""Hours in which a policy allows deployments: times of the day in a time zone, on some days of the week."""
 
 import re
 from collections.abc import Sequence
@@ -72,39 +72,51 @@ class Hours(BaseModel, frozen=True):
             )
         return self
 
-    def is_open(self, now: datetime) -> bool:
-        """Tell if deployments may begin at `now`, a time with a zone."""
-        return any(begin <= now < end for begin, end in self._spans(now))
-
-    def next_opening(self, now: datetime) -> datetime:
-        """`now` where they may begin now, else when they may next, in UTC."""
-        if self.is_open(now):
-            return now
-        return min(begin for begin, _ in self._spans(now) if begin > now).astimezone(UTC)
-
-    def closing(self, now: datetime) -> datetime:
-        """The end of the hours that `now` is in, in UTC; `now` itself outside of them."""
-        return max(
-            (end for begin, end in self._spans(now) if begin <= now < end), default=now.astimezone(UTC)
-        )
-
-    def after_open(self, now: datetime, seconds: float) -> datetime:
-        """Return the time by which they will have been open for so long, counted from `now`; within a year or so, else some time before.
+    def is_open(self, now: datetime, needs: float = 0.0) -> bool:
+        """Tell if deployments may begin at `now`.
 
         Args:
             now: A time with a zone.
-            seconds: How long, 0 or more.
+            needs: Seconds that must be left until the hours close; 0 or more.
         """
-        at, left = self.next_opening(now), timedelta(seconds=seconds)
+        return any(begin <= now < end for begin, end in self._spans(now, needs))
+
+    def next_opening(self, now: datetime, needs: float = 0.0) -> datetime | None:
+        """Return `now` where deployments may begin now, else when they may next, in UTC.
+
+        None where no hours of the next days are as long as `needs`; the arguments are those of `is_open`.
+        """
+        if self.is_open(now, needs):
+            return now
+        return min((begin for begin, _ in self._spans(now, needs) if begin > now), default=None)
+
+    def closing(self, now: datetime, needs: float = 0.0) -> datetime:
+        """Return when the last deployment of the hours that `now` is in may begin, in UTC; `now` itself outside."""
+        return max(
+            (end for begin, end in self._spans(now, needs) if begin <= now < end),
+            default=now.astimezone(UTC),
+        )
+
+    def after_open(self, now: datetime, seconds: float, needs: float = 0.0) -> datetime:
+        """Return when deployments could begin for so long, counted from `now`; within a year or so, else some time before.
+
+        Args:
+            now: A time with a zone.
+            seconds: For how long, 0 or more.
+            needs: As for `is_open`.
+        """
+        at, left = self.next_opening(now, needs), timedelta(seconds=seconds)
         for _ in range(_MOST_OPENINGS):
-            closes = self.closing(at)
+            if at is None:
+                return now
+            closes = self.closing(at, needs)
             if left <= closes - at:
                 break
             left -= closes - at
-            at = self.next_opening(closes)
-        return at + min(left, self.closing(at) - at)
+            at = self.next_opening(closes, needs)
+        return now if at is None else at + min(left, self.closing(at, needs) - at)
 
-    def _spans(self, now: datetime) -> Sequence[tuple[datetime, datetime]]:
+    def _spans(self, now: datetime, needs: float) -> Sequence[tuple[datetime, datetime]]:
         zone = ZoneInfo(self.time_zone)
         today = now.astimezone(zone).date()
         spans: list[tuple[datetime, datetime]] = []
@@ -116,7 +128,11 @@ class Hours(BaseModel, frozen=True):
             # In UTC: two times of one zone are compared by the wall clock, which goes back once a year.
             begin = datetime.combine(day, self.start, zone).astimezone(UTC)
             end = datetime.combine(last, self.end, zone).astimezone(UTC)
+            if spans and begin <= spans[-1][1]:
+                # One day's hours go over into the next day's: between them nothing closes.
+                begin, end = spans[-1][0], max(end, spans.pop()[1])
             # Hours within the one that a change of the clock leaves out are none.
             if begin < end:
                 spans.append((begin, end))
-        return spans
+        short = timedelta(seconds=needs)
+        return [(begin, end - short) for begin, end in spans if end - short > begin]

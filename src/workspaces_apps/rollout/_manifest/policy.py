@@ -1,7 +1,6 @@
-"""The policy of a roll-out: waves, ceilings, budgets, retries and hours."""
+"""Policy of a roll-out: waves, ceilings, budgets, retries, users, approval and hours."""
 
-import re
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -10,38 +9,17 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout._controller.waves import Amount
-from workspaces_apps.rollout._manifest.fields import PLAIN, listed
+from workspaces_apps.rollout._manifest.fields import PLAIN, Seconds, is_table, listed
 from workspaces_apps.rollout._manifest.hours import Hours
-
-_SECONDS: Final = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?\Z")
-
-
-def _read_seconds(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, str):
-        found = _SECONDS.match(value)
-        if found is None or not value:
-            raise PydanticCustomError(
-                "duration", "a duration is a number of seconds, or written like 1h30m or 90s"
-            )
-        hours, minutes, seconds = (int(part or 0) for part in found.groups())
-        return float(hours * 3600 + minutes * 60 + seconds)
-    return value
-
-
-Seconds: TypeAlias = Annotated[
-    float,
-    BeforeValidator(_read_seconds, json_schema_input_type=float | str),
-    Field(ge=0, le=10_000_000, allow_inf_nan=False),
-]
 
 
 class _AmountSchema:
@@ -100,9 +78,42 @@ class OrderByTag(BaseModel, frozen=True):
         return self.values.index(value) if value in self.values else len(self.values)
 
 
+WhenConnected: TypeAlias = Literal["proceed", "skip", "wait"]
+"""The rule for a WorkSpace whose user is connected: a deployment ends the session [doc]."""
+
+Approval: TypeAlias = Literal["none", "canary", "every-wave"]
+"""The waves after which somebody must approve before the next one begins."""
+
+
+def _wrong_key(key: str, rule: str) -> ValidationError:
+    mistake = PydanticCustomError("policy", "{rule}", {"rule": rule})
+    return ValidationError.from_exception_data(
+        "Policy", [InitErrorDetails(type=mistake, loc=(key,), input=None)]
+    )
+
+
+def _with_successors(data: object) -> object:
+    """Read the keys of manifests and plans of earlier releases as their successors."""
+    if not is_table(data):
+        return data
+    found = dict(data)
+    if "skip_connected" in found:
+        if "when_connected" in found:
+            raise _wrong_key("skip_connected", "is the former when_connected: leave it out")
+        skips = found.pop("skip_connected")
+        if not isinstance(skips, bool):
+            raise _wrong_key("skip_connected", "is a boolean; it is the former when_connected")
+        found["when_connected"] = "skip" if skips else "proceed"
+    if "order_by_tag" in found:
+        if "order_by" in found:
+            raise _wrong_key("order_by_tag", "is the former order_by: leave it out")
+        found["order_by"] = found.pop("order_by_tag")
+    return found
+
+
 @public("workspaces_apps.rollout")
 class Policy(BaseModel, frozen=True):
-    """The policy of a roll-out. Durations are seconds, or written like ``1h30m``.
+    """The care of a roll-out. Durations are seconds, or written like ``1h30m``.
 
     Attributes:
         canary: The size of the first wave, a count or a share such as ``"5%"``; None: everything in one wave.
@@ -114,13 +125,26 @@ class Policy(BaseModel, frozen=True):
         failure_budget: How many WorkSpaces may fail, a count or a share of those in the plan; one more, and
             nothing new is begun, while what runs may end.
         retries: How often a change that ended in ERROR is tried again, over all runs on one journal, 0 to 10.
-        skip_connected: Leave WorkSpaces alone whose user is connected; a deployment ends the session [doc].
-            Costs a call for each WorkSpace.
-        show_connected: Ask in the plan who is connected; a call for 25 WorkSpaces. Implied by `skip_connected`.
+        when_connected: The rule for WorkSpaces whose user is connected; a deployment ends the session [doc].
+            ``proceed``: deploy; ``skip``: leave them alone; ``wait``: deploy once the user has been away for
+            `idle_for`. With ``skip`` and ``wait`` the connection is read directly before each Deploy.
+        idle_for: How long a user must have been away, with ``wait``. It counts from the first DISCONNECTED that was
+            read, or from the last connection that the service knows of where that is later. STOPPED is away at once.
+        connected_timeout: How long to wait for a user, or for a hook that postpones; then the WorkSpace is left
+            alone, as `connected`, `connection-unknown` or `postponed`.
+        show_connected: Ask in the plan who is connected; a call for 25 WorkSpaces. Implied by ``skip`` and ``wait``.
+        notice: How long before Deploy the hook `before_deploy` of an apply is called.
         allow_foreign_staged: Deploy also what somebody else has staged, if the plan shows it.
-        order_by_tag: In which order WorkSpaces get their turn. Costs a call for each WorkSpace to be changed.
+        order_by: In which order WorkSpaces get their turn: by a tag, at a call for each WorkSpace to be changed; or
+            ``least-recently-connected``, at a call for 25: idle desktops first, those of connected users last.
+        approval: After which waves the apply waits until somebody approves: ``canary``, or ``every-wave``. After the
+            last wave there is nothing to approve.
+        approval_timeout: How long to wait for an approval; then the run ends as `drained`.
         hours: When deployments may begin; empty: always. A WorkSpace that no entry fits is never begun.
         outside_hours: Whether to wait for the hours, or to skip what is outside them.
+        finish_within_hours: Begin nothing that would end after the hours close, by the 95th percentile of this run's
+            deployments, and by `expected_deployment` before any has ended.
+        expected_deployment: How long a deployment is expected to take [assumed].
         deployment_timeout: After how long a deployment that does not end counts as failed.
         ready_timeout: How long to wait for a WorkSpace that is on its way, such as one that starts or reboots; then
             it is left alone, as `workspace-state`.
@@ -135,11 +159,44 @@ class Policy(BaseModel, frozen=True):
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 100
     failure_budget: AmountField = Amount(10, percent=True)
     retries: Annotated[int, Field(ge=0, le=10)] = 1
-    skip_connected: bool = False
+    when_connected: WhenConnected = "proceed"
+    idle_for: Seconds = 300.0
+    connected_timeout: Seconds = 28_800.0
     show_connected: bool = False
+    notice: Seconds = 0.0
     allow_foreign_staged: bool = False
-    order_by_tag: OrderByTag | None = None
+    order_by: Literal["least-recently-connected"] | OrderByTag | None = None
+    approval: Approval = "none"
+    approval_timeout: Annotated[Seconds, Field(gt=0)] = 86_400.0
     hours: Annotated[tuple[Hours, ...], BeforeValidator(listed)] = ()
     outside_hours: Literal["wait", "skip"] = "wait"
+    finish_within_hours: bool = True
+    expected_deployment: Annotated[Seconds, Field(gt=0)] = 2700.0
     deployment_timeout: Annotated[Seconds, Field(gt=0)] = 7200.0
     ready_timeout: Annotated[Seconds, Field(gt=0)] = 1800.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_keys(cls, data: object) -> object:
+        return _with_successors(data)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.approval == "canary" and self.canary is None:
+            raise PydanticCustomError("policy", 'approval = "canary" needs a canary, such as canary = "5%"')
+        return self
+
+    @property
+    def minds_users(self) -> bool:
+        """Tell if connected users are left alone."""
+        return self.when_connected != "proceed"
+
+    def needs_of_hours(self, expected: float | None = None) -> float:
+        """Return the seconds that must be left until the hours close when a deployment begins.
+
+        Args:
+            expected: How long a deployment takes, as this run has shown; None while none has ended.
+        """
+        if not self.finish_within_hours:
+            return 0.0
+        return self.expected_deployment if expected is None else expected

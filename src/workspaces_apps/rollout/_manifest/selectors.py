@@ -7,6 +7,7 @@ for.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -15,11 +16,29 @@ from pydantic_core import PydanticCustomError
 from workspaces_apps._base.public import public
 from workspaces_apps.api.shared import Compute, OperatingSystemName
 from workspaces_apps.api.workspaces import RunningMode
-from workspaces_apps.rollout._manifest.fields import PLAIN, is_list, is_table, listed, several
+from workspaces_apps.rollout._manifest.fields import PLAIN, Seconds, is_list, is_table, listed, several
 
 Tags: TypeAlias = Mapping[str, str]
 Verdict: TypeAlias = bool | None
 """Tell if something fits; None while that is not known."""
+
+
+@public("workspaces_apps.rollout")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionFacts:
+    """The connection of a user, taken from DescribeWorkspacesConnectionStatus.
+
+    Attributes:
+        at: When it was read.
+        listed: Whether the service told anything of it.
+        connected: Whether the user was connected; None where that is unknown.
+        last_connected: When the user was last connected; None for never, as far as the service knows.
+    """
+
+    at: datetime
+    listed: bool = True
+    connected: bool | None = None
+    last_connected: datetime | None = None
 
 
 @public("workspaces_apps.rollout")
@@ -37,6 +56,7 @@ class WorkspaceFacts:
         operating_system: Its operating system; None where the service does not say.
         running_mode: When it runs; None where the service does not say.
         root_volume_gib: The size of its root volume; None where the service does not say.
+        connection: The connection of its user; None while it was not read.
     """
 
     workspace_id: str
@@ -48,6 +68,7 @@ class WorkspaceFacts:
     operating_system: OperatingSystemName | None = None
     running_mode: RunningMode | None = None
     root_volume_gib: int | None = None
+    connection: ConnectionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +138,19 @@ _Several: Final = BeforeValidator(several, json_schema_input_type=str | tuple[st
 
 
 @public("workspaces_apps.rollout")
+class LastConnected(BaseModel, frozen=True):
+    """A time at which a user was last connected.
+
+    Attributes:
+        before: At least so long ago: seconds, or written like ``14d`` or ``36h``.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    before: Seconds
+
+
+@public("workspaces_apps.rollout")
 class Selector(BaseModel, frozen=True):
     """A selection of WorkSpaces: every condition that is given must hold; a list means any of its values.
 
@@ -131,6 +165,8 @@ class Selector(BaseModel, frozen=True):
         compute_types: By compute type.
         operating_systems: By operating system.
         running_modes: By running mode.
+        last_connected: By when the user was last connected, 25 WorkSpaces a call; it fits nobody who never was.
+        never_connected: True: those whose user was never connected; false: those whose user was.
         all_of: Selectors that must all fit.
         any_of: Selectors of which one must fit.
         none_of: Selectors of which none may fit.
@@ -156,6 +192,8 @@ class Selector(BaseModel, frozen=True):
     running_modes: Annotated[
         tuple[RunningMode, ...] | None, BeforeValidator(_words(RunningMode, map(str, RunningMode)))
     ] = _NonEmpty
+    last_connected: LastConnected | None = None
+    never_connected: bool | None = None
     all_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
     any_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
     none_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
@@ -200,6 +238,8 @@ class Selector(BaseModel, frozen=True):
             verdicts.append(
                 None if tags is None else all(tags.get(key) in values for key, values in self.tags.items())
             )
+        if self.last_connected is not None or self.never_connected is not None:
+            verdicts.append(self._fits_connection(workspace.connection))
         if self.all_of is not None:
             verdicts.append(every(each.fits(workspace, tags) for each in self.all_of))
         if self.any_of is not None:
@@ -207,6 +247,28 @@ class Selector(BaseModel, frozen=True):
         if self.none_of is not None:
             verdicts.append(negate(some(each.fits(workspace, tags) for each in self.none_of)))
         return every(verdicts)
+
+    def _fits_connection(self, connection: ConnectionFacts | None) -> Verdict:
+        # What the service does not tell fits neither this nor its opposite.
+        if connection is None or not connection.listed:
+            return None
+        last = connection.last_connected
+        return (self.never_connected is None or self.never_connected is (last is None)) and (
+            self.last_connected is None
+            or (last is not None and (connection.at - last).total_seconds() >= self.last_connected.before)
+        )
+
+    @property
+    def wants_connections(self) -> bool:
+        """Tell if any condition in it is about when the user was connected."""
+        return (
+            self.last_connected is not None
+            or self.never_connected is not None
+            or any(
+                each.wants_connections
+                for each in (*(self.all_of or ()), *(self.any_of or ()), *(self.none_of or ()))
+            )
+        )
 
     @property
     def scope(self) -> Scope:

@@ -38,11 +38,13 @@ class Pace:
         policy: Its ceilings and hours.
         writes: Seconds that the writes of one WorkSpace take.
         deployment: Seconds that a deployment takes.
+        needs: Seconds that must be left of the hours when a deployment begins.
     """
 
     policy: Policy
     writes: float
     deployment: float
+    needs: float = 0.0
 
     def beginning(self, workspaces: int) -> float:
         """Seconds until the last of so many WorkSpaces has begun."""
@@ -59,8 +61,11 @@ class Pace:
         begun: list[datetime] = []
         for entry, size in sizes.items():
             # What no entry is for is never begun, and what is outside its hours may be left out.
-            if entry is not None and (policy.outside_hours == "wait" or policy.hours[entry].is_open(now)):
-                begun.append(policy.hours[entry].after_open(now, self.beginning(size)))
+            if entry is None:
+                continue
+            entry_hours, needs = policy.hours[entry], self.needs
+            if policy.outside_hours == "wait" or entry_hours.is_open(now, needs):
+                begun.append(entry_hours.after_open(now, self.beginning(size), needs))
         if not begun:
             return now
         last = max(*begun, now + timedelta(seconds=self.beginning(len(wave))))
@@ -94,11 +99,13 @@ def estimate(
     waves = cut(pending, wave_sizes(len(pending), policy.canary, policy.growth, policy.largest_wave))
     always = policy.model_copy(update={"hours": ()})
     ends = [
-        Pace(policy=one, writes=writes, deployment=DEPLOYMENT_SECONDS).all_end(now, waves)
+        Pace(policy=one, writes=writes, deployment=DEPLOYMENT_SECONDS, needs=policy.needs_of_hours()).all_end(
+            now, waves
+        )
         for one in (always, policy)
     ]
     seconds = (ends[0] - now).total_seconds()
-    reads = len(pending) * (2 if policy.skip_connected else 1)
+    reads = len(pending) * (2 if policy.minds_users else 1)
     return Estimate(
         calls=staging + reads + len(pending) + _polls(waves, policy.max_in_flight),
         seconds=seconds,

@@ -3,13 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps._base.public import public
@@ -18,10 +19,10 @@ from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._log.events import Action, Direction
 from workspaces_apps.rollout._manifest.policy import Policy
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The version of saved plans that this release writes; it reads those before it too."""
 
-READABLE: Final = (1, FORMAT)
+READABLE: Final = (1, 2, FORMAT)
 MAX_PLAN_BYTES: Final = 500_000_000
 """The largest saved plan that is read: of a million WorkSpaces it has some 300 MB."""
 
@@ -31,6 +32,9 @@ EXIT_CHANGES: Final = 2
 
 _NAMED: Final = 10
 """WorkSpaces that a sentence names; it counts the others."""
+
+_STRICT: Final = ConfigDict(extra="forbid")
+"""A key of a saved plan that this release does not know is refused: it may be a condition for what is done."""
 
 ACTIONABLE: Final = frozenset({"install", "uninstall", "retry"})
 """The actions that an apply carries out."""
@@ -50,6 +54,8 @@ class PlannedChange:
         message: The reason in words.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     application_id: str
     action: Action
     direction: Direction | None
@@ -68,6 +74,8 @@ class ForeignChange:
         state: The association's state.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     application_id: str
     state: str
 
@@ -84,10 +92,13 @@ class PlannedWorkspace:
         state: Its state when the plan was made; one that is on its way is waited for. None in plans of format 1.
         changes: What would happen, one for each application that a rule names for it.
         foreign: What else is staged on it.
-        connected: Whether its user is connected; None where that was not asked.
-        rank: Its place in the order of the policy's tag; 0 first.
+        connected: Whether its user is connected; None where that was not asked, or is not known.
+        last_connected: When its user was last connected; None where that was not asked, or never.
+        rank: Its place in the order of the policy; 0 first.
         hours: Which entry of the policy's hours holds for it; None: none does.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     target: str
     workspace_id: str
@@ -96,6 +107,7 @@ class PlannedWorkspace:
     changes: tuple[PlannedChange, ...]
     foreign: tuple[ForeignChange, ...] = ()
     connected: bool | None = None
+    last_connected: datetime | None = None
     rank: int = 0
     hours: int | None = None
 
@@ -119,6 +131,8 @@ class TargetReading:
         not_found: The WorkSpaces that the manifest names by id, and that the target does not have.
         error: Why it could not be read; None if it could. Nothing is planned for such a target.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     name: str
     workspaces: int = 0
@@ -144,6 +158,8 @@ class Estimate:
         closed_seconds: How much longer, because the policy's hours are waited for, if it begins when the plan was made.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     calls: int
     seconds: float
     rate: float
@@ -167,7 +183,7 @@ class Plan:
     """The changes that would bring a fleet in sync with its manifest.
 
     Attributes:
-        format: The version of the format: 2.
+        format: The version of the format: 3.
         name: The manifest's name.
         created: When it was made.
         policy: How carefully it will go.
@@ -176,6 +192,8 @@ class Plan:
         warnings: What looks like a mistake and is none for certain, such as a rule that selects nothing.
         estimate: What an apply will cost.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     format: int = FORMAT
     name: str
@@ -189,8 +207,8 @@ class Plan:
     @cached_property
     def fingerprint(self) -> str:
         """A short digest of what would happen, without when the plan was made and what reading it took."""
-        # AutoStop WorkSpaces come and go: their state changes nothing about what would happen.
-        workspaces = _WORKSPACES.dump_json(self.workspaces, exclude={"__all__": {"state"}})
+        # AutoStop WorkSpaces and users come and go: that changes nothing about what would happen.
+        workspaces = _WORKSPACES.dump_json(self.workspaces, exclude={"__all__": {"state", "last_connected"}})
         content = workspaces + self.policy.model_dump_json().encode()
         return hashlib.sha256(content).hexdigest()[:16]
 
@@ -273,14 +291,21 @@ class Plan:
         except RecursionError:
             raise PlanError("not a saved plan: it is nested too deeply") from None
         except ValidationError as error:
+            # A later format may have members that this one does not know: then that is what to say.
+            cls._check_format(_format_of(text))
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))
             raise PlanError(f"not a saved plan: {place}: {first['msg']}") from None
-        if found.format not in READABLE:
+        cls._check_format(found.format)
+        return cls(**{one.name: getattr(found, one.name) for one in fields(cls)})
+
+    @staticmethod
+    def _check_format(number: int) -> None:
+        if number not in READABLE:
+            *earlier, last = map(str, READABLE)
             raise PlanError(
-                f"the plan is of format {found.format}; this release reads {' and '.join(map(str, READABLE))}"
+                f"the plan is of format {number}; this release reads {', '.join(earlier)} and {last}"
             )
-        return cls(**{name: getattr(found, name) for name in cls.__dataclass_fields__})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -332,6 +357,14 @@ def no_such(workspace_ids: Sequence[str]) -> str:
     return f"there is no WorkSpace {_some(workspace_ids)}"
 
 
+def _format_of(text: str | bytes) -> int:
+    """Return the format that a saved plan claims to be of; this release's where it claims none."""
+    try:
+        return _FORMAT.validate_json(text).get("format", FORMAT)
+    except ValidationError:
+        return FORMAT
+
+
 def _some(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - _NAMED:,} more" if len(texts) > _NAMED else ""
     return f"{', '.join(texts[:_NAMED])}{more}"
@@ -345,5 +378,10 @@ def _by_key(plan: Plan) -> dict[tuple[str, str, str], PlannedChange]:
     }
 
 
+class _Versioned(TypedDict, total=False):
+    format: int
+
+
+_FORMAT: Final[TypeAdapter[_Versioned]] = TypeAdapter(_Versioned)
 _PLAN: Final[TypeAdapter[Plan]] = TypeAdapter(Plan)
 _WORKSPACES: Final[TypeAdapter[tuple[PlannedWorkspace, ...]]] = TypeAdapter(tuple[PlannedWorkspace, ...])

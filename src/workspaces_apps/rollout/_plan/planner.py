@@ -1,7 +1,7 @@
 """From what is wanted and what was read to what would happen: one target's part of a plan."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from workspaces_apps._associations.states import (
@@ -17,13 +17,15 @@ from workspaces_apps._associations.workspaces import Readiness, readiness
 from workspaces_apps._observe.snapshot import AssociationRecord
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.api.applications import WorkSpaceApplication
+from workspaces_apps.rollout._connections import ConnectionReading, read_connections
 from workspaces_apps.rollout._controller.metrics import CallMetrics
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._log.events import Action, Direction
 from workspaces_apps.rollout._log.history import RunHistory
 from workspaces_apps.rollout._log.projection import Key
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule
-from workspaces_apps.rollout._manifest.selectors import Scope, Selector, Tags, WorkspaceFacts
+from workspaces_apps.rollout._manifest.policy import OrderByTag
+from workspaces_apps.rollout._manifest.selectors import ConnectionFacts, Scope, Selector, Tags, WorkspaceFacts
 from workspaces_apps.rollout._plan.catalogue import Catalogue, UnresolvedError
 from workspaces_apps.rollout._plan.compatibility import Obstacle, obstacle
 from workspaces_apps.rollout._plan.plan import (
@@ -33,7 +35,7 @@ from workspaces_apps.rollout._plan.plan import (
     TargetReading,
     no_such,
 )
-from workspaces_apps.rollout._plan.reading import Fleet, read_connected, read_fleet, read_tags
+from workspaces_apps.rollout._plan.reading import Fleet, read_fleet, read_tags
 
 _UNREADY: Final = {
     Readiness.NEEDS_SOMEBODY: (
@@ -46,6 +48,11 @@ _UNREADY: Final = {
 
 _NAMED: Final = 10
 """Rules that a warning names; it counts the others."""
+
+LEAST_RECENTLY: Final = "least-recently-connected"
+
+_CONNECTED_LAST: Final = 2**53
+"""The rank of a WorkSpace whose user is connected: behind every moment at which one was."""
 
 Wanted = dict[str, "Direction | None"]
 """By application: where to; None where rules contradict each other."""
@@ -88,18 +95,25 @@ async def plan_target(
     fleet = await read_fleet(metrics.client, scope)
     resolved = _resolve(manifest, rules, fleet.catalogue, target)
     planner = _Planner(manifest, target, fleet, resolved, history)
+    if any(rule.select.wants_connections for rule in resolved):
+        # 25 a call, and so before the tags, of which each costs one.
+        planner.add_connections(
+            await read_connections(metrics.client, metrics.client.clock, planner.undecided())
+        )
     tags = await read_tags(metrics.client, planner.undecided())
     planned = planner.plan(tags)
     changed = [workspace for workspace in planned if workspace.pending]
-    wants_more = manifest.policy.order_by_tag is not None or any(
-        hours.select is not None and hours.select.wants_tags for hours in manifest.policy.hours
+    policy = manifest.policy
+    wants_more = isinstance(policy.order_by, OrderByTag) or any(
+        hours.select is not None and hours.select.wants_tags for hours in policy.hours
     )
     if wants_more:
         missing = [one.workspace_id for one in changed if one.workspace_id not in tags]
         tags |= await read_tags(metrics.client, missing)
-    connected: Mapping[str, bool] = {}
-    if manifest.policy.show_connected or manifest.policy.skip_connected:
-        connected = await read_connected(metrics.client, [workspace.workspace_id for workspace in changed])
+    by_hours = any(hours.select is not None and hours.select.wants_connections for hours in policy.hours)
+    if policy.show_connected or policy.minds_users or policy.order_by == LEAST_RECENTLY or by_hours:
+        unread = planner.without_connection(workspace.workspace_id for workspace in changed)
+        planner.add_connections(await read_connections(metrics.client, metrics.client.clock, unread))
     return TargetPlan(
         reading=TargetReading(
             name=target,
@@ -109,7 +123,7 @@ async def plan_target(
             names=planner.names(),
             not_found=planner.not_found(scope),
         ),
-        workspaces=[planner.finish(workspace, tags, connected) for workspace in planned],
+        workspaces=[planner.finish(workspace, tags) for workspace in planned],
         warnings=planner.warnings(scope),
     )
 
@@ -173,6 +187,16 @@ class _Planner:
         self._at_odds: dict[tuple[str, str], str] = {}
         self._obstacles: dict[object, Obstacle | None] = {}
 
+    def add_connections(self, readings: Mapping[str, ConnectionReading]) -> None:
+        """Take the connections of WorkSpaces in."""
+        for workspace_id, reading in readings.items():
+            facts = self._fleet.workspaces[workspace_id]
+            self._fleet.workspaces[workspace_id] = replace(facts, connection=reading.facts(facts.state))
+
+    def without_connection(self, workspace_ids: Iterable[str]) -> list[str]:
+        """Return those whose connection was not read."""
+        return [one for one in workspace_ids if self._fleet.workspaces[one].connection is None]
+
     def undecided(self) -> list[str]:
         """The WorkSpaces whose tags are needed to tell which rules are for them."""
         return [
@@ -190,13 +214,11 @@ class _Planner:
                 planned.append(self._workspace(workspace, wanted))
         return planned
 
-    def finish(
-        self, workspace: PlannedWorkspace, tags: Mapping[str, Tags], connected: Mapping[str, bool]
-    ) -> PlannedWorkspace:
+    def finish(self, workspace: PlannedWorkspace, tags: Mapping[str, Tags]) -> PlannedWorkspace:
         """The same, with its place in the order, its hours, and whether its user is connected."""
         facts = self._fleet.workspaces[workspace.workspace_id]
         known = tags.get(workspace.workspace_id)
-        order = self._policy.order_by_tag
+        connection = facts.connection
         return PlannedWorkspace(
             target=workspace.target,
             workspace_id=workspace.workspace_id,
@@ -204,8 +226,9 @@ class _Planner:
             state=workspace.state,
             changes=workspace.changes,
             foreign=workspace.foreign,
-            connected=connected.get(workspace.workspace_id),
-            rank=order.rank(dict(known or {})) if order is not None else 0,
+            connected=connection.connected if connection is not None else None,
+            last_connected=connection.last_connected if connection is not None else None,
+            rank=self._rank(connection, known),
             hours=next(
                 (
                     number
@@ -215,6 +238,18 @@ class _Planner:
                 None,
             ),
         )
+
+    def _rank(self, connection: ConnectionFacts | None, tags: Tags | None) -> int:
+        match self._policy.order_by:
+            case OrderByTag() as order:
+                return order.rank(dict(tags or {}))
+            case None:
+                return 0
+            case _:
+                if connection is not None and connection.connected:
+                    return _CONNECTED_LAST
+                last = connection.last_connected if connection is not None else None
+                return int(last.timestamp()) if last is not None else 0
 
     def names(self) -> dict[str, str]:
         """The names of the applications that rules name."""

@@ -13,7 +13,6 @@ from collections.abc import (
     Collection,
     Iterable,
     Iterator,
-    Mapping,
     Sequence,
 )
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from workspaces_apps._model.models import PageResult
 from workspaces_apps._model.paginator import Paginated
 from workspaces_apps._observe.snapshot import AssociationRecord
 from workspaces_apps.api.errors import ResourceNotFoundException
-from workspaces_apps.api.workspaces import ConnectionState, Workspace
+from workspaces_apps.api.workspaces import Workspace
 from workspaces_apps.errors import MalformedResponseError
 from workspaces_apps.rollout._manifest.selectors import Scope, WorkspaceFacts
 from workspaces_apps.rollout._plan.catalogue import Catalogue
@@ -176,19 +175,6 @@ async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> d
 
     await side_by_side(one, workspace_ids)
     return tags
-
-
-async def read_connected(client: WorkSpacesClient, workspace_ids: Sequence[str]) -> Mapping[str, bool]:
-    """Read which of these WorkSpaces a user is connected to, 25 a call; what is unknown is left out."""
-    connected: dict[str, bool] = {}
-
-    async def some(ids: Sequence[str]) -> None:
-        async for status in patiently(client.describe_workspaces_connection_status(workspace_ids=ids)):
-            if status.connection_state in (ConnectionState.CONNECTED, ConnectionState.DISCONNECTED):
-                connected[status.workspace_id] = status.connection_state == ConnectionState.CONNECTED
-
-    await side_by_side(some, pages_of(workspace_ids))
-    return connected
 
 
 async def patiently(listing: Paginated[PageResult, ItemT]) -> AsyncGenerator[ItemT, None]:

@@ -12,6 +12,8 @@ from workspaces_apps._reconcile.reasons import NEVER_STARTED
 from workspaces_apps.rollout._log.events import (
     AboutWorkspace,
     Action,
+    ApprovalRequested,
+    Approved,
     Changed,
     Deployed,
     Direction,
@@ -20,8 +22,10 @@ from workspaces_apps.rollout._log.events import (
     Failed,
     Finished,
     Intent,
+    Noticed,
     Planned,
     Progress,
+    Rejected,
     Skipped,
     Staged,
     Started,
@@ -159,6 +163,8 @@ class _Wave:
     last: datetime
     ended: datetime | None = None
     words: Counter[str] = field(default_factory=Counter[str])
+    digest: str | None = None
+    decision: str = ""
 
     def frozen(self) -> Wave:
         """Return it as a record."""
@@ -173,6 +179,7 @@ class _Wave:
             succeeded=self.words["succeeded"],
             failed=self.words["failed"],
             skipped=self.words["skipped"],
+            decision=self.decision,
         )
 
 
@@ -266,6 +273,10 @@ class ReportBuilder:
                 run.dry_run, run.changes = event.dry_run, max(0, event.changes)
             case WaveBegan():
                 self._begin_wave(run, event, at)
+            case ApprovalRequested():
+                pass
+            case Approved() | Rejected():
+                self._note_decision(event)
             case Progress():
                 self._count_traffic()
             case Finished():
@@ -331,8 +342,17 @@ class ReportBuilder:
             workspaces=max(0, event.workspaces),
             began=at,
             last=at,
+            digest=event.digest,
         )
         self._waves.append(run.wave)
+
+    def _note_decision(self, event: Approved | Rejected) -> None:
+        # A later run may decide on a wave of an earlier one.
+        for wave in reversed(self._waves):
+            if (wave.wave, wave.digest) == (event.wave, event.digest):
+                because = f": {event.reason}" if event.reason else ""
+                wave.decision = f"{event.kind} by {event.who}{because}"
+                return
 
     def _count_traffic(self) -> None:
         before = self._points[-1] if self._points else TrafficPoint(seconds=0.0, calls=0, throttled=0)
@@ -360,6 +380,8 @@ class ReportBuilder:
             if not event.final:
                 self._retried[event.reason] += len(self._summary.moves)
         moves = {move.application_id: move for move in self._summary.moves}
+        if isinstance(event, Noticed):
+            return
         # One whose state changed need not have moved.
         about = [event.application_id] if isinstance(event, Changed | Withdrawn) else list(moves)
         for application in about:

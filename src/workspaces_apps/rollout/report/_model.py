@@ -191,6 +191,7 @@ class Wave:
         succeeded: Last words of success while it went on.
         failed: Last words of failure.
         skipped: Changes left alone, without those that were not started because the roll-out ended early.
+        decision: Who approved or rejected it, and why, in words; empty where nobody did.
     """
 
     run: str
@@ -203,6 +204,7 @@ class Wave:
     succeeded: int
     failed: int
     skipped: int
+    decision: str = ""
 
 
 @public("workspaces_apps.rollout.report")

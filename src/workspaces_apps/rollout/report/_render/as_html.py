@@ -50,6 +50,7 @@ _LOOKS: Final[Mapping[Ending | None, str]] = {
 
 _KINDS: Final[Mapping[str, str]] = {
     "planned": "Planned",
+    "noticed": "Notice given",
     "intent": "Announced",
     "staged": "Staged",
     "deployed": "Deploy taken",

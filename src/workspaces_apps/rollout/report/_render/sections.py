@@ -277,7 +277,14 @@ def waves(report: Report, limit: int) -> Section:
             for wave in shown
         ),
         numeric=frozenset(range(1, 6)),
-        note=_more(len(report.waves) - len(shown), "earlier wave"),
+        note=" ".join(
+            part
+            for part in (
+                _more(len(report.waves) - len(shown), "earlier wave"),
+                *(f"{name(wave)} was {wave.decision}." for wave in shown if wave.decision),
+            )
+            if part
+        ),
     )
 
 

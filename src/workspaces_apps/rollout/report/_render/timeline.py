@@ -8,6 +8,7 @@ from workspaces_apps.rollout._log.events import (
     Deployed,
     Failed,
     Intent,
+    Noticed,
     Planned,
     Skipped,
     Staged,
@@ -20,7 +21,7 @@ from workspaces_apps.rollout.report._model import Moment
 def moment_of(run: str, event: AboutWorkspace, at: datetime) -> Moment:
     """The line of a timeline for an event of that run."""
     what, message, request_id = _told(event)
-    application = None if isinstance(event, Deployed) else event.application_id
+    application = None if isinstance(event, Deployed | Noticed) else event.application_id
     return Moment(
         at=at,
         run=run,
@@ -38,6 +39,9 @@ def _told(event: AboutWorkspace) -> tuple[str | None, str | None, str | None]:
         case Planned():
             what = event.action if event.reason is None else f"{event.action}: {event.reason}"
             return what, event.message, None
+        case Noticed():
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            return None, f"planned for {event.planned_at:%Y-%m-%d %H:%M:%S %Z}{again}", None
         case Intent():
             flags = [word for word, holds in (("force", event.force), ("retry", event.retry)) if holds]
             return event.operation, ", ".join([event.direction, *flags]), None

@@ -1,0 +1,190 @@
+"""The connection polls of one target, shared by all WorkSpaces whose users are waited for: 25 a call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from workspaces_apps._base.clock import sleep_or
+from workspaces_apps.errors import WorkSpacesError
+from workspaces_apps.rollout._connections import STOPPED, ConnectionReading, Presence, read_connections
+from workspaces_apps.rollout._plan.reading import PAGE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._client.client import WorkSpacesClient
+
+POLL_SECONDS: Final = 60.0
+"""Seconds from the beginning of one round of polls to that of the next, at least."""
+
+_GATHER: Final = 1.0
+"""Seconds for which a newcomer waits for others, to share its first call with them."""
+
+States = Callable[[Sequence[str]], Awaitable[Mapping[str, object]]]
+"""Reads the states of WorkSpaces; None for one that is not listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A user's presence, as it was read.
+
+    Attributes:
+        presence: Whether the user is there.
+        at: When the answer came, in wall time.
+        read_at: The same, in seconds of the clock's `monotonic`.
+        last_connected: When the user was last connected, as far as the service knows.
+        stopped: Whether the WorkSpace is STOPPED, so that nobody can have been at work for a moment.
+        error: Why it could not be read; None if it could.
+    """
+
+    presence: Presence
+    at: datetime
+    read_at: float
+    last_connected: datetime | None = None
+    stopped: bool = False
+    error: WorkSpacesError | None = None
+
+
+class Follower:
+    """Somebody who follows a WorkSpace's user.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        seen: What was read last; None before the first poll.
+        news: Set when something was read; whoever waits for it clears it.
+    """
+
+    def __init__(self, workspace_id: str) -> None:
+        self.workspace_id: str = workspace_id
+        self.seen: Seen | None = None
+        self.news: asyncio.Event = asyncio.Event()
+
+
+class ConnectionWatch:
+    """Reads who is connected, for all who ask in one target.
+
+    Args:
+        client: Whose calls they are.
+        clock: The time of polls.
+        read_states: Reads the states of WorkSpaces whose connection alone does not tell.
+        stopped: WorkSpaces that were STOPPED when they were planned: there a status CONNECTED is not believed.
+    """
+
+    def __init__(
+        self, client: WorkSpacesClient, clock: Clock, read_states: States, stopped: frozenset[str]
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._read_states = read_states
+        self._stopped = stopped
+        self._followers: dict[Follower, None] = {}
+        self._joined = asyncio.Event()
+        self._polling: asyncio.Task[None] | None = None
+        self._wanted: defaultdict[str, list[asyncio.Future[Seen]]] = defaultdict(list)
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def following(self) -> int:
+        """How many users are waited for."""
+        return len(self._followers)
+
+    @contextmanager
+    def follow(self, workspace_id: str) -> Generator[Follower]:
+        """Follow a WorkSpace's user while the block runs: the first poll comes soon, then one in each round."""
+        follower = Follower(workspace_id)
+        self._followers[follower] = None
+        self._joined.set()
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._poll())
+        try:
+            yield follower
+        finally:
+            del self._followers[follower]
+            self._joined.set()
+
+    async def read(self, workspace_id: str) -> Seen:
+        """Read one connection now; those who ask meanwhile share the next call. A call that fails is told in `error`."""
+        answer: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
+        self._wanted[workspace_id].append(answer)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_wanted())
+        return await answer
+
+    async def close(self) -> None:
+        """End what still polls."""
+        tasks = [task for task in (self._polling, self._reading) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _poll(self) -> None:
+        clock = self._clock
+        next_round = clock.monotonic() + POLL_SECONDS
+        while self._followers:
+            self._joined.clear()
+            left = next_round - clock.monotonic()
+            new = [one for one in self._followers if one.seen is None]
+            if left <= 0:
+                next_round = clock.monotonic() + POLL_SECONDS
+                await self._tell(list(self._followers))
+            elif len(new) >= PAGE:
+                await self._tell(new[: len(new) // PAGE * PAGE])
+            elif new:
+                await sleep_or(clock, min(_GATHER, left), self._joined)
+                if not self._joined.is_set():
+                    # Nobody else has come for a while.
+                    await self._tell([one for one in new if one in self._followers])
+            else:
+                await sleep_or(clock, left, self._joined)
+
+    async def _tell(self, followers: Sequence[Follower]) -> None:
+        seen = await self._look([one.workspace_id for one in followers])
+        for one in followers:
+            one.seen = seen[one.workspace_id]
+            one.news.set()
+
+    async def _read_wanted(self) -> None:
+        while self._wanted:
+            # Whoever asks in the same turn of the loop comes along.
+            await asyncio.sleep(0)
+            answers = {one: self._wanted.pop(one) for one in list(self._wanted)[:PAGE]}
+            seen = await self._look(list(answers))
+            for workspace_id, waiting in answers.items():
+                for answer in waiting:
+                    if not answer.done():
+                        answer.set_result(seen[workspace_id])
+
+    async def _look(self, ids: Sequence[str]) -> dict[str, Seen]:
+        """Read connections, and the states of WorkSpaces where a connection alone does not tell."""
+        clock = self._clock
+        try:
+            readings = await read_connections(self._client, clock, ids)
+            unsure = [one for one, reading in readings.items() if self._is_unsure(one, reading)]
+            states: Mapping[str, object] = await self._read_states(unsure) if unsure else {}
+        except WorkSpacesError as error:
+            failed = Seen(presence=Presence.UNKNOWN, at=clock.now(), read_at=clock.monotonic(), error=error)
+            return dict.fromkeys(ids, failed)
+        read_at = clock.monotonic()
+        found: dict[str, Seen] = {}
+        for one, reading in readings.items():
+            state = states.get(one)
+            found[one] = Seen(
+                presence=reading.presence(None if state is None else str(state)),
+                at=reading.at,
+                read_at=read_at,
+                last_connected=reading.last_connected,
+                stopped=state == STOPPED,
+            )
+        return found
+
+    def _is_unsure(self, workspace_id: str, reading: ConnectionReading) -> bool:
+        presence = reading.presence()
+        return presence is Presence.UNKNOWN or (
+            presence is Presence.CONNECTED and workspace_id in self._stopped
+        )

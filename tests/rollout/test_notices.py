@@ -1,0 +1,226 @@
+"""Notice before a deployment: when the hook is called, what it may answer, and what a crash leaves."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.rollout.site import OFFICE, last_words, manifest, site
+from workspaces_apps import ConfigurationError
+from workspaces_apps.rollout import (
+    BeforeDeploy,
+    Deployed,
+    DeployNotice,
+    NoticeAnswer,
+    Noticed,
+    Postpone,
+    Proceed,
+    Skip,
+    Skipped,
+    read_journal,
+)
+
+
+class Answers:
+    """A hook that gives these answers in turn, the last one for ever, and keeps what it was told."""
+
+    def __init__(self, *answers: NoticeAnswer | BaseException) -> None:
+        self.heard: list[DeployNotice] = []
+        self._answers = answers
+
+    async def __call__(self, notice: DeployNotice) -> NoticeAnswer:
+        """Answer."""
+        answer = self._answers[min(len(self.heard), len(self._answers) - 1)]
+        self.heard.append(notice)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+async def test_the_hook_is_called_before_deploy() -> None:
+    """A quarter of an hour before, with all that a message needs; and Deploy comes at the planned time."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        office = here.sim.fleet.application(OFFICE)
+        hook = Answers(Proceed())
+        plan = await here.rollout.plan(manifest(notice="15m"))
+        begun = here.clock.now()
+        async with here.rollout.apply(plan, before_deploy=hook) as run:
+            events = [event async for event in run]
+        (deployed,) = [event for event in events if isinstance(event, Deployed)]
+        (noticed,) = [event for event in events if isinstance(event, Noticed)]
+        (notice,) = hook.heard
+
+        assert notice == DeployNotice(
+            target="default",
+            workspace_id=one,
+            user_name=here.sim.fleet.workspace(one).user_name,
+            directions={office: "install"},
+            application_names={office: OFFICE},
+            planned_at=noticed.planned_at,
+            attempt=1,
+            run=deployed.run,
+        )
+        assert timedelta(minutes=15) <= notice.planned_at - begun <= timedelta(minutes=16)
+        assert timedelta(0) <= deployed.at - notice.planned_at <= timedelta(minutes=1)
+
+
+async def test_the_hook_may_postpone() -> None:
+    """Nothing is sent before that moment; then the hook is asked again, as another attempt."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        plan = await here.rollout.plan(manifest())
+        until = here.clock.now() + timedelta(hours=2)
+        hook = Answers(Postpone(until), Proceed())
+        async with here.rollout.apply(plan, before_deploy=hook) as run:
+            deployed = [event.at async for event in run if isinstance(event, Deployed)]
+
+        assert [notice.attempt for notice in hook.heard] == [1, 2]
+        assert timedelta(0) <= deployed[0] - until <= timedelta(minutes=2)
+
+
+async def test_nobody_postpones_for_ever() -> None:
+    """When `connected_timeout` is up it is asked once more; then the WorkSpace is skipped as `postponed`."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        plan = await here.rollout.plan(manifest(connected_timeout="8h"))
+        hook = Answers(Postpone(here.clock.now() + timedelta(days=9)))
+        async with here.rollout.apply(plan, before_deploy=hook) as run:
+            events = [event async for event in run]
+        assert run.result is not None
+
+        assert list(last_words(events).values()) == ["skipped: postponed"]
+        assert len(hook.heard) == 2
+        assert run.result.ending == "incomplete"
+        assert 8 * 3600 <= run.result.elapsed <= 8 * 3600 + 60
+
+
+async def _other(_: DeployNotice) -> NoticeAnswer:
+    return "yes"  # type: ignore[return-value]  # what a careless hook does
+
+
+async def _endless(_: DeployNotice) -> NoticeAnswer:
+    await asyncio.Event().wait()
+    return Proceed()
+
+
+@pytest.mark.parametrize(
+    "hook, reason, message",
+    [
+        (Answers(Skip("on leave")), "on leave", "on leave"),
+        (Answers(ValueError("no mail server")), "hook-failed", "ValueError: no mail server"),
+        (_other, "hook-failed", "answered str"),
+        (_endless, "hook-failed", "within 60 s"),
+        (Answers(asyncio.CancelledError()), "hook-failed", "cancelled"),
+    ],
+)
+async def test_what_the_hook_does_not_allow_is_skipped(hook: BeforeDeploy, reason: str, message: str) -> None:
+    """With its own reason, or as `hook-failed`; nothing is staged."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        plan = await here.rollout.plan(manifest())
+        async with here.rollout.apply(plan, before_deploy=hook) as run:
+            (skipped,) = [event async for event in run if isinstance(event, Skipped)]
+
+        assert skipped.reason == reason
+        assert message in skipped.message
+        assert here.sim.fleet.associations(one) == {}
+
+
+async def test_a_notice_is_on_disk_before_the_hook_is_called(tmp_path: Path) -> None:
+    """A run that ends in the hook leaves it; the next run calls again, as attempt 2, and waits for the new time."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        found: list[Sequence[Noticed]] = []
+        asked = manifest(notice="15m")
+
+        async def crash(notice: DeployNotice) -> NoticeAnswer:
+            del notice
+            found.append([one for one in read_journal(tmp_path / "j") if isinstance(one, Noticed)])
+            run.stop()
+            return Proceed()
+
+        plan = await here.rollout.plan(asked)
+        async with here.rollout.apply(plan, journal=tmp_path / "j", before_deploy=crash) as run:
+            await run.finished()
+        await here.clock.sleep(60)
+        hook = Answers(Proceed())
+        plan = await here.rollout.plan(asked, journal=tmp_path / "j")
+        async with here.rollout.apply(plan, journal=tmp_path / "j", before_deploy=hook) as again:
+            deployed = [event.at async for event in again if isinstance(event, Deployed)]
+
+        assert [one.attempt for one in found[0]] == [1]
+        assert [notice.attempt for notice in hook.heard] == [2]
+        assert deployed[0] >= hook.heard[0].planned_at
+
+
+async def test_the_notice_falls_into_the_hours() -> None:
+    """Planned times are within the hours, so that nobody is told of a deployment that cannot be."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        # The simulated day begins at 08:00 UTC; the last 45 minutes of the hours are left to what has begun.
+        hours = [{"time_zone": "UTC", "start": "07:00", "end": "08:55"}]
+        hook = Answers(Proceed())
+        plan = await here.rollout.plan(manifest(notice="15m", hours=hours))
+        async with here.rollout.apply(plan, before_deploy=hook) as run:
+            await run.finished()
+        (notice,) = hook.heard
+
+        assert (notice.planned_at.hour, notice.planned_at.minute) == (7, 15)
+        assert notice.planned_at.day == plan.created.day + 1
+
+
+async def test_who_comes_back_within_the_notice_is_waited_for() -> None:
+    """A message may bring the user back: then Deploy waits, and is announced anew if that takes long."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        user = here.sim.fleet.workspace(one)
+        user.connected = False
+        plan = await here.rollout.plan(manifest(notice="15m", when_connected="wait"))
+
+        async def come_back(notice: DeployNotice) -> NoticeAnswer:
+            heard.append(notice.planned_at)
+            user.connected = notice.attempt == 1
+            return Proceed()
+
+        async def leave() -> None:
+            await here.clock.sleep(3 * 3600)
+            user.connected = False
+
+        heard: list[datetime] = []
+        leaving = asyncio.create_task(leave())
+        async with here.rollout.apply(plan, before_deploy=come_back) as run:
+            deployed = [event.at async for event in run if isinstance(event, Deployed)]
+        await leaving
+
+        assert len(heard) == 2
+        assert deployed[0] >= heard[1] >= plan.created + timedelta(hours=3)
+
+
+def test_a_moment_without_a_zone_is_refused() -> None:
+    """Nobody would know which one is meant."""
+    with pytest.raises(ConfigurationError, match="time zone"):
+        Postpone(datetime(2026, 1, 5, 8))  # noqa: DTZ001 - the mistake
+
+
+async def test_no_more_than_sixteen_hooks_run_at_once() -> None:
+    """Each may be a process: a wave of a hundred does not begin a hundred."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(40)
+        running, most = 0, 0
+
+        async def slow(_: DeployNotice) -> NoticeAnswer:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await here.clock.sleep(5)
+            running -= 1
+            return Skip("enough")
+
+        plan = await here.rollout.plan(manifest())
+        async with here.rollout.apply(plan, before_deploy=slow) as run:
+            await run.finished()
+
+        assert most == 16
