@@ -108,7 +108,8 @@ def test_a_plan_is_compared_with_an_older_one(
     told = capsys.readouterr().out.splitlines()
     code, document = run_json(capsys, "plan", manifest, "--diff", saved)
 
-    assert told == ["Since the older plan:", f"  ~ {changed}  nothing to do  {OFFICE[10:]}, was install"]
+    where = f"{changed} {sim.fleet.workspace(changed).user_name}"
+    assert told == ["Since the older plan:", f"  ~ {where}  nothing to do  {OFFICE[10:]}, was install"]
     assert (code, document["added"], document["removed"]) == (ExitCode.CHANGES, [], [])
     assert [entry["workspace_id"] for entry in document["changed"]] == [changed]
 
@@ -324,11 +325,11 @@ def test_nothing_selected_is_not_called_in_sync(
     codes = [main([*command, str(path)]) for command in (["plan"], ["status"], ["apply", "--yes"])]
     shown = capsys.readouterr().out
 
-    assert codes == [ExitCode.DONE] * 3
+    assert codes == [ExitCode.CHANGES] * 3
     assert len(sim.fleet) > 0
     assert shown.count("No WorkSpace is selected, so there is nothing to do.") == 3
     assert shown.count("rules[0] selects no WorkSpace") == 3
-    assert "in sync" not in shown
+    assert "Everything is in sync" not in shown
 
 
 @pytest.mark.parametrize("journal", ["absent/office.journal", "other.journal", "text.journal"])
@@ -391,3 +392,46 @@ def test_watch_draws_the_screen_anew_on_a_terminal(
     assert file.getvalue().startswith("\x1b[2J")
     assert f"and {len(sim.fleet) - 4} more; status --all names them" in file.getvalue()
     assert "polls every 60 s, Ctrl-C ends it" in file.getvalue()
+
+
+def test_a_misspelt_user_turns_every_command_red_unless_it_is_meant(
+    sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and the user's name, also in the document of a status; with `--allow-empty` only the name."""
+    install_everywhere(sim, OFFICE)
+    known = str(sim.fleet.workspace(next(iter(sim.fleet))).user_name)
+    path = write_manifest(tmp_path)
+    path.write_text(path.read_text().replace("everything = true", f'user_names = ["{known}", "{known}y"]'))
+    commands = (["plan", str(path)], ["status", str(path)], ["apply", "--yes", str(path)])
+    codes = [main(command) for command in commands]
+    shown = capsys.readouterr().out
+    allowed = [main([*command, "--allow-empty"]) for command in commands]
+    assert f"did you mean {known}?" in capsys.readouterr().out
+    _, document = run_json(capsys, "status", str(path))
+
+    assert (codes, allowed) == ([ExitCode.CHANGES] * 3, [ExitCode.DONE] * 3)
+    assert shown.count(f'"{known}y"') >= 3
+    assert document["unmatched"] == [
+        {"rule": "rules[0]", "condition": "user_names", "value": f"{known}y", "near": [known]}
+    ]
+
+
+def test_a_saved_plan_says_whose_it_is_and_is_applied_to_nobody_elses_fleet(
+    sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an account that nobody knows it needs the word of the command line; with another Region it is refused."""
+    saved = str(tmp_path / "plan.json")
+    main(["plan", str(write_manifest(tmp_path)), "--save", saved])
+    shown = capsys.readouterr().out
+    codes = [main(["apply", "--plan", saved, "--yes"])]
+    unsure = capsys.readouterr().err
+    codes.append(main(["apply", "--plan", saved, "--yes", "--dry-run"]))
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    codes.append(main(["apply", "--plan", saved, "--yes", "--accept-unknown-account"]))
+    elsewhere = capsys.readouterr().err
+
+    assert f"An unknown account in {sim.region} at {sim.url}" in shown
+    assert codes == [ExitCode.USAGE, ExitCode.DONE, ExitCode.USAGE]
+    assert "pass --accept-unknown-account" in unsure
+    assert f"in {sim.region} at" in elsewhere
+    assert "in eu-west-1 at" in elsewhere

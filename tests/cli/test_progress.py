@@ -33,6 +33,7 @@ from workspaces_apps.rollout import (
     Status,
     Succeeded,
     TargetReading,
+    UnmatchedValue,
     WaveBegan,
 )
 
@@ -413,10 +414,10 @@ def test_the_end_says_how_what_was_skipped_was_left(left: dict[str, int], told: 
 @pytest.mark.parametrize("show", [show_plan, show_standing])
 def test_ids_that_do_not_exist_are_no_all_clear(show: Callable[[Console, Plan], None]) -> None:
     """Neither a plan nor a status says that all is well where the manifest names a WorkSpace that there is not."""
-    target = TargetReading(name="default", not_found=("ws-nowhere00",))
+    missing = UnmatchedValue(rule="rules[0]", condition="workspace_ids", value="ws-nowhere00")
     wanted = PlannedChange(application_id="wsa-1", action="nothing", direction="install", state="COMPLETED")
     there = PlannedWorkspace(target="default", workspace_id="ws-1", changes=(wanted,))
-    plan = replace(plan_of(0), targets=(target,), workspaces=(there,))
+    plan = replace(plan_of(0), unmatched=(missing,), workspaces=(there,))
     console = Console(file=io.StringIO(), width=200, color_system=None)
     with console.capture() as captured:
         show(console, plan)

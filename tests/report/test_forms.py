@@ -58,7 +58,7 @@ def test_the_json_format_is_what_scripts_rely_on() -> None:
 
     assert " ".join(document) == (
         "document format name began ended seconds ending total counts workspace_counts calls throttled runs waves "
-        "reasons applications workspaces progress traffic"
+        "reasons applications workspaces progress traffic unmatched"
     )
     assert {"target", "workspace_id", "outcome", "changes", "timeline"} <= document["workspaces"][0].keys()
     assert {"application_id", "outcome", "reason", "message"} <= document["workspaces"][0]["changes"][

@@ -245,7 +245,8 @@ async def test_suspicious_manifests_get_warnings() -> None:
         assert any("there are no WorkSpaces" in warning for warning in empty.warnings)
         assert any("rules[0] selects no WorkSpace" in warning for warning in nobody.warnings)
         assert any("there is no WorkSpace ws-00000000" in warning for warning in missing.warnings)
-        assert empty.exit_code == nobody.exit_code == 0
+        assert any('no WorkSpace of the user "nobody"' in warning for warning in nobody.warnings)
+        assert (empty.exit_code, nobody.exit_code, missing.exit_code) == (0, 2, 2)
 
 
 async def test_a_workspace_that_does_not_exist_is_no_success() -> None:
@@ -260,10 +261,10 @@ async def test_a_workspace_that_does_not_exist_is_no_success() -> None:
         again = Plan.from_json(nothing.to_json())
 
         assert nothing.targets[0].not_found == again.targets[0].not_found == ("ws-00000000",)
-        assert (nothing.exit_code, again.exit_code, some.exit_code, status.exit_code) == (1, 1, 2, 2)
+        assert (nothing.exit_code, again.exit_code, some.exit_code, status.exit_code) == (2, 2, 2, 2)
         for result in results:
             assert result.ending == "incomplete"
-            assert result.message == "default: there is no WorkSpace ws-00000000"
+            assert result.message == "rules[0]: there is no WorkSpace ws-00000000"
         assert here.states(OFFICE, [one]) == {"COMPLETED": 1}
 
 

@@ -20,6 +20,7 @@ from workspaces_apps._waiters.methods import Waiters
 from workspaces_apps.errors import ClientStateError, RequestValidationError
 
 if TYPE_CHECKING:
+    from workspaces_apps._http.identity import ClientIdentity
     from workspaces_apps._http.transport import Transport
     from workspaces_apps._model.models import Request
     from workspaces_apps._observe.audience import PollAudience
@@ -348,6 +349,15 @@ class WorkSpacesClient(Waiters):
 def observer_of(client: WorkSpacesClient) -> AssociationObserver:
     """Return the observer that a client shares with its views, made if there is none."""
     return client._hub().observer  # pyright: ignore[reportPrivateUsage]  # beside its class, and for its own package
+
+
+async def identity_of(client: WorkSpacesClient) -> ClientIdentity:
+    """Return the Region, endpoint and account that a client's calls go to.
+
+    Raises:
+        WorkSpacesError: The client cannot be opened.
+    """
+    return await client._shared.transport().identity()  # pyright: ignore[reportPrivateUsage]  # beside its class
 
 
 def _named(target: Target, name: str = "WorkSpacesClient") -> str:

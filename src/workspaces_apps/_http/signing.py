@@ -89,6 +89,10 @@ class Signer:
         added = self._sigv4.headers(credentials, moment, url=url, headers=headers, body=body)
         return added, SigningContext(credentials, offset)
 
+    async def credentials(self) -> ReadOnlyCredentials:
+        """Return what the next request would be signed with."""
+        return await self._source.current()
+
     async def account(self) -> str:
         """Whose calls these are: the account's id if known, else the access key's."""
         credentials = await self._source.current()

@@ -17,6 +17,7 @@ from workspaces_apps._http.assumed_role import RoleLoader
 from workspaces_apps._http.chain import ChainLoader
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
 from workspaces_apps._http.credential_sources import ProviderLoader, RefreshingSource
+from workspaces_apps._http.identity import STS_RETRY, ClientIdentity, account_of, custom_endpoint
 from workspaces_apps._http.nested import ConfiguredSession, Repeater
 from workspaces_apps._http.session import make_session
 from workspaces_apps._model.models import Request, ResponseMeta, Result
@@ -96,6 +97,8 @@ class Transport:
         self._waits: set[Timeout] = set()
         self._waking_clock = _WakingClock(target.clock, self)
         self._closed = False
+        self._session: AioSession | None = None
+        self._account: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -128,6 +131,32 @@ class Transport:
             )
             late.request_sent = False
             raise late from None
+
+    async def identity(self) -> ClientIdentity:
+        """Return whose fleet the calls read and change; STS is asked once, where the credentials do not say it.
+
+        Raises:
+            WorkSpacesError: As for a call: the client cannot be opened.
+        """
+        connection, _ = await self._connection()
+        credentials = await connection.signer.credentials()
+        endpoint = custom_endpoint(connection.endpoint)
+        if self._account is None and self._session is not None:
+            target = self._target
+            repeater = Repeater(policy=STS_RETRY, clock=target.clock, random=target.config.random)
+            self._account = await account_of(
+                credentials,
+                ConfiguredSession(self._session, target.config),
+                repeater,
+                region=connection.region,
+                endpoint=endpoint,
+            )
+        return ClientIdentity(
+            region=connection.region,
+            account=self._account,
+            endpoint=endpoint,
+            access_key_id=credentials.access_key or "",
+        )
 
     async def close(self) -> None:
         """Close every connection; calls under way fail."""
@@ -389,6 +418,7 @@ class Transport:
     async def _connect(self) -> tuple[Connection, str]:
         target = self._target
         session = target.session if target.session is not None else make_session(target.profile)
+        self._session = session
         region = target.region or resolve_region(session)
         connection = await open_connection(
             session,

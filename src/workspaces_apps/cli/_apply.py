@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,7 @@ from workspaces_apps.cli._console import complain, out
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._interrupts import on_signals
 from workspaces_apps.cli._options import (
+    AllowEmptyOption,
     DebugOption,
     EndpointOption,
     InsecureOption,
@@ -34,7 +35,7 @@ from workspaces_apps.cli._options import (
 from workspaces_apps.cli._programs import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps.cli._board import Board
@@ -65,6 +66,8 @@ class Settings:
         hook_timeout: Seconds that a run of a program may take.
         wave_check: The program that approves waves, and its arguments; None for none.
         yes: Do not ask.
+        allow_empty: Selectors may name what does not exist.
+        accept_unknown_account: Apply a saved plan although it is not certain that it is for this account.
         output: For whom to write.
     """
 
@@ -76,6 +79,8 @@ class Settings:
     hook_timeout: float = 60.0
     wave_check: tuple[str, ...] | None = None
     yes: bool = False
+    allow_empty: bool = False
+    accept_unknown_account: bool = False
     output: Output = Output.TEXT
 
 
@@ -119,6 +124,14 @@ def apply(
             "--assume-direction",
             help="Where an application is in ERROR and nothing tells whether its installation or its removal failed,"
             " take what the manifest wants for it.",
+        ),
+    ] = False,
+    allow_empty: AllowEmptyOption = False,
+    accept_unknown_account: Annotated[
+        bool,
+        typer.Option(
+            "--accept-unknown-account",
+            help="Apply a saved plan although its account, or the one it would be applied to, is not known.",
         ),
     ] = False,
     before_deploy: Annotated[
@@ -187,6 +200,8 @@ def apply(
         hook_timeout=hook_timeout,
         wave_check=check,
         yes=yes,
+        allow_empty=allow_empty,
+        accept_unknown_account=accept_unknown_account,
         output=output,
     )
     connection = Connection(
@@ -217,17 +232,25 @@ async def run(
     traffic = Traffic(connection.clock.monotonic)
     console, for_people = out(), settings.output is Output.TEXT
     async with connection.rollout(manifest, traffic.hooks) as rollout:
+        unsure: tuple[str, ...] = ()
         if plan is None:
             if manifest is None:
                 raise UsageError("there is neither a manifest nor a plan")
             with reading(traffic):
-                plan = await rollout.plan(manifest, journal=settings.journal)
+                plan = await rollout.plan(
+                    manifest, journal=settings.journal, allow_empty=settings.allow_empty
+                )
+        else:
+            if settings.allow_empty:
+                plan = replace(plan, allow_empty=True)
+            unsure = await rollout.check(plan)
         if for_people:
             show_plan(console, plan)
             console.print()
         else:
             for error in plan.errors:
                 complain(f"could not be read: {error}")
+        check_certain(unsure, settings)
         if plan.pending and not settings.dry_run:
             agreed("Each deployment ends its user's session. Apply this?", settings.yes)
         board = Board(plan, connection.clock.now)
@@ -322,6 +345,20 @@ def check_answerable(yes: bool) -> None:
     # A process may have neither.
     if not yes and not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
         raise UsageError("not interactive: pass --yes")
+
+
+def check_certain(unsure: Sequence[str], settings: Settings) -> None:
+    """Tell that a saved plan may be for another account; where nobody is asked, let the command line decide.
+
+    Raises:
+        UsageError: Nobody is asked, and the command line does not say that it is all right.
+    """
+    for why in unsure:
+        complain(f"warning: {why}")
+    if unsure and settings.yes and not settings.accept_unknown_account and not settings.dry_run:
+        raise UsageError(
+            "not applied: make sure that the plan is for this account, and pass --accept-unknown-account"
+        )
 
 
 def agreed(question: str, yes: bool) -> None:

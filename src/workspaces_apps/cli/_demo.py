@@ -331,3 +331,4 @@ def save_picture(console: Console, path: Path) -> None:
     """Write what a console kept as an SVG that fetches nothing."""
     svg = console.export_svg(title="workspaces-apps demo", unique_id="demo")
     path.write_text(_FONT_FACE.sub("", svg), encoding="utf-8")
+    print(f"A picture of the roll-out: {path}")

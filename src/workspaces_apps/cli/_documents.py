@@ -56,6 +56,8 @@ def of_status(status: Status) -> dict[str, object]:
         "counts": dict(status.counts),
         "errors": list(plan.errors),
         "warnings": list(plan.warnings),
+        "unmatched": of_unmatched(plan),
+        "licences": of_licences(plan),
         "drifted": [
             {
                 "target": workspace.target,
@@ -74,6 +76,31 @@ def of_status(status: Status) -> dict[str, object]:
             for workspace in status.drifted
         ],
     }
+
+
+def of_unmatched(plan: Plan) -> list[dict[str, object]]:
+    """What selectors name and nothing has, value by value."""
+    return [
+        {"rule": one.rule, "condition": one.condition, "value": one.value, "near": list(one.near)}
+        for one in plan.unmatched
+    ]
+
+
+def of_licences(plan: Plan) -> list[dict[str, object]]:
+    """Licences before and after, application by application; amounts as text, which keeps every digit."""
+    return [
+        {
+            "application_id": one.application_id,
+            "application": one.application,
+            "owner": one.owner,
+            "before": one.before,
+            "after": one.after,
+            "monthly": str(one.price.monthly) if one.price is not None else None,
+            "currency": one.price.currency if one.price is not None else None,
+            "monthly_difference": str(one.monthly_difference) if one.price is not None else None,
+        }
+        for one in plan.licences
+    ]
 
 
 def of_listing(name: str, items: Iterable[Model]) -> Mapping[str, object]:

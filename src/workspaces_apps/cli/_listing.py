@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from workspaces_apps.cli._connection import Connection
+from workspaces_apps.cli._csv_files import check_bom
 from workspaces_apps.cli._failures import UsageError
+from workspaces_apps.cli._inventory import inventory
 from workspaces_apps.cli._naming import meant
 from workspaces_apps.cli._options import (
+    BomOption,
     DebugOption,
     EndpointOption,
     InsecureOption,
     Output,
-    OutputOption,
     ProfileOption,
     RegionOption,
+    TableOutputOption,
     like_bundle_ids,
     like_directory_ids,
     like_workspace_ids,
@@ -41,10 +44,13 @@ _T = TypeVar("_T")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="List applications, WorkSpaces, or associations.", no_args_is_help=False)
+    group = typer.Typer(
+        help="List applications, WorkSpaces, associations, or all of it in one table.", no_args_is_help=False
+    )
     group.command()(applications)
     group.command()(workspaces)
     group.command()(associations)
+    group.command()(inventory)
     app.add_typer(group, name="list")
 
 
@@ -56,7 +62,8 @@ def applications(
         str | None,
         typer.Option(metavar="WORDS", help="Only those whose name has these words.", show_default=False),
     ] = None,
-    output: OutputOption = Output.TEXT,
+    output: TableOutputOption = Output.TEXT,
+    bom: BomOption = False,
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
@@ -65,6 +72,7 @@ def applications(
 ) -> None:
     """List the application catalogue."""
     del debug
+    check_bom(output, bom)
     words = (name or "").lower().split()
 
     async def read(ws: WorkSpacesClient) -> list[WorkSpaceApplication]:
@@ -94,6 +102,8 @@ def applications(
             for one in found
         ],
         spare=("runs on", "owner"),
+        columns=("application_id", "name", "state", "owner", "operating_systems"),
+        bom=bom,
     )
 
 
@@ -129,7 +139,8 @@ def workspaces(
             callback=like_bundle_ids,
         ),
     ] = None,
-    output: OutputOption = Output.TEXT,
+    output: TableOutputOption = Output.TEXT,
+    bom: BomOption = False,
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
@@ -138,6 +149,7 @@ def workspaces(
 ) -> None:
     """List WorkSpaces."""
     del debug
+    check_bom(output, bom)
     if sum(given is not None for given in (workspace or None, directory, bundle)) > 1:
         raise UsageError("the service takes only one of --workspace, --directory and --bundle")
     if user is not None and directory is None:
@@ -175,7 +187,17 @@ def workspaces(
             )
         )
     head = ("id", "state", "user", "system", "compute", "mode", "directory")
-    show(output, "Workspaces", found, head, rows, spare=("directory", "mode", "compute"))
+    columns = (
+        "workspace_id",
+        "state",
+        "user_name",
+        "operating_system",
+        "compute_type",
+        "running_mode",
+        "directory_id",
+    )
+    spare = ("directory", "mode", "compute")
+    show(output, "Workspaces", found, head, rows, spare, columns=columns, bom=bom)
 
 
 def known_states() -> list[str]:
@@ -229,7 +251,8 @@ def associations(
             autocompletion=states_from,
         ),
     ] = None,
-    output: OutputOption = Output.TEXT,
+    output: TableOutputOption = Output.TEXT,
+    bom: BomOption = False,
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
@@ -238,6 +261,7 @@ def associations(
 ) -> None:
     """List which application is on which WorkSpace, of all applications if nothing else is said."""
     del debug
+    check_bom(output, bom)
     if workspace and application:
         raise UsageError("--workspace and --application are two ways to ask: give one of them")
 
@@ -262,7 +286,9 @@ def associations(
         reason = one.state_reason
         why = f"{reason.error_code or ''} {reason.error_message or ''}" if reason is not None else ""
         rows.append((workspace_id, one.state, names.get(application_id) or application_id, why))
-    show(output, "Associations", shown, ("WorkSpace", "state", "application", "reason"), rows)
+    head = ("WorkSpace", "state", "application", "reason")
+    columns = ("workspace_id", "state", "application", "reason")
+    show(output, "Associations", shown, head, rows, columns=columns, bom=bom)
 
 
 async def of_workspaces(ws: WorkSpacesClient, workspace_ids: Sequence[str]) -> list[Association]:

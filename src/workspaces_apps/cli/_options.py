@@ -49,10 +49,36 @@ class Output(StrEnum):
     """For people."""
     JSON = "json"
     """For programs; docs/cli.md describes each document."""
+    CSV = "csv"
+    """For spreadsheets, where a command has a table to give."""
+
+
+def not_csv(given: Output) -> Output:
+    """Refuse CSV where there is no table."""
+    if given is Output.CSV:
+        raise typer.BadParameter("there is no table to give as csv, but text and json")
+    return given
 
 
 OutputOption: TypeAlias = Annotated[
-    Output, typer.Option("--output", help="text for people, json for programs.", show_default=True)
+    Output,
+    typer.Option(
+        "--output",
+        metavar="[text|json]",
+        help="text for people, json for programs.",
+        show_default=True,
+        callback=not_csv,
+    ),
+]
+TableOutputOption: TypeAlias = Annotated[
+    Output,
+    typer.Option(
+        "--output", help="text for people, json for programs, csv for spreadsheets.", show_default=True
+    ),
+]
+BomOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--bom", help="Begin CSV with the mark by which Excel knows that it is UTF-8."),
 ]
 ProfileOption: TypeAlias = Annotated[
     str | None,
@@ -132,6 +158,14 @@ like_workspace_ids: _Check = id_like("workspace_ids", "ws-0123456789")
 like_directory_ids: _Check = id_like("directory_id", "d-0123456789")
 like_bundle_ids: _Check = id_like("bundle_id", "wsb-0123456789")
 
+
+AllowEmptyOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-empty",
+        help="Selectors may name what does not exist, such as users who have left: it is told, and changes no exit code.",
+    ),
+]
 
 YesOption: TypeAlias = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask; needed where it is not interactive.")

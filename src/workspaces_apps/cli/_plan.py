@@ -10,22 +10,29 @@ import typer
 
 from workspaces_apps.cli._connection import Connection, journal_path, load_manifest, load_plan
 from workspaces_apps.cli._console import out, print_document
+from workspaces_apps.cli._csv_files import check_bom, print_csv
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import (
+    AllowEmptyOption,
+    BomOption,
     DebugOption,
     EndpointOption,
     InsecureOption,
     JournalOption,
     Output,
-    OutputOption,
     ProfileOption,
     RegionOption,
+    TableOutputOption,
+    journal_file,
 )
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest, Plan
 
-EPILOG = "Exit codes: 0 nothing to do; 2 there are changes; 1 an error, or a target that could not be read; 64 usage."
+EPILOG = (
+    "Exit codes: 0 nothing to do; 2 there are changes, or the manifest names what does not exist; 1 an error,"
+    " or a target that could not be read; 64 usage."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -52,9 +59,29 @@ def plan(
             metavar="FILE", help="Show what is different from this older, saved plan.", show_default=False
         ),
     ] = None,
+    allow_empty: AllowEmptyOption = False,
+    undo: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JOURNAL",
+            help="Plan what takes the roll-out of this journal back; MANIFEST then only says how to reach its targets,"
+            " and how carefully to go.",
+            show_default=False,
+            parser=journal_file,
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="With --undo: take only this run back, by its id or number; last for the last one.",
+            show_default=False,
+        ),
+    ] = None,
     details: Annotated[bool, typer.Option("--details", help="Name every WorkSpace.")] = False,
     journal: JournalOption = None,
-    output: OutputOption = Output.TEXT,
+    output: TableOutputOption = Output.TEXT,
+    bom: BomOption = False,
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
@@ -63,23 +90,37 @@ def plan(
 ) -> int:
     """Show what would be installed and removed where. Only reads."""
     del debug
-    if (manifest is None) == (show is None):
-        raise UsageError("plan takes a manifest, or --show with a saved plan")
+    check_bom(output, bom)
+    if output is Output.CSV and diff is not None:
+        raise UsageError("--diff has no table to give as csv")
+    if sum(one is not None for one in (manifest if undo is None else undo, show)) != 1:
+        raise UsageError("plan takes a manifest, or --show with a saved plan, or --undo with a journal")
+    if run is not None and undo is None:
+        raise UsageError("--run goes with --undo")
+    if undo is not None and journal is not None:
+        raise UsageError("--journal does not go with --undo: an undo has a journal of its own")
     older, made = load_plan(diff), load_plan(show)
     wanted = load_manifest(manifest)
-    if wanted is not None:
+    if wanted is not None or undo is not None:
         connection = Connection(
             profile=profile,
             region=region,
             endpoint_url=endpoint_url,
             allow_insecure_endpoint=allow_insecure_endpoint,
         )
-        made = asyncio.run(make(wanted, connection, journal_path(journal, wanted.name)))
+        if undo is not None:
+            made = asyncio.run(take_back(undo, run, wanted, connection))
+        elif wanted is not None:
+            made = asyncio.run(make(wanted, connection, journal_path(journal, wanted.name), allow_empty))
     if made is None:
         raise UsageError("there is no plan")
     if save is not None:
         made.save(save)
-    if output is Output.JSON:
+    if output is Output.CSV:
+        from workspaces_apps.cli._sheets import of_plan as sheet_of_plan
+
+        print_csv(sheet_of_plan(made), bom=bom)
+    elif output is Output.JSON:
         from workspaces_apps.cli._documents import of_diff, of_plan
 
         print_document(of_plan(made) if older is None else of_diff(older.diff(made)))
@@ -89,11 +130,11 @@ def plan(
         if older is None:
             show_plan(out(), made, details=details)
         else:
-            show_diff(out(), made, older.diff(made))
+            show_diff(out(), made, older.diff(made), older)
     return made.exit_code
 
 
-async def make(manifest: Manifest, connection: Connection, journal: Path) -> Plan:
+async def make(manifest: Manifest, connection: Connection, journal: Path, allow_empty: bool) -> Plan:
     """Read the service, and say what would happen."""
     from workspaces_apps.cli._reading import reading
     from workspaces_apps.cli._traffic import Traffic
@@ -101,4 +142,21 @@ async def make(manifest: Manifest, connection: Connection, journal: Path) -> Pla
     traffic = Traffic(connection.clock.monotonic)
     async with connection.rollout(manifest, traffic.hooks) as rollout:
         with reading(traffic):
-            return await rollout.plan(manifest, journal=journal)
+            return await rollout.plan(manifest, journal=journal, allow_empty=allow_empty)
+
+
+async def take_back(
+    journal: Path, run: str | None, manifest: Manifest | None, connection: Connection
+) -> Plan:
+    """Read a journal and the service, and say what would take the roll-out back."""
+    from workspaces_apps.cli._reading import reading
+    from workspaces_apps.cli._reports import events_of
+    from workspaces_apps.cli._traffic import Traffic
+
+    # Before a client is opened, and with the exit code of a mistake on the command line.
+    events_of(journal, run)
+    traffic = Traffic(connection.clock.monotonic)
+    policy = manifest.policy if manifest is not None else None
+    async with connection.rollout(manifest, traffic.hooks) as rollout:
+        with reading(traffic):
+            return await rollout.plan_undo(journal, run=run, policy=policy)

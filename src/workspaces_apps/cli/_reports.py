@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -12,8 +13,9 @@ import typer
 
 from workspaces_apps._base.files import replace_file
 from workspaces_apps.cli._console import out
+from workspaces_apps.cli._csv_files import BOM, print_csv
 from workspaces_apps.cli._failures import UsageError
-from workspaces_apps.cli._options import DebugOption
+from workspaces_apps.cli._options import BomOption, DebugOption
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Event
@@ -75,6 +77,7 @@ def report(
             metavar="ID", help="Only this run of the journal; last for the last one.", show_default=False
         ),
     ] = None,
+    bom: BomOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Summarize a roll-out, from its journal. Makes no call."""
@@ -82,15 +85,38 @@ def report(
     from workspaces_apps.rollout.report import Report
 
     form = output if output is not None else form_of(to) if to is not None else Form.TEXT
+    if bom and form is not Form.CSV:
+        raise UsageError("--bom goes with --output csv")
     if to is not None:
         check_folder(to)
-    found = Report.from_journal(journal, run=run)
+    found = Report.from_events(events_of(journal, run), run=run)
     if to is not None:
-        write(to, rendered(found, form))
+        write(to, f"{BOM if bom else ''}{rendered(found, form)}")
+    elif form is Form.CSV:
+        print_csv(rendered(found, form), bom=bom)
     elif form is Form.TEXT and out().is_terminal:
         out().print(found.to_rich())
     else:
         sys.stdout.write(rendered(found, form))
+
+
+def events_of(journal: Path, run: str | None) -> list[Event]:
+    """Return the events of a journal that has the run that is asked for.
+
+    Raises:
+        JournalError: It cannot be read.
+        UsageError: It has no such run.
+    """
+    from workspaces_apps.rollout import JournalError, read_journal
+    from workspaces_apps.rollout.report._report import number_of
+
+    events = list(read_journal(journal))
+    if run is not None:
+        try:
+            number_of(run, tuple(dict.fromkeys(event.run for event in events)))
+        except JournalError as error:
+            raise UsageError(str(error)) from error
+    return events
 
 
 def rendered(report: Report, form: Form) -> str:
@@ -136,6 +162,10 @@ def check_folder(path: Path) -> None:
     """
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and a report is a file")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"{path}: the folder {path.parent} cannot be written to")
 
 
 def write_report(path: Path, journal: Path | None, events: Sequence[Event]) -> None:
@@ -155,7 +185,9 @@ def write_report(path: Path, journal: Path | None, events: Sequence[Event]) -> N
 def write(path: Path, text: str) -> None:
     """Write a file as it is, whatever the system does with line ends.
 
+    It is replaced once all of it is there: what stood there before outlives a full disk.
+
     Raises:
-        OSError: It cannot be written.
+        OSError: It cannot be written; the file that was there is as it was.
     """
     replace_file(path, text.encode())

@@ -64,9 +64,11 @@ ENDINGS: Final = {
 def show_plan(console: Console, plan: Plan, *, details: bool = False) -> None:
     """Show a plan: counts for each application, what is blocked and why, cost; with details each change."""
     say(console, f"{harmless(plan.name)}: {_where(plan)}", "bold")
+    _show_targets(console, plan)
     if plan.workspaces:
         console.print()
         console.print(_counted(plan, ACTIONS, lambda change: change.action))
+    _show_licences(console, plan)
     _show_reasons(console, plan)
     _show_care(console, plan)
     if details:
@@ -84,6 +86,7 @@ def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> 
     if plan.workspaces:
         console.print()
         console.print(_counted(plan, DRIFTS, drift_of))
+    _show_licences(console, plan)
     drifted = status.drifted
     _show_workspaces(console, plan, drifted, limit, standings=True)
     for warning in plan.warnings:
@@ -120,18 +123,26 @@ def drifts(status: Status) -> dict[str, str]:
     }
 
 
-def show_diff(console: Console, plan: Plan, diff: PlanDiff) -> None:
-    """Show the difference between a plan and an older one."""
+def show_diff(console: Console, plan: Plan, diff: PlanDiff, older: Plan) -> None:
+    """Show what is different in a plan since an older one was made, with the names that either knows."""
     if not diff:
         say(console, "Nothing is different from the older plan.", "bold")
         return
     say(console, "Since the older plan:", "bold")
+    users = {
+        (one.target, one.workspace_id): f" {harmless(one.user_name)}"
+        for one in (*older.workspaces, *plan.workspaces)
+        if one.user_name
+    }
     for sign, style, found in (("+", "green", diff.added), ("-", "red", diff.removed)):
-        for (_, workspace_id, _), change in sorted(found.items()):
-            say(console, f"  {sign} {harmless(workspace_id)}  {_change(plan, '', change)}", style)
+        known = older if sign == "-" else plan
+        for (target, workspace_id, _), change in sorted(found.items()):
+            where = f"{harmless(workspace_id)}{users.get((target, workspace_id), '')}"
+            say(console, f"  {sign} {where}  {_change(known, target, change)}", style)
     for (target, workspace_id, _), (before, after) in sorted(diff.changed.items()):
+        where = f"{harmless(workspace_id)}{users.get((target, workspace_id), '')}"
         was = f"{before.action}{f' ({harmless(before.reason)})' if before.reason else ''}"
-        say(console, f"  ~ {harmless(workspace_id)}  {_change(plan, target, after)}, was {was}", "yellow")
+        say(console, f"  ~ {where}  {_change(plan, target, after)}, was {was}", "yellow")
 
 
 def show_end(console: Console, board: Board) -> None:
@@ -178,6 +189,17 @@ def _left(result: Finished) -> str:
     return f" ({told})" if told else ""
 
 
+def _show_targets(console: Console, plan: Plan) -> None:
+    """Say whose fleet it is, before anybody is asked whether it may be changed."""
+    from workspaces_apps.rollout._identity import in_words
+
+    for target in plan.targets:
+        if target.region is not None:
+            name = f"{harmless(target.name)}: " if len(plan.targets) > 1 else ""
+            said = in_words(target)
+            say(console, f"{name}{harmless(said[0].upper() + said[1:])}", "dim")
+
+
 def _where(plan: Plan) -> str:
     wanted = count(len(plan.workspaces), "WorkSpace")
     if len(plan.targets) < 2:
@@ -208,6 +230,29 @@ def _counted(plan: Plan, kinds: Mapping[str, str], kind_of: Callable[[PlannedCha
         ]
         table.add_row(name, *cells)
     return table
+
+
+def _show_licences(console: Console, plan: Plan) -> None:
+    """Say where licences come or go, for each application and owner, and what that costs where prices are known."""
+    from workspaces_apps.rollout._licences import monthly_differences
+
+    moved = [one for one in plan.licences if one.difference or (one.price is not None and one.before)]
+    if not moved:
+        return
+    console.print()
+    say(console, "Licences, before and after", "bold")
+    for one in moved:
+        name = short_name(one.application or one.application_id)
+        owner = f" ({harmless(one.owner)})" if one.owner is not None else ""
+        amount = one.monthly_difference
+        cost = (
+            f"; {amount:+,} {one.price.currency} a month"
+            if amount is not None and one.price is not None
+            else ""
+        )
+        say(console, f"  {name}{owner}: {one.before:,}, {one.after:,} ({one.difference:+,}){cost}")
+    for currency, amount in monthly_differences(moved).items():
+        say(console, f"  all with a price: {amount:+,} {currency} a month")
 
 
 def _show_reasons(console: Console, plan: Plan) -> None:

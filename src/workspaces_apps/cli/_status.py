@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._alarms import Alarms
 from workspaces_apps.cli._connection import Connection, journal_path, load_manifest
 from workspaces_apps.cli._console import complain, is_live, out, print_document, say
+from workspaces_apps.cli._csv_files import check_bom, print_csv
 from workspaces_apps.cli._failures import ExitCode, UsageError
+from workspaces_apps.cli._openmetrics import check_metrics_file
 from workspaces_apps.cli._options import (
+    AllowEmptyOption,
+    BomOption,
     DebugOption,
     EndpointOption,
     InsecureOption,
@@ -22,7 +27,9 @@ from workspaces_apps.cli._options import (
     OutputOption,
     ProfileOption,
     RegionOption,
+    TableOutputOption,
 )
+from workspaces_apps.cli._programs import words_of
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest, Status
@@ -46,8 +53,10 @@ def status(
     everything: Annotated[
         bool, typer.Option("--all", help="Name every WorkSpace that is out of sync, however many.")
     ] = False,
+    allow_empty: AllowEmptyOption = False,
     journal: JournalOption = None,
-    output: OutputOption = Output.TEXT,
+    output: TableOutputOption = Output.TEXT,
+    bom: BomOption = False,
     profile: ProfileOption = None,
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
@@ -56,6 +65,7 @@ def status(
 ) -> int:
     """Compare a manifest with the fleet. Only reads."""
     del debug
+    check_bom(output, bom)
     wanted = loaded(manifest)
     connection = Connection(
         profile=profile,
@@ -63,8 +73,12 @@ def status(
         endpoint_url=endpoint_url,
         allow_insecure_endpoint=allow_insecure_endpoint,
     )
-    found = asyncio.run(look_once(wanted, connection, journal_path(journal, wanted.name)))
-    if output is Output.JSON:
+    found = asyncio.run(look_once(wanted, connection, journal_path(journal, wanted.name), allow_empty))
+    if output is Output.CSV:
+        from workspaces_apps.cli._sheets import of_status as sheet_of_status
+
+        print_csv(sheet_of_status(found), bom=bom)
+    elif output is Output.JSON:
         from workspaces_apps.cli._documents import of_status
 
         print_document(of_status(found))
@@ -87,6 +101,34 @@ def watch(
         int | None,
         typer.Option("--count", min=1, metavar="N", help="End after so many polls.", show_default=False),
     ] = None,
+    on_change: Annotated[
+        str | None,
+        typer.Option(
+            "--on-change",
+            metavar="COMMAND",
+            help="Run this when something has changed, with JSON about only that on standard input; at the first poll,"
+            " about all that is out of sync. No shell is used; what it exits with is told, and changes nothing.",
+            show_default=False,
+        ),
+    ] = None,
+    hook_timeout: Annotated[
+        float,
+        typer.Option(
+            "--hook-timeout", metavar="SECONDS", min=0.1, help="After so long such a command is killed."
+        ),
+    ] = 60.0,
+    metrics: Annotated[
+        Path | None,
+        typer.Option(
+            "--metrics",
+            metavar="FILE",
+            help="Write OpenMetrics to this file after each poll, such as one that ends in .prom for the textfile"
+            " collector of node exporter.",
+            show_default=False,
+            dir_okay=False,
+        ),
+    ] = None,
+    allow_empty: AllowEmptyOption = False,
     journal: JournalOption = None,
     output: OutputOption = Output.TEXT,
     profile: ProfileOption = None,
@@ -101,6 +143,8 @@ def watch(
     --output json, each look is a line.
     """
     del debug
+    if metrics is not None:
+        check_metrics_file(metrics)
     wanted = loaded(manifest)
     connection = Connection(
         profile=profile,
@@ -109,7 +153,19 @@ def watch(
         allow_insecure_endpoint=allow_insecure_endpoint,
     )
     watching = Watching(
-        wanted, connection, journal_path(journal, wanted.name), interval, until_in_sync, polls, output
+        wanted,
+        connection,
+        journal_path(journal, wanted.name),
+        interval,
+        until_in_sync,
+        polls,
+        output,
+        allow_empty,
+        Alarms(
+            on_change=words_of(on_change, "--on-change") if on_change is not None else None,
+            hook_timeout=hook_timeout,
+            metrics=metrics,
+        ),
     )
     return asyncio.run(watching.run())
 
@@ -122,7 +178,7 @@ def loaded(path: Path) -> Manifest:
     return found
 
 
-async def look_once(manifest: Manifest, connection: Connection, journal: Path) -> Status:
+async def look_once(manifest: Manifest, connection: Connection, journal: Path, allow_empty: bool) -> Status:
     """Compare once."""
     from workspaces_apps.cli._reading import reading
     from workspaces_apps.cli._traffic import Traffic
@@ -130,7 +186,7 @@ async def look_once(manifest: Manifest, connection: Connection, journal: Path) -
     traffic = Traffic(connection.clock.monotonic)
     async with connection.rollout(manifest, traffic.hooks) as rollout:
         with reading(traffic):
-            return await rollout.status(manifest, journal=journal)
+            return await rollout.status(manifest, journal=journal, allow_empty=allow_empty)
 
 
 class Watching:
@@ -145,6 +201,8 @@ class Watching:
         until_in_sync: bool,
         polls: int | None,
         output: Output,
+        allow_empty: bool = False,
+        alarms: Alarms | None = None,
     ) -> None:
         self._manifest = manifest
         self._connection = connection
@@ -153,6 +211,8 @@ class Watching:
         self._until_in_sync = until_in_sync
         self._most = polls
         self._output = output
+        self._allow_empty = allow_empty
+        self._alarms = alarms if alarms is not None else Alarms()
         self._last = ""
         self._drifted: dict[str, str] = {}
 
@@ -168,7 +228,9 @@ class Watching:
             while True:
                 try:
                     with reading(traffic):
-                        found = await rollout.status(self._manifest, journal=self._journal)
+                        found = await rollout.status(
+                            self._manifest, journal=self._journal, allow_empty=self._allow_empty
+                        )
                 except (TransportError, ServiceError) as error:
                     # What fails at the first look is most likely a mistake of whoever asked; and without
                     # credentials no later look will be better.
@@ -176,9 +238,11 @@ class Watching:
                         raise
                     complain(f"{error}; looking again in {self._interval:g} s")
                     code = ExitCode.FAILED
+                    self._alarms.unanswered(self._manifest.name, self._connection.clock.now())
                 else:
                     self._show(found)
                     code = found.exit_code
+                    await self._alarms.tell(found)
                 made += 1
                 if made == self._most or (self._until_in_sync and code == ExitCode.DONE):
                     return code

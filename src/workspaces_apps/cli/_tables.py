@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _GAP: Final = 2
 """Spaces between two columns."""
 
+_NARROWEST: Final = 12
+"""Columns that a cell keeps, however narrow the terminal is."""
+
 
 def show(
     output: Output,
@@ -27,8 +30,11 @@ def show(
     head: Sequence[str],
     rows: Sequence[Sequence[object]],
     spare: Sequence[str] = (),
+    *,
+    columns: Sequence[str] = (),
+    bom: bool = False,
 ) -> None:
-    """Print a listing for people or for programs.
+    """Print a listing for people, for programs, or for spreadsheets.
 
     Args:
         output: For whom.
@@ -37,14 +43,38 @@ def show(
         head: The titles of the columns.
         rows: What people get.
         spare: The columns that are left out where a terminal is too narrow, the first one first.
+        columns: The titles of the columns in CSV; those of `head` if left out.
+        bom: Whether CSV begins with the mark that Excel wants.
     """
+    if output is Output.CSV:
+        from workspaces_apps.cli._csv_files import as_csv, print_csv
+
+        print_csv(as_csv(columns or head, rows), bom=bom)
+        return
     if output is Output.JSON:
         from workspaces_apps.cli._documents import of_listing
 
         print_document(of_listing(name, items))
         return
+    what = {"Workspaces": "WorkSpace"}.get(name, name.lower().removesuffix("s"))
+    show_rows(head, rows, what, spare)
+
+
+def show_rows(
+    head: Sequence[str], rows: Sequence[Sequence[object]], what: str, spare: Sequence[str] = ()
+) -> None:
+    """Print a table for people.
+
+    Args:
+        head: The titles of the columns.
+        rows: The cells.
+        what: What a row is, in the singular.
+        spare: The columns that are left out where a terminal is too narrow, the first one first.
+    """
     from rich.cells import cell_len
     from rich.text import Text
+
+    from workspaces_apps.rollout.report._render.text import fitted
 
     console = out()
     cells = [[harmless("" if cell is None else cell) for cell in row] for row in rows]
@@ -54,6 +84,16 @@ def show(
         for title in spare:
             if sum(widths[number] + _GAP for number in shown) - _GAP > console.width:
                 shown.remove(head.index(title))
+        # The widest column gives way until the others are whole: a long name must not hide a state.
+        room = console.width - _GAP * (len(shown) - 1)
+        while sum(widths[one] for one in shown) > room:
+            widest = max(shown, key=lambda one: widths[one])
+            if widths[widest] <= _NARROWEST:
+                break
+            others = sum(widths[one] for one in shown if one != widest)
+            second = max((widths[one] for one in shown if one != widest), default=0)
+            widths[widest] = max(_NARROWEST, room - others, min(second, widths[widest] - 1))
+        cells = [[fitted(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cells]
     for number, row in enumerate([list(head), *cells]):
         line = Text(
             (" " * _GAP).join(row[one] + " " * (widths[one] - cell_len(row[one])) for one in shown).rstrip(),
@@ -67,7 +107,6 @@ def show(
             line.truncate(console.width, overflow="ellipsis")
         # What reads a pipe wants all of it.
         console.print(line, soft_wrap=True)
-    what = {"Workspaces": "WorkSpace"}.get(name, name.lower().removesuffix("s"))
     console.print(count(len(rows), what), style="dim")
 
 

@@ -20,6 +20,7 @@ from workspaces_apps.rollout._journal.control import (
 )
 from workspaces_apps.rollout._journal.files import FileJournalStore, JournalReader, read_journal
 from workspaces_apps.rollout._journal.stores import JournalStore, JournalWriter, open_journal, read_events
+from workspaces_apps.rollout._licences import LicenceCount, Price
 from workspaces_apps.rollout._log.events import (
     Action,
     ApprovalRequested,
@@ -53,6 +54,7 @@ from workspaces_apps.rollout._manifest.selectors import (
     WorkspaceFacts,
 )
 from workspaces_apps.rollout._manifest.targets import open_targets
+from workspaces_apps.rollout._matching import UnmatchedValue
 from workspaces_apps.rollout._notice import (
     BeforeDeploy,
     DeployNotice,
@@ -108,6 +110,7 @@ __all__ = [
     "JournalStore",
     "JournalWriter",
     "LastConnected",
+    "LicenceCount",
     "Manifest",
     "ManifestError",
     "Mistake",
@@ -122,6 +125,7 @@ __all__ = [
     "PlannedWorkspace",
     "Policy",
     "Postpone",
+    "Price",
     "Proceed",
     "Progress",
     "Reason",
@@ -140,6 +144,7 @@ __all__ = [
     "Succeeded",
     "Target",
     "TargetReading",
+    "UnmatchedValue",
     "WaveBegan",
     "Withdrawn",
     "WorkspaceFacts",

@@ -74,6 +74,7 @@ class Apply:
         clock: Time for waits, hours and events.
         journal: Where to write; None: nowhere, so that what only a journal knows is forgotten at the end.
         options: What else is asked.
+        check: Refuses a plan that is for other targets than the clients; None: nobody does.
         real_sleep: Sleeps for so many seconds of real time, between two readings of the control record.
     """
 
@@ -85,6 +86,7 @@ class Apply:
         journal: JournalLocation | None,
         options: ApplyOptions,
         *,
+        check: Callable[[Plan], Awaitable[None]] | None = None,
         real_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         pending = plan.pending
@@ -93,6 +95,7 @@ class Apply:
         self._clock = clock
         self._location = journal if not options.dry_run else None
         self._options = options
+        self._check = check
         self._real_sleep = real_sleep
         self._pause = Pause()
         self._gate = ApprovalGate()
@@ -131,6 +134,9 @@ class Apply:
 
     async def __aenter__(self) -> Self:
         location = self._location
+        # Before the journal is made: a plan for somebody else leaves no trace.
+        if self._check is not None:
+            await self._check(self._plan)
         if location is not None:
             self._journal = await location.store.open(location.name, of=self._plan.name)
         try:

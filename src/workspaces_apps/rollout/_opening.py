@@ -4,6 +4,7 @@ from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import EVERYWHERE, Event, Planned, Skipped, Started, Succeeded
 from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._matching import in_words
 from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace
 
 
@@ -30,6 +31,7 @@ async def open_run(plan: Plan, log: EventLog, *, dry_run: bool) -> None:
             changes=sum(len(workspace.pending) for workspace in plan.workspaces),
             resumed=log.resumed,
             dry_run=dry_run,
+            unmatched=in_words(plan.unmatched),
         )
     ]
     for workspace in plan.workspaces:
@@ -56,6 +58,9 @@ async def open_run(plan: Plan, log: EventLog, *, dry_run: bool) -> None:
 
 
 def _planned(plan: Plan, log: EventLog, workspace: PlannedWorkspace) -> list[Event]:
+    owners = {
+        (one.name, application): owner for one in plan.targets for application, owner in one.owners.items()
+    }
     return [
         log.event(
             Planned,
@@ -63,6 +68,7 @@ def _planned(plan: Plan, log: EventLog, workspace: PlannedWorkspace) -> list[Eve
             workspace_id=workspace.workspace_id,
             application_id=change.application_id,
             application=plan.application_name(workspace.target, change.application_id),
+            owner=owners.get((workspace.target, change.application_id)),
             action=change.action,
             state=change.state,
             direction=change.direction,

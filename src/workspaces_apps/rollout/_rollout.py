@@ -1,8 +1,10 @@
 """`Rollout`: plan, apply, and see how a fleet stands."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -10,22 +12,33 @@ from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
-from workspaces_apps._client.client import WorkSpacesClient
+from workspaces_apps._client.client import WorkSpacesClient, identity_of
 from workspaces_apps._http.config import ClientConfig
+from workspaces_apps._http.identity import ClientIdentity
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
 from workspaces_apps.rollout._controller.metrics import CallMetrics
 from workspaces_apps.rollout._errors import ManifestError, Mistake, PlanError
-from workspaces_apps.rollout._journal.stores import AnyJournal, locate
-from workspaces_apps.rollout._log.events import bounded
+from workspaces_apps.rollout._identity import UNKNOWN, compare, twice
+from workspaces_apps.rollout._identity import in_words as in_words_of
+from workspaces_apps.rollout._journal.stores import AnyJournal, locate, open_journal, read_events
+from workspaces_apps.rollout._judging import judge
+from workspaces_apps.rollout._licences import Price
+from workspaces_apps.rollout._log.events import Event, bounded
 from workspaces_apps.rollout._log.history import RunHistory
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, Manifest
+from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.targets import open_targets
+from workspaces_apps.rollout._matching import Inventory, UnmatchedValue, in_words
 from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.estimate import estimate
 from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading
-from workspaces_apps.rollout._plan.planner import TargetPlan, plan_target
+from workspaces_apps.rollout._plan.planner import Review, TargetPlan, plan_target
 from workspaces_apps.rollout._status import Status
+from workspaces_apps.rollout._undo import Undo, changes_made
+from workspaces_apps.rollout.report._report import number_of
+
+_log = logging.getLogger(__name__)
 
 
 @public("workspaces_apps.rollout")
@@ -57,6 +70,8 @@ class Rollout:
             raise ConfigurationError("a roll-out needs a client")
         self._single = not isinstance(client, Mapping)
         self._metrics = {name: CallMetrics(one, hooks or one.hooks) for name, one in clients.items()}
+        # Plans of this object are for its clients: only saved ones can be for others.
+        self._made: set[tuple[object, ...]] = set()
         self._clock = clock if clock is not None else next(iter(clients.values())).clock
 
     @classmethod
@@ -88,7 +103,9 @@ class Rollout:
         ) as clients:
             yield cls(clients, clock=clock if clock is not None else SystemClock(), hooks=hooks)
 
-    async def plan(self, manifest: Manifest, *, journal: AnyJournal | None = None) -> Plan:
+    async def plan(
+        self, manifest: Manifest, *, journal: AnyJournal | None = None, allow_empty: bool = False
+    ) -> Plan:
         """Say what would happen; only reads.
 
         Where a target cannot be read, the plan says so in `errors`, and covers the others.
@@ -97,6 +114,8 @@ class Rollout:
             manifest: What is wanted.
             journal: The journal of earlier applies, for the directions and retries that only it knows; it need not
                 exist. The path of its file, or a store, which knows it by the manifest's name.
+            allow_empty: Whether selectors may name what does not exist, such as users who have left. It is told in any
+                case; without this, exit codes and the ending of an apply show it too.
 
         Raises:
             ManifestError: It names targets or applications that do not exist; it lists all of them.
@@ -107,23 +126,84 @@ class Rollout:
             raise ManifestError(
                 [Mistake(key="", rule=f"plan() takes a Manifest: Manifest.load({str(manifest)!r})")]
             )
-        names = self._targets_of(manifest)
         past = await locate(journal, manifest.name).past_of(manifest.name) if journal is not None else ()
-        history = RunHistory(past)
+        return await self._plan(manifest, RunHistory(past), allow_empty=allow_empty)
+
+    async def plan_undo(
+        self, journal: str | Path, *, run: str | None = None, policy: Policy | None = None
+    ) -> Plan:
+        """Say what would take a roll-out back; only reads.
+
+        What it has installed is removed, and what it has removed is installed, where the service still shows it so:
+        never what was there before it, or what somebody has changed since. What is left alone is in the plan as
+        ``blocked``, with its reason. The plan is called ``undo-NAME``, and is applied like any other, with a journal of
+        its own.
+
+            plan = await rollout.plan_undo("office.journal")
+            async with rollout.apply(plan, journal="undo-office.journal") as events:
+                await events.finished()
+
+        Args:
+            journal: The journal of the roll-out; nobody may be writing to it.
+            run: The only run to take back: its id, its number from 1, or ``last``; None for all of the journal.
+            policy: How carefully it goes back; None for the defaults: a journal does not keep the policy of its runs.
+
+        Raises:
+            JournalBusyError: An apply writes to the journal.
+            JournalError: There is none, or it cannot be read, or has no such run.
+            PlanError: The journal has targets that there is no client for.
+            ManifestError: The catalogue does not have an application any more.
+            WorkSpacesError: No target could be read; of several errors the first.
+        """
+        events = await _events_at_rest(journal)
+        runs = tuple(dict.fromkeys(event.run for event in events))
+        changes = changes_made(events, runs[number_of(run, runs) - 1] if run is not None else None)
+        undo = Undo(changes, policy if policy is not None else Policy())
+        manifest = undo.manifest()
+        if manifest is None:
+            now = self._clock.now()
+            empty = Plan(
+                name=undo.name,
+                created=now,
+                policy=undo.policy,
+                targets=(),
+                workspaces=(),
+                estimate=estimate((), undo.policy, {}, now),
+            )
+            return undo.complete(empty)
+        strange = self._strange(manifest.target_names)
+        if strange:
+            raise PlanError(f"there is no client for the journal's target {', '.join(strange)}")
+        # WorkSpaces that are gone since are no mistake of anybody's: they are in the plan, as blocked.
+        plan = await self._plan(manifest, RunHistory(), allow_empty=True, review=undo.review)
+        return undo.complete(plan)
+
+    async def _plan(
+        self, manifest: Manifest, history: RunHistory, *, allow_empty: bool, review: Review | None = None
+    ) -> Plan:
+        names = self._targets_of(manifest)
+        identities = await self._identities(names)
+        self._refuse_repeated(manifest, identities)
+        before = {name: (self._metrics_of(name).calls, self._metrics_of(name).throttled) for name in names}
         answers = await asyncio.gather(
-            *(self._plan_target(manifest, name, history) for name in names), return_exceptions=True
+            *(plan_target(manifest, name, self._metrics_of(name), history, review) for name in names),
+            return_exceptions=True,
         )
         mistakes: list[Mistake] = []
         errors: list[WorkSpacesError] = []
         readings: list[TargetReading] = []
         workspaces: list[PlannedWorkspace] = []
         warnings: list[str] = []
+        inventories: dict[str, Inventory] = {}
+        prices: dict[str, Price] = {}
         for name, answer in zip(names, answers, strict=True):
             match answer:
                 case TargetPlan():
                     readings.append(answer.reading)
                     workspaces += answer.workspaces
                     warnings += answer.warnings
+                    inventories[name] = answer.inventory
+                    prices |= answer.prices
                 case ManifestError(mistakes=found):
                     mistakes += found
                 case WorkSpacesError():
@@ -135,19 +215,109 @@ class Rollout:
             raise ManifestError(mistakes)
         if len(errors) == len(names):
             raise errors[0]
+        values, notes = await judge(
+            manifest, inventories, {name: self._metrics_of(name).client for name in inventories}
+        )
+        warnings += [*in_words(values), *notes]
+        if manifest.prices and len(prices) < len(manifest.prices):
+            count = len(manifest.prices) - len(prices)
+            warnings.append(f"prices: {count} of {len(manifest.prices)} name no application of the catalogue")
         workspaces.sort(key=lambda workspace: workspace.rank)
         learned: dict[str, float] = {}
         for operation, rate in (pair for name in names for pair in self._metrics_of(name).rates.items()):
             learned[operation] = min(rate, learned.get(operation, rate))
         now = self._clock.now()
-        return Plan(
+        made = Plan(
             name=manifest.name,
             created=now,
             policy=manifest.policy,
-            targets=tuple(readings),
+            targets=tuple(
+                self._completed(reading, before[reading.name], manifest, values, identities.get(reading.name))
+                for reading in readings
+            ),
             workspaces=tuple(workspaces),
             warnings=tuple(warnings),
             estimate=estimate(workspaces, manifest.policy, learned, now),
+            unmatched=tuple(values),
+            prices=prices,
+            allow_empty=allow_empty,
+        )
+        self._made |= {_origin(made, reading) for reading in made.targets}
+        return made
+
+    async def check(self, plan: Plan) -> tuple[str, ...]:
+        """Compare the accounts, Regions and endpoints of a saved plan with those of the clients.
+
+        `apply` does it too, as it begins, and logs what is not certain.
+
+        Args:
+            plan: The plan.
+
+        Returns:
+            Why it is not certain that they are the same, target by target, such as an account that is not known;
+            nothing for a plan that this object has made.
+
+        Raises:
+            PlanError: A target is another one; it names both.
+        """
+        readings = {reading.name: reading for reading in plan.targets}
+        names = tuple(
+            name
+            for name in dict.fromkeys(workspace.target for workspace in plan.pending)
+            if name not in readings or _origin(plan, readings[name]) not in self._made
+        )
+        identities = await self._identities(names)
+        unsure = (
+            compare(readings[name], identities.get(name)) if name in readings else f"{name}: {UNKNOWN}"
+            for name in names
+        )
+        return tuple(why for why in unsure if why is not None)
+
+    async def _identities(self, names: Sequence[str]) -> dict[str, ClientIdentity]:
+        """Return whom the clients call; one that cannot be opened is left out, and its first call tells."""
+
+        async def identify(name: str) -> ClientIdentity | None:
+            try:
+                return await identity_of(self._metrics_of(name).client)
+            except WorkSpacesError:
+                return None
+
+        found = await asyncio.gather(*(identify(name) for name in names))
+        return {name: one for name, one in zip(names, found, strict=True) if one is not None}
+
+    @staticmethod
+    def _refuse_repeated(manifest: Manifest, identities: Mapping[str, ClientIdentity]) -> None:
+        places = {name: number for number, name in enumerate(manifest.target_names)}
+        mistakes = [
+            manifest.mistake(
+                ("targets", places[name]),
+                f"{name} is {in_words_of(identities[name])}, and so is {first}: each may be there once",
+            )
+            for first, name in twice(identities)
+        ]
+        if mistakes:
+            raise ManifestError(mistakes)
+
+    def _completed(
+        self,
+        reading: TargetReading,
+        before: tuple[int, int],
+        manifest: Manifest,
+        values: Sequence[UnmatchedValue],
+        identity: ClientIdentity | None,
+    ) -> TargetReading:
+        """Return a reading with all that was sent for it, whose it is, and the ids that nothing has."""
+        metrics = self._metrics_of(reading.name)
+        rules = {rule.name or f"rules[{number}]" for number, rule in manifest.rules_for(reading.name)}
+        ids = {one.value for one in values if one.condition == "workspace_ids" and one.rule in rules}
+        return replace(
+            reading,
+            calls=metrics.calls - before[0],
+            throttled=metrics.throttled - before[1],
+            not_found=tuple(sorted(ids)) if reading.error is None else (),
+            region=identity.region if identity is not None else None,
+            account=identity.account if identity is not None else None,
+            endpoint=identity.endpoint if identity is not None else None,
         )
 
     def apply(
@@ -180,6 +350,7 @@ class Rollout:
 
         Raises:
             PlanError: The plan has targets that there is no client for.
+                A plan for another account, Region or endpoint is refused by ``async with``.
             JournalError: The journal is a URL of a kind that this release does not know.
         """
         wanted = dict.fromkeys(workspace.target for workspace in plan.pending)
@@ -194,14 +365,25 @@ class Rollout:
             before_deploy=before_deploy,
             hook_timeout=to_seconds(hook_timeout, "hook_timeout", positive=True),
         )
-        return Apply(plan, metrics, self._clock, location, options)
+        return Apply(plan, metrics, self._clock, location, options, check=self._check_and_warn)
 
-    async def status(self, manifest: Manifest, *, journal: AnyJournal | None = None) -> Status:
+    async def _check_and_warn(self, plan: Plan) -> None:
+        for unsure in await self.check(plan):
+            _log.warning("the plan %s is applied although %s", plan.name, unsure)
+
+    async def status(
+        self, manifest: Manifest, *, journal: AnyJournal | None = None, allow_empty: bool = False
+    ) -> Status:
         """Compare a manifest with the fleet; only reads. The arguments and errors are those of `plan`."""
-        return Status(plan=await self.plan(manifest, journal=journal))
+        return Status(plan=await self.plan(manifest, journal=journal, allow_empty=allow_empty))
 
     async def watch(
-        self, manifest: Manifest, *, journal: AnyJournal | None = None, interval: Duration = 60.0
+        self,
+        manifest: Manifest,
+        *,
+        journal: AnyJournal | None = None,
+        interval: Duration = 60.0,
+        allow_empty: bool = False,
     ) -> AsyncIterator[Status]:
         """Compare again and again, for as long as somebody asks.
 
@@ -209,13 +391,14 @@ class Rollout:
             manifest: What is wanted.
             journal: As for `plan`.
             interval: Between the end of one reading and the next.
+            allow_empty: As for `plan`.
 
         Raises:
             WorkSpacesError: As for `plan`.
         """
         pause = to_seconds(interval, "interval", positive=True)
         while True:
-            yield await self.status(manifest, journal=journal)
+            yield await self.status(manifest, journal=journal, allow_empty=allow_empty)
             await self._clock.sleep(pause)
 
     def _targets_of(self, manifest: Manifest) -> tuple[str, ...]:
@@ -235,5 +418,23 @@ class Rollout:
     def _metrics_of(self, name: str) -> CallMetrics:
         return next(iter(self._metrics.values())) if self._single else self._metrics[name]
 
-    async def _plan_target(self, manifest: Manifest, name: str, history: RunHistory) -> TargetPlan:
-        return await plan_target(manifest, name, self._metrics_of(name), history)
+
+async def _events_at_rest(journal: str | Path) -> Sequence[Event]:
+    """Return every event of a journal that nobody writes to.
+
+    Raises:
+        JournalBusyError: Somebody does.
+        JournalError: There is none, or it cannot be read.
+    """
+    # Before it is opened, which would make one.
+    await read_events(journal)
+    writer = await open_journal(journal)
+    try:
+        return writer.past
+    finally:
+        await writer.close()
+
+
+def _origin(plan: Plan, reading: TargetReading) -> tuple[object, ...]:
+    """Return what tells that a plan, or a part of it, was made by a certain reading."""
+    return plan.created, reading.name, reading.region, reading.account, reading.endpoint

@@ -103,6 +103,7 @@ class Started(Record, frozen=True):
         changes: How many changes the plan asks for, those to be retried included.
         resumed: Whether the journal held an earlier run.
         dry_run: Whether nothing will be written to the service.
+        unmatched: What the manifest's selectors name and nothing has, in words; empty in journals of earlier releases.
     """
 
     kind: Literal["started"] = "started"
@@ -113,6 +114,7 @@ class Started(Record, frozen=True):
     changes: int
     resumed: bool = False
     dry_run: bool = False
+    unmatched: tuple[Text, ...] = ()
 
 
 @public("workspaces_apps.rollout")
@@ -123,6 +125,7 @@ class Planned(Record, frozen=True):
         workspace_id: The WorkSpace.
         application_id: The application.
         application: The application's name, where the catalogue has one.
+        owner: The account that offers it, or ``AMAZON``; None where that is not known, and in earlier journals.
         action: What the plan says.
         state: The association's state when the plan was made, as the service calls it; ``REMOVED`` where there is
             none; None in journals of earlier releases.
@@ -137,6 +140,7 @@ class Planned(Record, frozen=True):
     workspace_id: Text
     application_id: Text
     application: Text | None = None
+    owner: Text | None = None
     action: Action
     state: Text | None = None
     direction: Direction | None = None

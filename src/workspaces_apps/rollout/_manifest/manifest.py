@@ -1,9 +1,10 @@
 """The manifest: which applications are wanted present or absent, on which WorkSpaces, and how carefully."""
 
-from collections.abc import Mapping, MutableMapping
+import difflib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias, get_args
 
 from pydantic import (
     BaseModel,
@@ -12,20 +13,50 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.values import JsonObject
+from workspaces_apps.rollout._csv_lists import CsvList, with_lists
 from workspaces_apps.rollout._errors import ManifestError, Mistake
+from workspaces_apps.rollout._licences import Price, UnreadableError, read_prices
 from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table, listed, without_flaws
 from workspaces_apps.rollout._manifest.file import DEPTH, Document, Key, read_document
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector
+from workspaces_apps.rollout._schema import described
 
 DEFAULT_TARGET: Final = "default"
 """The target of a manifest that names none: whatever the client is for."""
+
+_PRICES_SCHEMA: Final[JsonObject] = {
+    "anyOf": [
+        {"type": "string", "description": "The path of a TOML file."},
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["monthly", "currency"],
+                "properties": {
+                    "monthly": {
+                        "type": ["number", "string"],
+                        "description": "The amount a month, on one WorkSpace.",
+                    },
+                    "currency": {
+                        "type": "string",
+                        "pattern": "^[A-Z]{3}$",
+                        "description": "Three letters, such as USD.",
+                    },
+                },
+            },
+        },
+        {"type": "null"},
+    ]
+}
 
 _ApplicationId: TypeAlias = Annotated[str, Field(pattern=r"^wsa-[0-9a-z]{8,63}$")]
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), PLAIN]
@@ -159,6 +190,8 @@ class Manifest(BaseModel, frozen=True):
         targets: Accounts and Regions; empty: the one that the client is for.
         rules: What is wanted where. Rules add up; where they contradict each other, nothing is done.
         policy: How carefully it goes.
+        prices: The monthly prices of applications, by id or name, for what a plan tells of licences; in a file also
+            the path of a TOML file with them, from the folder of the manifest.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -168,6 +201,7 @@ class Manifest(BaseModel, frozen=True):
     targets: Annotated[tuple[Target, ...], BeforeValidator(listed)] = ()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(listed), Field(min_length=1)]
     policy: Policy = Policy()
+    prices: Annotated[dict[str, Price] | None, WithJsonSchema(_PRICES_SCHEMA, mode="validation")] = None
     _origin: _Origin = PrivateAttr(default_factory=_Origin)
 
     @model_validator(mode="after")
@@ -234,8 +268,9 @@ class Manifest(BaseModel, frozen=True):
 
     @classmethod
     def json_schema(cls) -> JsonObject:
-        """The JSON Schema of manifest files, for editors."""
-        return cls.model_json_schema(mode="validation")
+        """Return the JSON Schema of manifest files, with descriptions, for editors and for CI."""
+        models = {model.__name__: model for model in (*_all_models(Manifest), CsvList)}
+        return described(cls, models)
 
     @classmethod
     def _validated(cls, data: object, document: Document | None) -> Self:
@@ -244,6 +279,19 @@ class Manifest(BaseModel, frozen=True):
         try:
             # Without what pydantic would stumble over, so that it still finds everything else.
             clean = _cleaned(data, (), (), flaws, document)
+            folder = document.path.parent if document is not None else Path()
+            listed: dict[Key, Mistake] = {}
+            clean = with_lists(
+                clean,
+                folder,
+                lambda key, rule: listed.update({key: _mistake(key, "", rule, document)}),
+            )
+            clean = _with_prices(
+                clean,
+                folder,
+                lambda key, rule: listed.update({key: _mistake(key, "", rule, document)}),
+            )
+            flaws |= listed
             mistakes += flaws.values()
             found = cls.model_validate(clean)
         except RecursionError:
@@ -299,10 +347,57 @@ def _cleaned(
     return table
 
 
+def _with_prices(data: object, folder: Path, report: Callable[[Key, str], None]) -> object:
+    """Return the data of a manifest with the prices of a file in their place."""
+    if not is_table(data) or not isinstance(data.get("prices"), str):
+        return data
+    path = folder / str(data["prices"])
+    try:
+        return {**data, "prices": read_prices(path)}
+    except UnreadableError as error:
+        report(("prices",), f"{path}: {error}")
+        return {**data, "prices": None}
+
+
+def _meant(location: Key) -> str:
+    """Return the question about the key that a misspelt one may mean; empty where none is spelt like it."""
+    models: list[type[BaseModel]] = [Manifest]
+    *above, misspelt = location
+    for part in above:
+        if isinstance(part, str):
+            fields = [model.model_fields[part] for model in models if part in model.model_fields]
+            models = [model for one in fields for model in _models_in((one.annotation, *one.metadata))]
+    known = {name for model in models for name in model.model_fields}
+    near = difflib.get_close_matches(str(misspelt).lower(), sorted(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _all_models(root: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Yield a model, and those of its fields, to any depth."""
+    known = {root}
+    left = [root]
+    while left:
+        model = left.pop()
+        yield model
+        for field_info in model.model_fields.values():
+            found = set(_models_in((field_info.annotation, *field_info.metadata))) - known
+            known |= found
+            left += found
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in annotation if isinstance(annotation, tuple) else get_args(annotation):
+        yield from _models_in(part)
+
+
 def _mistake(
     location: Key, kind: str, message: str, document: Document | None, raw: Key | None = None
 ) -> Mistake:
-    rules = {"extra_forbidden": "unknown key", "missing": "is missing"}
+    rules = {"missing": "is missing"}
+    if kind == "extra_forbidden":
+        rules[kind] = f"unknown key{_meant(location)}"
     if kind in ("too_short", "string_too_short") and " at least 1 " in message:
         rules[kind] = "must not be empty"
     key = ""

@@ -8,6 +8,7 @@ for.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -16,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from workspaces_apps._base.public import public
 from workspaces_apps.api.shared import Compute, OperatingSystemName
 from workspaces_apps.api.workspaces import RunningMode
+from workspaces_apps.rollout._csv_lists import CsvList
 from workspaces_apps.rollout._manifest.fields import PLAIN, Seconds, is_list, is_table, listed, several
 
 Tags: TypeAlias = Mapping[str, str]
@@ -135,6 +137,7 @@ _BundleId: TypeAlias = Annotated[str, Field(pattern=r"^wsb-[0-9a-z]{8,63}$")]
 _Plain: TypeAlias = Annotated[str, PLAIN]
 _NonEmpty = Field(default=None, min_length=1)
 _Several: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str, ...] | None)
+_Listed: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str, ...] | CsvList | None)
 
 
 @public("workspaces_apps.rollout")
@@ -156,9 +159,9 @@ class Selector(BaseModel, frozen=True):
 
     Attributes:
         everything: True: all WorkSpaces.
-        workspace_ids: By id.
+        workspace_ids: By id; in a file also a column of a CSV file: ``{ csv = "ids.csv", column = "WorkspaceId" }``.
         directory_ids: By directory.
-        user_names: By user name, exactly as the directory spells it.
+        user_names: By user name, in any case, as Active Directory has none; in a file also a column of a CSV file.
         bundle_ids: By bundle.
         tags: By tag: for each key the value or values it may have. Costs a call for each WorkSpace that the
             other conditions leave open.
@@ -175,22 +178,33 @@ class Selector(BaseModel, frozen=True):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, validate_by_name=True)
 
     everything: bool | None = None
-    workspace_ids: Annotated[tuple[_WorkspaceId, ...] | None, _Several] = _NonEmpty
+    workspace_ids: Annotated[tuple[_WorkspaceId, ...] | None, _Listed] = _NonEmpty
     directory_ids: Annotated[tuple[_DirectoryId, ...] | None, _Several] = _NonEmpty
-    user_names: Annotated[tuple[_Plain, ...] | None, _Several] = _NonEmpty
+    user_names: Annotated[tuple[_Plain, ...] | None, _Listed] = _NonEmpty
     bundle_ids: Annotated[tuple[_BundleId, ...] | None, _Several] = _NonEmpty
     tags: Annotated[
-        dict[_Plain, Annotated[tuple[_Plain, ...], Field(min_length=1)]] | None, BeforeValidator(_read_tags)
+        dict[_Plain, Annotated[tuple[_Plain, ...], Field(min_length=1)]] | None,
+        BeforeValidator(_read_tags, json_schema_input_type=dict[str, str | tuple[str, ...]] | None),
     ] = _NonEmpty
     compute_types: Annotated[
-        tuple[Compute, ...] | None, BeforeValidator(_words(Compute, map(str, Compute)))
+        tuple[Compute, ...] | None,
+        BeforeValidator(
+            _words(Compute, map(str, Compute)), json_schema_input_type=Compute | tuple[Compute, ...] | None
+        ),
     ] = _NonEmpty
     operating_systems: Annotated[
         tuple[OperatingSystemName, ...] | None,
-        BeforeValidator(_words(OperatingSystemName, map(str, OperatingSystemName))),
+        BeforeValidator(
+            _words(OperatingSystemName, map(str, OperatingSystemName)),
+            json_schema_input_type=OperatingSystemName | tuple[OperatingSystemName, ...] | None,
+        ),
     ] = _NonEmpty
     running_modes: Annotated[
-        tuple[RunningMode, ...] | None, BeforeValidator(_words(RunningMode, map(str, RunningMode)))
+        tuple[RunningMode, ...] | None,
+        BeforeValidator(
+            _words(RunningMode, map(str, RunningMode)),
+            json_schema_input_type=RunningMode | tuple[RunningMode, ...] | None,
+        ),
     ] = _NonEmpty
     last_connected: LastConnected | None = None
     never_connected: bool | None = None
@@ -226,9 +240,10 @@ class Selector(BaseModel, frozen=True):
             None where that depends on tags which are not known.
         """
         verdicts: list[Verdict] = [
-            _within(self.workspace_ids, workspace.workspace_id),
+            self.workspace_ids is None or workspace.workspace_id in self.listed_ids,
             _within(self.directory_ids, workspace.directory_id),
-            _within(self.user_names, workspace.user_name),
+            self.user_names is None
+            or (workspace.user_name is not None and workspace.user_name.casefold() in self.folded_users),
             _within(self.bundle_ids, workspace.bundle_id),
             _within(self.compute_types, workspace.compute_type),
             _within(self.operating_systems, workspace.operating_system),
@@ -247,6 +262,16 @@ class Selector(BaseModel, frozen=True):
         if self.none_of is not None:
             verdicts.append(negate(some(each.fits(workspace, tags) for each in self.none_of)))
         return every(verdicts)
+
+    @cached_property
+    def listed_ids(self) -> frozenset[str]:
+        """The ids, for a look-up: a list of thousands is asked thousands of times."""
+        return frozenset(self.workspace_ids or ())
+
+    @cached_property
+    def folded_users(self) -> frozenset[str]:
+        """The user names without case; AD user names ignore it [doc]."""
+        return frozenset(name.casefold() for name in self.user_names or ())
 
     def _fits_connection(self, connection: ConnectionFacts | None) -> Verdict:
         # What the service does not tell fits neither this nor its opposite.

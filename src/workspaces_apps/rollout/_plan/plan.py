@@ -16,8 +16,10 @@ from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._errors import PlanError
+from workspaces_apps.rollout._licences import HELD, LicenceCount, Price
 from workspaces_apps.rollout._log.events import Action, Direction
 from workspaces_apps.rollout._manifest.policy import Policy
+from workspaces_apps.rollout._matching import UnmatchedValue, in_words
 
 FORMAT: Final = 3
 """The version of saved plans that this release writes; it reads those before it too."""
@@ -128,8 +130,12 @@ class TargetReading:
         calls: How many requests that took.
         throttled: How many of them the service refused for their rate.
         names: The names of the applications, by id.
-        not_found: The WorkSpaces that the manifest names by id, and that the target does not have.
+        owners: Who offers them, by id: ``AMAZON``, or an account.
+        not_found: The WorkSpaces that rules for this target name by id, and that no target of those rules has.
         error: Why it could not be read; None if it could. Nothing is planned for such a target.
+        region: Its Region; None in plans of earlier releases, and where its client could not be opened.
+        account: Its account's id; None where that is not known.
+        endpoint: The custom endpoint that was read, such as a simulator's; None for AWS's own.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -139,8 +145,12 @@ class TargetReading:
     calls: int = 0
     throttled: int = 0
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+    owners: Mapping[str, str] = field(default_factory=dict[str, str])
     not_found: tuple[str, ...] = ()
     error: str | None = None
+    region: str | None = None
+    account: str | None = None
+    endpoint: str | None = None
 
 
 @public("workspaces_apps.rollout")
@@ -191,6 +201,9 @@ class Plan:
         workspaces: Every WorkSpace that a rule selects, in the order of their turn.
         warnings: What looks like a mistake and is none for certain, such as a rule that selects nothing.
         estimate: What an apply will cost.
+        unmatched: Values of selectors that match no WorkSpace, over all targets that their rules are for.
+        prices: The prices that the manifest gives, by application.
+        allow_empty: Whether that is meant: then they are told, and no exit code or ending is different for them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -203,6 +216,9 @@ class Plan:
     workspaces: tuple[PlannedWorkspace, ...]
     warnings: tuple[str, ...] = ()
     estimate: Estimate
+    unmatched: tuple[UnmatchedValue, ...] = ()
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    allow_empty: bool = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -218,6 +234,35 @@ class Plan:
         return Counter(change.action for workspace in self.workspaces for change in workspace.changes)
 
     @property
+    def licences(self) -> tuple[LicenceCount, ...]:
+        """On how many of the selected WorkSpaces each application is, and will be; by name."""
+        before: Counter[str] = Counter()
+        after: Counter[str] = Counter()
+        names: dict[str, str] = {}
+        owners: dict[str, str] = {}
+        for reading in self.targets:
+            names |= reading.names
+            owners |= reading.owners
+        for workspace in self.workspaces:
+            for change in workspace.changes:
+                held = change.state in HELD
+                before[change.application_id] += held
+                if change.action in ACTIONABLE:
+                    held = change.direction == "install"
+                after[change.application_id] += held
+        return tuple(
+            LicenceCount(
+                application_id=one,
+                application=names.get(one),
+                owner=owners.get(one),
+                before=before[one],
+                after=after[one],
+                price=self.prices.get(one),
+            )
+            for one in sorted(before.keys() | after.keys(), key=lambda one: (names.get(one, ""), one))
+        )
+
+    @property
     def pending(self) -> tuple[PlannedWorkspace, ...]:
         """The WorkSpaces that an apply would change."""
         return tuple(workspace for workspace in self.workspaces if workspace.pending)
@@ -229,10 +274,19 @@ class Plan:
 
     @property
     def not_found(self) -> tuple[str, ...]:
-        """Messages about what the manifest names by id and the targets do not have, target by target."""
-        return tuple(
-            f"{target.name}: {no_such(target.not_found)}" for target in self.targets if target.not_found
-        )
+        """What the manifest names and no target has, in words; empty where that is allowed.
+
+        Compute types, operating systems and running modes are not among it: they only warn.
+        """
+        if self.allow_empty:
+            return ()
+        if self.format < FORMAT:
+            return tuple(
+                f"{target.name}: there is no WorkSpace {_some(target.not_found)}"
+                for target in self.targets
+                if target.not_found
+            )
+        return in_words(one for one in self.unmatched if one.certain)
 
     @property
     def need_somebody(self) -> tuple[str, ...]:
@@ -247,16 +301,10 @@ class Plan:
 
     @property
     def exit_code(self) -> int:
-        """0: nothing to do; 2: there are changes; 1: not all of what is wanted is known.
-
-        That is so where a target could not be read, and, if there is nothing to change, where the manifest names
-        WorkSpaces that do not exist.
-        """
+        """0: nothing to do; 2: there are changes, or the manifest names what no target has; 1: a target could not be read."""
         if self.errors:
             return EXIT_ERROR
-        if self.pending:
-            return EXIT_CHANGES
-        return EXIT_ERROR if self.not_found else EXIT_NOTHING
+        return EXIT_CHANGES if self.pending or self.not_found else EXIT_NOTHING
 
     def application_name(self, target: str, application_id: str) -> str | None:
         """Return an application's name in the target's catalogue."""
@@ -350,11 +398,6 @@ class PlanDiff:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
-
-
-def no_such(workspace_ids: Sequence[str]) -> str:
-    """Return the message that these WorkSpaces do not exist; of many it names the first ones."""
-    return f"there is no WorkSpace {_some(workspace_ids)}"
 
 
 def _format_of(text: str | bytes) -> int:

@@ -1,8 +1,8 @@
 """From what is wanted and what was read to what would happen: one target's part of a plan."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from workspaces_apps._associations.states import (
     ERROR,
@@ -20,12 +20,14 @@ from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.rollout._connections import ConnectionReading, read_connections
 from workspaces_apps.rollout._controller.metrics import CallMetrics
 from workspaces_apps.rollout._errors import ManifestError, Mistake
+from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Action, Direction
 from workspaces_apps.rollout._log.history import RunHistory
 from workspaces_apps.rollout._log.projection import Key
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule
 from workspaces_apps.rollout._manifest.policy import OrderByTag
 from workspaces_apps.rollout._manifest.selectors import ConnectionFacts, Scope, Selector, Tags, WorkspaceFacts
+from workspaces_apps.rollout._matching import Inventory
 from workspaces_apps.rollout._plan.catalogue import Catalogue, UnresolvedError
 from workspaces_apps.rollout._plan.compatibility import Obstacle, obstacle
 from workspaces_apps.rollout._plan.plan import (
@@ -33,7 +35,6 @@ from workspaces_apps.rollout._plan.plan import (
     PlannedChange,
     PlannedWorkspace,
     TargetReading,
-    no_such,
 )
 from workspaces_apps.rollout._plan.reading import Fleet, read_fleet, read_tags
 
@@ -67,15 +68,25 @@ class _ResolvedRule:
 
 @dataclass(slots=True, kw_only=True)
 class TargetPlan:
-    """One target's part of a plan."""
+    """One target's part of a plan; the inventory is what selectors are judged by, prices are by application."""
 
     reading: TargetReading
     workspaces: list[PlannedWorkspace]
     warnings: list[str]
+    inventory: Inventory
+    prices: Mapping[str, Price]
+
+
+Review: TypeAlias = Callable[[Key, AssociationRecord | None, PlannedChange], PlannedChange]
+"""A second look at a planned change, with the association as the service shows it."""
 
 
 async def plan_target(
-    manifest: Manifest, target: str, metrics: CallMetrics, history: RunHistory
+    manifest: Manifest,
+    target: str,
+    metrics: CallMetrics,
+    history: RunHistory,
+    review: Review | None = None,
 ) -> TargetPlan:
     """Read a target and say what would happen to it.
 
@@ -84,6 +95,7 @@ async def plan_target(
         target: The name of the target.
         metrics: Its client.
         history: What the journal knows.
+        review: Looks at every change once more; None: nobody does.
 
     Raises:
         ManifestError: It names applications that the target's catalogue does not have.
@@ -94,7 +106,7 @@ async def plan_target(
     scope = Scope.union(rule.select.scope for _, rule in rules)
     fleet = await read_fleet(metrics.client, scope)
     resolved = _resolve(manifest, rules, fleet.catalogue, target)
-    planner = _Planner(manifest, target, fleet, resolved, history)
+    planner = _Planner(manifest, target, fleet, resolved, history, review)
     if any(rule.select.wants_connections for rule in resolved):
         # 25 a call, and so before the tags, of which each costs one.
         planner.add_connections(
@@ -121,11 +133,25 @@ async def plan_target(
             calls=metrics.calls - before[0],
             throttled=metrics.throttled - before[1],
             names=planner.names(),
-            not_found=planner.not_found(scope),
+            owners=planner.owners(),
         ),
         workspaces=[planner.finish(workspace, tags) for workspace in planned],
         warnings=planner.warnings(scope),
+        inventory=Inventory.of(scope, fleet.workspaces.values(), tags),
+        prices=_prices(manifest, fleet.catalogue),
     )
+
+
+def _prices(manifest: Manifest, catalogue: Catalogue) -> dict[str, Price]:
+    """Return the prices by id; what a catalogue does not have, another Region's may."""
+    found: dict[str, Price] = {}
+    for name, price in (manifest.prices or {}).items():
+        try:
+            ref = ApplicationRef(id=name) if name.startswith("wsa-") else ApplicationRef(name=name)
+            found[catalogue.resolve(ref)] = price
+        except (UnresolvedError, ValueError):
+            continue
+    return found
 
 
 def _resolve(
@@ -176,13 +202,20 @@ class _Planner:
     """Plans one target from what was read."""
 
     def __init__(
-        self, manifest: Manifest, target: str, fleet: Fleet, rules: list[_ResolvedRule], history: RunHistory
+        self,
+        manifest: Manifest,
+        target: str,
+        fleet: Fleet,
+        rules: list[_ResolvedRule],
+        history: RunHistory,
+        review: Review | None,
     ) -> None:
         self._policy = manifest.policy
         self._target = target
         self._fleet = fleet
         self._rules = rules
         self._history = history
+        self._review = review
         self._selected = dict.fromkeys((rule.label for rule in rules), 0)
         self._at_odds: dict[tuple[str, str], str] = {}
         self._obstacles: dict[object, Obstacle | None] = {}
@@ -257,9 +290,15 @@ class _Planner:
         found = {application: self._fleet.catalogue.name(application) for application in sorted(wanted)}
         return {application: name for application, name in found.items() if name is not None}
 
-    def not_found(self, scope: Scope) -> tuple[str, ...]:
-        """The WorkSpaces that rules name by id, and that the target does not have."""
-        return tuple(sorted(scope.workspace_ids - self._fleet.workspaces.keys()))
+    def owners(self) -> dict[str, str]:
+        """Return who offers the applications that rules name."""
+        wanted = {application for rule in self._rules for application in rule.wanted}
+        found = {application: self._fleet.catalogue.get(application) for application in sorted(wanted)}
+        return {
+            application: str(one.owner)
+            for application, one in found.items()
+            if one is not None and one.owner is not None
+        }
 
     def warnings(self, scope: Scope) -> list[str]:
         """Messages about what looks like a mistake."""
@@ -267,10 +306,8 @@ class _Planner:
         found = [f"{self._target}: {label} selects no WorkSpace" for label in idle[:_NAMED]]
         if len(idle) > _NAMED:
             found.append(f"{self._target}: {len(idle) - _NAMED} more rules select no WorkSpace")
-        missing = self.not_found(scope)
-        if missing:
-            found.append(f"{self._target}: {no_such(missing)}")
-        if not self._fleet.workspaces and not missing:
+        # Ids that do not exist are told by themselves.
+        if not self._fleet.workspaces and (scope.everything or scope.directory_ids or scope.bundle_ids):
             found.append(f"{self._target}: there are no WorkSpaces")
         return found
 
@@ -291,6 +328,15 @@ class _Planner:
     def _workspace(self, workspace: WorkspaceFacts, wanted: Wanted) -> PlannedWorkspace:
         seen = self._fleet.states.get(workspace.workspace_id, {})
         changes = [self._change(workspace, seen, wanted, application) for application in wanted]
+        if self._review is not None:
+            changes = [
+                self._review(
+                    Key(self._target, workspace.workspace_id, one.application_id),
+                    seen.get(one.application_id),
+                    one,
+                )
+                for one in changes
+            ]
         acted = {
             change.application_id for change in changes if change.action in ("install", "uninstall", "retry")
         }

@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from workspaces_apps._associations.states import SETTLED_BY
 from workspaces_apps._reconcile.reasons import NEVER_STARTED
+from workspaces_apps.rollout._licences import HELD
 from workspaces_apps.rollout._log.events import (
     AboutWorkspace,
     Action,
@@ -77,6 +78,8 @@ class _Change:
     message: str | None = None
     request_id: str | None = None
     state: str | None = None
+    state_before: str | None = None
+    owner: str | None = None
     attempts: int = 0
     retries: int = 0
     retried: int = 0
@@ -112,6 +115,8 @@ class _Change:
             message=self.message,
             request_id=self.request_id,
             state=self.state,
+            state_before=self.state_before,
+            owner=self.owner,
             attempts=self.attempts,
             retries=self.retries,
             retried=self.retried,
@@ -196,6 +201,7 @@ class _Run:
     plan: str = ""
     dry_run: bool = False
     changes: int = 0
+    unmatched: tuple[str, ...] = ()
     finished: Finished | None = None
     wave: _Wave | None = None
 
@@ -271,6 +277,7 @@ class ReportBuilder:
             case Started():
                 run.name, run.plan = event.name, event.plan
                 run.dry_run, run.changes = event.dry_run, max(0, event.changes)
+                run.unmatched = event.unmatched
             case WaveBegan():
                 self._begin_wave(run, event, at)
             case ApprovalRequested():
@@ -314,6 +321,7 @@ class ReportBuilder:
             workspaces=workspaces,
             progress=progress(self._transitions, self._time.seconds),
             traffic=thinned(self._points),
+            unmatched=self._unmatched(),
         )
 
     def _run_of(self, event: Event, at: datetime) -> _Run:
@@ -489,6 +497,13 @@ class ReportBuilder:
             for name, run in self._runs.items()
         )
 
+    def _unmatched(self) -> tuple[str, ...]:
+        """Return what the last run's plan found missing; of several journals, that of the last run of each."""
+        latest = (
+            list(self._runs)[-1:] if self._latest is None else [n for n in self._runs if n in self._latest]
+        )
+        return tuple(dict.fromkeys(said for name in latest for said in self._runs[name].unmatched))
+
     def _ending(self, runs: Sequence[Run]) -> Ending | None:
         """Return how the last run ended; of several journals, the gravest of the ends of their last runs."""
         last = runs[-1:] if self._latest is None else [run for run in runs if run.run in self._latest]
@@ -505,6 +520,9 @@ def _applications(changes: Iterable[Change]) -> tuple[ApplicationCount, ...]:
             application_id=identity,
             application=next((one.application for one in those if one.application), None),
             counts=frozen(Counter(change.outcome for change in those)),
+            owner=next((one.owner for one in those if one.owner), None),
+            licences_before=sum(one.state_before in HELD for one in those),
+            licences_after=sum((one.state or one.state_before) in HELD for one in those),
         )
         for identity, those in grouped.items()
     )
@@ -517,11 +535,13 @@ def _finite(seconds: float | None) -> float | None:
 def _plan(change: _Change, event: Planned, move: Move | None) -> None:
     if event.application is not None:
         change.application = event.application
+    change.owner = event.owner or change.owner
     change.action = event.action
     if event.state is not None:
         change.state = event.state
     elif event.action == "nothing" and event.direction is not None:
         change.state = SETTLED_BY[event.direction]
+    change.state_before = change.state_before or change.state
     change.direction = event.direction or (change.direction if event.action == "nothing" else None)
     # What an earlier run has brought about keeps the words of its success.
     if move is None or not move.before == move.after == "succeeded":

@@ -54,6 +54,8 @@ class Change:
         message: The reason in words.
         request_id: The service's id of the answer that refused it.
         state: The association's state that was seen last, as the service calls it.
+        state_before: Its state when a plan first named it; None where no plan told.
+        owner: The account that offers the application, or ``AMAZON``; None where that is not known.
         attempts: Deployments announced for it, over all runs.
         retries: How many of them tried again what had ended in ERROR.
         retried: Failures that were followed by another try.
@@ -75,6 +77,8 @@ class Change:
     message: str | None = None
     request_id: str | None = None
     state: str | None = None
+    state_before: str | None = None
+    owner: str | None = None
     attempts: int = 0
     retries: int = 0
     retried: int = 0
@@ -238,11 +242,17 @@ class ApplicationCount:
         application_id: The application; None where the journal tells of WorkSpaces as a whole only.
         application: Its name, where known.
         counts: How many changes of it there are of each outcome.
+        owner: The account that offers it, or ``AMAZON``; None where that is not known.
+        licences_before: On how many of its WorkSpaces it was when a plan first named them.
+        licences_after: On how many it is, by what was seen last.
     """
 
     application_id: str | None
     application: str | None
     counts: Counts
+    owner: str | None = None
+    licences_before: int = 0
+    licences_after: int = 0
 
 
 @public("workspaces_apps.rollout.report")

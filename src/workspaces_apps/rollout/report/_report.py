@@ -62,6 +62,7 @@ class Report:
         workspaces: The WorkSpaces, in the order of the plan.
         progress: How things stood at moments evenly spread over `seconds`.
         traffic: How many requests had been sent at the moments when a run told.
+        unmatched: What the manifest of the last run names and no target has, in words.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Report:
     workspaces: tuple[Workspace, ...]
     progress: tuple[ProgressPoint, ...]
     traffic: tuple[TrafficPoint, ...]
+    unmatched: tuple[str, ...] = ()
 
     @classmethod
     def from_journal(cls, path: str | Path, *, run: str | None = None) -> "Report":
@@ -112,7 +114,7 @@ class Report:
         if run is not None:
             events = tuple(events)
             runs = tuple(dict.fromkeys(event.run for event in events))
-            first = _number_of(run, runs)
+            first = number_of(run, runs)
             events = (event for event in events if event.run == runs[first - 1])
         builder = ReportBuilder(first)
         for event in events:
@@ -219,8 +221,16 @@ class Report:
         return page(self)
 
 
-def _number_of(run: str, runs: Sequence[str]) -> int:
-    """The number, from 1, of the run that is meant."""
+def number_of(run: str, runs: Sequence[str]) -> int:
+    """Return the number, from 1, of the run that is meant.
+
+    Args:
+        run: Its id, its number from 1, or ``last``.
+        runs: The ids of the journal's runs, in order.
+
+    Raises:
+        JournalError: There is no such run.
+    """
     if run == "last" and runs:
         return len(runs)
     if run in runs:

@@ -103,6 +103,8 @@ def _parts(report: Report) -> Iterable[Markup | None]:
         element("div", _slowest(report)),
         class_="grid2",
     )
+    yield _table(sections.licences(report))
+    yield _table(sections.unmatched(report))
     yield _table(sections.reasons(report, ROWS))
     yield _table(sections.troubled(report, ROWS))
     yield _table(sections.waves(report, ROWS))

@@ -20,7 +20,7 @@ _NARROWEST: Final = 40
 _CELL: Final = 300
 _GAP: Final = "  "
 _FIRM: Final = frozenset({"Outcome", "WorkSpace"})
-_WORDY: Final = frozenset({"Description", "Meaning", "Why"})
+_WORDY: Final = frozenset({"Description", "Meaning", "Rule and value", "Why"})
 _LEAST: Final = 8
 
 STYLES: Final[Mapping[Outcome, str]] = {
@@ -64,6 +64,8 @@ def _head(report: Report) -> list[str]:
 def _sections(report: Report) -> list[Section]:
     found = [
         sections.outcomes(report),
+        sections.licences(report),
+        sections.unmatched(report),
         sections.reasons(report, ROWS),
         sections.troubled(report, ROWS),
         sections.slowest(report, 5),

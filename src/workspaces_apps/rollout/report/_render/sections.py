@@ -88,6 +88,35 @@ class Section:
     note: str = ""
 
 
+def unmatched(report: Report) -> Section:
+    """Return what the manifest names and nothing has."""
+    return Section(
+        title="Named in the manifest, and not there",
+        columns=("Rule and value",),
+        rows=tuple((said,) for said in report.unmatched),
+    )
+
+
+def licences(report: Report) -> Section:
+    """Return on how many WorkSpaces each application was and is, where that has changed."""
+    moved = [one for one in report.applications if one.licences_before != one.licences_after]
+    return Section(
+        title="Licences",
+        columns=("Application", "Owner", "Before", "After", "Difference"),
+        rows=tuple(
+            (
+                one.application or one.application_id or "",
+                one.owner or "",
+                f"{one.licences_before:,}",
+                f"{one.licences_after:,}",
+                f"{one.licences_after - one.licences_before:+,}",
+            )
+            for one in moved
+        ),
+        numeric=frozenset({2, 3, 4}),
+    )
+
+
 def title(report: Report) -> str:
     """The report's heading."""
     return f"Roll-out {report.name}".strip() if report.name else "Roll-out"

@@ -1,0 +1,113 @@
+"""Licences: on how many WorkSpaces an application is before and after a plan, and what that costs a month.
+
+There are no built-in prices: AWS publishes none that a program could read, so they come from a file of the user's.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from workspaces_apps._base.public import public
+from workspaces_apps.rollout._manifest.file import MAX_BYTES
+
+HELD: Final = frozenset({"COMPLETED", "PENDING_UNINSTALL_DEPLOYMENT", "PENDING_UNINSTALL", "UNINSTALLING"})
+"""The states in which an application is on a WorkSpace, and counts as licensed [assumed]. What is in ERROR does not: nobody
+knows whether it is there."""
+
+
+def _exact(value: object) -> object:
+    """Read a number as it is written: 0.1 of a month's price is not 0.1000000000000000055."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            return Decimal(str(value))
+        except ArithmeticError:
+            return value
+    return value
+
+
+@public("workspaces_apps.rollout")
+class Price(BaseModel, frozen=True):
+    """A price of one licence.
+
+    Attributes:
+        monthly: The amount a month, on one WorkSpace; 0 or more.
+        currency: Its currency, three letters such as ``USD``.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    monthly: Annotated[
+        Decimal,
+        BeforeValidator(_exact, json_schema_input_type=float | str),
+        Field(ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=6),
+    ]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+
+@public("workspaces_apps.rollout")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenceCount:
+    """Licences of one application, over all WorkSpaces that rules select for it.
+
+    Attributes:
+        application_id: The application.
+        application: Its name, where the catalogue has one.
+        owner: The account that offers it, or ``AMAZON``; None where that is not known.
+        before: On how many WorkSpaces it is.
+        after: On how many it will be once everything planned is done.
+        price: The price of one; None where none was given.
+    """
+
+    application_id: str
+    application: str | None = None
+    owner: str | None = None
+    before: int
+    after: int
+    price: Price | None = None
+
+    @property
+    def difference(self) -> int:
+        """The licences that come, or with a minus go."""
+        return self.after - self.before
+
+    @property
+    def monthly_difference(self) -> Decimal | None:
+        """The amount that a month costs more, or with a minus less; None without a price."""
+        return self.price.monthly * self.difference if self.price is not None else None
+
+
+def monthly_differences(counts: Iterable[LicenceCount]) -> Mapping[str, Decimal]:
+    """Return the differences of all applications that have a price, by currency: currencies are never added up."""
+    found: dict[str, Decimal] = {}
+    for one in counts:
+        amount = one.monthly_difference
+        if one.price is not None and amount is not None:
+            found[one.price.currency] = found.get(one.price.currency, Decimal()) + amount
+    return found
+
+
+class UnreadableError(Exception):
+    """A file of prices cannot be read; the message says why."""
+
+
+def read_prices(path: Path) -> Mapping[str, object]:
+    """Return what is in a file of prices: for each application, by id or name, a table of `Price`.
+
+    Raises:
+        UnreadableError: It cannot be read, or is no TOML.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UnreadableError(f"the file is larger than {MAX_BYTES} bytes")
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"is not UTF-8 (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UnreadableError(f"is not TOML: {error}") from None

@@ -1,0 +1,83 @@
+"""Lists of selectors in CSV files, as people have them: from Excel, with stray spaces, and with mistakes."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from workspaces_apps.rollout import Manifest, ManifestError
+
+MANIFEST = """name = "x"
+[[rules]]
+present = ["Office"]
+select = {{ {select} }}
+"""
+
+
+def loaded(folder: Path, text: str | bytes, select: str) -> Manifest:
+    """A manifest in a folder with a list."""
+    data = text.encode() if isinstance(text, str) else text
+    (folder / "users.csv").write_bytes(data)
+    (folder / "m.toml").write_text(MANIFEST.format(select=select))
+    return Manifest.load(folder / "m.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Name,WorkspaceId\nanna,ws-00000001\nbert,ws-00000002\n",
+        "\ufeffName;WorkspaceId\r\nanna; ws-00000001 \r\nbert;ws-00000002\r\n\r\n;\r\nanna;ws-00000001\r\n",
+        'WorkspaceId\tName\nws-00000001\t"An\nna"\nws-00000002\n',
+    ],
+)
+def test_a_column_is_the_list(text: str, tmp_path: Path) -> None:
+    """Beside the manifest, whatever parts the columns, each value once; empty ones are left out."""
+    found = loaded(tmp_path, text, 'workspace_ids = { csv = "users.csv", column = "workspaceid" }')
+
+    assert found.rules[0].select.workspace_ids == ("ws-00000001", "ws-00000002")
+
+
+def test_lists_are_read_in_every_selector(tmp_path: Path) -> None:
+    """Within others too; and the schema knows the form."""
+    found = loaded(
+        tmp_path, "u\nanna\n", 'everything = true, none_of = [{ user_names = { csv = "users.csv", column = "u" } }]'
+        .replace("everything = true", 'running_modes = ["AUTO_STOP"]')
+    )  # fmt: skip
+    (inner,) = found.rules[0].select.none_of or ()
+    rule = {"present": ["a"], "select": {"user_names": {"csv": "x", "column": "y"}}}
+
+    assert inner.user_names == ("anna",)
+    jsonschema.validate({"name": "x", "rules": [rule]}, Manifest.json_schema())
+
+
+@pytest.mark.parametrize(
+    "text,select,told",
+    [
+        ("a,b\n1,2\n", '{ csv = "users.csv", column = "c" }', "has no column 'c', but a, b"),
+        ("a,A\n1,2\n", '{ csv = "users.csv", column = "a" }', "has 2 columns 'a'"),
+        ("a\n", '{ csv = "users.csv", column = "a" }', "is empty, so nothing would be selected"),
+        ("", '{ csv = "users.csv", column = "a" }', "no headings at all"),
+        (b"a\n\xff\n", '{ csv = "users.csv", column = "a" }', "save it as CSV UTF-8"),
+        ('a\n"x\n', '{ csv = "users.csv", column = "a" }', "is not CSV"),
+        ("a\nb\x07\n", '{ csv = "users.csv", column = "a" }', "line 2: holds the control character"),
+        ("a\nx\n", '{ csv = "absent.csv", column = "a" }', "cannot be read: No such file"),
+        ("a\nx\n", '{ csv = "users.csv" }', "column: is missing"),
+        ("a\nx\n", '{ csv = "users.csv", column = "a", colour = 1 }', "unknown key"),
+    ],
+)
+def test_what_is_wrong_with_a_list_is_told_once_with_its_file(
+    text: str | bytes, select: str, told: str, tmp_path: Path
+) -> None:
+    """Before any call, as the only mistake."""
+    with pytest.raises(ManifestError) as caught:
+        loaded(tmp_path, text, f"user_names = {select}")
+
+    (mistake,) = caught.value.mistakes
+    assert told in str(mistake)
+    assert "rules[0].select.user_names" in mistake.key
+
+
+def test_ids_of_a_list_are_checked_like_others(tmp_path: Path) -> None:
+    """A column that holds no ids is a mistake, not an empty selection."""
+    with pytest.raises(ManifestError, match=r"workspace_ids\[0\]"):
+        loaded(tmp_path, "a\nanna\n", 'workspace_ids = { csv = "users.csv", column = "a" }')

@@ -1,0 +1,103 @@
+"""Licences before and after, and what they cost, from prices that the user gives."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.rollout.site import OFFICE, VISIO, site
+from workspaces_apps.rollout import LicenceCount, Manifest, ManifestError, Plan, Report
+from workspaces_apps.rollout._licences import monthly_differences
+
+MANIFEST = f"""name = "x"
+prices = "prices.toml"
+[[rules]]
+select = {{ everything = true }}
+present = ["{OFFICE}"]
+absent = ["{VISIO}"]
+"""
+
+PRICES = f"""["{OFFICE}"]
+monthly = 15.1
+currency = "USD"
+["{VISIO}"]
+monthly = "5"
+currency = "EUR"
+["Nothing of that name"]
+monthly = 1
+currency = "USD"
+"""
+
+
+def loaded(folder: Path, prices: str = PRICES) -> Manifest:
+    """A manifest beside its prices."""
+    (folder / "prices.toml").write_text(prices)
+    (folder / "m.toml").write_text(MANIFEST)
+    return Manifest.load(folder / "m.toml")
+
+
+async def test_licences_are_counted_before_and_after_with_their_cost(tmp_path: Path) -> None:
+    """By application and owner; amounts are exact, currencies stay apart, and a saved plan keeps both."""
+    async with site() as here:
+        first, second, third = here.sim.fleet.add_workspaces(3, operating_system="WINDOWS_11")
+        office, visio = (here.sim.fleet.application(one) for one in (OFFICE, VISIO))
+        here.sim.fleet.set_association(first, office, "COMPLETED")
+        here.sim.fleet.set_association(second, visio, "COMPLETED")
+        here.sim.fleet.set_association(third, visio, "PENDING_UNINSTALL_DEPLOYMENT")
+        made = await here.rollout.plan(loaded(tmp_path))
+        plan = Plan.from_json(made.to_json())
+
+    counted = {
+        one.application: (one.owner, one.before, one.after, one.monthly_difference) for one in plan.licences
+    }
+    assert counted == {OFFICE: ("AMAZON", 1, 3, Decimal("30.2")), VISIO: ("AMAZON", 2, 0, Decimal(-10))}
+    assert monthly_differences(plan.licences) == {"USD": Decimal("30.2"), "EUR": Decimal(-10)}
+    assert any("prices: 1 of 3 name no application" in warning for warning in plan.warnings)
+
+
+async def test_without_prices_only_licences_are_counted() -> None:
+    """What is blocked stays as it is."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1, operating_system="UBUNTU_22_04")
+        data = {"name": "x", "rules": [{"select": {"everything": True}, "present": [OFFICE]}]}
+        (one,) = (await here.rollout.plan(Manifest.from_data(data))).licences
+
+    assert isinstance(one, LicenceCount)
+    assert (one.before, one.after, one.price, one.monthly_difference) == (0, 0, None, None)
+
+
+async def test_a_report_counts_licences_by_what_was_seen(tmp_path: Path) -> None:
+    """Before the first plan, and after the last word; with their owner."""
+    async with site() as here:
+        first, _ = here.sim.fleet.add_workspaces(2, operating_system="WINDOWS_11")
+        here.sim.fleet.set_association(first, here.sim.fleet.application(VISIO), "COMPLETED")
+        plan = await here.rollout.plan(loaded(tmp_path))
+        _, events = await here.carry_out(plan)
+    report = Report.from_events(events)
+
+    found = {
+        one.application: (one.owner, one.licences_before, one.licences_after) for one in report.applications
+    }
+    assert found == {OFFICE: ("AMAZON", 0, 2), VISIO: ("AMAZON", 1, 0)}
+    assert "Licences" in report.to_text()
+    assert "Licences" in report.to_html()
+
+
+@pytest.mark.parametrize(
+    "prices,told",
+    [
+        ('["a"]\nmonthly = -1\ncurrency = "USD"\n', "prices.a.monthly"),
+        ('["a"]\nmonthly = nan\ncurrency = "USD"\n', "prices.a.monthly"),
+        ('["a"]\nmonthly = 1\ncurrency = "dollars"\n', "prices.a.currency"),
+        ("a = 1\n", "prices.a"),
+        ("[", "prices.toml: is not TOML"),
+    ],
+)
+def test_what_is_wrong_with_prices_is_a_mistake_of_the_manifest(
+    prices: str, told: str, tmp_path: Path
+) -> None:
+    """With its place, before any call."""
+    with pytest.raises(ManifestError) as caught:
+        loaded(tmp_path, prices)
+
+    assert told in str(caught.value.mistakes[0])
