@@ -137,6 +137,7 @@ def test_imports_run_one_way() -> None:
         ("_observe", "_reconcile"),
         ("_reconcile", "rollout"),
         ("simulator", "_associations"),
+        ("rollout", "distributed"),
     ],
 )
 def test_the_rule_refuses_what_it_should(importer: str, imported: str) -> None:

@@ -97,6 +97,7 @@ if not TYPE_CHECKING:
         "workspaces_apps._waiters.watch": "DeploymentWatch",
     }
     _RECORDS = {
+        "workspaces_apps.distributed": "RunInfo RunStatus TargetStatus",
         "workspaces_apps.errors": "FailedAssociation Problem",
         "workspaces_apps._base.hooks": "AttemptRecord RetryRecord ThrottleRecord",
         "workspaces_apps._model.models": "ResponseMeta",

@@ -292,4 +292,4 @@ def test_the_commands_write_the_record(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"there is no journal {path}" in shown.err
     asyncio.run(end_a_run(path))
     assert main(["stop", str(path)]) == ExitCode.FAILED
-    assert main(["pause", "s3://bucket/name"]) == ExitCode.USAGE
+    assert main(["pause", "redis://host/name"]) == ExitCode.USAGE

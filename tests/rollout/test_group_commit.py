@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from workspaces_apps.rollout import JournalError
-from workspaces_apps.rollout._journal.group_commit import GroupCommit
+from workspaces_apps.rollout._journal.group_commit import GroupCommit, WritingThread
 
 T = TypeVar("T")
 
@@ -73,7 +73,13 @@ def refusal(failure: BaseException | None) -> JournalError:
 
 def commit_to(disk: Disk) -> GroupCommit:
     """A group commit onto that disk."""
-    return GroupCommit(disk.write, refusal, disk.release)
+    thread = WritingThread(disk.write)
+
+    def release() -> None:
+        thread.end()
+        disk.release()
+
+    return GroupCommit(thread, refusal, release)
 
 
 async def turns(number: int = 5) -> None:

@@ -12,9 +12,11 @@ from workspaces_apps.cli import _apply as apply
 from workspaces_apps.cli import _control as control
 from workspaces_apps.cli import _demo as demo
 from workspaces_apps.cli import _install as install
+from workspaces_apps.cli import _journals as journals
 from workspaces_apps.cli import _listing as listing
 from workspaces_apps.cli import _offline as offline
 from workspaces_apps.cli import _plan as plan
+from workspaces_apps.cli import _queue as queue
 from workspaces_apps.cli import _reports as reports
 from workspaces_apps.cli import _simulate as simulate
 from workspaces_apps.cli import _status as status
@@ -32,7 +34,7 @@ EPILOG = (
     " is wrong; 70 a fault in this program; 75 the time ran out; 77 credentials are missing or no longer valid; 130"
     " interrupted."
 )
-MODULES = (plan, apply, status, control, reports, install, listing, offline, simulate, demo)
+MODULES = (plan, apply, status, control, reports, queue, journals, install, listing, offline, simulate, demo)
 """Each registers its commands on the app; the order is that of `--help`."""
 
 

@@ -71,7 +71,7 @@ class Settings:
         output: For whom to write.
     """
 
-    journal: Path | None
+    journal: str | Path | None
     reports: tuple[Path, ...] = ()
     dry_run: bool = False
     assume_direction: bool = False
@@ -223,9 +223,12 @@ async def run(
     from workspaces_apps.cli._screens import show_end, show_plan
     from workspaces_apps.cli._traffic import Traffic
     from workspaces_apps.rollout._journal.files import check_journal
+    from workspaces_apps.rollout._journal.stores import title_of
+    from workspaces_apps.rollout._journal.urls import parse_url
 
     name = plan.name if plan is not None else manifest.name if manifest is not None else ""
-    if settings.journal is not None and not settings.dry_run:
+    is_url = isinstance(settings.journal, str) and parse_url(settings.journal) is not None
+    if settings.journal is not None and not settings.dry_run and not is_url:
         check_journal(settings.journal, of=name)
     if not settings.dry_run:
         check_answerable(settings.yes)
@@ -260,11 +263,11 @@ async def run(
     elif board.result is not None and board.result.ending == "credentials":
         complain(board.result.message)
     for path in settings.reports:
-        write_report(path, settings.journal, events)
+        await write_report(path, settings.journal, events)
         if for_people:
             console.print(f"report: {path}", soft_wrap=True)
     if for_people and settings.journal is not None and not settings.dry_run:
-        console.print(f"journal: {settings.journal}", soft_wrap=True)
+        console.print(f"journal: {title_of(settings.journal)}", soft_wrap=True)
     return ending_code(board, plan)
 
 

@@ -89,12 +89,12 @@ class Connection:
                 yield rollout
 
 
-def journal_path(given: Path | None, name: str) -> Path:
-    """The journal that is meant: the one given, or that of the roll-out's name in this folder."""
+def journal_path(given: str | None, name: str) -> str:
+    """Return the journal that is meant: the one given, or that of the roll-out's name in this folder."""
     if given is not None:
         return given
     stem = _NOT_IN_A_FILE_NAME.sub("-", name).strip("-.")
-    return Path(f"{stem or 'rollout'}.journal")
+    return f"{stem or 'rollout'}.journal"
 
 
 def load_manifest(path: Path | None) -> Manifest | None:

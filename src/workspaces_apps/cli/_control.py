@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._console import out
-from workspaces_apps.cli._options import DebugOption, journal_file
+from workspaces_apps.cli._failures import UsageError
+from workspaces_apps.cli._options import DatabaseOption, DebugOption, journal_name, named_database
 
 if TYPE_CHECKING:
-    from workspaces_apps.rollout import ControlCommand
+    from workspaces_apps.rollout import ControlCommand, ControlRecord
 
 JournalArgument = Annotated[
-    Path,
+    str | None,
     typer.Argument(
-        metavar="JOURNAL",
+        metavar="JOURNAL-OR-URL",
         help="The journal that the apply writes to.",
         show_default=False,
-        parser=journal_file,
+        parser=journal_name,
     ),
 ]
 ReasonOption = Annotated[
@@ -61,6 +61,12 @@ COMMANDS: Final[dict[ControlCommand, str]] = {
 """The commands, and what `--help` says of each."""
 
 
+RunOption = Annotated[
+    str | None,
+    typer.Option("--run", metavar="ID", help="A submitted run, in place of a journal.", show_default=False),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command, help_text in COMMANDS.items():
@@ -71,30 +77,59 @@ def register(app: typer.Typer) -> None:
 
 def _deciding(command: ControlCommand) -> Callable[..., None]:
     def decide(
-        journal: JournalArgument,
+        journal: JournalArgument = None,
         wave: WaveOption = None,
         reason: ReasonOption = "",
         debug: DebugOption = False,
     ) -> None:
         del debug
+        if journal is None:
+            raise UsageError(f"{command} takes a journal")
         _write(journal, command, reason, wave)
 
     return decide
 
 
-def _write(journal: Path, command: ControlCommand, reason: str, wave: int | None = None) -> None:
-    from workspaces_apps.rollout import JournalError, write_control
+def _write(journal: str, command: ControlCommand, reason: str, wave: int | None = None) -> None:
+    from workspaces_apps.rollout._journal.stores import title_of
 
-    if not journal.exists():
-        raise JournalError(f"there is no journal {journal}")
-    record = asyncio.run(write_control(journal, command, reason=reason, wave=wave))
+    record = asyncio.run(_written(journal, command, reason, wave))
     about = f" wave {record.wave}" if record.wave is not None else ""
-    out().print(f"{harmless(str(journal))}:{about} {harmless(str(record))}", soft_wrap=True)
+    out().print(f"{harmless(title_of(journal))}:{about} {harmless(str(record))}", soft_wrap=True)
 
 
 def _saying(command: ControlCommand) -> Callable[..., None]:
-    def say(journal: JournalArgument, reason: ReasonOption = "", debug: DebugOption = False) -> None:
+    def say(
+        journal: JournalArgument = None,
+        run: RunOption = None,
+        database: DatabaseOption = None,
+        reason: ReasonOption = "",
+        debug: DebugOption = False,
+    ) -> None:
         del debug
+        if (journal is None) == (run is None):
+            raise UsageError(f"{command} takes a journal, or --run and --database")
+        if journal is None:
+            asyncio.run(_said_to_run(database, str(run), command, reason))
+            out().print(f"run {harmless(str(run))}: {command}", soft_wrap=True)
+            return
         _write(journal, command, reason)
 
     return say
+
+
+async def _written(journal: str, command: ControlCommand, reason: str, wave: int | None) -> ControlRecord:
+    from workspaces_apps.rollout import JournalError, write_control
+    from workspaces_apps.rollout._journal.stores import locate, title_of
+
+    location = locate(journal)
+    # A name that is mistyped would hold a pause that nobody hears.
+    if await location.store.read(location.name) is None:
+        raise JournalError(f"there is no journal {title_of(journal)}")
+    return await write_control(journal, command, reason=reason, wave=wave)
+
+
+async def _said_to_run(database: str | None, run: str, command: ControlCommand, reason: str) -> None:
+    from workspaces_apps import distributed
+
+    await distributed.command(named_database(database), run, command, reason=reason)

@@ -195,7 +195,7 @@ class Demonstration:
             )
             say(f"On {count - desktops} WorkSpaces they cannot be; blocked associations: {blocked(plan)}.")
             say(f"All of it in {time.monotonic() - began:.1f} s and {sim.requests.count():,} requests.")
-        self.write_report(report)
+        await self.write_report(report)
         say(f"Report: {report}")
         return ExitCode.DONE if completed == len(wanted) else ExitCode.FAILED
 
@@ -243,11 +243,11 @@ class Demonstration:
             MANIFEST.format(first=first, second=second, waves=waves, retries=retries), encoding="utf-8"
         )
 
-    def write_report(self, path: Path) -> None:
+    async def write_report(self, path: Path) -> None:
         """Write what came of it."""
         from workspaces_apps.cli._reports import write_report
 
-        write_report(path, self.journal, ())
+        await write_report(path, self.journal, ())
 
 
 def live(console: Console, board: Board, traffic: Traffic) -> Generator[Callable[[Event], None]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workspaces_apps.cli._console import harmless, out, print_document, say
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._console import out, print_document, say
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import DebugOption, Output, OutputOption
 from workspaces_apps.cli._words import count

@@ -102,35 +102,62 @@ InsecureOption: TypeAlias = Annotated[
 ]
 
 
-def journal_file(given: str) -> Path:
-    """Return the path of a journal.
+def journal_name(given: str) -> str:
+    """Return what was given for a journal, if it can be one.
 
     Raises:
-        UsageError: It is a URL, which is no path, or a folder.
+        UsageError: It is a URL of an unknown kind, or a folder.
     """
     from workspaces_apps.cli._failures import UsageError
     from workspaces_apps.rollout import JournalError
-    from workspaces_apps.rollout._journal.stores import path_of
+    from workspaces_apps.rollout._journal.urls import parse_url
 
     try:
-        path = path_of(given)
+        is_url = parse_url(given) is not None
     except JournalError as error:
         raise UsageError(str(error)) from error
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder, and a journal is a file")
-    return path
+    if not is_url and Path(given).is_dir():
+        raise UsageError(f"{given} is a folder, and a journal is a file")
+    return given
 
 
 JournalOption: TypeAlias = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--journal",
-        metavar="FILE",
-        help="The roll-out's journal; NAME.journal if left out, by the manifest's name.",
+        metavar="FILE-OR-URL",
+        help="The roll-out's journal: a file, s3://bucket/prefix/name or postgresql://…/database?name=…;"
+        " NAME.journal if left out, by the manifest's name.",
         show_default=False,
-        parser=journal_file,
+        parser=journal_name,
     ),
 ]
+
+
+DatabaseOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        envvar="WORKSPACES_APPS_DATABASE",
+        show_envvar=False,
+        help="The database of submitted runs: postgresql://…/database; or the variable WORKSPACES_APPS_DATABASE.",
+        show_default=False,
+    ),
+]
+
+
+def named_database(given: str | None) -> str:
+    """Return the database that was named.
+
+    Raises:
+        UsageError: None was.
+    """
+    from workspaces_apps.cli._failures import UsageError
+
+    if given is None:
+        raise UsageError("pass --database postgresql://…/database, or set WORKSPACES_APPS_DATABASE")
+    return given
 
 
 def id_like(member: str, example: str) -> _Check:

@@ -23,7 +23,7 @@ from workspaces_apps.cli._options import (
     ProfileOption,
     RegionOption,
     TableOutputOption,
-    journal_file,
+    journal_name,
 )
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ def plan(
     ] = None,
     allow_empty: AllowEmptyOption = False,
     undo: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="JOURNAL",
+            metavar="JOURNAL-OR-URL",
             help="Plan what takes the roll-out of this journal back; MANIFEST then only says how to reach its targets,"
             " and how carefully to go.",
             show_default=False,
-            parser=journal_file,
+            parser=journal_name,
         ),
     ] = None,
     run: Annotated[
@@ -134,7 +134,7 @@ def plan(
     return made.exit_code
 
 
-async def make(manifest: Manifest, connection: Connection, journal: Path, allow_empty: bool) -> Plan:
+async def make(manifest: Manifest, connection: Connection, journal: str, allow_empty: bool) -> Plan:
     """Read the service, and say what would happen."""
     from workspaces_apps.cli._reading import reading
     from workspaces_apps.cli._traffic import Traffic
@@ -145,16 +145,14 @@ async def make(manifest: Manifest, connection: Connection, journal: Path, allow_
             return await rollout.plan(manifest, journal=journal, allow_empty=allow_empty)
 
 
-async def take_back(
-    journal: Path, run: str | None, manifest: Manifest | None, connection: Connection
-) -> Plan:
+async def take_back(journal: str, run: str | None, manifest: Manifest | None, connection: Connection) -> Plan:
     """Read a journal and the service, and say what would take the roll-out back."""
     from workspaces_apps.cli._reading import reading
     from workspaces_apps.cli._reports import events_of
     from workspaces_apps.cli._traffic import Traffic
 
     # Before a client is opened, and with the exit code of a mistake on the command line.
-    events_of(journal, run)
+    await events_of(journal, run)
     traffic = Traffic(connection.clock.monotonic)
     policy = manifest.policy if manifest is not None else None
     async with connection.rollout(manifest, traffic.hooks) as rollout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from workspaces_apps._base.files import replace_file
 from workspaces_apps.cli._console import out
 from workspaces_apps.cli._csv_files import BOM, print_csv
 from workspaces_apps.cli._failures import UsageError
-from workspaces_apps.cli._options import BomOption, DebugOption
+from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption, journal_name
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Event
@@ -49,15 +50,15 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    journal: Annotated[
-        Path,
+    journals: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="JOURNAL",
-            help="The journal of a roll-out, also one that grows.",
-            exists=True,
-            dir_okay=False,
+            metavar="JOURNAL...",
+            help="The journal of a roll-out, also one that grows, or its URL; several are told of as one.",
+            show_default=False,
+            parser=journal_name,
         ),
-    ],
+    ] = None,
     output: Annotated[
         Form | None,
         typer.Option("--output", help="Its form; text, or what the suffix of --to says.", show_default=False),
@@ -74,22 +75,28 @@ def report(
     run: Annotated[
         str | None,
         typer.Option(
-            metavar="ID", help="Only this run of the journal; last for the last one.", show_default=False
+            metavar="ID",
+            help="Only this run of the journal; last for the last one. With --database: the run's id.",
+            show_default=False,
         ),
     ] = None,
     bom: BomOption = False,
+    database: DatabaseOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Summarize a roll-out, from its journal. Makes no call."""
     del debug
-    from workspaces_apps.rollout.report import Report
+    from workspaces_apps.rollout._journal.urls import parse_url
 
     form = output if output is not None else form_of(to) if to is not None else Form.TEXT
     if bom and form is not Form.CSV:
         raise UsageError("--bom goes with --output csv")
     if to is not None:
         check_folder(to)
-    found = Report.from_events(events_of(journal, run), run=run)
+    for journal in journals or ():
+        if parse_url(journal) is None and not Path(journal).is_file():
+            raise UsageError(f"there is no journal {journal}")
+    found = asyncio.run(loaded(journals or [], run, database))
     if to is not None:
         write(to, f"{BOM if bom else ''}{rendered(found, form)}")
     elif form is Form.CSV:
@@ -100,23 +107,46 @@ def report(
         sys.stdout.write(rendered(found, form))
 
 
-def events_of(journal: Path, run: str | None) -> list[Event]:
+async def events_of(journal: str, run: str | None) -> Sequence[Event]:
     """Return the events of a journal that has the run that is asked for.
 
     Raises:
         JournalError: It cannot be read.
         UsageError: It has no such run.
     """
-    from workspaces_apps.rollout import JournalError, read_journal
+    from workspaces_apps.rollout import JournalError, read_events
     from workspaces_apps.rollout.report._report import number_of
 
-    events = list(read_journal(journal))
+    events = await read_events(journal)
     if run is not None:
         try:
             number_of(run, tuple(dict.fromkeys(event.run for event in events)))
         except JournalError as error:
             raise UsageError(str(error)) from error
     return events
+
+
+async def loaded(journals: Sequence[str], run: str | None, database: str | None) -> Report:
+    """Return the report of one journal, of several, or of a run that was submitted.
+
+    Raises:
+        UsageError: Neither or both are named; or a run of several journals, or one that is in none.
+        JournalError: One cannot be read.
+    """
+    from workspaces_apps.rollout.report import Report
+
+    # The database may come from the environment, and a journal is named on purpose.
+    if database is not None and not journals:
+        if run is None:
+            raise UsageError("with --database, report takes the --run that submit has printed")
+        return await Report.load(database, run=run)
+    if not journals:
+        raise UsageError("report takes a journal, or --database and --run")
+    if len(journals) == 1:
+        return Report.from_events(await events_of(journals[0], run), run=run)
+    if run is not None:
+        raise UsageError("--run is for one journal")
+    return await Report.load(*journals)
 
 
 def rendered(report: Report, form: Form) -> str:
@@ -168,7 +198,7 @@ def check_folder(path: Path) -> None:
         raise UsageError(f"{path}: the folder {path.parent} cannot be written to")
 
 
-def write_report(path: Path, journal: Path | None, events: Sequence[Event]) -> None:
+async def write_report(path: Path, journal: str | Path | None, events: Sequence[Event]) -> None:
     """Write a report in the form of the file's suffix.
 
     Args:
@@ -178,7 +208,7 @@ def write_report(path: Path, journal: Path | None, events: Sequence[Event]) -> N
     """
     from workspaces_apps.rollout.report import Report
 
-    found = Report.from_events(events) if events or journal is None else Report.from_journal(journal)
+    found = Report.from_events(events) if events or journal is None else await Report.load(journal)
     write(path, rendered(found, form_of(path)))
 
 

@@ -19,6 +19,7 @@ from workspaces_apps.cli._openmetrics import check_metrics_file
 from workspaces_apps.cli._options import (
     AllowEmptyOption,
     BomOption,
+    DatabaseOption,
     DebugOption,
     EndpointOption,
     InsecureOption,
@@ -28,6 +29,7 @@ from workspaces_apps.cli._options import (
     ProfileOption,
     RegionOption,
     TableOutputOption,
+    named_database,
 )
 from workspaces_apps.cli._programs import words_of
 
@@ -49,7 +51,10 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    manifest: _Manifest,
+    manifest: Annotated[
+        Path | None,
+        typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.", show_default=False),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Name every WorkSpace that is out of sync, however many.")
     ] = False,
@@ -61,11 +66,24 @@ def status(
     region: RegionOption = None,
     endpoint_url: EndpointOption = None,
     allow_insecure_endpoint: InsecureOption = False,
+    database: DatabaseOption = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="ID", help="Show how a submitted run stands instead.", show_default=False
+        ),
+    ] = None,
     debug: DebugOption = False,
 ) -> int:
-    """Compare a manifest with the fleet. Only reads."""
+    """Compare a manifest with the fleet, or show how a submitted run stands. Only reads."""
     del debug
     check_bom(output, bom)
+    if (manifest is None) == (run is None):
+        raise UsageError("status takes a manifest, or --run and --database")
+    if manifest is None:
+        from workspaces_apps.cli._queue import show_run
+
+        return show_run(named_database(database), str(run), output)
     wanted = loaded(manifest)
     connection = Connection(
         profile=profile,
@@ -178,7 +196,7 @@ def loaded(path: Path) -> Manifest:
     return found
 
 
-async def look_once(manifest: Manifest, connection: Connection, journal: Path, allow_empty: bool) -> Status:
+async def look_once(manifest: Manifest, connection: Connection, journal: str, allow_empty: bool) -> Status:
     """Compare once."""
     from workspaces_apps.cli._reading import reading
     from workspaces_apps.cli._traffic import Traffic
@@ -196,7 +214,7 @@ class Watching:
         self,
         manifest: Manifest,
         connection: Connection,
-        journal: Path,
+        journal: str,
         interval: float,
         until_in_sync: bool,
         polls: int | None,

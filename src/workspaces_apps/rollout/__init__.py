@@ -18,8 +18,15 @@ from workspaces_apps.rollout._journal.control import (
     ControlState,
     write_control,
 )
+from workspaces_apps.rollout._journal.copying import copy_journal
 from workspaces_apps.rollout._journal.files import FileJournalStore, JournalReader, read_journal
-from workspaces_apps.rollout._journal.stores import JournalStore, JournalWriter, open_journal, read_events
+from workspaces_apps.rollout._journal.stores import (
+    FencedWriter,
+    JournalStore,
+    JournalWriter,
+    open_journal,
+    read_events,
+)
 from workspaces_apps.rollout._licences import LicenceCount, Price
 from workspaces_apps.rollout._log.events import (
     Action,
@@ -99,6 +106,7 @@ __all__ = [
     "Estimate",
     "Event",
     "Failed",
+    "FencedWriter",
     "FileJournalStore",
     "Finished",
     "ForeignChange",
@@ -148,6 +156,7 @@ __all__ = [
     "WaveBegan",
     "Withdrawn",
     "WorkspaceFacts",
+    "copy_journal",
     "open_journal",
     "open_targets",
     "read_events",

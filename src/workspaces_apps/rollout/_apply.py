@@ -20,7 +20,7 @@ from workspaces_apps.rollout._controller.metrics import CallMetrics
 from workspaces_apps.rollout._controller.notices import Notifier
 from workspaces_apps.rollout._errors import RolloutError
 from workspaces_apps.rollout._journal.control import POLL_SECONDS, ControlReader, whoever
-from workspaces_apps.rollout._journal.stores import JournalLocation, JournalWriter
+from workspaces_apps.rollout._journal.stores import FencedWriter, JournalLocation, JournalWriter
 from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import Ending, Event, Finished
 from workspaces_apps.rollout._notice import BeforeDeploy
@@ -109,8 +109,11 @@ class Apply:
         self._log: EventLog | None = None
         self._main: asyncio.Task[None] | None = None
         self._control: asyncio.Task[None] | None = None
+        self._fence: asyncio.Task[None] | None = None
         self._stops = False
         self._paused = ""
+        self._held_back = ""
+        self._count_failure: Callable[[str, str], Awaitable[str | None]] | None = None
 
     @property
     def result(self) -> Finished | None:
@@ -119,8 +122,9 @@ class Apply:
 
     @property
     def paused(self) -> str:
-        """The pause that is in force: who, when and why; empty while nothing keeps it from starting more."""
-        return self._paused
+        """Who paused it, when and why, or the store that it waits for; empty while nothing keeps it from starting more."""
+        waits = self._journal.waits_for if isinstance(self._journal, FencedWriter) else ""
+        return waits or self._held_back or self._paused
 
     @property
     def waiting_for_users(self) -> int:
@@ -162,6 +166,7 @@ class Apply:
             notifier = Notifier(
                 options.before_deploy, options.hook_timeout, self._plan, self._clock, self._log
             )
+        fence = self._journal if isinstance(self._journal, FencedWriter) else None
         self._controller = controller = RolloutController(
             plan=self._plan,
             metrics=self._metrics,
@@ -169,12 +174,16 @@ class Apply:
             log=self._log,
             breaker=self._breaker,
             pause=self._pause,
+            fence=fence,
+            count_elsewhere=self._count_failure,
             gate=self._gate,
             notifier=notifier,
             assume_direction=options.assume_direction,
             dry_run=options.dry_run,
         )
         self._main = asyncio.create_task(controller.run())
+        if fence is not None:
+            self._fence = asyncio.create_task(_abort_once_lost(fence, controller))
         # Let it begin: a task that is cancelled before that runs no line of its own, not even the last words.
         await asyncio.sleep(0)
         if self._stops:
@@ -192,7 +201,7 @@ class Apply:
                     self.stop()
                 await asyncio.gather(self._main, return_exceptions=True)
         finally:
-            for task in (self._main, self._control):
+            for task in (self._main, self._control, self._fence):
                 # The first, where this was cancelled a second time: there is no time for the last words.
                 if task is not None and not task.done():
                     task.cancel()
@@ -211,7 +220,7 @@ class Apply:
         if state.why != self._paused:
             self._paused = state.why
             _log.warning("the roll-out %s is %s", self._plan.name, state.why or "resumed")
-            self._pause.set(on=state.paused)
+            self._pause.set(on=bool(state.paused or self._held_back))
         self._gate.take(state.decisions)
         for request in state.requests:
             _log.warning("the roll-out %s was asked to %s", self._plan.name, request)
@@ -284,6 +293,39 @@ class Apply:
         """Begin no further WorkSpace, and let those that have begun end."""
         self._breaker.trip(Reason.DRAINED, "asked to begin nothing more")
 
+    def pause(self, reason: str) -> None:
+        """Start no new WorkSpaces until `resume`; what runs goes on.
+
+        Args:
+            reason: Who pauses it, and why; shown to whoever follows it.
+        """
+        self._held_back = reason or "paused"
+        self._pause.set(on=True)
+
+    def resume(self) -> None:
+        """Lift what `pause` did. A pause in the control record is lifted there."""
+        self._held_back = ""
+        self._pause.set(on=bool(self._paused))
+
+    def share_budget(self, count: Callable[[str, str], Awaitable[str | None]]) -> None:
+        """Count failures also against a budget that other applies share; to be called before `async with`.
+
+        Nothing more is started while a failure is being counted.
+
+        Args:
+            count: Counts a WorkSpace, by target and id, once however often it is told; returns how the budget is spent,
+                in words, or None while it is not.
+        """
+        self._count_failure = count
+
+    def exhaust_budget(self, message: str) -> None:
+        """Start nothing more, because too much failed elsewhere: in another part of the same roll-out.
+
+        Args:
+            message: How much failed, in words.
+        """
+        self._breaker.trip(Reason.BUDGET_SPENT, message)
+
     def stop(self) -> None:
         """End at once. Deployments that the service has taken go on there; a later apply finds them."""
         self._stops = True
@@ -291,3 +333,8 @@ class Apply:
         if self._main is not None and self.result is None and not self._main.cancelling():
             # Once: a second time would cost the last words.
             self._main.cancel()
+
+
+async def _abort_once_lost(fence: FencedWriter, controller: RolloutController) -> None:
+    """End an apply whose journal another one has taken over."""
+    controller.abort(await fence.until_lost())

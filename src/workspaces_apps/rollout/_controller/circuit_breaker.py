@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from workspaces_apps._base.clock import sleep_or
+from workspaces_apps._base.clock import Signal, sleep_or
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.errors import told
 
@@ -86,8 +86,8 @@ class CircuitBreaker:
             if reason in reasons
         )
 
-    async def rest(self, seconds: float, target: str | None = None, *others: asyncio.Event) -> None:
-        """Sleep, until nothing more starts: in the target, where one is named, or anywhere; or another event is set."""
+    async def rest(self, seconds: float, target: str | None = None, *others: Signal) -> None:
+        """Sleep, until nothing more starts: in the target, where one is named, or anywhere; or another signal comes."""
         if seconds > 0:
             stops = [self._stops[target]] if target is not None else []
             await sleep_or(self._clock, seconds, self._tripped, *stops, *others)

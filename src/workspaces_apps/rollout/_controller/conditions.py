@@ -1,4 +1,4 @@
-"""The conditions under which a roll-out writes to a WorkSpace: not paused, within its hours, and its user agrees."""
+"""The conditions under which a roll-out writes to a WorkSpace: its journal held, not paused, in its hours, its user away."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._reconcile.guard import Refusal
 from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.rollout._errors import JournalError
 
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps.rollout._controller.admission import Admission
     from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
+    from workspaces_apps.rollout._journal.stores import FencedWriter
     from workspaces_apps.rollout._log.summary import RunSummary
     from workspaces_apps.rollout._manifest.policy import Policy
     from workspaces_apps.rollout._plan.plan import PlannedWorkspace
@@ -52,6 +54,7 @@ class RunState:
         breaker: Tells when nothing more starts.
         pause: The pause of the run.
         summary: The run's counts, for how long its deployments take.
+        fence: The journal, where another machine may take it over.
     """
 
     policy: Policy
@@ -59,6 +62,7 @@ class RunState:
     breaker: CircuitBreaker
     pause: Pause
     summary: RunSummary
+    fence: FencedWriter | None = None
 
 
 class RunConditions:
@@ -108,13 +112,17 @@ class RunConditions:
         return hours[entry].next_opening(since, self._needs) if entry is not None else None
 
     async def until_they_hold(self, *, deploy: bool) -> Refusal | None:
-        """Wait for the end of a pause, and for a Deploy, for the hours and for the user."""
+        """Wait for the journal's store, for the end of a pause, and for a Deploy, for the hours and for the user."""
         run, target = self._run, self._workspace.target
         while not self.holds(deploy=deploy):
             stopped = run.breaker.reason_for(target)
             if stopped is not None:
                 return Refusal(*stopped)
-            if run.pause.on:
+            if run.fence is not None and not run.fence.held:
+                refusal = await self._until_held(run.fence)
+                if refusal is not None:
+                    return refusal
+            elif run.pause.on:
                 await run.breaker.rest(_LONG, target, run.pause.over)
             elif not self.is_open():
                 refusal = await self._until_open()
@@ -124,6 +132,19 @@ class RunConditions:
                 refusal = await self._admission.obtain(lambda: self._run_holds(deploy=True))
                 if refusal is not None:
                     return refusal
+        return None
+
+    async def _until_held(self, fence: FencedWriter) -> Refusal | None:
+        """Wait until nobody else can be writing to the journal, or nothing more starts; a `Refusal` if somebody is."""
+        held = asyncio.ensure_future(fence.until_held())
+        try:
+            await self._run.breaker.rest(_LONG, self._workspace.target, held)
+            if held.done():
+                held.result()
+        except JournalError as error:
+            return Refusal(Reason.STOPPED, error.message)
+        finally:
+            held.cancel()
         return None
 
     async def refusal(self, *, deploy: bool) -> Refusal | None:
@@ -154,7 +175,8 @@ class RunConditions:
         return self._run.policy.needs_of_hours(self._run.summary.usual_deployment)
 
     def _run_holds(self, *, deploy: bool) -> bool:
-        return not self._run.pause.on and (not deploy or self.is_open())
+        held = self._run.fence is None or self._run.fence.held
+        return held and not self._run.pause.on and (not deploy or self.is_open())
 
     async def _until_open(self) -> Refusal | None:
         run, opening = self._run, self.next_opening()

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
 from workspaces_apps._reconcile.context import ReconcilePolicy, Slot, TargetContext
@@ -34,7 +34,7 @@ from workspaces_apps.rollout._log.events import (
 from workspaces_apps.rollout._opening import open_run
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.snapshot import Snapshot
@@ -43,9 +43,13 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
     from workspaces_apps.rollout._controller.metrics import CallMetrics
     from workspaces_apps.rollout._controller.notices import Notifier
+    from workspaces_apps.rollout._journal.stores import FencedWriter
     from workspaces_apps.rollout._log.event_log import EventLog
     from workspaces_apps.rollout._log.events import Ending, Finished
     from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
+
+    FailureCounter: TypeAlias = Callable[[str, str], Awaitable[str | None]]
+    """Counts a failure by target and WorkSpace; returns how the budget is spent, in words, or None."""
 
 PROGRESS_SECONDS: Final = 60.0
 
@@ -99,6 +103,8 @@ class RolloutController:
         pause: Keeps it from writing for a while.
         gate: Waits for approvals.
         notifier: Calls the hook before deployments; None where there is none.
+        fence: The journal, where another machine may take it over.
+        count_elsewhere: Counts a WorkSpace that failed against a budget that other applies share.
         assume_direction: Take the direction that is desired for the one that failed, where it is not known.
         dry_run: Only tell what would be done.
 
@@ -117,6 +123,8 @@ class RolloutController:
         pause: Pause,
         gate: ApprovalGate,
         notifier: Notifier | None,
+        fence: FencedWriter | None = None,
+        count_elsewhere: FailureCounter | None = None,
         assume_direction: bool,
         dry_run: bool,
     ) -> None:
@@ -130,8 +138,10 @@ class RolloutController:
         self._gate = gate
         self._notifier = notifier
         self._state = RunState(
-            policy=plan.policy, clock=clock, breaker=breaker, pause=pause, summary=log.summary
+            policy=plan.policy, clock=clock, breaker=breaker, pause=pause, summary=log.summary, fence=fence
         )
+        self._count_elsewhere = count_elsewhere
+        self._counting: set[asyncio.Task[None]] = set()
         self._assume_direction = assume_direction
         self._dry_run = dry_run
         self._slots = asyncio.Semaphore(plan.policy.max_in_flight)
@@ -169,6 +179,8 @@ class RolloutController:
             progress.cancel()
             for target in self._targets.values():
                 await target.watch.close()
+            for counting in self._counting:
+                counting.cancel()
             # Before anything that may be cancelled: whoever waits for events must not wait for ever.
             self._log.events.put_nowait(None)
             await asyncio.gather(progress, return_exceptions=True)
@@ -213,6 +225,8 @@ class RolloutController:
                 await self._await_approval(EndedWave(self._log.run, number, digest, len(wave)))
         while self._running:
             await self._next_move()
+        while self._counting:
+            await asyncio.wait(self._counting)
         await self._finish(*self._ending())
 
     async def _await_approval(self, wave: EndedWave) -> None:
@@ -361,8 +375,12 @@ class RolloutController:
         try:
             await in_flight.acquire()
             await acting.acquire()
-            while self._pause.on and self._breaker.reason_for(workspace.target) is None:
-                await self._conditions(workspace).until_they_hold(deploy=False)
+            while self._counting:
+                # It may have been the last that the budget allows.
+                await asyncio.wait(self._counting)
+            conditions = self._conditions(workspace)
+            while not conditions.holds(deploy=False) and self._breaker.reason_for(workspace.target) is None:
+                await conditions.until_they_hold(deploy=False)
         except BaseException:
             in_flight.release()
             acting.release()
@@ -439,17 +457,30 @@ class RolloutController:
         self._moved.set()
         if run.reconciler.results.failed:
             self._breaker.count_failure()
+            if self._count_elsewhere is not None:
+                counting = asyncio.create_task(self._count(self._count_elsewhere, run.workspace))
+                self._counting.add(counting)
+                counting.add_done_callback(self._counting.discard)
         if task.cancelled():
             self._ended_early.append(run)
             return
         error = task.exception()
         if error is not None:
             # A fault of the journal, or of this package: nothing may go on unrecorded.
-            cause = error.__cause__ if isinstance(error, LogFailed) else error
-            self._broken = self._broken or cause
-            self._breaker.trip(Reason.STOPPED, "the roll-out itself failed")
-            for other in self._running:
-                other.cancel()
+            self.abort(error.__cause__ or error if isinstance(error, LogFailed) else error)
+
+    def abort(self, error: BaseException) -> None:
+        """End with an error, and without last words: nothing may go on unrecorded, or recorded by two."""
+        self._broken = self._broken or error
+        self._breaker.trip(Reason.STOPPED, "the roll-out itself failed")
+        for other in self._running:
+            other.cancel()
+        self._moved.set()
+
+    async def _count(self, count: FailureCounter, workspace: PlannedWorkspace) -> None:
+        spent = await count(workspace.target, workspace.workspace_id)
+        if spent is not None:
+            self._breaker.trip(Reason.BUDGET_SPENT, spent)
 
     async def _cancel_reconcilers(self) -> None:
         tasks = tuple(self._running)

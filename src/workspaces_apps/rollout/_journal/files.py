@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
-from workspaces_apps.rollout._journal.group_commit import GroupCommit
+from workspaces_apps.rollout._journal.group_commit import GroupCommit, WritingThread
 from workspaces_apps.rollout._journal.lines import LineReader, to_line
 from workspaces_apps.rollout._journal.locking import lock
 from workspaces_apps.rollout._journal.stores import JournalWriter, check_name, path_of
@@ -46,7 +46,8 @@ class FileJournal:
         self.path = path
         self.past: Sequence[Event] = past
         self._descriptor = descriptor
-        self._commit = GroupCommit(self._write, self._refusal, self._release)
+        self._thread = WritingThread(self._write)
+        self._commit = GroupCommit(self._thread, self._refusal, self._release)
 
     async def append(self, *events: Event, durable: bool = False) -> None:
         """Write events; with `durable`, they are on disk when this returns. See `JournalWriter.append`."""
@@ -72,6 +73,7 @@ class FileJournal:
         )
 
     def _release(self) -> None:
+        self._thread.end()
         # What counted was synced; nobody is left to hear of an error now.
         with contextlib.suppress(OSError):
             os.close(self._descriptor)

@@ -1,20 +1,14 @@
 """Ports of the journal: what a roll-out needs of whatever keeps it, and the stores that a name may mean."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
+from workspaces_apps.rollout._journal.urls import JournalUrl, parse_url
 from workspaces_apps.rollout._log.events import Event, Started, bounded
-
-# Two letters at least: one is a drive of Windows.
-_URL: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+)://")
-
-KNOWN_FORMS: Final = ("the path of a file",)
-"""What a string may name a journal by."""
 
 
 @public("workspaces_apps.rollout")
@@ -40,6 +34,38 @@ class JournalWriter(Protocol):
 
     async def close(self) -> None:
         """Keep what is being written, and let go of the journal; may be called again."""
+        ...
+
+
+@public("workspaces_apps.rollout")
+@runtime_checkable
+class FencedWriter(JournalWriter, Protocol):
+    """A journal whose writer may lose it to another, on another machine.
+
+    A roll-out asks `held` before each attempt of a writing call, and begins nothing more once it is lost. A journal that
+    cannot be lost while it is open, such as a locked file, is a plain `JournalWriter`.
+    """
+
+    @property
+    def held(self) -> bool:
+        """Tell if an attempt of a writing call may leave now."""
+        ...
+
+    @property
+    def waits_for(self) -> str:
+        """The trouble with the store that is waited for, in words; empty if there is none."""
+        ...
+
+    async def until_held(self) -> None:
+        """Wait while it is not certain that nobody else writes to the journal.
+
+        Raises:
+            JournalError: Somebody else does.
+        """
+        ...
+
+    async def until_lost(self) -> JournalError:
+        """Wait until it is lost to another writer, and return why; for ever, if it never is."""
         ...
 
 
@@ -91,7 +117,7 @@ class JournalStore(Protocol):
 
 
 AnyJournal: TypeAlias = str | Path | JournalStore
-"""A journal: the path of its file, or the store that keeps it under the name of the roll-out."""
+"""A journal: the path of its file, its URL, or the store that keeps it under the name of the roll-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,42 +153,54 @@ def locate(journal: AnyJournal, rollout: str = "") -> JournalLocation:
     Raises:
         JournalError: It is a URL of a kind that this release does not know.
     """
-    if isinstance(journal, str | Path):
-        from workspaces_apps.rollout._journal.files import FileJournalStore
+    if not isinstance(journal, str | Path):
+        return JournalLocation(journal, rollout)
+    url = parse_url(journal) if isinstance(journal, str) else None
+    if url is not None:
+        return _at(url)
+    from workspaces_apps.rollout._journal.files import FileJournalStore
 
-        path = path_of(journal)
-        return JournalLocation(FileJournalStore(path.parent), path.name)
-    return JournalLocation(journal, rollout)
+    path = Path(journal)
+    return JournalLocation(FileJournalStore(path.parent), path.name)
 
 
 def path_of(journal: str | Path) -> Path:
     """Return the path of a journal that is a file.
 
     Raises:
-        JournalError: It is a URL: such a thing never becomes a path. The message names its scheme only, because the
-            rest may hold a password.
+        JournalError: It is a URL: such a thing never becomes a path.
     """
-    found = _URL.match(journal) if isinstance(journal, str) else None
-    if found is not None:
-        raise JournalError(
-            f"a journal cannot be kept at {found[1].lower()}://…; this release knows {' and '.join(KNOWN_FORMS)}"
-        )
+    url = parse_url(journal) if isinstance(journal, str) else None
+    if url is not None:
+        raise JournalError(f"this takes the path of a journal's file, not a URL: {url}")
     return Path(journal)
+
+
+def _at(url: JournalUrl) -> JournalLocation:
+    if url.scheme == "s3":
+        from workspaces_apps.rollout._journal.s3 import s3_store
+
+        return JournalLocation(s3_store(url), url.name)
+    from workspaces_apps.rollout._journal.postgresql import postgresql_store
+
+    return JournalLocation(postgresql_store(url), url.name)
 
 
 async def open_journal(journal: str | Path, *, of: str | None = None) -> JournalWriter:
     """Open a journal to write to it; close it with ``await journal.close()``.
 
-        journal = await open_journal("office.journal")
+        journal = await open_journal("s3://my-bucket/rollouts/office")
         await journal.append(event, durable=True)
         await journal.close()
 
     Args:
-        journal: The path of its file, which is made, readable by its owner only, if there is none.
+        journal: The path of its file, which is made, readable by its owner only, if there is none; or its URL:
+            ``s3://bucket/prefix/name`` or ``postgresql://…/database?name=…``.
         of: The name of the roll-out that it must be of; None: of any.
 
     Raises:
-        JournalBusyError: An apply writes to it.
+        JournalBusyError: An apply writes to it. For a URL this takes a few seconds to find out, and the length of a
+            lease where the last writer was killed.
         JournalError: It is no journal, or that of another roll-out, or cannot be opened; or the string is a URL of an
             unknown kind.
     """
@@ -174,7 +212,7 @@ async def read_events(journal: str | Path) -> Sequence[Event]:
     """Return every event of a journal, oldest first, also while an apply writes to it.
 
     Args:
-        journal: The path of its file.
+        journal: The path of its file, or its URL.
 
     Raises:
         JournalError: There is none, or it cannot be read, or is no journal; or the string is a URL of an unknown kind.
@@ -182,8 +220,14 @@ async def read_events(journal: str | Path) -> Sequence[Event]:
     location = locate(journal)
     events = await location.store.read(location.name)
     if events is None:
-        raise JournalError(f"cannot read the journal {journal}: there is none")
+        raise JournalError(f"cannot read the journal {title_of(journal)}: there is none")
     return events
+
+
+def title_of(journal: str | Path) -> str:
+    """Return what a journal is called in output: its path, or its URL without anything secret."""
+    url = parse_url(journal) if isinstance(journal, str) else None
+    return str(url) if url is not None else str(journal)
 
 
 def check_name(events: Sequence[Event], journal: str, rollout: str | None) -> None:

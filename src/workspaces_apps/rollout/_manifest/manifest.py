@@ -228,6 +228,39 @@ class Manifest(BaseModel, frozen=True):
         """The names of the targets, at least one."""
         return tuple(target.name for target in self.targets) or (DEFAULT_TARGET,)
 
+    def only(self, *targets: str) -> Self:
+        """Return the manifest for some of its targets, with the rules that are for them.
+
+            manifest.only("eu", "us")
+
+        Args:
+            targets: The names of the targets, at least one.
+
+        Raises:
+            ManifestError: It has no target of such a name, or no rule is for any of them.
+        """
+        known = self.target_names
+        strange = [name for name in targets if name not in known]
+        if strange or not targets:
+            rule = f"there is no target {', '.join(strange)}" if strange else "name at least one target"
+            raise ManifestError([self.mistake(("targets",), f"{rule}; there are {', '.join(known)}")])
+        rules = [
+            rule
+            if rule.targets is None
+            else rule.model_copy(update={"targets": tuple(name for name in rule.targets if name in targets)})
+            for rule in self.rules
+            if rule.targets is None or not set(rule.targets).isdisjoint(targets)
+        ]
+        if not rules:
+            raise ManifestError([self.mistake(("rules",), f"no rule is for {', '.join(targets)}")])
+        # A copy keeps where it came from, so that later mistakes still have their line.
+        return self.model_copy(
+            update={
+                "targets": tuple(target for target in self.targets if target.name in targets),
+                "rules": tuple(rules),
+            }
+        )
+
     def rules_for(self, target: str) -> tuple[tuple[int, Rule], ...]:
         """The rules that are for a target, each with its number in the manifest."""
         return tuple(

@@ -38,28 +38,46 @@ async def open_targets(
     Raises:
         ConfigurationError: Arguments contradict each other.
     """
-
-    def client_for(target: Target) -> WorkSpacesClient:
-        own_profile = target.profile or (profile if credentials is None else None)
-        provider: Credentials | CredentialsProvider | None = None
-        if target.role_arn is not None:
-            source = credentials if target.profile is None else None
-            provider = AssumeRole(target.role_arn, target.external_id, source)
-            own_profile = own_profile if source is None else None
-        elif target.profile is None:
-            provider = credentials
-        return WorkSpacesClient(
-            region=target.region or region,
-            profile=own_profile,
-            endpoint_url=endpoint_url,
-            credentials=provider,
-            config=config,
-            clock=clock,
-        )
-
     async with AsyncExitStack() as stack:
         clients: dict[str, WorkSpacesClient] = {}
         for target in manifest.targets or (Target(name=DEFAULT_TARGET),):
-            clients[target.name] = client_for(target)
+            clients[target.name] = client_for(
+                target,
+                region=region,
+                profile=profile,
+                endpoint_url=endpoint_url,
+                credentials=credentials,
+                config=config,
+                clock=clock,
+            )
             stack.push_async_callback(clients[target.name].aclose)
         yield clients
+
+
+def client_for(
+    target: Target,
+    *,
+    region: str | None = None,
+    profile: str | None = None,
+    endpoint_url: str | None = None,
+    credentials: Credentials | CredentialsProvider | None = None,
+    config: ClientConfig | None = None,
+    clock: Clock | None = None,
+) -> WorkSpacesClient:
+    """Return the client of one target; the arguments and errors are those of `open_targets`."""
+    own_profile = target.profile or (profile if credentials is None else None)
+    provider: Credentials | CredentialsProvider | None = None
+    if target.role_arn is not None:
+        source = credentials if target.profile is None else None
+        provider = AssumeRole(target.role_arn, target.external_id, source)
+        own_profile = own_profile if source is None else None
+    elif target.profile is None:
+        provider = credentials
+    return WorkSpacesClient(
+        region=target.region or region,
+        profile=own_profile,
+        endpoint_url=endpoint_url,
+        credentials=provider,
+        config=config,
+        clock=clock,
+    )

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._licences import HELD, LicenceCount, Price
 from workspaces_apps.rollout._log.events import Action, Direction
@@ -367,6 +368,53 @@ class Plan:
         except OSError as error:
             raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
 
+    def only(self, *targets: str) -> "Plan":
+        """Return the plan for some of its targets, with their share of the failure budget.
+
+        A share is in proportion to the WorkSpaces that would be changed; the shares of all targets add up to the whole
+        plan's budget. Waves and hours hold for each part by itself.
+
+        Args:
+            targets: The names of the targets, at least one.
+
+        Raises:
+            PlanError: It has no target of such a name.
+        """
+        known = [reading.name for reading in self.targets]
+        strange = [name for name in targets if name not in known]
+        if strange or not targets:
+            problem = (
+                f"the plan has no target {', '.join(strange)}" if strange else "name at least one target"
+            )
+            raise PlanError(f"{problem}; there are {', '.join(known)}")
+        if set(targets) >= set(known):
+            return self
+        from workspaces_apps.rollout._plan.estimate import estimate
+
+        shares = _shares(
+            self.policy.failure_budget.of(len(self.pending)),
+            {name: sum(one.target == name for one in self.pending) for name in known},
+        )
+        share = Amount(sum(shares[name] for name in set(targets)))
+        policy = self.policy.model_copy(update={"failure_budget": share})
+        workspaces = tuple(workspace for workspace in self.workspaces if workspace.target in targets)
+        rate_of, rate = self.estimate.rate_of, self.estimate.rate
+        return replace(
+            self,
+            policy=policy,
+            targets=tuple(reading for reading in self.targets if reading.name in targets),
+            workspaces=workspaces,
+            estimate=estimate(workspaces, policy, {} if rate_of is None else {rate_of: rate}, self.created),
+        )
+
+    def split(self) -> tuple["Plan", ...]:
+        """Return a plan for each target, in their order, to be applied apart, each with a journal of its own.
+
+        for part in plan.split():
+            part.save(f"{part.targets[0].name}.plan.json")
+        """
+        return tuple(self.only(reading.name) for reading in self.targets)
+
     def diff(self, newer: "Plan") -> "PlanDiff":
         """Return the difference to a plan made later."""
         before, after = _by_key(self), _by_key(newer)
@@ -411,6 +459,16 @@ def _format_of(text: str | bytes) -> int:
 def _some(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - _NAMED:,} more" if len(texts) > _NAMED else ""
     return f"{', '.join(texts[:_NAMED])}{more}"
+
+
+def _shares(whole: int, weights: Mapping[str, int]) -> Mapping[str, int]:
+    """Return the shares of a number by weight: rounded down, and what is left to those who lost most by that."""
+    total = max(1, sum(weights.values()))
+    shares = {name: whole * weight // total for name, weight in weights.items()}
+    by_loss = sorted(weights, key=lambda name: -(whole * weights[name] % total))
+    for name in by_loss[: whole - sum(shares.values()) if any(weights.values()) else 0]:
+        shares[name] += 1
+    return shares
 
 
 def _by_key(plan: Plan) -> dict[tuple[str, str, str], PlannedChange]:

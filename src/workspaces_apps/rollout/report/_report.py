@@ -1,7 +1,8 @@
 """`Report`: what came of a roll-out, read from its journal; and the forms it can be given."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
@@ -15,7 +16,7 @@ from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.files import read_journal
 from workspaces_apps.rollout._journal.stores import read_events
 from workspaces_apps.rollout._log.events import Ending, Event
-from workspaces_apps.rollout._log.summary import UNFINISHED
+from workspaces_apps.rollout._log.summary import UNFINISHED, Outcome
 from workspaces_apps.rollout.report._model import (
     ApplicationCount,
     Change,
@@ -122,23 +123,41 @@ class Report:
         return builder.report()
 
     @classmethod
-    async def load(cls, *journals: str | Path) -> "Report":
+    async def load(cls, *journals: str | Path, run: str | None = None) -> "Report":
         """Read one journal, or several of applies that may have gone on side by side, as one report.
 
         Where there are several, `seconds` is the time in which any of the runs went on, and `ending` the gravest of
         the ends of the journals' last runs; None while one of them goes on.
 
+            report = await Report.load("eu.journal", "s3://my-bucket/rollouts/us")
+            report = await Report.load("postgresql://rollouts@db/rollouts", run="0123456789ab")
+
         Args:
-            journals: The paths of their files.
+            journals: The paths of their files, or their URLs; with `run`, the one database it was submitted to.
+            run: The id of a submitted run, as `distributed.submit` returned it; all of its targets are reported on.
 
         Raises:
-            JournalError: One cannot be read or is no journal, or is a URL of a kind that this release does not know.
+            JournalError: One cannot be read or is no journal, or is a URL of a kind that this release does not know; or
+                there is no such run.
+            ValueError: There is no journal, or with `run` more than the database.
         """
+        if not journals or (run is not None and len(journals) != 1):
+            raise ValueError("load() takes at least one journal; with run=, the URL of one database")
+        parts: Sequence[Sequence[Event]]
+        if run is not None:
+            from workspaces_apps.rollout._journal.postgresql import read_run
+
+            parts = await read_run(str(journals[0]), run)
+        else:
+            parts = await asyncio.gather(*map(read_events, journals))
+        return cls._merged(parts)
+
+    @classmethod
+    def _merged(cls, parts: "Sequence[Sequence[Event]]") -> "Report":
         from workspaces_apps.rollout.report._builder import ReportBuilder
         from workspaces_apps.rollout.report._render.series import UnitedTime
         from workspaces_apps.rollout.report._render.text import in_utc
 
-        parts = await asyncio.gather(*map(read_events, journals))
         if len(parts) == 1:
             return cls.from_events(parts[0])
         spans: dict[str, tuple[datetime, datetime]] = {}
@@ -157,6 +176,16 @@ class Report:
     def changes(self) -> tuple[Change, ...]:
         """Every change, WorkSpace by WorkSpace."""
         return tuple(change for workspace in self.workspaces for change in workspace.changes)
+
+    @property
+    def by_target(self) -> Mapping[str, Counts]:
+        """The counts of changes of each outcome for each target, in the order of the plans."""
+        from workspaces_apps.rollout.report._render.series import frozen
+
+        found: dict[str, Counter[Outcome]] = {}
+        for change in self.changes:
+            found.setdefault(change.target, Counter[Outcome]())[change.outcome] += 1
+        return {target: frozen(counts) for target, counts in found.items()}
 
     @property
     def unfinished(self) -> tuple[Change, ...]:

@@ -107,6 +107,7 @@ def _parts(report: Report) -> Iterable[Markup | None]:
     yield _table(sections.unmatched(report))
     yield _table(sections.reasons(report, ROWS))
     yield _table(sections.troubled(report, ROWS))
+    yield _table(sections.targets(report, ROWS))
     yield _table(sections.waves(report, ROWS))
     yield _table(sections.runs(report, ROWS))
     yield _timelines(report)

@@ -68,6 +68,7 @@ def _sections(report: Report) -> list[Section]:
         sections.unmatched(report),
         sections.reasons(report, ROWS),
         sections.troubled(report, ROWS),
+        sections.targets(report, ROWS),
         sections.slowest(report, 5),
         sections.waves(report, ROWS),
         sections.runs(report, ROWS),

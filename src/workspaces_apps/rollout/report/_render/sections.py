@@ -38,6 +38,8 @@ MEANINGS: Final[Mapping[Outcome, str]] = {
     "waiting": "planned, and not started",
 }
 
+_OF_TARGETS: Final[tuple[Outcome, ...]] = ("succeeded", "failed", "skipped")
+
 STILL: Final[tuple[Outcome, ...]] = ("unchanged", "blocked")
 """The outcomes of what was not to be changed."""
 
@@ -250,6 +252,27 @@ def slowest(report: Report, limit: int) -> Section:
         ),
         numeric=frozenset({3}),
         outcomes=tuple([timed(one) for one in shown]),
+    )
+
+
+def targets(report: Report, limit: int) -> Section:
+    """Return every target of several, those with most failures first."""
+    counts = report.by_target if has_targets(report) else {}
+    order = sorted(counts, key=lambda name: (-counts[name]["failed"], -counts[name]["skipped"]))
+    return Section(
+        title="Targets",
+        columns=("Target", "Changes", "Succeeded", "Failed", "Skipped", "Unfinished"),
+        rows=tuple(
+            (
+                name,
+                f"{changes_of(counts[name]):,}",
+                *(f"{counts[name][outcome]:,}" for outcome in _OF_TARGETS),
+                f"{sum(counts[name][outcome] for outcome in UNFINISHED):,}",
+            )
+            for name in order[:limit]
+        ),
+        numeric=frozenset(range(1, 6)),
+        note=_more(len(order) - limit, "target"),
     )
 
 

@@ -1,0 +1,316 @@
+"""`python -m benchmarks.distributed`: roll-outs by several workers, killed ones among them, and the stores of journals.
+
+Fleets are simulated, leases and heartbeats are real: the clock of the services and of the clients runs `--scale` times as
+fast as time. A killed worker is replaced at once. A target's own limit is the time that one target takes alone, with a
+worker of its own. Where the machine was busy for more than 80 % of the time, the row says that it is bound by it.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from benchmarks.distributed_worker import WorkerSettings
+from tests.distributed.memory import Content, MemoryStorage
+from tests.distributed.places import postgresql
+from workspaces_apps.distributed import status, submit
+from workspaces_apps.rollout import Event, Intent, Manifest, Report, Started
+from workspaces_apps.rollout._journal.database import open_database
+from workspaces_apps.rollout._journal.postgresql import store_in
+from workspaces_apps.rollout._journal.segments import SegmentedStore, SegmentJournal, SegmentStorage
+from workspaces_apps.rollout._journal.urls import parse_database
+from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span, Throttle
+
+OFFICE: Final = "Microsoft Office LTSC Professional Plus 2021"
+RECONCILERS: Final = 200
+PUT_SECONDS: Final = 0.03
+BUSY: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a roll-out.
+
+    Attributes:
+        wall: Seconds.
+        changes: Changes that succeeded.
+        twice: WorkSpaces that the service deployed on more than once.
+        idle: The longest time in seconds without a call of a target that was not done yet.
+        busy: The share of the machine's CPUs that was in use.
+        kills: Workers that were killed.
+        segments: Segments that were written.
+        beats: Renewals of leases, which are no segments.
+        per_call: CPU milliseconds of the workers for each call, their start left out.
+        memory: The largest memory of a worker, in MiB.
+        ending: How it ended.
+    """
+
+    wall: float
+    changes: int
+    twice: int
+    idle: float
+    busy: float
+    kills: int
+    segments: int
+    beats: int
+    per_call: float
+    memory: float
+    ending: str | None
+
+    def row(self, what: str, alone: float | None) -> str:
+        """Return a line of the table."""
+        ratio = f"{self.wall / alone:.2f}" if alone is not None else "–"
+        note = "bound by this machine" if self.busy > BUSY else ""
+        return (
+            f"| {what} | {self.wall:.0f} | {ratio} | {self.ending} | {self.twice} | {self.idle:.1f} | {self.kills} |"
+            f" {self.changes} | {self.segments} + {self.beats} | {self.per_call:.1f} | {self.memory:.0f} |"
+            f" {self.busy:.0%} {note} |"
+        )
+
+
+def machine() -> tuple[float, float]:
+    """Return the machine's CPU seconds in use and in all, since it began."""
+    figures = [
+        int(figure) for figure in Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:]
+    ]
+    return sum(figures) - figures[3] - figures[4], sum(figures)
+
+
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(pid: int) -> float:
+    """Return the largest memory that a process has had, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def manifest(targets: int) -> Manifest:
+    """Return a manifest of so many targets."""
+    return Manifest.from_data(
+        {
+            "name": "office",
+            "targets": [{"name": f"t{number:03}", "region": "us-east-1"} for number in range(targets)],
+            "rules": [{"select": {"everything": True}, "present": [OFFICE]}],
+        }
+    )
+
+
+async def roll_out(
+    database: str, *, targets: int, workspaces: int, workers: int, scale: float, kills: int, every: float
+) -> Outcome:
+    """Roll out over so many targets, and kill a worker now and then."""
+    clock, since = ScaledClock(scale), time.time()
+    settings = SimulatorSettings(install_duration=Span(240, 480))
+    with (
+        Simulator.in_thread(workspaces=0, clock=clock, settings=settings, throttle=Throttle()) as sim,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        keys = [sim.add_account(f"{number + 1:012}", workspaces=workspaces) for number in range(targets)]
+        told = WorkerSettings(
+            database=database,
+            factor=scale,
+            since=since,
+            concurrency=-(-targets // workers) + 5,
+            targets={
+                f"t{number:03}": (sim.url, key.access_key_id, key.secret_access_key)
+                for number, key in enumerate(keys)
+            },
+        )
+        path = told.write(Path(folder) / "worker.json")
+
+        def start() -> "subprocess.Popen[bytes]":
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+            command = [sys.executable, "-m", "benchmarks.distributed_worker", str(path)]
+            return subprocess.Popen(command, env=environment)
+
+        running = [start() for _ in range(workers)]
+        await asyncio.sleep(5)
+        before, began, killed = machine(), time.monotonic(), 0
+        idle_cpu = sum(cpu_of(process.pid) for process in running)
+        run = await submit(manifest(targets), database=database)
+        rng = random.Random(0)
+        next_kill = began + every
+        while not (found := await status(database, run)).is_over:
+            await asyncio.sleep(1)
+            if killed < kills and time.monotonic() > next_kill:
+                killed, next_kill = killed + 1, next_kill + every
+                victim = rng.randrange(workers)
+                running[victim].kill()
+                running[victim].wait()
+                running[victim] = start()
+        wall = time.monotonic() - began
+        after = machine()
+        used = sum(cpu_of(process.pid) for process in running) - (idle_cpu if not kills else 0.0)
+        memory = max(memory_of(process.pid) for process in running)
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        for process in running:
+            process.wait(60)
+        report = await Report.load(database, run=run)
+        opened = await open_database(parse_database(database))
+        rows = await opened.rows(
+            "SELECT count(*) FROM workspaces_apps.segment WHERE journal LIKE %s", f"{run}/%"
+        )
+        beats = await opened.rows(
+            "SELECT coalesce(sum(beat), 0)::bigint FROM workspaces_apps.journal WHERE name LIKE %s",
+            f"{run}/%",
+        )
+        await opened.close()
+        return Outcome(
+            wall=wall,
+            changes=report.counts["succeeded"],
+            twice=sum(count > 1 for count in deployments(sim).values()),
+            idle=longest_gap(sim) / scale,
+            busy=(after[0] - before[0]) / (after[1] - before[1]),
+            kills=killed,
+            segments=rows[0][0],
+            beats=beats[0][0],
+            per_call=1000 * used / max(1, sim.requests.count()),
+            memory=memory,
+            ending=found.ending,
+        )
+
+
+def deployments(sim: Simulator) -> Counter[str]:
+    """Return how many deployments the service took that committed something, by WorkSpace."""
+    found: Counter[str] = Counter()
+    for request in sim.requests:
+        if request.operation == "DeployWorkspaceApplications" and request.status == 200:
+            deployment = (request.answer or {}).get("Deployment")
+            if isinstance(deployment, dict) and deployment.get("Associations"):
+                found[str((request.parameters or {})["WorkspaceId"])] += 1
+    return found
+
+
+def longest_gap(sim: Simulator) -> float:
+    """Return the longest time between two calls of one account, in simulated seconds."""
+    times: defaultdict[str | None, list[float]] = defaultdict(list)
+    for request in sim.requests:
+        times[request.account_id].append(request.at.timestamp())
+    return max(
+        (later - one for row in times.values() for one, later in itertools.pairwise(sorted(row))), default=0.0
+    )
+
+
+class SlowStorage(MemoryStorage):
+    """A store whose every write takes as long as one of S3 does."""
+
+    async def put(self, number: int, body: bytes, *, epoch: int) -> bool:
+        """Write a segment."""
+        await asyncio.sleep(PUT_SECONDS)
+        return await super().put(number, body, epoch=epoch)
+
+
+async def appends(store: SegmentedStore, seconds: float = 4.0) -> tuple[float, float]:
+    """Let reconcilers append as fast as they can; returns durable events a second, and events per segment."""
+    journal = await store.open("benchmark")
+    assert isinstance(journal, SegmentJournal)
+    now = datetime.now(UTC)
+    await journal.append(Started(at=now, run="r", name="b", plan="p", workspaces=1, changes=1), durable=True)
+    until, count = time.monotonic() + seconds, 0
+
+    def intent(number: int) -> Event:
+        return Intent(
+            at=now,
+            run="r",
+            workspace_id=f"ws-{number:09}",
+            application_id="wsa-123456789",
+            operation="DeployWorkspaceApplications",
+            direction="install",
+        )
+
+    async def reconcile(number: int) -> None:
+        nonlocal count
+        while time.monotonic() < until:
+            await journal.append(intent(number), durable=True)
+            count += 1
+
+    segments, began = journal.segments, time.monotonic()
+    await asyncio.gather(*map(reconcile, range(RECONCILERS)))
+    passed, written = time.monotonic() - began, journal.segments - segments
+    await journal.close()
+    return count / passed, count / max(1, written)
+
+
+async def stores(database: str) -> None:
+    """Print what the stores take."""
+
+    @asynccontextmanager
+    async def connect(_name: str) -> AsyncGenerator[SegmentStorage, None]:
+        yield SlowStorage(Content())
+
+    print("| store | durable events/s | events per write | goal |\n|---|---:|---:|---|")
+    rate, per = await appends(SegmentedStore(connect, where="memory://"))
+    print(f"| S3, 30 ms per PUT (simulated) | {rate:,.0f} | {per:.0f} | ≥ 2,000; ≥ 50 |")
+    opened = await open_database(parse_database(database))
+    rate, per = await appends(store_in(opened))
+    await opened.close()
+    print(f"| PostgreSQL | {rate:,.0f} | {per:.0f} | ≥ 5,000 |")
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", type=int, default=300)
+    parser.add_argument("--workspaces", type=int, default=200, help="of each target")
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument(
+        "--scale", type=float, default=2.0, help="how many times as fast as time the services run"
+    )
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--every", type=float, default=20.0, help="seconds from one kill to the next")
+    parser.add_argument("--rows", default="stores,alone,fleet,kills")
+    parser.add_argument("--database", help="a database of yours; one is started where it is left out")
+    asked = parser.parse_args()
+    rows: list[str] = asked.rows.split(",")
+
+    with contextlib.ExitStack() as stack:
+        database: str = asked.database or stack.enter_context(own_database())
+        if "stores" in rows:
+            asyncio.run(stores(database))
+        size = {"workspaces": asked.workspaces, "scale": asked.scale, "every": asked.every}
+        print(
+            "\n| roll-out | wall, s | ÷ one target alone | ending | deployed twice | idle, s | kills | changes | segments + renewals"
+            " | CPU ms/call | MiB | CPU |\n|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|"
+        )
+        alone: float | None = None
+        if "alone" in rows:
+            one = asyncio.run(roll_out(database, targets=1, workers=1, kills=0, **size))
+            alone = one.wall
+            print(one.row(f"1 × {asked.workspaces}, 1 worker", None), flush=True)
+        for name, kills in (("fleet", 0), ("kills", asked.kills)):
+            if name in rows:
+                many = asyncio.run(
+                    roll_out(database, targets=asked.targets, workers=asked.workers, kills=kills, **size)
+                )
+                what = f"{asked.targets} × {asked.workspaces}, {asked.workers} workers{', killed' if kills else ''}"
+                print(many.row(what, alone), flush=True)
+
+
+@contextlib.contextmanager
+def own_database() -> Iterator[str]:
+    """Start a PostgreSQL."""
+    with postgresql() as server:
+        yield server.make("benchmark")
+
+
+if __name__ == "__main__":
+    main()

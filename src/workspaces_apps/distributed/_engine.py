@@ -1,0 +1,162 @@
+"""procrastinate: the task queue that starts the job of each target, and again where its worker is gone."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, ProcrastinateException
+
+from workspaces_apps.rollout import JournalBusyError, JournalError
+from workspaces_apps.rollout._journal.lease import StoreUnavailableError, steady_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from procrastinate.jobs import Job
+    from psycopg import AsyncConnection
+    from psycopg.rows import TupleRow
+
+    from workspaces_apps.rollout._journal.database import Database
+    from workspaces_apps.rollout._journal.urls import JournalUrl
+
+QUEUE: Final = "workspaces-apps"
+TASK: Final = "workspaces_apps.apply_target"
+
+HEARTBEAT_SECONDS: Final = 2.0
+"""Seconds from one heartbeat of a worker to the next."""
+
+STALLED_SECONDS: Final = 6.0
+"""Seconds without a heartbeat after which a worker's jobs are given to others."""
+
+_UNCHANGED_SECONDS: Final = 3.0
+"""Seconds without a renewal after which a target whose worker has no heartbeat is given to others."""
+
+_BUSY_SECONDS: Final = 3
+_FAULT_SECONDS: Final = 15
+
+TRIES: Final = 4
+"""Times that a target which cannot be read is tried."""
+
+# Any number that nobody else locks.
+_LOCK: Final = 7_305_114_621
+
+log = logging.getLogger(__name__)
+
+__all__ = ["AlreadyEnqueued", "ConnectorException", "ProcrastinateException"]
+
+
+class HandOverError(Exception):
+    """The worker ends, and another one shall go on with the target."""
+
+
+class _Again(BaseRetryStrategy):
+    """When a job that did not come to its end is tried again."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """Return when; None for never."""
+        if isinstance(exception, HandOverError):
+            return RetryDecision(retry_at=datetime.now(UTC))
+        if isinstance(exception, JournalBusyError | JournalError | StoreUnavailableError):
+            # Somebody else has it, or will have it: whoever comes later finds it done, or goes on with it.
+            return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=_BUSY_SECONDS))
+        if job.attempts + 1 < TRIES:
+            return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=_FAULT_SECONDS))
+        return None
+
+
+def make_app(url: JournalUrl, apply_target: Callable[[str, str, int], Awaitable[None]]) -> App:
+    """Return the app with its one task.
+
+    Args:
+        url: The database.
+        apply_target: Carries a target of a run out; gets the run, the target, and how often that was tried before.
+    """
+    connector = PsycopgConnector(conninfo=url.place, min_size=1, max_size=4, timeout=5.0)
+    app = App(connector=connector)
+
+    @app.task(name=TASK, queue=QUEUE, retry=_Again(), pass_context=True)
+    async def task(context: object, *, run: str, target: str) -> None:
+        job: Job | None = getattr(context, "job", None)
+        await apply_target(run, target, job.attempts if job is not None else 0)
+
+    del task
+    return app
+
+
+async def prepare(database: Database, app: App) -> None:
+    """Make procrastinate's schema where there is none.
+
+    Raises:
+        JournalError: It is there, and of a release that this one cannot work with.
+    """
+    async with database.connection() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        cursor = await connection.execute(
+            "SELECT to_regclass('procrastinate_jobs') IS NOT NULL, to_regclass('procrastinate_workers') IS NOT NULL"
+        )
+        row = await cursor.fetchone()
+        if row == (True, True):
+            return
+        if row != (False, False):
+            raise JournalError(
+                f"procrastinate's schema in {database.shown} is of an older release: migrate it as its documentation says"
+            )
+        await connection.execute(app.schema_manager.get_schema())
+
+
+async def defer(app: App, run: str, targets: tuple[str, ...], connection: AsyncConnection[TupleRow]) -> None:
+    """Queue the job of each target, in the transaction of the connection."""
+    for target in targets:
+        lock = f"{run}/{target}"
+        task = app.configure_task(TASK, lock=lock, queueing_lock=lock, connection=connection)
+        await task.defer_async(run=run, target=target)
+
+
+class Sightings:
+    """The leases of targets whose worker seems to be gone, and since when each has not changed.
+
+    A worker that is short of CPU may miss its heartbeats and still renew its leases: its targets stay with it.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def unchanged(self, leases: Mapping[str, tuple[int, int]], now: float) -> set[str]:
+        """Take in the leases of today, and return those that have not changed for long enough."""
+        before = self._seen
+        self._seen = {
+            name: before[name] if name in before and before[name][0] == lease else (lease, now)
+            for name, lease in leases.items()
+        }
+        return {name for name, (_, since) in self._seen.items() if now - since >= _UNCHANGED_SECONDS}
+
+
+async def rescue(database: Database, app: App, sightings: Sightings) -> int:
+    """Give the jobs of workers that are gone to others; returns how many."""
+    async with database.connection() as connection, connection.transaction():
+        # One worker at a time: a job that was given away must not be taken from whoever has begun it since.
+        cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,))
+        if await cursor.fetchone() != (True,):
+            return 0
+        stalled = await app.job_manager.get_stalled_jobs(
+            queue=QUEUE, task_name=TASK, seconds_since_heartbeat=STALLED_SECONDS
+        )
+        jobs = {str(job.lock): job for job in stalled}
+        rows = await (
+            await connection.execute(
+                "SELECT name, epoch, beat FROM workspaces_apps.journal WHERE name = ANY(%s) AND NOT released",
+                (sorted(jobs),),
+            )
+        ).fetchall()
+        leases = {row[0]: (row[1], row[2]) for row in rows}
+        gone = sightings.unchanged(leases, steady_seconds()) | (jobs.keys() - leases.keys())
+        count = 0
+        for name in sorted(gone & jobs.keys()):
+            await app.job_manager.retry_job(jobs[name])
+            count += 1
+    if count:
+        log.warning("%d targets of workers that are gone were given to others", count)
+    return count

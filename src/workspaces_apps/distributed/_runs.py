@@ -1,0 +1,273 @@
+"""Runs in the database: submitted, listed, told what to do, and counted against one failure budget."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from workspaces_apps.distributed._records import STATES, RunInfo, RunStatus, TargetStatus
+from workspaces_apps.rollout import JournalError, Manifest
+from workspaces_apps.rollout._controller.waves import Amount
+from workspaces_apps.rollout._journal.control import whoever
+from workspaces_apps.rollout._journal.database import Database, open_database
+from workspaces_apps.rollout._journal.lease import StoreUnavailableError
+from workspaces_apps.rollout._journal.urls import parse_database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from workspaces_apps.distributed._records import RunCommand, RunState
+    from workspaces_apps.rollout import ControlCommand, Ending
+
+_COMMANDS: Final[Mapping[ControlCommand, RunCommand]] = {
+    "pause": "pause",
+    "resume": "run",
+    "drain": "drain",
+    "stop": "stop",
+}
+"""The state of a run's row that each command leads to; approvals are for the journal of one target."""
+
+_INFO: Final = (
+    "SELECT run.id, run.name, run.submitted_at, run.command, run.command_by, run.spent, part.state, count(part.target)"
+    " FROM workspaces_apps.run JOIN workspaces_apps.run_target part ON part.run = run.id"
+)
+
+
+@asynccontextmanager
+async def _connected(database: str) -> AsyncGenerator[Database, None]:
+    opened = await open_database(parse_database(database))
+    try:
+        yield opened
+    except StoreUnavailableError as error:
+        raise JournalError(f"cannot reach the database: {error}") from error
+    finally:
+        await opened.close()
+
+
+async def submit(manifest: Manifest, *, database: str) -> str:
+    """Queue a roll-out: a job for each target of the manifest, for whatever workers there are, now or later.
+
+    Credentials never go into the database: of a target it holds the profile, the role and the external id, and each
+    worker finds the credentials itself.
+
+    Args:
+        manifest: What is wanted.
+        database: The database's URL, ``postgresql://user@host/database``.
+
+    Returns:
+        The id of the run.
+
+    Raises:
+        ConfigurationError: The extra ``distributed`` is not installed.
+        JournalError: The database cannot be reached, or its schema is of another release.
+    """
+    run = secrets.token_hex(6)
+    names = manifest.target_names
+    async with _connected(database) as opened:
+        from workspaces_apps.distributed import _engine
+
+        app = _engine.make_app(parse_database(database), _nobody)
+        await _engine.prepare(opened, app)
+        # A run without its jobs would wait for ever.
+        async with opened.connection() as connection, connection.transaction():
+            await connection.execute(
+                "INSERT INTO workspaces_apps.run (id, name, manifest, budget) VALUES (%s, %s, %s, %s)",
+                (run, manifest.name, manifest.model_dump_json(), str(manifest.policy.failure_budget)),
+            )
+            async with connection.cursor() as cursor:
+                await cursor.executemany(
+                    "INSERT INTO workspaces_apps.run_target (run, target, position) VALUES (%s, %s, %s)",
+                    [(run, name, position) for position, name in enumerate(names)],
+                )
+            await _engine.defer(app, run, names, connection)
+    return run
+
+
+async def _nobody(_run: str, _target: str, _tries: int) -> None:
+    raise AssertionError
+
+
+async def runs(database: str) -> Sequence[RunInfo]:
+    """Return the runs of a database, the latest first.
+
+    Args:
+        database: The database's URL.
+
+    Raises:
+        JournalError: It cannot be reached, or its schema is of another release.
+    """
+    async with _connected(database) as opened:
+        rows = await opened.rows(
+            f"{_INFO} GROUP BY run.id, part.state ORDER BY run.submitted_at DESC, run.id"
+        )
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(row)
+    return tuple(_info(part) for part in found.values())
+
+
+async def status(database: str, run: str) -> RunStatus:
+    """Return how the targets of a run stand.
+
+    Args:
+        database: The database's URL.
+        run: The run's id.
+
+    Raises:
+        JournalError: There is no such run, or the database cannot be reached.
+    """
+    async with _connected(database) as opened:
+        rows = await opened.rows(f"{_INFO} WHERE run.id = %s GROUP BY run.id, part.state", run)
+        if not rows:
+            raise _no_run(run, opened)
+        targets = await opened.rows(
+            "SELECT target, state, worker, planned, ending, message, changed_at FROM workspaces_apps.run_target"
+            " WHERE run = %s ORDER BY position",
+            run,
+        )
+    return RunStatus(
+        info=_info(rows),
+        targets=tuple(
+            TargetStatus(
+                target=row[0],
+                state=row[1],
+                worker=row[2],
+                planned=row[3],
+                ending=row[4],
+                message=row[5],
+                changed_at=row[6],
+            )
+            for row in targets
+        ),
+    )
+
+
+async def command(
+    database: str, run: str, word: ControlCommand, *, reason: str = "", who: str | None = None
+) -> None:
+    """Say something to a run; its workers hear it within five seconds, and targets that begin later too.
+
+    Args:
+        database: The database's URL.
+        run: The run's id.
+        word: ``pause``, ``resume``, ``drain`` or ``stop``. What is drained or stopped is not resumed: submit it again.
+        reason: Why, in words.
+        who: Who says it; None: this user on this host.
+
+    Raises:
+        ValueError: It is a word for one journal only.
+        JournalError: There is no such run, or it was drained or stopped, or the database cannot be reached.
+    """
+    if word not in _COMMANDS:
+        raise ValueError(f"{word} is said to the journal of one target, not to a run")
+    said = f"{word}, by {who if who is not None else whoever()}{f': {reason}' if reason else ''}"
+    async with _connected(database) as opened:
+        changed = await opened.rows(
+            "UPDATE workspaces_apps.run SET command = %s, command_by = %s"
+            " WHERE id = %s AND (command IN ('run', 'pause') OR %s = 'stop') RETURNING id",
+            _COMMANDS[word],
+            said if word != "resume" else "",
+            run,
+            word,
+        )
+        if not changed:
+            known = await opened.rows("SELECT command_by FROM workspaces_apps.run WHERE id = %s", run)
+            if not known:
+                raise _no_run(run, opened)
+            raise JournalError(f"the run {run} cannot {word} any more: {known[0][0]}")
+
+
+async def begin(opened: Database, run: str, target: str, worker: str) -> None:
+    """Note that a worker has a target."""
+    await opened.rows(
+        "UPDATE workspaces_apps.run_target SET state = 'running', worker = %s, message = '', changed_at = now()"
+        " WHERE run = %s AND target = %s",
+        worker,
+        run,
+        target,
+    )
+
+
+async def leave(
+    opened: Database, run: str, target: str, state: RunState, ending: Ending | None, message: str
+) -> None:
+    """Note that a target has come to its end, or waits for another worker."""
+    await opened.rows(
+        "UPDATE workspaces_apps.run_target SET state = %s, ending = %s, message = %s, changed_at = now()"
+        " WHERE run = %s AND target = %s",
+        state,
+        ending,
+        message[:1000],
+        run,
+        target,
+    )
+
+
+async def note_planned(opened: Database, run: str, target: str, workspaces: int) -> None:
+    """Note how many WorkSpaces the plan of a target changes; a later plan of the run changes fewer."""
+    await opened.rows(
+        "UPDATE workspaces_apps.run_target SET planned = greatest(planned, %s) WHERE run = %s AND target = %s",
+        workspaces,
+        run,
+        target,
+    )
+
+
+async def count_failure(opened: Database, run: str, target: str, workspace_id: str) -> str | None:
+    """Count a WorkSpace that failed, once, against the budget of the whole run; returns how that is spent, if it is.
+
+    All of it is one transaction that holds the run's row, so that two failures are never both the last that is allowed.
+    A budget that is a share is one of the WorkSpaces planned so far.
+    """
+    async with opened.connection() as connection, connection.transaction():
+        cursor = await connection.execute(
+            "SELECT budget, spent FROM workspaces_apps.run WHERE id = %s FOR UPDATE", (run,)
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            return None
+        budget, spent = row
+        await connection.execute(
+            "INSERT INTO workspaces_apps.run_failure VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (run, target, workspace_id),
+        )
+        if spent is not None:
+            return str(spent)
+        cursor = await connection.execute(
+            "SELECT (SELECT count(*) FROM workspaces_apps.run_failure WHERE run = %s),"
+            " (SELECT coalesce(sum(planned), 0) FROM workspaces_apps.run_target WHERE run = %s)",
+            (run, run),
+        )
+        counts = await cursor.fetchone()
+        failures, planned = (int(counts[0]), int(counts[1])) if counts is not None else (0, 0)
+        share = str(budget)
+        allowed = Amount.parse(share if share.endswith("%") else int(share)).of(planned)
+        if failures <= allowed:
+            return None
+        message = f"{failures} WorkSpaces failed in all targets, and the budget is {allowed}"
+        await connection.execute("UPDATE workspaces_apps.run SET spent = %s WHERE id = %s", (message, run))
+        return message
+
+
+def _info(rows: Sequence[Sequence[object]]) -> RunInfo:
+    """Return the record of a run from its rows, one for each state of its targets."""
+    from pydantic import TypeAdapter
+
+    head = rows[0]
+    counts = dict.fromkeys(STATES, 0) | {row[6]: row[7] for row in rows}
+    return TypeAdapter(RunInfo).validate_python(
+        {
+            "run": head[0],
+            "name": head[1],
+            "submitted_at": head[2],
+            "command": head[3],
+            "command_by": head[4],
+            "spent": head[5],
+            "counts": counts,
+        }
+    )
+
+
+def _no_run(run: str, opened: Database) -> JournalError:
+    return JournalError(f"there is no run {run!r} in {opened.shown}")

@@ -1,0 +1,339 @@
+"""Worker: carries out the targets that are queued, many at a time on one loop, until it is drained."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from workspaces_apps._base.public import public
+from workspaces_apps._client.client import WorkSpacesClient
+from workspaces_apps.distributed import _runs
+from workspaces_apps.errors import ConfigurationError, WorkSpacesError
+from workspaces_apps.rollout import (
+    Apply,
+    JournalBusyError,
+    JournalError,
+    Manifest,
+    Rollout,
+    Target,
+    open_targets,
+)
+from workspaces_apps.rollout._controller.waves import Amount
+from workspaces_apps.rollout._journal.database import Database, open_database
+from workspaces_apps.rollout._journal.lease import StoreUnavailableError
+from workspaces_apps.rollout._journal.postgresql import store_in
+from workspaces_apps.rollout._journal.urls import parse_database
+from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET
+
+if TYPE_CHECKING:
+    from procrastinate import App
+
+    from workspaces_apps.distributed._records import RunCommand, RunState
+    from workspaces_apps.rollout import Event, Finished, JournalStore, JournalWriter
+
+T = TypeVar("T")
+
+Clients: TypeAlias = Mapping[str, WorkSpacesClient] | Callable[[Target], WorkSpacesClient]
+"""The clients of targets: by name, which stay open; or what makes one for a target, which the worker closes."""
+
+LEASE_SECONDS: Final = 6.0
+"""The length of the lease on a target's journal: short, because others shall take over soon."""
+
+_POLL_SECONDS: Final = 2.0
+"""Seconds from one look at what is wanted of the runs, and for workers that are gone, to the next."""
+
+_RETRY_SECONDS: Final = 0.5
+
+_CONNECTIONS: Final = 8
+"""Connections to the database that all targets share."""
+
+log = logging.getLogger(__name__)
+
+
+@public("workspaces_apps.distributed")
+class Worker:
+    """A process that carries out targets of submitted runs.
+
+        worker = Worker("postgresql://rollouts@db/rollouts")
+        loop.add_signal_handler(signal.SIGTERM, worker.drain)
+        await worker.run()
+
+    Args:
+        database: The database's URL.
+        concurrency: Targets at most that it holds at a time, 1 or more.
+        clients: Where the clients of targets come from; None: from each target's Region, profile and role, as AWS's
+            standard resolution finds their credentials.
+
+    Raises:
+        ConfigurationError: `concurrency` is less than 1.
+        JournalError: `database` is no URL of a database.
+
+    Attributes:
+        name: What it is called in `status`: its host, its process, and some letters.
+    """
+
+    def __init__(self, database: str, *, concurrency: int = 50, clients: Clients | None = None) -> None:
+        if concurrency < 1:
+            raise ConfigurationError(f"a worker holds at least one target, not {concurrency}")
+        self.name: str = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(2)}"
+        self._url = parse_database(database)
+        self._concurrency = concurrency
+        self._clients = clients
+        self._draining = asyncio.Event()
+        self._targets: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._applies: dict[tuple[str, str], Apply] = {}
+
+    def drain(self) -> None:
+        """Take no further targets, and hand over those that it has; `run` returns once that is done.
+
+        Deployments that the service has taken go on there; whoever takes a target over finds them.
+        """
+        self._draining.set()
+        for events in tuple(self._applies.values()):
+            events.stop()
+
+    async def run(self) -> None:
+        """Carry out what is queued, until `drain`. A database that goes away is waited for.
+
+        Raises:
+            ConfigurationError: The extra ``distributed`` is not installed.
+            JournalError: The database cannot be reached at the beginning, or its schema is of another release.
+        """
+        database = await open_database(self._url, connections=_CONNECTIONS)
+        try:
+            await self._run(database)
+        finally:
+            self.drain()
+            await asyncio.gather(*self._targets.values(), return_exceptions=True)
+            await database.close()
+
+    async def _run(self, database: Database) -> None:
+        from workspaces_apps.distributed import _engine
+
+        store = store_in(database, lease=LEASE_SECONDS)
+
+        async def apply_target(run: str, target: str, tries: int) -> None:
+            await self._hold(database, store, run, target, last_try=tries + 1 >= _engine.TRIES)
+
+        app = _engine.make_app(self._url, apply_target)
+        await _engine.prepare(database, app)
+        while not self._draining.is_set():
+            try:
+                await self._follow_queue(database, app)
+            except (_engine.ConnectorException, StoreUnavailableError) as error:
+                # The targets go on meanwhile: their journals wait for the database by themselves.
+                log.warning("waiting for the queue: %s", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow_queue(self, database: Database, app: App) -> None:
+        """Take jobs until drained, or until the database is gone."""
+        from workspaces_apps.distributed import _engine
+
+        async with app.open_async():
+            queue = asyncio.create_task(
+                app.run_worker_async(
+                    queues=[_engine.QUEUE],
+                    name=self.name,
+                    concurrency=self._concurrency,
+                    install_signal_handlers=False,
+                    fetch_job_polling_interval=_POLL_SECONDS,
+                    update_heartbeat_interval=_engine.HEARTBEAT_SECONDS,
+                    stalled_worker_timeout=_engine.STALLED_SECONDS,
+                    delete_jobs="successful",
+                )
+            )
+            upkeep = asyncio.create_task(self._keep_up(database, app))
+            draining = asyncio.create_task(self._draining.wait())
+            try:
+                await asyncio.wait((queue, upkeep, draining), return_when=asyncio.FIRST_COMPLETED)
+                for task in (upkeep, queue):
+                    if task.done():
+                        task.result()
+            finally:
+                # The queue ends once its jobs have, which hand over what they hold.
+                for one in (draining, upkeep, queue):
+                    one.cancel()
+                await asyncio.gather(draining, upkeep, queue, return_exceptions=True)
+
+    async def _keep_up(self, database: Database, app: App) -> None:
+        """Pass on what is wanted of the runs, and take over from workers that are gone."""
+        from workspaces_apps.distributed import _engine
+
+        sightings = _engine.Sightings()
+        while True:
+            await self._obey(database)
+            await _engine.rescue(database, app, sightings)
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _obey(self, database: Database) -> None:
+        held = sorted({run for run, _ in self._applies})
+        if not held:
+            return
+        rows = await database.rows(
+            "SELECT id, command, command_by, spent FROM workspaces_apps.run WHERE id = ANY(%s)", held
+        )
+        wanted = {row[0]: row[1:] for row in rows}
+        for (run, _), events in tuple(self._applies.items()):
+            if run in wanted:
+                _pass_on(events, *wanted[run])
+
+    async def _hold(
+        self, database: Database, store: JournalStore, run: str, target: str, *, last_try: bool
+    ) -> None:
+        """Carry a target out, whatever becomes of the queue meanwhile."""
+        key = run, target
+        task = self._targets.get(key)
+        if task is None:
+            task = self._targets[key] = asyncio.create_task(
+                self._carry_out(database, store, run, target, last_try)
+            )
+            task.add_done_callback(lambda _: self._targets.pop(key, None))
+        await asyncio.shield(task)
+
+    async def _carry_out(
+        self, database: Database, store: JournalStore, run: str, target: str, last_try: bool
+    ) -> None:
+        from workspaces_apps.distributed._engine import HandOverError
+
+        rows = await database.rows(
+            "SELECT run.manifest, run.command, run.command_by, run.spent, part.state FROM workspaces_apps.run"
+            " JOIN workspaces_apps.run_target part ON part.run = run.id WHERE run.id = %s AND part.target = %s",
+            run,
+            target,
+        )
+        if not rows or rows[0][4] in ("done", "failed"):
+            # Its last worker ended it, and was gone before it could say so to the queue.
+            return
+        if self._draining.is_set():
+            raise HandOverError
+        text, said, by, spent, _ = rows[0]
+        wanted = said, by, spent
+        manifest = Manifest.model_validate_json(text).only(target)
+        writer = await store.open(f"{run}/{target}", of=manifest.name)
+        try:
+            await _patiently(lambda: _runs.begin(database, run, target, self.name))
+            result = await self._apply(database, _Opened(store, writer), run, target, manifest, wanted)
+        except (JournalBusyError, JournalError, StoreUnavailableError):
+            raise
+        except WorkSpacesError as error:
+            message = str(error)
+            log.warning("%s of the run %s: %s", target, run, message)
+            state: RunState = "failed" if last_try else "waiting"
+            await _patiently(lambda: _runs.leave(database, run, target, state, None, message))
+            raise
+        finally:
+            await writer.close()
+        if result.ending == "stopped" and self._draining.is_set():
+            await _patiently(lambda: _runs.leave(database, run, target, "waiting", None, "handed over"))
+            raise HandOverError
+        await _patiently(lambda: _runs.leave(database, run, target, "done", result.ending, result.message))
+
+    async def _apply(
+        self,
+        database: Database,
+        journal: _Opened,
+        run: str,
+        target: str,
+        manifest: Manifest,
+        wanted: tuple[RunCommand, str, str | None],
+    ) -> Finished:
+        # The budget is one for all targets, and counted in the database.
+        policy = manifest.policy.model_copy(update={"failure_budget": Amount(100, percent=True)})
+        manifest = manifest.model_copy(update={"policy": policy})
+
+        async def count(name: str, workspace_id: str) -> str | None:
+            return await _patiently(lambda: _runs.count_failure(database, run, name, workspace_id))
+
+        async with self._clients_for(manifest, target) as clients:
+            rollout = Rollout(clients)
+            plan = await rollout.plan(manifest, journal=journal)
+            await _patiently(lambda: _runs.note_planned(database, run, target, len(plan.pending)))
+            events = rollout.apply(plan, journal=journal)
+            events.share_budget(count)
+            _pass_on(events, *wanted)
+            async with events:
+                self._applies[run, target] = events
+                try:
+                    if self._draining.is_set():
+                        events.stop()
+                    # Nobody follows it here, and its events would be kept for whoever might.
+                    async for _ in events:
+                        pass
+                    return await events.finished()
+                finally:
+                    del self._applies[run, target]
+
+    @asynccontextmanager
+    async def _clients_for(
+        self, manifest: Manifest, target: str
+    ) -> AsyncGenerator[Mapping[str, WorkSpacesClient], None]:
+        given = self._clients
+        if given is None:
+            async with open_targets(manifest) as clients:
+                yield clients
+        elif callable(given):
+            async with AsyncExitStack() as stack:
+                one = (manifest.targets or (Target(name=DEFAULT_TARGET),))[0]
+                yield {target: await stack.enter_async_context(given(one))}
+        elif target in given:
+            yield {target: given[target]}
+        else:
+            raise ConfigurationError(f"the worker has no client for the target {target}")
+
+
+class _Opened:
+    """A store of one journal that is open already, for whoever plans and applies with it; a `JournalStore`.
+
+    It is opened before the plan is made: while a lease that somebody left runs out, nothing else is to be done, and
+    whoever finds the journal busy has read nothing in vain.
+    """
+
+    def __init__(self, store: JournalStore, writer: JournalWriter) -> None:
+        self._store = store
+        self._writer = writer
+
+    async def open(self, name: str, *, of: str | None = None) -> JournalWriter:  # noqa: ARG002 - there is one
+        """Return the writer."""
+        return self._writer
+
+    async def read(self, name: str) -> Sequence[Event] | None:  # noqa: ARG002
+        """Return what it held when it was opened: nobody else writes."""
+        return self._writer.past
+
+    async def read_control(self, name: str) -> bytes | None:
+        """Return the control record."""
+        return await self._store.read_control(name)
+
+    async def update_control(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace the control record."""
+        await self._store.update_control(name, change)
+
+
+def _pass_on(events: Apply, command: RunCommand, by: str, spent: str | None) -> None:
+    """Let an apply do what is wanted of its run."""
+    match command:
+        case "pause":
+            events.pause(by)
+        case "drain":
+            events.drain()
+        case "stop":
+            events.stop()
+        case _:
+            events.resume()
+    if spent is not None:
+        events.exhaust_budget(spent)
+
+
+async def _patiently(act: Callable[[], Awaitable[T]]) -> T:
+    """Do something once the database is there."""
+    while True:
+        with contextlib.suppress(StoreUnavailableError):
+            return await act()
+        await asyncio.sleep(_RETRY_SECONDS)

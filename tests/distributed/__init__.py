@@ -1,0 +1,1 @@
+"""Journals in shared stores, and roll-outs on several machines."""

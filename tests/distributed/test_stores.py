@@ -1,0 +1,143 @@
+"""Journals in S3 and PostgreSQL: kept, read back, one writer at a time, and nothing secret in what is shown."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from workspaces_apps.rollout import (
+    Event,
+    Intent,
+    JournalBusyError,
+    JournalError,
+    Report,
+    Started,
+    copy_journal,
+    open_journal,
+    read_events,
+    write_control,
+)
+from workspaces_apps.rollout._journal.stores import locate
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def started(name: str = "office", run: str = "r1") -> Event:
+    """The beginning of a run."""
+    return Started(at=NOW, run=run, name=name, plan="p", workspaces=1, changes=1)
+
+
+def intent(number: int = 1) -> Event:
+    """An intent."""
+    return Intent(
+        at=NOW,
+        run="r1",
+        workspace_id=f"ws-{number:09}",
+        application_id="wsa-123456789",
+        operation="DeployWorkspaceApplications",
+        direction="install",
+    )
+
+
+async def test_what_was_written_is_read_back_by_whoever_opens_it(journal_url: str) -> None:
+    """While it is written to, and by the next writer, in the order of the appends."""
+    journal = await open_journal(journal_url, of="office")
+    assert journal.past == []
+    await journal.append(started())
+    await journal.append(*(intent(number) for number in range(5)), durable=True)
+    events = [started(), *(intent(number) for number in range(5))]
+
+    assert list(await read_events(journal_url)) == events
+    await journal.append(intent(9))
+    await journal.close()
+    again = await open_journal(journal_url, of="office")
+    assert list(again.past) == [*events, intent(9)]
+    await again.close()
+    assert (await Report.load(journal_url)).name == "office"
+
+
+async def test_one_writes_at_a_time(journal_url: str) -> None:
+    """Whoever comes second is told so in seconds, and hears no password."""
+    journal = await open_journal(journal_url)
+    try:
+        with pytest.raises(JournalBusyError) as refused:
+            await open_journal(journal_url)
+    finally:
+        await journal.close()
+    assert "hunter2" not in str(refused.value)
+
+
+async def test_the_journal_of_another_roll_out_is_refused(journal_url: str) -> None:
+    """And left as it is, free for its own."""
+    journal = await open_journal(journal_url)
+    await journal.append(started("visio"), durable=True)
+    await journal.close()
+
+    with pytest.raises(JournalError, match="of the roll-out 'visio', not of 'office'"):
+        await open_journal(journal_url, of="office")
+    await (await open_journal(journal_url, of="visio")).close()
+
+
+async def test_the_control_record_is_replaced_whoever_writes_at_the_same_time(journal_url: str) -> None:
+    """Four commands at once have four numbers."""
+    records = await asyncio.gather(*(write_control(journal_url, "pause", reason=str(n)) for n in range(4)))
+
+    assert sorted(record.sequence for record in records) == list(range(1, 5))
+    location = locate(journal_url)
+    content = await location.store.read_control(location.name)
+    assert content is not None
+    assert len(content.splitlines()) == 4
+
+
+async def test_there_is_no_journal_until_somebody_writes(journal_url: str) -> None:
+    """Reading it says so."""
+    with pytest.raises(JournalError, match="there is none") as refused:
+        await read_events(journal_url)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url,rule",
+    [
+        ("redis://u:hunter2@host/1", r"redis://…; this release knows"),
+        ("s3://bucket", "names no journal"),
+        ("s3://u:hunter2@bucket/office", "no credentials"),
+        ("s3://bucket/a/office?sses=AES256&secret=hunter2", "unknown option .*secret, sses"),
+        ("postgresql://u:hunter2@host/db", "needs one name"),
+        (
+            "postgresql://u:hunter2@127.0.0.1:1/db?name=office",
+            "cannot reach the database postgresql://u@127.0.0.1:1/db",
+        ),
+    ],
+)
+async def test_a_url_that_names_no_journal_is_refused(url: str, rule: str) -> None:
+    """With what would be right, and without what may be secret."""
+    with pytest.raises(JournalError, match=rule) as refused:
+        await open_journal(url)
+    assert "hunter2" not in f"{refused.value}{refused.value.__cause__}"
+
+
+def test_a_url_is_never_a_path(tmp_path: Path) -> None:
+    """What takes a file refuses it, and what is shown of a store has no password."""
+    with pytest.raises(JournalError, match="not a URL: postgresql://u@host/db"):
+        Report.from_journal("postgresql://u:hunter2@host/db?name=office&password=hunter2")
+    assert "hunter2" not in repr(locate("postgresql://u:hunter2@host/db?name=office&password=hunter2"))
+    assert repr(locate(tmp_path / "a.journal").name) == "'a.journal'"
+
+
+async def test_a_journal_is_copied_from_store_to_store(journal_url: str, tmp_path: Path) -> None:
+    """Whole, once, and only where there is none."""
+    file = tmp_path / "office.journal"
+    journal = await open_journal(file)
+    await journal.append(started(), *(intent(number) for number in range(3)), durable=True)
+    with pytest.raises(JournalBusyError):
+        await copy_journal(file, journal_url)
+    await journal.close()
+
+    assert await copy_journal(file, journal_url) == 4
+    assert list(await read_events(journal_url)) == list(await read_events(file))
+    with pytest.raises(JournalError, match="is a journal already, with 4 events"):
+        await copy_journal(file, journal_url)
+    with pytest.raises(JournalError, match="there is none"):
+        await copy_journal(tmp_path / "nothing.journal", journal_url)

@@ -1,0 +1,178 @@
+"""Runs on the queue: submitted, carried out by workers, taken over, told what to do, and reported on as one."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.rollout.site import OFFICE, Site, site
+from workspaces_apps import WorkSpacesClient
+from workspaces_apps.rollout import (
+    Event,
+    Failed,
+    JournalError,
+    Manifest,
+    Planned,
+    Report,
+    Started,
+    Succeeded,
+)
+
+pytest.importorskip("procrastinate", reason="the extra distributed is not installed")
+
+from workspaces_apps.distributed import RunStatus, Worker, command, runs, status, submit
+from workspaces_apps.distributed._engine import Sightings
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def two_targets(**policy: object) -> Manifest:
+    """A manifest of two targets."""
+    return Manifest.from_data(
+        {
+            "name": "office",
+            "targets": [
+                {"name": "eu", "region": "eu-west-1", "role_arn": "arn:aws:iam::123456789012:role/r"},
+                {"name": "us", "region": "us-east-1", "profile": "us"},
+            ],
+            "rules": [{"select": {"everything": True}, "present": [OFFICE]}],
+            "policy": policy,
+        }
+    )
+
+
+@asynccontextmanager
+async def working(database: str, clients: dict[str, WorkSpacesClient]) -> AsyncGenerator[Worker, None]:
+    """A worker in this process."""
+    worker = Worker(database, clients=clients)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.drain()
+        await running
+
+
+async def ended(database: str, run: str) -> RunStatus:
+    """Wait until a run is over."""
+    for _ in range(100):
+        found = await status(database, run)
+        if found.is_over:
+            return found
+        await asyncio.sleep(0.2)
+    raise AssertionError(found)
+
+
+@asynccontextmanager
+async def two_sites() -> AsyncGenerator[tuple[Site, Site], None]:
+    """Two fleets, in simulated time."""
+    async with site(6) as here, site(4, seed=8) as there:
+        yield here, there
+
+
+async def test_a_run_is_carried_out_and_reported_as_one(database: str) -> None:
+    """Every target by whatever worker is there; nothing in the database is secret."""
+    async with two_sites() as (here, there):
+        run = await submit(two_targets(), database=database)
+        assert (await runs(database))[0].state == "waiting"
+        async with working(database, {"eu": here.client, "us": there.client}):
+            found = await ended(database, run)
+        report = await Report.load(database, run=run)
+
+        assert (found.info.state, found.ending, found.exit_code) == ("done", "complete", 0)
+        assert [one.target for one in found.targets] == ["eu", "us"]
+        assert (
+            report.total == report.counts["succeeded"] + report.counts["blocked"] + report.counts["unchanged"]
+        )
+        assert len(report.runs) == 2
+        assert set(here.deployments().values()) | set(there.deployments().values()) == {1}
+    with pytest.raises(JournalError, match="there is no run 'nothing'"):
+        await Report.load(database, run="nothing")
+    with pytest.raises(JournalError, match="there is no run 'nothing'"):
+        await status(database, "nothing")
+
+
+async def test_one_budget_holds_for_all_targets(database: str) -> None:
+    """Failures here keep others from being started there."""
+    async with two_sites() as (here, there):
+        for one in (here, there):
+            one.sim.faults.add(
+                "error", operation="AssociateWorkspaceApplication", code="InvalidParameterValuesException"
+            )
+        run = await submit(two_targets(failure_budget=2, canary=1, growth=1), database=database)
+        async with working(database, {"eu": here.client, "us": there.client}):
+            found = await ended(database, run)
+        report = await Report.load(database, run=run)
+
+    assert found.ending == "budget-spent"
+    assert found.info.spent is not None
+    assert "the budget is 2" in found.info.spent
+    # What had begun elsewhere may still fail; a wave is of one.
+    assert 3 <= report.workspace_counts["failed"] <= 4
+
+
+async def test_a_run_is_paused_and_drained_from_elsewhere(database: str) -> None:
+    """What is said before a worker comes holds too; and what is drained is not resumed."""
+    async with two_sites() as (here, there):
+        run = await submit(two_targets(), database=database)
+        await command(database, run, "pause", reason="the help desk is closed", who="ann@desk")
+        async with working(database, {"eu": here.client, "us": there.client}):
+            for _ in range(100):
+                found = await status(database, run)
+                if all(one.planned is not None for one in found.targets):
+                    break
+                await asyncio.sleep(0.1)
+            assert "ann@desk: the help desk is closed" in found.info.command_by
+            await command(database, run, "drain")
+            found = await ended(database, run)
+        assert found.ending == "drained"
+        assert not here.deployments()
+        assert not there.deployments()
+        with pytest.raises(JournalError, match="cannot resume any more: drain, by"):
+            await command(database, run, "resume")
+    with pytest.raises(ValueError, match="approve is said to the journal of one target"):
+        await command(database, run, "approve")
+
+
+def test_a_target_whose_lease_is_renewed_stays_with_its_worker() -> None:
+    """Heartbeats alone do not tell: who is short of CPU misses them first."""
+    sightings = Sightings()
+    assert sightings.unchanged({"run/eu": (1, 7), "run/us": (1, 3)}, 100.0) == set()
+    assert sightings.unchanged({"run/eu": (1, 8), "run/us": (1, 3)}, 102.0) == set()
+    assert sightings.unchanged({"run/eu": (1, 8), "run/us": (1, 3)}, 104.0) == {"run/us"}
+    assert sightings.unchanged({}, 106.0) == set()
+    assert sightings.unchanged({"run/us": (1, 3)}, 108.0) == set()
+
+
+def test_a_report_of_many_targets_stays_readable() -> None:
+    """A table of targets, those with most failures first; the page folds what is long."""
+
+    def events(target: str) -> list[Event]:
+        about = {
+            "at": NOW,
+            "run": target,
+            "target": target,
+            "workspace_id": "ws-1",
+            "application_id": "wsa-1",
+        }
+        ended = {"direction": "install", "elapsed": 1.0}
+        return [
+            Started(at=NOW, run=target, name="office", plan="p", workspaces=1, changes=1),
+            Planned.model_validate({**about, "action": "install", "direction": "install"}),
+            Failed.model_validate(
+                {**about, "reason": "AccessDenied", "message": "no", "final": True, **ended}
+            )
+            if target == "t150"
+            else Succeeded.model_validate({**about, **ended}),
+        ]
+
+    report = Report.from_events([event for number in range(300) for event in events(f"t{number:03}")])
+    page = report.to_html()
+
+    assert len(report.by_target) == 300
+    assert report.by_target["t150"]["failed"] == 1
+    assert page.index("Targets</h2>") < page.index(">t150<") < page.index(">t000<")
+    assert len(page) < 1_000_000
+    assert "And 280 more targets" in report.to_text()
