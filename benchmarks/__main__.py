@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import rollout, throttling, waiters
+from benchmarks import packages, rollout, throttling, waiters
 from benchmarks.contenders import NAMES
 from benchmarks.tables import put_page
 
@@ -31,8 +31,10 @@ WORKS: Final = {
     "associate": "AssociateWorkspaceApplication",
 }
 BARS: Final = {
-    "raw": {"associations": 0.45, "workspaces": 0.60, "associate": 0.80, "cold": 1.20},
-    "capo": {"associations": 1.00, "workspaces": 1.00, "associate": 1.15},
+    "raw": {"associations": 0.22, "workspaces": 0.32, "associate": 0.30, "cold": 1.05},
+    "capo": {"associations": 0.50, "workspaces": 0.50, "associate": 0.50},
+    "floor": {"associations": 0.85, "workspaces": 0.90, "associate": 0.70},
+    "floor_validated": {"associations": 1.05, "workspaces": 1.05, "associate": 1.05},
 }
 """What ours ÷ the contender must not exceed."""
 
@@ -79,11 +81,16 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"benchmarks.{module}", *arguments]
 
 
+def environment_of(name: str) -> dict[str, str]:
+    """The one of a contender: that of the earlier commit has its package from its wheel."""
+    return packages.today().environment() if name == "before" else environment()
+
+
 @contextmanager
-def process(*line: str) -> Generator["subprocess.Popen[str]"]:
+def process(*line: str, name: str = "ours") -> Generator["subprocess.Popen[str]"]:
     """A process that is talked to line by line and ends when its input does."""
     with subprocess.Popen(
-        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(), cwd=ROOT
+        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment_of(name), cwd=ROOT
     ) as running:
         try:
             yield running
@@ -113,7 +120,8 @@ def measure_calls(
     rng = random.Random(0)
     with ExitStack() as stack:
         running = {
-            name: stack.enter_context(process(*command("worker", "serve", name, url))) for name in names
+            name: stack.enter_context(process(*command("worker", "serve", name, url), name=name))
+            for name in names
         }
         for worker in running.values():
             for work in WORKS:
@@ -132,7 +140,9 @@ def measure_cold_starts(figures: Figures, url: str, names: Sequence[str], rounds
     for number in range(rounds + 1):
         for name in rng.sample(list(names), len(names)):
             used, began = _children(), time.perf_counter()
-            subprocess.run(command("worker", "once", name, url), check=True, env=environment(), cwd=ROOT)
+            subprocess.run(
+                command("worker", "once", name, url), check=True, env=environment_of(name), cwd=ROOT
+            )
             if number:
                 figures.wall["cold"][name].append(time.perf_counter() - began)
                 figures.cpu["cold"][name].append(_children() - used)
@@ -264,8 +274,8 @@ def other_tables(figures: Figures) -> Iterator[str]:
 
 def page(figures: Figures, names: Sequence[str], *, rounds: int, calls: int, tasks: int) -> str:
     """The whole page."""
-    packages = ("aiobotocore", "aiohttp", "boto3", "botocore", "capo-workspaces", "pydantic")
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    distributions = ("aiobotocore", "aiohttp", "boto3", "botocore", "capo-workspaces", "pydantic")
+    versions = ", ".join(f"{package} {version(package)}" for package in distributions)
     machine = (
         f"{platform.python_implementation()} {platform.python_version()} on {platform.system()}"
         f" {platform.machine()}, {os.cpu_count()} CPUs; {versions}."

@@ -13,7 +13,7 @@ from typing import Final
 
 import workspaces_apps
 from benchmarks.packages import Figures, Json
-from workspaces_apps import ClientConfig, PacingRegistry, WorkSpacesClient
+from workspaces_apps import ClientConfig, Credentials, PacingRegistry, WorkSpacesClient
 from workspaces_apps._pacing import Pacing
 from workspaces_apps.rollout import Manifest
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span, Throttle
@@ -60,7 +60,13 @@ def simulator_of(
 
 @asynccontextmanager
 async def client_of(
-    sim: Simulator, clock: ManualClock, *, url: str | None = None, seed: int = 0, pacing: Pacing | None = None
+    sim: Simulator,
+    clock: ManualClock,
+    *,
+    url: str | None = None,
+    seed: int = 0,
+    pacing: Pacing | None = None,
+    credentials: Credentials | None = None,
 ) -> AsyncGenerator[WorkSpacesClient]:
     """A client in the simulator's time that has learned nothing yet.
 
@@ -70,6 +76,7 @@ async def client_of(
         url: What stands in front of it; None: itself.
         seed: What the client's jitter is drawn from.
         pacing: The client's; None: the default.
+        credentials: Whose calls these are; None: those of the simulator's first account.
     """
     config = ClientConfig(
         pacing_registry=PacingRegistry(),
@@ -79,7 +86,7 @@ async def client_of(
     async with WorkSpacesClient(
         region=sim.region,
         endpoint_url=url or sim.url,
-        credentials=sim.credentials,
+        credentials=credentials or sim.credentials,
         clock=clock,
         config=config,
     ) as client:

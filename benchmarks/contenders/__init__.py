@@ -7,12 +7,15 @@ from typing import Final, Protocol
 
 NAMES: Final = {
     "ours": "workspaces-apps",
+    "before": "workspaces-apps at commit 4930816",
     "raw": "aiobotocore (dicts)",
     "raw_again": "aiobotocore once more (noise)",
     "by_hand": "aiobotocore + pydantic by hand",
     "threads": "boto3 in threads",
     "capo": "capo-workspaces",
     "floor": "the floor: aiohttp + SigV4 + json",
+    "floor_validated": "the floor, validated into our models",
+    "lowest": "a protocol of one's own, validated into our models",
 }
 """What each contender is called in the tables, by module."""
 

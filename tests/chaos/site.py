@@ -64,7 +64,7 @@ class Site:
     def held(self) -> "Held":
         """What the client holds at the moment."""
         pacers: list[tuple[RateLimiter, object]] = list(attrgetter("_pacers")(self.registry).values())
-        slots: asyncio.Semaphore = attrgetter("_shared._transport._slots")(self.client)
+        slots: asyncio.Semaphore = attrgetter("_shared._transport.slots")(self.client)
         bound: int = attrgetter("_shared.target.config.max_connections")(self.client)
         free: int = attrgetter("_value")(slots)
         connections: set[object] = attrgetter("connector._acquired")(self.http())

@@ -1,5 +1,6 @@
 """The command as a whole: what it is without its extra, without arguments, and with wrong ones."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -7,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 import workspaces_apps
 from tests.cli.process import run_command
 from workspaces_apps._base.version import VERSION
 from workspaces_apps.cli import main
 from workspaces_apps.cli._advice import OPTIONS
+from workspaces_apps.cli._app import build
+from workspaces_apps.cli._commands import COMMANDS, CommandGroup, new_app
 from workspaces_apps.cli._failures import ExitCode
 
 HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "rich", "workspaces_apps._client.client"}
@@ -69,6 +73,8 @@ def test_help_names_every_command_and_exit_code(
         "watch",
         "pause",
         "resume",
+        "approve",
+        "reject",
         "drain",
         "stop",
         "report",
@@ -81,6 +87,49 @@ def test_help_names_every_command_and_exit_code(
     assert [name for name in commands if f" {name} " not in shown] == []
     assert "..." not in shown.partition("Commands:")[2]
     assert [code.value for code in ExitCode if not re.search(rf"\b{code.value} [a-z]", shown)] == []
+
+
+def test_the_table_of_commands_is_what_their_modules_say() -> None:
+    """Each row of `--help` is the first sentence of the command's own help, and its module has no other command."""
+    group = get_command(build())
+    assert isinstance(group, CommandGroup)
+
+    assert {name: group.commands[name].get_short_help_str(200) for name in COMMANDS} == {
+        name: command.help.removesuffix(".") + "." for name, command in COMMANDS.items()
+    }
+    for module in {command.module for command in COMMANDS.values()}:
+        app = new_app()
+        importlib.import_module(f"workspaces_apps.cli.{module}").register(app)
+        names = {found.name or getattr(found.callback, "__name__", "") for found in app.registered_commands}
+        names |= {str(found.name) for found in app.registered_groups}
+        assert names == {name for name, command in COMMANDS.items() if command.module == module}
+
+
+def test_help_imports_no_command_and_no_sdk() -> None:
+    """What `--help` shows is in a table: neither asyncio nor a command is loaded for it."""
+    script = (
+        "import sys; from workspaces_apps.cli import main; code = main(['--help']);"
+        "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    loaded = set(ended.stderr.split())
+
+    assert ended.returncode == 0
+    assert loaded & (HEAVY | {"asyncio"}) == set()
+    assert {name for name in loaded if name.startswith("workspaces_apps.")} <= {
+        "workspaces_apps._base",
+        "workspaces_apps._base.collector",
+        "workspaces_apps.api",
+        "workspaces_apps.api.founding",
+        "workspaces_apps.errors",
+        "workspaces_apps._base.version",
+        "workspaces_apps.cli",
+        *(
+            f"workspaces_apps.cli.{name}"
+            for name in ("app", "commands", "console", "failures", "advice", "options")
+        ),
+    }
 
 
 @pytest.mark.parametrize("command", [[], ["apply"], ["list", "associations"]])

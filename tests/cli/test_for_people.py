@@ -39,11 +39,11 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(
     path = tmp_path / "report.html"
     path.write_text("old")
 
-    def full(self: Path, data: bytes) -> int:
-        del self, data
+    def full(descriptor: int) -> None:
+        del descriptor
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match=r"No space left on device.*report\.html"):
         write_file(path, "new")
 

@@ -50,7 +50,6 @@ def test_a_journal_without_changes_leaves_nothing_to_do(
         ["--run", "1"],
         ["--undo", "x", "--journal", "y"],
         ["--undo", "x", "--show", "y"],
-        ["--undo", "s3://x/y"],
     ],
 )
 def test_what_does_not_go_with_an_undo_is_refused(

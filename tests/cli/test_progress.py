@@ -17,6 +17,8 @@ from workspaces_apps.cli._traffic import Traffic
 from workspaces_apps.cli._words import about, count
 from workspaces_apps.rollout import (
     Amount,
+    ApprovalRequested,
+    Approved,
     Deployed,
     Estimate,
     Event,
@@ -29,6 +31,7 @@ from workspaces_apps.rollout import (
     PlannedWorkspace,
     Policy,
     Progress,
+    Rejected,
     Skipped,
     Status,
     Succeeded,
@@ -462,3 +465,30 @@ def test_numbers_have_their_nouns() -> None:
 def test_what_is_invisible_or_no_character_is_left_out(text: str) -> None:
     """What remains is letters and spaces, and can be encoded."""
     assert set(harmless(text)) <= set("ab ")
+
+
+def test_users_and_approvals_are_told(clock: Now) -> None:
+    """How many are waited for; which wave waits, and what to type; who approved it."""
+    board = Board(plan_of(10), clock.now)
+    board.users, board.journal = lambda: 7, "office.journal"
+    lines = Lines(board, Traffic(lambda: 0.0))
+    about: list[Event] = [
+        ApprovalRequested(at=BEGAN, run="r", wave=1, digest="d"),
+        Approved(at=BEGAN, run="r", wave=1, digest="d", who="ann@desk"),
+        Rejected(at=BEGAN, run="r", wave=2, digest="d", who="bob@desk", reason="too slow"),
+    ]
+    told: list[str] = []
+    shown = ""
+    for event in about:
+        board.apply(event)
+        told.append(str(lines.about(event)))
+        if isinstance(event, ApprovalRequested):
+            drawn = io.StringIO()
+            Console(width=80, file=drawn).print(panel(board, Traffic(lambda: 0.0), 80))
+            shown = drawn.getvalue()
+
+    assert "for users 7" in shown
+    assert "waiting for approval: workspaces-apps approve office.journal" in shown
+    assert "wave 1 has ended: waiting for approval" in told[0]
+    assert "wave 1 was approved by ann@desk" in told[1]
+    assert "wave 2 was rejected by bob@desk: too slow" in told[2]

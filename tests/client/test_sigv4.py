@@ -9,7 +9,7 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps._http.sigv4 import SigV4
+from workspaces_apps._http.sigv4 import SigningTemplate, SigV4
 
 URLS = (
     "https://workspaces.eu-west-1.amazonaws.com/",
@@ -52,11 +52,11 @@ def test_it_is_the_signature_that_botocore_makes(
     with patch("botocore.auth.get_current_datetime", lambda: moment):
         SigV4Auth(Credentials(*keys), "workspaces", "eu-west-1").add_auth(theirs)
 
-    ours = SigV4("workspaces", "eu-west-1").headers(
-        ReadOnlyCredentials(*keys), moment.replace(tzinfo=UTC), url=url, headers=headers, body=body
-    )
+    signer = SigV4("workspaces", "eu-west-1")
+    template = SigningTemplate(url, headers)
+    ours = signer.sign(template, ReadOnlyCredentials(*keys), moment.replace(tzinfo=UTC), body)
 
-    assert headers | ours == dict(theirs.headers.items())
+    assert headers | ours.headers() == dict(theirs.headers.items())
 
 
 def test_the_key_is_derived_anew_for_another_day_and_another_secret() -> None:
@@ -70,7 +70,7 @@ def test_the_key_is_derived_anew_for_another_day_and_another_secret() -> None:
     shared = SigV4("workspaces", "eu-west-1")
 
     def sign(signer: SigV4, case: tuple[ReadOnlyCredentials, datetime]) -> str:
-        return signer.headers(*case, url=URLS[0], headers={}, body=b"")["Authorization"]
+        return signer.sign(SigningTemplate(URLS[0], {}), *case, b"").authorization
 
     found = [sign(shared, case) for case in cases * 2]
 

@@ -11,7 +11,7 @@ from tests.client.conftest import CREDENTIALS, Connect
 from tests.client.server import ScriptedServer, ok
 from workspaces_apps import WorkSpacesClient
 from workspaces_apps._http import warmup
-from workspaces_apps._http.fast_path import DirectSession
+from workspaces_apps._http.http_session import DirectSession
 
 
 async def test_what_blocks_is_done_in_a_thread(
@@ -68,7 +68,7 @@ async def test_clients_share_data_and_trust() -> None:
     for client in clients:
         async with client:
             transport: Any = getattr(client, "_shared").transport()  # noqa: B009 - nothing public tells
-            opened, _ = await transport._connection()
+            opened, _ = await transport.connection()
             loaders.add(id(opened._client._loader))
     first, second, other = [session._build_ssl_contexts(None)[0] for session in sessions]
 

@@ -142,13 +142,17 @@ async def test_a_user_who_comes_before_deploy_is_not_thrown_out() -> None:
     """The connection is read directly before Deploy, also after the user was idle long enough."""
     async with site() as here:
         (one,) = here.sim.fleet.add_workspaces(1)
+        connect(here, [one], connected=False)
         plan = await here.rollout.plan(manifest(when_connected="wait", connected_timeout="1h"))
+        staged = 0
         async with here.rollout.apply(plan) as run:
             async for event in run:
                 if isinstance(event, Staged):
+                    staged += 1
                     connect(here, [one])
         assert run.result is not None
 
+        assert staged
         assert run.result.skipped == 1
         assert not here.deployments()
         # What was staged for a deployment that does not come is taken back.
@@ -268,35 +272,47 @@ async def test_a_plan_of_an_earlier_release_is_read_whole() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_nobody_is_thrown_out(seed: int) -> None:
-    """Users come and go at random: no Deploy on a desktop that had read CONNECTED for longer than a poll."""
+    """Users come and go at random, some just as something is staged: each Deploy follows a read of DISCONNECTED."""
     async with site(seed=seed) as here:
-        ids = here.sim.fleet.add_workspaces(12)
+        ids = here.sim.fleet.add_workspaces(10)
         source = random.Random(seed)
-        since: dict[str, float] = {}
-        thrown_out: list[str] = []
 
         async def live(one: str) -> None:
             while True:
-                await here.clock.sleep(source.uniform(30, 1500))
-                here_now = here.sim.fleet.workspace(one)
-                if here_now.state == "AVAILABLE":
-                    connect(here, [one], connected=not here_now.connected)
-                    since[one] = here.clock.timestamp()
+                await here.clock.sleep(source.uniform(60, 1500))
+                if here.sim.fleet.workspace(one).state == "AVAILABLE":
+                    connect(here, [one], connected=not here.sim.fleet.workspace(one).connected)
 
         lives = [asyncio.create_task(live(one)) for one in ids]
         plan = await here.rollout.plan(manifest(when_connected="wait", idle_for=120, connected_timeout="6h"))
+        came = 0
         async with here.rollout.apply(plan) as run:
             async for event in run:
-                if isinstance(event, Deployed):
-                    one = event.workspace_id
-                    connected = here.sim.fleet.workspace(one).connected
-                    if connected and event.at.timestamp() - since[one] > 60:
-                        thrown_out.append(one)
+                if isinstance(event, Staged) and source.random() < 0.5:
+                    came += 1
+                    connect(here, [event.workspace_id])
         for task in lives:
             task.cancel()
 
-        assert thrown_out == []
-        assert len(here.deployments()) >= 8
+        assert came
+        assert len(here.deployments()) >= 7
+        check_reads(here)
+
+
+def check_reads(here: Site) -> None:
+    """Each Deploy left within ten seconds of an answer that said DISCONNECTED, the last one about that user."""
+    told: dict[str, tuple[str, datetime]] = {}
+    for request in here.sim.requests:
+        if request.operation == STATUS:
+            rows = (request.answer or {})["WorkspacesConnectionStatus"]
+            assert isinstance(rows, list)
+            for row in rows:
+                assert isinstance(row, dict)
+                told[str(row["WorkspaceId"])] = str(row["ConnectionState"]), request.at
+        elif request.operation == "DeployWorkspaceApplications":
+            state, at = told[str((request.parameters or {})["WorkspaceId"])]
+            assert state == "DISCONNECTED"
+            assert request.at - at <= timedelta(seconds=10)
 
 
 async def test_a_killed_wait_is_resumed(tmp_path: Path) -> None:
@@ -345,3 +361,23 @@ async def test_hours_that_are_too_short_are_told() -> None:
         assert result.elapsed < 60
         assert skipped.reason == "outside-hours"
         assert "long enough for a deployment of 45 minutes" in skipped.message
+
+
+async def test_a_drain_reaches_those_who_wait() -> None:
+    """Nobody waits for users any more, and what was not begun is told as that."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(3)
+        connect(here, ids)
+        plan = await here.rollout.plan(manifest(when_connected="wait"))
+        events: list[Event] = []
+        async with here.rollout.apply(plan) as run:
+            async for event in run:
+                events.append(event)
+                if isinstance(event, Progress) and event.waiting_for_users:
+                    assert run.waiting_for_users == event.waiting_for_users == 3
+                    run.drain()
+        assert run.result is not None
+
+        assert run.result.ending == "drained"
+        assert set(words(here, events).values()) == {"skipped: drained"}
+        assert run.result.elapsed < 120

@@ -15,10 +15,10 @@ class _NoRedirects:
     """An aiohttp session that never follows a redirect, which would take the session token to another host."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+        self.session = session
 
     async def request(self, method: str, **options: Any) -> aiohttp.ClientResponse:
-        return await self._session.request(method, **options, allow_redirects=False)
+        return await self.session.request(method, **options, allow_redirects=False)
 
 
 class HttpSession(AIOHTTPSession):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from workspaces_apps import types
 from workspaces_apps._base.clock import Clock, Duration, SystemClock
+from workspaces_apps._base.collector import paused
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
@@ -48,7 +49,8 @@ class _Shared:
             if self.closed:
                 raise ClientStateError("the client is closed; make a new one")
             # Imported only now: it brings aiobotocore and pydantic.
-            from workspaces_apps._http.transport import Transport
+            with paused():
+                from workspaces_apps._http.transport import Transport
 
             self._transport = Transport(self.target)
         return self._transport
@@ -238,16 +240,14 @@ class WorkSpacesClient(Waiters):
         from workspaces_apps._model.request_validation import check_types
 
         # A constructor checks them; `model_copy(update=…)` and `model_construct` do not.
-        check_types(self._request(request))
-        return await self._send(request)
+        found = self._request(request)
+        check_types(found)
+        return await self._shared.transport().call(self._checked(found), request.result_type(), self._options)
 
     async def _invoke(self, request: type[types.Operation[ResultT]], /, **members: object) -> ResultT:
-        return await self._send(_build(request, members))
-
-    async def _send(self, request: types.Operation[ResultT]) -> ResultT:
-        return await self._shared.transport().call(
-            self._checked(request), request.result_type(), self._options
-        )
+        built = _build(request, members)
+        transport = self._shared.transport()
+        return await transport.call(self._checked(built), built.result_type(), self._options)
 
     def _pages(
         self,

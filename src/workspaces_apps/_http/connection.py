@@ -7,7 +7,7 @@ import os
 import platform
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
-from botocore import UNSIGNED
+from botocore import UNSIGNED, xform_name
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -33,13 +33,15 @@ from workspaces_apps._base.connections import AnswerTooLongError
 from workspaces_apps._base.logs import relay_warnings
 from workspaces_apps._base.redirects import with_limit
 from workspaces_apps._base.version import VERSION
+from workspaces_apps._http.borrowed import leave_out_retry_headers
 from workspaces_apps._http.config import check_endpoint
-from workspaces_apps._http.fast_path import DirectSession, PlainSession, Sender, proxies_of
+from workspaces_apps._http.fast_path import FastPath, fast_path_of
+from workspaces_apps._http.http_session import DirectSession, PlainSession, proxies_of
 from workspaces_apps._http.network import describe_failure
 from workspaces_apps._http.protocol import pinned_protocol
-from workspaces_apps._http.request_template import Routes
 from workspaces_apps._http.session import PROFILE_ADVICE, SERVICE
 from workspaces_apps._http.signing import Signer, SigningContext
+from workspaces_apps._http.sigv4 import SigningTemplate
 from workspaces_apps._http.surroundings import check_ca_bundle, check_proxies, endpoint_source
 from workspaces_apps._model.headers import Headers
 from workspaces_apps._model.models import Result
@@ -67,6 +69,8 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT", bound=Result)
 
+_NO_HEADERS: Final = Headers()
+
 
 @dataclass(slots=True, kw_only=True)
 class HttpCall(Generic[ResultT]):
@@ -91,7 +95,7 @@ class HttpCall(Generic[ResultT]):
     error: WorkSpacesError | None = None
     request_id: str | None = None
     http_status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=Headers)
+    headers: Mapping[str, str] = _NO_HEADERS
     signed_with: SigningContext | None = None
     _date: str | None = None
 
@@ -109,7 +113,7 @@ class HttpCall(Generic[ResultT]):
         # The same request may have been answered before, and be sent again with newer credentials.
         self.result = self.error = None
         self.http_status = status
-        self.headers = headers
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers)
         self.request_id = text.name(headers.get("x-amzn-requestid") or headers.get("x-amz-request-id"))
         self._date = headers.get("date")
         if not 200 <= status < 300:
@@ -119,20 +123,6 @@ class HttpCall(Generic[ResultT]):
             self.result = self.result_type.from_wire(body or self._empty())
         except ValidationError as error:
             raise self._malformed(body, error) from None
-
-    def parsed(self, headers: Mapping[str, str]) -> dict[str, object]:
-        """The answer in botocore's form, for those who watch its calls; members are left out."""
-        found: dict[str, object] = {
-            "ResponseMetadata": {
-                "RequestId": self.request_id,
-                "HTTPStatusCode": self.http_status,
-                "HTTPHeaders": headers,
-                "RetryAttempts": 0,
-            }
-        }
-        if self.error is not None:
-            found["Error"] = {"Code": self.error.code or "Unreadable", "Message": self.error.message}
-        return found
 
     def read_stub(self, parsed: Mapping[str, object]) -> ResultT:
         """Take in what somebody answered in the network's place, such as botocore's Stubber.
@@ -215,10 +205,18 @@ class Connection:
     """
 
     def __init__(
-        self, client: AioBaseClient, closing: AsyncExitStack, signer: Signer, *, region: str, endpoint: str
+        self,
+        client: AioBaseClient,
+        closing: AsyncExitStack,
+        signer: Signer,
+        fast_path: FastPath | None,
+        *,
+        region: str,
+        endpoint: str,
     ) -> None:
         self._client = client
         self._closing = closing
+        self._fast_path = fast_path
         self.signer = signer
         self.region = region
         self.endpoint = endpoint
@@ -228,12 +226,11 @@ class Connection:
         await self.signer.close()
         await self._closing.aclose()
 
-    async def send(self, http_call: HttpCall[ResultT], method: str) -> ResultT:
+    async def send(self, http_call: HttpCall[ResultT]) -> ResultT:
         """Send one request, once.
 
         Args:
             http_call: The request; takes the answer in.
-            method: botocore's name of the operation.
 
         Raises:
             ServiceError: An answer that is not 2xx.
@@ -241,19 +238,36 @@ class Connection:
             TransportError: No answer.
             CredentialsError: The request could not be signed.
         """
+        fast_path = self._fast_path
+        route = None if fast_path is None else fast_path.find(http_call.operation, http_call.body)
+        if fast_path is None or route is None:
+            return await self._send_by_aiobotocore(http_call)
+        try:
+            status, headers, body, http_call.signed_with = await fast_path.send(route, http_call.body)
+        except WorkSpacesError:
+            raise
+        except Exception as error:
+            # As for aiobotocore: there is no end to what may go wrong here.
+            raise _failure(error, http_call) from error
+        http_call.read(status, headers, body)
+        if http_call.error is not None:
+            raise http_call.error
+        assert http_call.result is not None
+        return http_call.result
+
+    async def _send_by_aiobotocore(self, http_call: HttpCall[ResultT]) -> ResultT:
+        """Send the request by the client's own method, which everybody sees who watches aiobotocore."""
+        # The handlers of its events get no argument of ours.
         token = _http_call.set(http_call)  # type: ignore[arg-type]
         try:
-            call: Callable[[], Awaitable[dict[str, object]]] = getattr(self._client, method)
+            call: Callable[[], Awaitable[dict[str, object]]] = getattr(
+                self._client, xform_name(http_call.operation)
+            )
             parsed = await call()
         except ClientError as error:
             raise http_call.error or http_call.read_stub_error(error) from None
         except (HTTPClientError, BotocoreConnectionError) as error:
-            cause: object = error.kwargs.get("error")
-            if isinstance(cause, AnswerTooLongError):
-                raise MalformedResponseError(
-                    f"{cause}; ClientConfig(max_response_bytes=…) takes more", operation=http_call.operation
-                ) from error
-            raise describe_failure(error, operation=http_call.operation, size=len(http_call.body)) from error
+            raise _failure(error, http_call) from error
         except BotoCoreError as error:
             raise ConfigurationError(str(error), operation=http_call.operation) from error
         finally:
@@ -322,32 +336,27 @@ async def open_connection(
         await closing.aclose()
         raise
     signer = Signer(source, service=client.meta.service_model.signing_name, region=client.meta.region_name)
-    sender = Sender(client, signer)
-    Routes(client, sender.is_open)
+    fast_path = fast_path_of(client, signer)
     events = client.meta.events
 
-    async def send(model: OperationModel, params: _RequestParts, **_: object) -> object:
-        """Answer in the place of what aiobotocore would do, if that leaves nothing out."""
-        if not sender.is_open(model.name, params["url"]):
-            return None
-        http_call = _http_call.get()
-        response, http_call.signed_with = await sender.post(params["url"], params["headers"], http_call.body)
-        http_call.read(response.status_code, response.headers, response.body)
-        return response, http_call.parsed(response.headers)
+    async def learn(model: OperationModel, params: _RequestParts, **_: object) -> None:
+        if fast_path is not None:
+            await fast_path.learn(model.name, params["url"], params["headers"])
 
     async def sign(request: AWSRequest, **_: object) -> None:
         http_call = _http_call.get()
-        headers = dict(request.headers.items())
-        added, http_call.signed_with = await signer.sign(str(request.url), headers, http_call.body)
-        for name, value in added.items():
+        template = SigningTemplate(str(request.url), dict(request.headers.items()))
+        signature, http_call.signed_with = await signer.sign(template, http_call.body)
+        for name, value in signature.headers().items():
             request.headers[name] = value
 
+    leave_out_retry_headers(client)
     events.register(f"request-created.{SERVICE}", sign)  # type: ignore[arg-type]  # aiobotocore awaits
     events.register(f"before-call.{SERVICE}", _write_body)
     events.register(f"before-parse.{SERVICE}", _read_answer)
-    # Last of all: whoever else answers here, such as botocore's Stubber, comes first.
-    events.register_last("before-call", send)  # type: ignore[arg-type]  # aiobotocore awaits
-    return Connection(client, closing, signer, region=client.meta.region_name, endpoint=endpoint)
+    # Last of all: what everybody else has made of the request is what is sent.
+    events.register_last("before-call", learn)  # type: ignore[arg-type]  # aiobotocore awaits
+    return Connection(client, closing, signer, fast_path, region=client.meta.region_name, endpoint=endpoint)
 
 
 def _check_endpoint(endpoint: str, given: str | None, config: ClientConfig) -> None:
@@ -372,6 +381,18 @@ def resolve_region(session: AioSession) -> str:
             'no AWS Region: pass region="eu-west-1", or set AWS_DEFAULT_REGION, or `region` in the profile'
         )
     return found
+
+
+def _failure(error: Exception, http_call: HttpCall[ResultT]) -> WorkSpacesError:
+    """Return what to raise for a request without an answer, on whichever way it was sent."""
+    cause: object = (
+        error.kwargs.get("error") if isinstance(error, HTTPClientError | BotocoreConnectionError) else error
+    )
+    if isinstance(cause, AnswerTooLongError):
+        return MalformedResponseError(
+            f"{cause}; ClientConfig(max_response_bytes=…) takes more", operation=http_call.operation
+        )
+    return describe_failure(error, operation=http_call.operation, size=len(http_call.body))
 
 
 def _write_body(params: dict[str, object], **_: object) -> None:

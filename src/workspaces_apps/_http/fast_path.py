@@ -1,33 +1,39 @@
-"""The short way to the wire: what aiobotocore does between the events `before-call` and `after-call`, and no more.
+"""The fast path of a call: what aiobotocore and aiohttp would put on the wire, without the objects they would make.
 
-aiobotocore builds three request objects there, copies their headers from one to the other, and emits eight events
-that nobody listens to as a rule. The short way signs, lets tracers add their headers, and posts through the
-connection pool, the timeouts and the TLS of aiobotocore's own HTTP session. The long way is taken where somebody
-does listen, and where a proxy is in the way.
+aiobotocore builds three request objects, copies their headers from one to the other and emits a dozen events that
+nobody listens to as a rule; aiohttp makes two more. The first call of an operation goes that way, and shows what all
+of them have in common: URL and headers. The next ones are signed, written and read here, over the same connections,
+with the same timeouts and TLS. What is put on the wire and what comes of an answer is the same on both ways.
+
+There is one condition, `FastPath.find`, asked before every request. Where it does not hold, aiobotocore does the
+work, which is right always.
 """
 
 from __future__ import annotations
 
-import ssl
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
-from urllib.parse import urlsplit
-from weakref import WeakValueDictionary
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from botocore.exceptions import HTTPClientError
 from yarl import URL
 
-from workspaces_apps._base.redirects import HttpSession
+from workspaces_apps._http.borrowed import Internals, Listeners, http_session_of, is_plain
+from workspaces_apps._http.http_session import DirectSession
+from workspaces_apps._http.pooled_post import PooledPost
+from workspaces_apps._http.request_template import RequestTemplate
+from workspaces_apps._model.headers import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from aiobotocore.client import AioBaseClient
 
     from workspaces_apps._http.signing import Signer, SigningContext
 
-LEFT_OUT: Final = (
+EVENTS: Final = (
+    "provide-client-params",
+    "before-parameter-build",
     "before-endpoint-resolution",
+    "before-call",
     "request-created",
     "choose-signer",
     "before-sign",
@@ -35,212 +41,146 @@ LEFT_OUT: Final = (
     "before-parse",
     "response-received",
     "needs-retry",
+    "after-call",
     "after-call-error",
 )
-"""The events that are not emitted on the short way, or, the first of them, only once."""
+"""The events of a call, none of which the fast path emits."""
+
+LONGEST_BODY: Final = 64 * 1024
+"""Bytes; a longer body may have to wait until the socket takes it, which is left to aiohttp."""
 
 _AT_HOME: Final = frozenset({"aiobotocore", "botocore", __name__.partition(".")[0]})
+_STUBS: Final = frozenset({"botocore.stub", "aiobotocore.stub"})
+"""Handlers that answer in the place of the network."""
 
 
-_trust_stores: WeakValueDictionary[str, ssl.SSLContext] = WeakValueDictionary()
-"""By what botocore is told to verify with: a file, or True for its own. Only while a client uses it."""
-
-
-class SignedRequest:
-    """A request that is ready to be sent: botocore's `AWSRequest` and its `AWSPreparedRequest` in one.
+class Route(NamedTuple):
+    """The way of an operation's requests.
 
     Attributes:
-        method: Always POST.
-        url: Where it goes.
-        headers: What it carries; botocore turns the values into bytes.
-        body: What it says.
+        template: What they have in common.
+        pool: The connections.
     """
 
-    __slots__ = ("body", "headers", "method", "url")
-
-    def __init__(self, url: str, headers: dict[str, str | bytes], body: bytes) -> None:
-        self.method: str = "POST"
-        self.url: str = url
-        self.headers: dict[str, str | bytes] = headers
-        self.body: bytes = body
-
-    def prepare(self) -> SignedRequest:
-        """It is prepared."""
-        return self
+    template: RequestTemplate
+    pool: PooledPost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answer, with the names that those who watch calls know from botocore's `AWSResponse`.
+class FastPath:
+    """Sends the requests of one aiobotocore client."""
 
-    Attributes:
-        status_code: The HTTP status.
-        headers: The headers, with names in lower case.
-        body: The body.
-    """
+    def __init__(self, client: AioBaseClient, session: DirectSession, signer: Signer) -> None:
+        """Look at the client, which is as new.
 
-    status_code: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-_Contexts: TypeAlias = tuple[ssl.SSLContext, ssl.SSLContext | None]
-"""How to verify the service, and the proxy if there is one."""
-
-
-class DirectSession(HttpSession):
-    """aiobotocore's HTTP session with a quick way to post where no proxy is needed."""
-
-    def __init__(
-        self,
-        *,
-        proxies: dict[str, str] | None = None,
-        verify: bool | str = True,
-        client_cert: object = None,
-        **options: Any,
-    ) -> None:
-        settings: dict[str, Any] = {"verify": verify, "client_cert": client_cert, **options}
-        super().__init__(proxies=proxies, **settings)
-        self._trust = None if client_cert or not verify else str(verify)
-        self._by_scheme: Mapping[str, str] = proxies or {}
-
-    @property
-    def proxies(self) -> Mapping[str, str]:
-        """The proxies in use, by the scheme of what goes through them."""
-        return self._by_scheme
-
-    def needs_proxy(self, url: str) -> bool:
-        """Tell if what goes there goes through a proxy."""
-        return bool(self._by_scheme.get(urlsplit(url).scheme))
-
-    def _build_ssl_contexts(self, proxy_url: str | None) -> _Contexts:
-        """Share the trust store with the other open clients: each would take 15 ms and 0.8 MB of its own."""
-        shared = _trust_stores.get(self._trust) if self._trust and proxy_url is None else None
-        if shared is not None:
-            return shared, None
-        built: _Contexts = getattr(super(), "_build_ssl_contexts")(proxy_url)  # noqa: B009 - private
-        if self._trust and proxy_url is None:
-            _trust_stores[self._trust] = built[0]
-        return built
-
-    async def post(self, request: SignedRequest) -> Answer:
-        """Send with fewer copies than `send`.
+        Args:
+            client: Whose calls are made shorter.
+            session: Its HTTP session.
+            signer: What signs its requests.
 
         Raises:
-            HTTPClientError: No answer came; its `kwargs["error"]` says why.
+            AttributeError: aiobotocore is not the one that we know.
         """
-        headers = {
-            name: value if isinstance(value, str) else value.decode()
-            for name, value in request.headers.items()
-        }
-        # As aiobotocore asks: an answer is not to be compressed.
-        headers["Accept-Encoding"] = "identity"
-        try:
-            session = await self._get_session(None)
-            answer = await session.request(
-                "POST", url=URL(request.url, encoded=True), headers=headers, data=request.body
-            )
-            body = await answer.read()
-        except Exception as error:
-            # As aiobotocore does: there is no end to what may go wrong here.
-            raise HTTPClientError(error=error) from error
-        found = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(status_code=answer.status, headers=found, body=body)
-
-
-class PlainSession(DirectSession):
-    """For an endpoint with plain http: without the trust store, which takes longer to read than a call."""
-
-    def __init__(self, *, proxies: dict[str, str] | None = None, **options: Any) -> None:
-        # The way to a proxy may still be TLS.
-        super().__init__(proxies=proxies, **options if proxies else {**options, "verify": False})
-
-
-class _Handlers(Protocol):
-    """The handlers of botocore's events."""
-
-    def prefix_search(self, event: str) -> Iterable[object]:
-        """Those of one event."""
-        ...
-
-
-class _Endpoint(Protocol):
-    """aiobotocore's endpoint. Tracers wrap `prepare_request` to add their headers."""
-
-    http_session: object
-
-    def prepare_request(self, request: SignedRequest) -> SignedRequest:
-        """The request in the form that is sent."""
-        ...
-
-
-class Sender:
-    """Sends signed requests; belongs to one client of aiobotocore's."""
-
-    def __init__(self, client: AioBaseClient, signer: Signer) -> None:
-        # Neither has a public name; where one is missing, every call takes the long way.
-        self._endpoint: _Endpoint | None = getattr(client, "_endpoint", None)
-        emitter: object = getattr(client.meta.events, "_emitter", None)
-        self._handlers: _Handlers | None = getattr(emitter, "_handlers", None)
-        self._service = client.meta.service_model.service_id.hyphenize()
+        self._session = session
         self._signer = signer
-        self._is_open: dict[tuple[str, str], bool] = {}
+        self._service = client.meta.service_model.service_id.hyphenize()
+        self._listeners = Listeners(client)
+        self._version = self._listeners.version()
+        self._internals = Internals(client)
+        self._routes: dict[str, Route] = {}
+        self._pools: dict[str, PooledPost] = {}
 
-    def is_open(self, operation: str, url: str) -> bool:
-        """Tell if the short way may be taken: nobody listens to what it leaves out, and there is no proxy.
+    def find(self, operation: str, body: bytes) -> Route | None:
+        """Return the way of an operation's requests if the fast path may be taken for this one; None if it may not.
 
         Args:
             operation: The API operation.
-            url: Where the request goes.
+            body: The request's body.
         """
-        known = self._is_open.get((operation, url))
-        if known is None:
-            session = None if self._endpoint is None else self._endpoint.http_session
-            known = isinstance(session, DirectSession) and not session.needs_proxy(url)
-            known = known and not self._has_strangers(operation)
-            self._is_open[operation, url] = known
-        return known
+        if not self._is_free():
+            return None
+        route = self._routes.get(operation)
+        if route is None or len(body) > LONGEST_BODY or not is_plain(route.pool.session):
+            return None
+        return route
 
-    def _has_strangers(self, operation: str) -> bool:
-        """Tell if anybody but botocore and this package listens, or may."""
-        if self._handlers is None:
-            return True
-        return any(
-            _home_of(handler) not in _AT_HOME
-            for event in LEFT_OUT
-            for handler in self._handlers.prefix_search(f"{event}.{self._service}.{operation}")
-        )
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, SigningContext]:
-        """Send one request; only where `is_open` says so.
+    async def learn(self, operation: str, url: str, headers: Mapping[str, str]) -> None:
+        """Take down what aiobotocore is about to send, so that the next request of the operation can do without it.
 
         Args:
-            url: Where to.
-            headers: What aiobotocore gives it: target, content type, user agent.
-            body: What to send.
+            operation: The API operation.
+            url: Where it goes.
+            headers: What it carries before it is signed.
+        """
+        if self._session.needs_proxy(url) or not self._is_free() or self._is_watched(operation):
+            return
+        version = self._version
+        pool = self._pools.get(url)
+        if pool is None:
+            self._pools[url] = pool = PooledPost(await self._session.pool(), URL(url, encoded=True))
+        if version is not self._listeners.version():
+            return
+        try:
+            template = RequestTemplate(url, headers)
+        except ValueError:
+            # Whatever aiohttp makes of such headers, it makes each time.
+            return
+        self._routes[operation] = Route(template, pool)
+
+    async def send(self, route: Route, body: bytes) -> tuple[int, Headers, bytes, SigningContext]:
+        """Send one request; only where `find` gave leave.
+
+        Args:
+            route: The operation's.
+            body: The request's body.
 
         Returns:
-            The answer, and what the request was signed with.
+            The status, the headers and the body of the answer, and what the request was signed with.
 
         Raises:
-            HTTPClientError: No answer came.
             CredentialsError: There is nothing to sign with.
+            Exception: No answer; whatever aiohttp raises.
         """
-        added, signed_with = await self._signer.sign(url, headers, body)
-        endpoint = self._endpoint
-        assert endpoint is not None
-        assert isinstance(endpoint.http_session, DirectSession)
-        request = endpoint.prepare_request(SignedRequest(url, {**headers, **added}, body))
-        return await endpoint.http_session.post(request), signed_with
+        signature, signed_with = await self._signer.sign(route.template.signing, body)
+        answer = await route.pool.post(route.template.render(signature, body))
+        return answer.status, Headers.from_raw(answer.headers), answer.body, signed_with
+
+    def _is_free(self) -> bool:
+        """Return whether nobody has wrapped anything; where listeners came or went, forget who listened to what."""
+        version = self._listeners.version()
+        if version is not self._version:
+            self._version = version
+            self._routes.clear()
+        return self._internals.unchanged()
+
+    def _is_watched(self, operation: str) -> bool:
+        """Return whether anybody but botocore and this package listens to a call of the operation, or may."""
+        return any(
+            _is_stranger(handler)
+            for event in EVENTS
+            for handler in self._listeners.of(f"{event}.{self._service}.{operation}")
+        )
 
 
-def proxies_of(client: AioBaseClient) -> Mapping[str, str]:
-    """Return the proxies that a client uses, by the scheme of what goes through them."""
-    session = getattr(getattr(client, "_endpoint", None), "http_session", None)
-    return session.proxies if isinstance(session, DirectSession) else {}
+def fast_path_of(client: AioBaseClient, signer: Signer) -> FastPath | None:
+    """Return the fast path of a new client; None where there is none.
+
+    Args:
+        client: A client of aiobotocore's.
+        signer: What signs its requests.
+    """
+    # On Lambda botocore adds a header of the invocation to each request.
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        return None
+    session = http_session_of(client)
+    if not isinstance(session, DirectSession):
+        return None
+    try:
+        made = FastPath(client, session, signer)
+    except AttributeError:
+        return None
+    return made
 
 
-def _home_of(handler: object) -> str:
-    """The package that a handler comes from."""
+def _is_stranger(handler: object) -> bool:
     module: object = getattr(handler, "__module__", None)
-    return module.partition(".")[0] if isinstance(module, str) else ""
+    return not isinstance(module, str) or module in _STUBS or module.partition(".")[0] not in _AT_HOME

@@ -1,7 +1,7 @@
 """The reasons for a missing answer, and whether the request may have arrived."""
 
 import socket
-from typing import Final, TypeAlias
+from typing import Final
 
 import aiohttp
 from botocore.exceptions import (
@@ -17,9 +17,6 @@ from botocore.exceptions import (
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.errors import TransportError
-
-NetworkError: TypeAlias = HTTPClientError | BotocoreConnectionError
-"""What botocore's HTTP session raises, and ours; `kwargs["error"]` is what aiohttp said."""
 
 _DETAIL_LIMIT: Final = 500
 """Characters at most of what a library says of a failure; what the other side has sent may be in it."""
@@ -40,21 +37,23 @@ _NOT_CONNECTED: Final = (
 )
 
 
-def describe_failure(error: NetworkError, *, operation: str, size: int) -> TransportError:
+def describe_failure(error: Exception, *, operation: str, size: int) -> TransportError:
     """The error to raise for a request without an answer.
 
     Args:
-        error: What the HTTP session raised.
+        error: What the HTTP session raised: botocore's, or aiohttp's own.
         operation: The API operation.
         size: The size of the request's body in bytes.
     """
-    cause: object = error.kwargs.get("error")
+    cause: object = (
+        error.kwargs.get("error") if isinstance(error, HTTPClientError | BotocoreConnectionError) else error
+    )
     found = TransportError(_describe(error, cause), operation=operation)
     found.request_sent = _was_sent(error, cause, size)
     return found
 
 
-def _describe(error: NetworkError, cause: object) -> str:
+def _describe(error: Exception, cause: object) -> str:
     for what in (error, cause):
         if isinstance(what, _TOO_LATE_TO_CONNECT):
             return "could not connect in time"
@@ -68,7 +67,7 @@ def _describe(error: NetworkError, cause: object) -> str:
     return f"the connection failed or broke: {detail}"
 
 
-def _was_sent(error: NetworkError, cause: object, size: int) -> bool | None:
+def _was_sent(error: Exception, cause: object, size: int) -> bool | None:
     if isinstance(error, _NOT_CONNECTED) or isinstance(cause, _NOT_CONNECTED):
         return False
     silent = isinstance(error, _SILENT) or isinstance(cause, _SILENT)

@@ -1,76 +1,60 @@
-"""The part of a request that aiobotocore works out for every call anew and that is always the same: endpoint and frame.
-
-The endpoint rules of the service ask for the Region, FIPS, dual stack and the endpoint that was set, all of which a
-client has once and for all [seen]; and what differs between two requests of an operation is written by us. So the
-first call of an operation tells all there is to know.
-"""
+"""The requests of one operation but for body, date and signature, as aiobotocore makes them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from yarl import URL
+
+from workspaces_apps._http.sigv4 import SigningTemplate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from botocore.model import OperationModel
+    from workspaces_apps._http.sigv4 import Signature
 
-RESOLVE: Final = "_resolve_endpoint_ruleset"
-FRAME: Final = "_convert_to_request_dict"
-
-_TOLD: Final = frozenset({"api_params", "operation_model", "endpoint_url", "context", "headers"})
-"""What aiobotocore says of a request to have it framed; where it says something else, nothing is remembered."""
+_UNFIT: Final = frozenset("\r\n\0")
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """An operation's answer from the endpoint rules, and its request without the body."""
+class RequestTemplate:
+    """What all requests of an operation have in common.
 
-    resolved: object
-    frame: dict[str, Any]
-
-
-class Routes:
-    """Stands in for two methods of a client of aiobotocore's, which have no public names.
-
-    Tests hold what is taken for granted of them; where one is missing, the client stays as it is.
+    Attributes:
+        url: Where they go.
+        signing: What their signatures have in common.
     """
 
-    def __init__(self, client: Any, is_open: Callable[[str, str], bool]) -> None:
-        """Stand in from now on.
+    __slots__ = ("_head", "signing", "url")
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        """Take down a request of aiobotocore's.
 
         Args:
-            client: The client.
-            is_open: Whether nobody wants a say in the calls of an operation to a URL.
+            url: Where it goes.
+            headers: Its headers before it is signed, in their order.
+
+        Raises:
+            ValueError: A header cannot be written.
         """
-        self._is_open = is_open
-        self._known: dict[str, _Route] = {}
-        self._resolve = getattr(client, RESOLVE, None)
-        self._frame = getattr(client, FRAME, None)
-        if self._resolve is not None and self._frame is not None:
-            setattr(client, RESOLVE, self.resolve)
-            setattr(client, FRAME, self.frame)
+        parsed = URL(url, encoded=True)
+        lines = [f"POST {parsed.raw_path_qs} HTTP/1.1", f"Host: {parsed.host_port_subcomponent}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if any(not _UNFIT.isdisjoint(line) for line in lines):
+            raise ValueError("a header with a line break in it")
+        self.url = parsed
+        self.signing = SigningTemplate(url, headers)
+        self._head = "\r\n".join(lines)
 
-    async def resolve(self, operation_model: OperationModel, *rest: Any, **options: Any) -> Any:
-        """Resolve the endpoint of a request, its headers and its properties."""
-        known = self._known.get(operation_model.name)
-        if known is not None:
-            return known.resolved
-        assert self._resolve is not None
-        return await self._resolve(operation_model, *rest, **options)
+    def render(self, signature: Signature, body: bytes) -> bytes:
+        """Return a request as it goes on the wire: in the order and spelling of aiohttp.
 
-    async def frame(self, **told: Any) -> dict[str, Any]:
-        """The request as a dictionary, all but its body."""
-        operation: str = told["operation_model"].name
-        known = self._known.get(operation)
-        if known is not None:
-            frame = known.frame
-            return {**frame, "headers": {**frame["headers"]}, "context": told["context"]}
-        assert self._frame is not None
-        found: dict[str, Any] = await self._frame(**told)
-        if told.keys() == _TOLD and self._is_open(operation, found["url"]):
-            properties: dict[str, object] = {}
-            resolved = (told["endpoint_url"], told["headers"], properties)
-            frame = {**found, "headers": dict(found["headers"]), "context": None}
-            self._known[operation] = _Route(resolved, frame)
-        return found
+        Args:
+            signature: What signs it.
+            body: Its body.
+        """
+        token = f"X-Amz-Security-Token: {signature.token}\r\n" if signature.token else ""
+        head = (
+            f"{self._head}\r\nX-Amz-Date: {signature.date}\r\n{token}Authorization: {signature.authorization}\r\n"
+            f"Content-Length: {len(body)}\r\nAccept-Encoding: identity\r\nAccept: */*\r\n\r\n"
+        )
+        return head.encode() + body

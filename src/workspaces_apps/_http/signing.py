@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from workspaces_apps._http.sigv4 import SigV4
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from botocore.credentials import ReadOnlyCredentials
+
+    from workspaces_apps._http.sigv4 import Signature, SigningTemplate
 
 _LARGEST_SKEW: Final = timedelta(hours=24)
 """By how much a clock is corrected at most; what is further off is rather the fault of whoever answered."""
@@ -70,24 +70,28 @@ class Signer:
         self._source = source
         self._sigv4 = SigV4(service, region)
         self.offset: timedelta = timedelta(0)
+        self._stamp: SigningContext | None = None
 
-    async def sign(
-        self, url: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[dict[str, str], SigningContext]:
+    async def sign(self, template: SigningTemplate, body: bytes) -> tuple[Signature, SigningContext]:
         """Sign a POST.
 
         Args:
-            url: Where it goes.
-            headers: Its headers, each name once.
+            template: What it has in common with others.
             body: Its body.
 
         Returns:
-            The headers that it needs besides, and what it was signed with.
+            What it needs besides its own headers, and what it was signed with.
         """
         credentials, offset = await self._source.current(), self.offset
-        moment = datetime.now(UTC) + offset
-        added = self._sigv4.headers(credentials, moment, url=url, headers=headers, body=body)
-        return added, SigningContext(credentials, offset)
+        signature = self._sigv4.sign(template, credentials, datetime.now(UTC) + offset, body)
+        signed_with = self._stamp
+        if (
+            signed_with is None
+            or signed_with.credentials is not credentials
+            or signed_with.offset is not offset
+        ):
+            self._stamp = signed_with = SigningContext(credentials, offset)
+        return signature, signed_with
 
     async def credentials(self) -> ReadOnlyCredentials:
         """Return what the next request would be signed with."""

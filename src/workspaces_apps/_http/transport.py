@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
-
-from botocore import xform_name
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from workspaces_apps._base.clock import timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
@@ -66,37 +64,210 @@ _REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
 """By the codes that ask for it: what is put right at most once an attempt, and then sent again."""
 
 
-@dataclass(slots=True)
-class _CallState:
-    """The progress of a call, for the error of its deadline.
+@dataclass(slots=True, eq=False)
+class _Call(Generic[ResultT]):
+    """One call: what is asked for, and how far it has come, which the error of its deadline tells.
 
     Attributes:
+        transport: Whose connections it uses.
+        request: What is sent.
+        result_type: What its answer is.
+        options: Retry, pacing, hooks and guard of this call.
+        deadline: When it must have ended, in seconds of the clock's `monotonic`; None for never.
         attempts: How many were begun.
-        began: When the one under way was, in seconds of the clock's `monotonic`; None between them.
+        attempt_began: When the one under way was; None between them.
         request_sent: Whether any request has left this machine; None for unknown.
         last: What the last attempt failed with.
         open: Whether a request may have been carried out, and nothing has shown yet what became of it.
     """
 
+    transport: Transport
+    request: Request
+    result_type: type[ResultT]
+    options: CallOptions
+    deadline: float | None = None
     attempts: int = 0
-    began: float | None = None
+    attempt_began: float | None = None
     request_sent: bool | None = False
     last: WorkSpacesError | None = None
     open: bool = False
+    _began: float = 0.0
+    _body: bytes = b""
+    _connection: Connection = field(init=False)
+    _pacer: RateLimiter = field(init=False)
+
+    async def run(self) -> ResultT:
+        """Make it, attempt after attempt."""
+        transport, request, options = self.transport, self.request, self.options
+        target, operation = transport.target, request.facts.name
+        clock = target.clock
+        self._began = clock.monotonic()
+        self._connection, account = await transport.connection()
+        key = PacingKey(self._connection.endpoint, self._connection.region, account, operation)
+        self._pacer = target.config.pacing_registry.pacer(key, options.pacing, clock)
+        self._body = request.__pydantic_serializer__.to_json(request, by_alias=True, exclude_unset=True)
+        try:
+            return await run_attempts(
+                self.attempt,
+                operation=operation,
+                policy=options.retry,
+                budget=transport.budget(options.retry.budget),
+                clock=transport.waking_clock,
+                random=target.config.random,
+                hooks=options.hooks,
+                repeatable=rule_for(operation).repeatable,
+                remaining=self._remaining,
+                absorbed=self._absorbed,
+                look=self._look,
+                response_info=_facts_of,
+                rate=self._rate,
+            )
+        except WorkSpacesError as error:
+            error.ids = _ids_of(request)
+            raise
+
+    async def attempt(self, number: int) -> ResultT:
+        """Make one attempt; once more each if only credentials or the clock were out of date.
+
+        Args:
+            number: Its number, from 1.
+        """
+        clock = self.transport.target.clock
+        self.attempts, self.attempt_began = number, clock.monotonic()
+        http_call = HttpCall(operation=self.request.facts.name, body=self._body, result_type=self.result_type)
+        remedies: tuple[frozenset[str], ...] = _REMEDIES
+        while True:
+            try:
+                result = await self._send(http_call)
+            except ServiceError as error:
+                others = tuple(codes for codes in remedies if error.code not in codes)
+                if others != remedies and await self._recovered(http_call, error):
+                    remedies = others
+                    continue
+                if lost_credentials(error):
+                    error.add_note(f"The AWS credentials are not taken: {self._connection.signer.advice}")
+                self.last, self.attempt_began = error, None
+                raise
+            except WorkSpacesError as error:
+                self.last, self.attempt_began = error, None
+                raise
+            break
+        meta = ResponseMeta(
+            request_id=http_call.request_id,
+            http_status=http_call.http_status or 200,
+            headers=http_call.headers,
+            attempts=number,
+            elapsed=timedelta(seconds=clock.monotonic() - self._began),
+        )
+        return result.with_meta(meta)
+
+    async def _recovered(self, http_call: HttpCall[ResultT], error: ServiceError) -> bool:
+        try:
+            return await _recovered(self._connection, http_call, error)
+        except WorkSpacesError as failure:
+            self.last, self.attempt_began = failure, None
+            raise
+
+    async def _send(self, http_call: HttpCall[ResultT]) -> ResultT:
+        """Wait for a turn and send one request."""
+        transport, options, pacer = self.transport, self.options, self._pacer
+        permit = pacer.try_acquire()
+        if permit is None:
+            async with transport.waiting():
+                permit = await pacer.acquire(clock=transport.target.clock, deadline=self.deadline)
+        try:
+            # Not `async with`, which is two calls more.
+            await transport.slots.acquire()
+            try:
+                transport.check_state()
+                if options.guard is not None:
+                    # After the permit, and so after all that may take long.
+                    _ask(options.guard, permit)
+                self.request_sent, self.open = None, True
+                result = await self._connection.send(http_call)
+            finally:
+                transport.slots.release()
+        except ServiceError as error:
+            self.open = may_have_arrived(error)
+            if isinstance(error, ThrottlingException) or options.retry.kind_of(error) is FailureKind.THROTTLE:
+                permit.throttled()
+            elif error.http_status is not None and error.http_status < 500:
+                # A refusal for another reason shows that the rate was not objected to.
+                permit.succeeded()
+            raise
+        except TransportError as error:
+            self.open = may_have_arrived(error)
+            if transport.closed:
+                message = "the client was closed while the call was under way"
+                raise ClientStateError(
+                    self.told_what_is_open(message), operation=http_call.operation
+                ) from error
+            raise
+        else:
+            permit.succeeded()
+            return result
+        finally:
+            permit.close()
+
+    async def _look(self, _: WorkSpacesError) -> Resolved[ResultT] | Resolution:
+        """Ask the service what became of the request."""
+        from workspaces_apps._http.recovery import resolve_outcome
+
+        async def ask(question: Request, answer: type[AnswerT], /) -> AnswerT:
+            # A read needs no leave.
+            options = replace(self.options, guard=None)
+            return await _Call(self.transport, question, answer, options, self.deadline).run()
+
+        found = await resolve_outcome(self.request, self.result_type, ask)
+        if isinstance(found, Resolved):
+            # Of the look's answer, but of the call that it settles.
+            elapsed = timedelta(seconds=self.transport.target.clock.monotonic() - self._began)
+            meta = replace(found.result.meta, attempts=self.attempts, elapsed=elapsed)
+            return Resolved(found.result.with_meta(meta))
+        if found is Resolution.REPEAT:
+            self.open = False
+        return found
+
+    def _remaining(self) -> float | None:
+        return None if self.deadline is None else self.deadline - self.transport.target.clock.monotonic()
+
+    def _absorbed(self, _: WorkSpacesError) -> bool:
+        return self._pacer.adapts_to_throttling
+
+    def _rate(self) -> float | None:
+        return self._pacer.rate
+
+    def told_what_is_open(self, message: str) -> str:
+        """Return the message of a call that was broken off, with what to look up where its outcome is unknown."""
+        operation = self.request.facts.name
+        if not self.open or rule_for(operation).repeatable:
+            return message
+        return f"{message} [{outcome_unknown(operation)}]"
+
+
+def _facts_of(result: Result) -> tuple[str | None, int | None]:
+    return result.meta.request_id, result.meta.http_status
 
 
 class Transport:
-    """The connections that a client and its views share; belongs to the event loop that opened it."""
+    """The connections that a client and its views share; belongs to the event loop that opened it.
+
+    Attributes:
+        target: Whom the client calls, and how.
+        slots: As many as there may be connections.
+        waking_clock: The client's clock, whose sleepers wake when the client is closed.
+        closed: Whether it is.
+    """
 
     def __init__(self, target: Target) -> None:
-        self._target = target
+        self.target = target
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(target.config.max_connections)
+        self.slots = asyncio.Semaphore(target.config.max_connections)
         self._budgets: dict[RetryBudgetPolicy, RetryBudget] = {}
         self._opening: asyncio.Task[tuple[Connection, str]] | None = None
         self._waits: set[Timeout] = set()
-        self._waking_clock = _WakingClock(target.clock, self)
-        self._closed = False
+        self.waking_clock = _WakingClock(target.clock, self)
+        self.closed = False
         self._session: AioSession | None = None
         self._account: str | None = None
 
@@ -104,7 +275,7 @@ class Transport:
     def is_open(self) -> bool:
         """Tell if there are connections that somebody must close."""
         opening = self._opening
-        if self._closed or opening is None or not opening.done() or opening.cancelled():
+        if self.closed or opening is None or not opening.done() or opening.cancelled():
             return False
         return opening.exception() is None
 
@@ -114,15 +285,15 @@ class Transport:
         Raises:
             DeadlineExceededError: That took longer than the `timeout` of the configuration.
         """
-        limit = self._target.config.timeout
+        limit = self.target.config.timeout
         if limit is None:
-            await self._connection()
+            await self.connection()
             return
         seconds = to_seconds(limit, "timeout", positive=True)
-        scope = timeout(self._target.clock, seconds)
+        scope = timeout(self.target.clock, seconds)
         try:
             async with scope:
-                await self._connection()
+                await self.connection()
         except TimeoutError as error:
             if isinstance(error, WorkSpacesError) or not scope.expired():
                 raise
@@ -138,11 +309,11 @@ class Transport:
         Raises:
             WorkSpacesError: As for a call: the client cannot be opened.
         """
-        connection, _ = await self._connection()
+        connection, _ = await self.connection()
         credentials = await connection.signer.credentials()
         endpoint = custom_endpoint(connection.endpoint)
         if self._account is None and self._session is not None:
-            target = self._target
+            target = self.target
             repeater = Repeater(policy=STS_RETRY, clock=target.clock, random=target.config.random)
             self._account = await account_of(
                 credentials,
@@ -162,7 +333,7 @@ class Transport:
         """Close every connection; calls under way fail."""
         if asyncio.get_running_loop() is not self._loop:
             raise ClientStateError("the client was opened on another event loop; close it there")
-        self._closed = True
+        self.closed = True
         while self._waits:
             self._waits.pop().reschedule(0)
         opening, self._opening = self._opening, None
@@ -180,33 +351,31 @@ class Transport:
             result_type: What its answer is.
             options: Retry, pacing, timeout and hooks of this call.
         """
+        call = _Call(self, request, result_type, options)
         if options.timeout is None:
-            return await self._call(request, result_type, options, None, _CallState())
-        clock = self._target.clock
+            return await call.run()
+        clock = self.target.clock
         seconds = to_seconds(options.timeout, "timeout", positive=True)
-        call_state = _CallState()
         scope = timeout(clock, seconds)
         try:
             async with scope:
-                deadline = clock.monotonic() + seconds
-                return await self._call(request, result_type, options, deadline, call_state)
+                call.deadline = clock.monotonic() + seconds
+                return await call.run()
         except TimeoutError as error:
             if isinstance(error, WorkSpacesError) or not scope.expired():
                 raise
             operation = request.facts.name
             message = f"the call did not end within its timeout of {seconds:g} s"
             late = DeadlineExceededError(
-                _told_what_is_open(message, operation, call_state),
-                operation=operation,
-                attempts=call_state.attempts or None,
+                call.told_what_is_open(message), operation=operation, attempts=call.attempts or None
             )
-            late.request_sent = call_state.request_sent
-            if call_state.began is not None:
-                elapsed = clock.monotonic() - call_state.began
+            late.request_sent = call.request_sent
+            if call.attempt_began is not None:
+                elapsed = clock.monotonic() - call.attempt_began
                 report_failure(
-                    options.hooks, operation, call_state.attempts, elapsed, options.retry.kind_of(late), late
+                    options.hooks, operation, call.attempts, elapsed, options.retry.kind_of(late), late
                 )
-            raise late from call_state.last
+            raise late from call.last
 
     @asynccontextmanager
     async def waiting(self) -> AsyncGenerator[None]:
@@ -215,8 +384,8 @@ class Transport:
         Raises:
             ClientStateError: It was.
         """
-        self._check_state()
-        scope = timeout(self._target.clock, None)
+        self.check_state()
+        scope = timeout(self.target.clock, None)
         try:
             async with scope:
                 self._waits.add(scope)
@@ -231,167 +400,34 @@ class Transport:
 
     async def poll_delay(self, operation: str, options: CallOptions) -> float:
         """Reserve a poll's turn in the share of the operation's rate that polls may take; see `RateLimiter.poll_delay`."""
-        connection, account = await self._connection()
+        connection, account = await self.connection()
         key = PacingKey(connection.endpoint, connection.region, account, operation)
-        return self._target.config.pacing_registry.pacer(key, options.pacing, self._target.clock).poll_delay()
+        return self.target.config.pacing_registry.pacer(key, options.pacing, self.target.clock).poll_delay()
 
-    async def _call(
-        self,
-        request: Request,
-        result_type: type[ResultT],
-        options: CallOptions,
-        deadline: float | None,
-        call_state: _CallState,
-    ) -> ResultT:
-        clock = self._target.clock
-        began = clock.monotonic()
-        connection, account = await self._connection()
-        operation = request.facts.name
-        key = PacingKey(connection.endpoint, connection.region, account, operation)
-        pacer = self._target.config.pacing_registry.pacer(key, options.pacing, clock)
-        body = request.__pydantic_serializer__.to_json(request, by_alias=True, exclude_unset=True)
-
-        async def attempt(number: int) -> ResultT:
-            call_state.attempts, call_state.began = number, clock.monotonic()
-            http_call = HttpCall(operation=operation, body=body, result_type=result_type)
-            try:
-                result = await self._http_call(connection, http_call, pacer, options, deadline, call_state)
-            except WorkSpacesError as error:
-                call_state.last, call_state.began = error, None
-                raise
-            meta = ResponseMeta(
-                request_id=http_call.request_id,
-                http_status=http_call.http_status or 200,
-                headers=http_call.headers,
-                attempts=number,
-                elapsed=timedelta(seconds=clock.monotonic() - began),
-            )
-            return result.with_meta(meta)
-
-        async def look(_: WorkSpacesError) -> Resolved[ResultT] | Resolution:
-            from workspaces_apps._http.recovery import resolve_outcome
-
-            async def ask(question: Request, answer: type[AnswerT], /) -> AnswerT:
-                # A read needs no leave.
-                return await self._call(
-                    question, answer, replace(options, guard=None), deadline, _CallState()
-                )
-
-            found = await resolve_outcome(request, result_type, ask)
-            if isinstance(found, Resolved):
-                # Of the look's answer, but of the call that it settles.
-                meta = replace(
-                    found.result.meta,
-                    attempts=call_state.attempts,
-                    elapsed=timedelta(seconds=clock.monotonic() - began),
-                )
-                return Resolved(found.result.with_meta(meta))
-            if found is Resolution.REPEAT:
-                call_state.open = False
-            return found
-
-        try:
-            return await run_attempts(
-                attempt,
-                operation=operation,
-                policy=options.retry,
-                budget=self._budget(options.retry.budget),
-                clock=self._waking_clock,
-                random=self._target.config.random,
-                hooks=options.hooks,
-                repeatable=rule_for(operation).repeatable,
-                remaining=lambda: None if deadline is None else deadline - clock.monotonic(),
-                absorbed=lambda _: pacer.adapts_to_throttling,
-                look=look,
-                response_info=lambda result: (result.meta.request_id, result.meta.http_status),
-                rate=lambda: pacer.rate,
-            )
-        except WorkSpacesError as error:
-            error.ids = _ids_of(request)
-            raise
-
-    async def _http_call(
-        self,
-        connection: Connection,
-        http_call: HttpCall[ResultT],
-        pacer: RateLimiter,
-        options: CallOptions,
-        deadline: float | None,
-        call_state: _CallState,
-    ) -> ResultT:
-        """One attempt; again if only credentials or the clock were out of date, once for each."""
-        remedies: tuple[frozenset[str], ...] = _REMEDIES
-        while True:
-            try:
-                return await self._send(connection, http_call, pacer, options, deadline, call_state)
-            except ServiceError as error:
-                others = tuple(codes for codes in remedies if error.code not in codes)
-                if others == remedies or not await _recovered(connection, http_call, error):
-                    if lost_credentials(error):
-                        error.add_note(f"The AWS credentials are not taken: {connection.signer.advice}")
-                    raise
-                remedies = others
-
-    async def _send(
-        self,
-        connection: Connection,
-        http_call: HttpCall[ResultT],
-        pacer: RateLimiter,
-        options: CallOptions,
-        deadline: float | None,
-        call_state: _CallState,
-    ) -> ResultT:
-        permit = pacer.try_acquire()
-        if permit is None:
-            async with self.waiting():
-                permit = await pacer.acquire(clock=self._target.clock, deadline=deadline)
-        try:
-            async with self._slots:
-                self._check_state()
-                if options.guard is not None:
-                    _ask(options.guard, permit)
-                call_state.request_sent, call_state.open = None, True
-                result = await connection.send(http_call, xform_name(http_call.operation))
-        except ServiceError as error:
-            call_state.open = may_have_arrived(error)
-            if isinstance(error, ThrottlingException) or options.retry.kind_of(error) is FailureKind.THROTTLE:
-                permit.throttled()
-            elif error.http_status is not None and error.http_status < 500:
-                # A refusal for another reason shows that the rate was not objected to.
-                permit.succeeded()
-            raise
-        except TransportError as error:
-            call_state.open = may_have_arrived(error)
-            if self._closed:
-                message = "the client was closed while the call was under way"
-                raise ClientStateError(
-                    _told_what_is_open(message, http_call.operation, call_state),
-                    operation=http_call.operation,
-                ) from error
-            raise
-        else:
-            permit.succeeded()
-            return result
-        finally:
-            permit.close()
-
-    def _budget(self, policy: RetryBudgetPolicy | None) -> RetryBudget | None:
+    def budget(self, policy: RetryBudgetPolicy | None) -> RetryBudget | None:
+        """Return the allowance that calls with the policy share; None where they need none."""
         if policy is None:
             return None
         if policy not in self._budgets:
             self._budgets[policy] = RetryBudget(policy)
         return self._budgets[policy]
 
-    def _check_state(self) -> None:
-        if self._closed:
+    def check_state(self) -> None:
+        """Refuse a call on a client that is closed, or on another event loop than its own.
+
+        Raises:
+            ClientStateError: It is one of the two.
+        """
+        if self.closed:
             raise ClientStateError("the client is closed; make a new one")
         if asyncio.get_running_loop() is not self._loop:
             raise ClientStateError(
                 "the client was opened on another event loop; a client belongs to the loop that first used it"
             )
 
-    async def _connection(self) -> tuple[Connection, str]:
-        self._check_state()
+    async def connection(self) -> tuple[Connection, str]:
+        """Return the open connection and whose calls it makes, opened by the first who asks."""
+        self.check_state()
         if self._opening is None:
             # It serves all who call meanwhile.
             self._opening = start_detached(self._open, name="workspaces-apps opening")
@@ -403,7 +439,7 @@ class Transport:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if opening.cancelled() and self._closed and not (task and task.cancelling()):
+            if opening.cancelled() and self.closed and not (task and task.cancelling()):
                 raise ClientStateError("the client was closed while it was being opened") from None
             raise
 
@@ -416,7 +452,7 @@ class Transport:
             raise
 
     async def _connect(self) -> tuple[Connection, str]:
-        target = self._target
+        target = self.target
         session = target.session if target.session is not None else make_session(target.profile)
         self._session = session
         region = target.region or resolve_region(session)
@@ -460,13 +496,6 @@ def _ask(guard: Callable[[], None], permit: Permit) -> None:
     except BaseException:
         permit.unused()
         raise
-
-
-def _told_what_is_open(message: str, operation: str, call_state: _CallState) -> str:
-    """The message of a call that was broken off, with what to look up where its outcome is unknown."""
-    if not call_state.open or rule_for(operation).repeatable:
-        return message
-    return f"{message} [{outcome_unknown(operation)}]"
 
 
 async def _recovered(connection: Connection, http_call: HttpCall[ResultT], error: ServiceError) -> bool:

@@ -3,8 +3,7 @@
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from workspaces_apps._base.clock import Clock, SystemClock
@@ -13,8 +12,7 @@ from workspaces_apps._pacing.policy import Pacing
 from workspaces_apps._pacing.rate_limiter import RateLimiter
 
 
-@dataclass(frozen=True, slots=True)
-class PacingKey:
+class PacingKey(NamedTuple):
     """The calls that the service counts together [assumed]: one operation, one account, one Region.
 
     Attributes:

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from workspaces_apps._base.collector import paused
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code (`workspaces_apps.cli._failures.ExitCode`).
@@ -11,7 +13,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the command's name; None for what the process was started with.
     """
     try:
-        from workspaces_apps.cli._app import run
+        with paused():
+            from workspaces_apps.cli._app import run
     except ModuleNotFoundError as error:
         # Rich comes with typer.
         if error.name != "typer":
@@ -22,4 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         # ExitCode.USAGE, whose module needs the extra.
         return 64
-    return run(arguments)
+    # Nothing is garbage while modules load; a command that enters its event loop has it collected again.
+    with paused():
+        return run(arguments)

@@ -1,4 +1,4 @@
-"""The commands, put together: global options, and one module for each group of commands."""
+"""The program: its global options, and how a run of it ends."""
 
 from __future__ import annotations
 
@@ -8,18 +8,7 @@ import typer
 from typer.main import get_command
 
 from workspaces_apps._base.version import VERSION
-from workspaces_apps.cli import _apply as apply
-from workspaces_apps.cli import _control as control
-from workspaces_apps.cli import _demo as demo
-from workspaces_apps.cli import _install as install
-from workspaces_apps.cli import _journals as journals
-from workspaces_apps.cli import _listing as listing
-from workspaces_apps.cli import _offline as offline
-from workspaces_apps.cli import _plan as plan
-from workspaces_apps.cli import _queue as queue
-from workspaces_apps.cli import _reports as reports
-from workspaces_apps.cli import _simulate as simulate
-from workspaces_apps.cli import _status as status
+from workspaces_apps.cli._commands import CommandGroup, new_app
 from workspaces_apps.cli._console import tell_warnings, write_anything
 from workspaces_apps.cli._failures import ExitCode, guarded
 from workspaces_apps.cli._options import DebugOption, Invocation
@@ -34,8 +23,6 @@ EPILOG = (
     " is wrong; 70 a fault in this program; 75 the time ran out; 77 credentials are missing or no longer valid; 130"
     " interrupted."
 )
-MODULES = (plan, apply, status, control, reports, queue, journals, install, listing, offline, simulate, demo)
-"""Each registers its commands on the app; the order is that of `--help`."""
 
 
 def show_version(wanted: bool) -> None:
@@ -62,15 +49,8 @@ def begin(
 
 def build() -> typer.Typer:
     """The app with all of its commands."""
-    # Errors are told in `failures`, so typer's own way with exceptions is off.
-    app = typer.Typer(
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback(invoke_without_command=True, epilog=EPILOG)(begin)
-    for module in MODULES:
-        module.register(app)
+    app = new_app()
+    app.callback(cls=CommandGroup, invoke_without_command=True, epilog=EPILOG)(begin)
     return app
 
 

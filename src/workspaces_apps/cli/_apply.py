@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workspaces_apps._base.collector import keep
 from workspaces_apps.cli._connection import (
     Connection,
     check_targets,
@@ -33,6 +33,7 @@ from workspaces_apps.cli._options import (
     YesOption,
 )
 from workspaces_apps.cli._programs import words_of
+from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -210,7 +211,7 @@ def apply(
         endpoint_url=endpoint_url,
         allow_insecure_endpoint=allow_insecure_endpoint,
     )
-    return asyncio.run(run(wanted, saved, connection, settings))
+    return run_loop(run(wanted, saved, connection, settings), fleet=True)
 
 
 async def run(
@@ -256,6 +257,8 @@ async def run(
         check_certain(unsure, settings)
         if plan.pending and not settings.dry_run:
             agreed("Each deployment ends its user's session. Apply this?", settings.yes)
+        # The plan stays until the end.
+        keep()
         board = Board(plan, connection.clock.now)
         events = await carry_out(rollout, plan, settings, board, traffic, connection.clock)
     if for_people:
@@ -285,7 +288,7 @@ async def carry_out(
     asks = can_ask and settings.output is Output.TEXT
     traffic.begin()
     kept: list[Event] = []
-    keep = bool(settings.reports) and (settings.journal is None or settings.dry_run)
+    remember = bool(settings.reports) and (settings.journal is None or settings.dry_run)
     async with rollout.apply(
         plan,
         journal=settings.journal,
@@ -311,7 +314,7 @@ async def carry_out(
                     await follow(events, print_event, board.apply, approver.hear)
                 else:
                     with showing(out(), board, traffic) as tell:
-                        await follow(events, tell, kept.append if keep else None, approver.hear)
+                        await follow(events, tell, kept.append if remember else None, approver.hear)
     return kept
 
 

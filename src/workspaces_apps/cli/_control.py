@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,6 +11,7 @@ from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._console import out
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import DatabaseOption, DebugOption, journal_name, named_database
+from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import ControlCommand, ControlRecord
@@ -47,8 +47,8 @@ EPILOG = (
 )
 
 DECISIONS: Final[dict[ControlCommand, str]] = {
-    "approve": "Let an apply go on after the wave that has ended and waits for approval.",
-    "reject": "Let an apply begin nothing more after the wave that waits for approval. It then exits with 4.",
+    "approve": "Approve the wave that waits for it. The apply goes on.",
+    "reject": "Reject the wave that waits for approval. The apply starts nothing more, and exits with 4.",
 }
 """The commands about a wave, and what `--help` says of each."""
 
@@ -93,7 +93,7 @@ def _deciding(command: ControlCommand) -> Callable[..., None]:
 def _write(journal: str, command: ControlCommand, reason: str, wave: int | None = None) -> None:
     from workspaces_apps.rollout._journal.stores import title_of
 
-    record = asyncio.run(_written(journal, command, reason, wave))
+    record = run_loop(_written(journal, command, reason, wave))
     about = f" wave {record.wave}" if record.wave is not None else ""
     out().print(f"{harmless(title_of(journal))}:{about} {harmless(str(record))}", soft_wrap=True)
 
@@ -110,7 +110,7 @@ def _saying(command: ControlCommand) -> Callable[..., None]:
         if (journal is None) == (run is None):
             raise UsageError(f"{command} takes a journal, or --run and --database")
         if journal is None:
-            asyncio.run(_said_to_run(database, str(run), command, reason))
+            run_loop(_said_to_run(database, str(run), command, reason))
             out().print(f"run {harmless(str(run))}: {command}", soft_wrap=True)
             return
         _write(journal, command, reason)

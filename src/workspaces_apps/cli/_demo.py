@@ -6,7 +6,6 @@ again what failed; in the end everything that can be is COMPLETED.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import random
 import re
@@ -25,6 +24,7 @@ import typer
 from workspaces_apps.cli._console import out
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._options import DebugOption
+from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,16 +117,16 @@ def demo(
 
         if folder is not None or svg is not None:
             raise UsageError("--quick writes no files")
-        return asyncio.run(install_everywhere(workspaces or 8, seed, ScaledClock(QUICK_SCALE)))
+        return run_loop(install_everywhere(workspaces or 8, seed, ScaledClock(QUICK_SCALE)))
     where = folder or Path(tempfile.mkdtemp(prefix="workspaces-apps-demo-"))
     where.mkdir(parents=True, exist_ok=True)
     if any(where.iterdir()):
         raise UsageError(f"{where} is not empty: the demo goes on with no roll-out but its own")
     if svg is None:
         show = Demonstration(out(), where, live)
-        return asyncio.run(show.run(workspaces or 300, seed, ManualClock(autojump=True)))
+        return run_loop(show.run(workspaces or 300, seed, ManualClock(autojump=True)), fleet=True)
     console = picture()
-    code = asyncio.run(
+    code = run_loop(
         Demonstration(console, where, posing).run(workspaces or 300, seed, ManualClock(autojump=True))
     )
     save_picture(console, svg)

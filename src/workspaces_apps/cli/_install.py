@@ -30,6 +30,7 @@ from workspaces_apps.cli._options import (
     YesOption,
     like_workspace_ids,
 )
+from workspaces_apps.cli._running import run as run_loop
 from workspaces_apps.cli._words import count
 from workspaces_apps.errors import WorkSpacesError
 
@@ -146,7 +147,7 @@ def install(
         endpoint_url=endpoint_url,
         allow_insecure_endpoint=allow_insecure_endpoint,
     )
-    return asyncio.run(
+    return run_loop(
         run(
             connection,
             Task(
@@ -191,7 +192,7 @@ def uninstall(
         endpoint_url=endpoint_url,
         allow_insecure_endpoint=allow_insecure_endpoint,
     )
-    return asyncio.run(
+    return run_loop(
         run(
             connection,
             Task(

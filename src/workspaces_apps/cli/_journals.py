@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Final
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._console import out
 from workspaces_apps.cli._options import DebugOption, journal_name
+from workspaces_apps.cli._running import run as run_loop
 
 EPILOG: Final = "Exit codes: 0 copied; 1 an error, or one of them is written to, or TO exists; 64 usage."
 
@@ -41,6 +41,6 @@ def copy(
     from workspaces_apps.rollout import copy_journal
     from workspaces_apps.rollout._journal.stores import title_of
 
-    count = asyncio.run(copy_journal(source, to))
+    count = run_loop(copy_journal(source, to))
     said = f"{count:,} events copied from {title_of(source)} to {title_of(to)}"
     out().print(harmless(said), soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -26,6 +25,7 @@ from workspaces_apps.cli._options import (
     like_directory_ids,
     like_workspace_ids,
 )
+from workspaces_apps.cli._running import run as run_loop
 from workspaces_apps.cli._tables import show
 
 if TYPE_CHECKING:
@@ -329,7 +329,7 @@ def run(connection: Connection, read: Callable[[WorkSpacesClient], Awaitable[_T]
             with reading(traffic):
                 return await read(ws.with_options(hooks=traffic.hooks))
 
-    return asyncio.run(do())
+    return run_loop(do())
 
 
 def short_system(name: str) -> str:

@@ -67,6 +67,7 @@ _ON_A_FEW: Final = (_CATALOGUE, _WORKSPACES, _BY_WORKSPACE, _BY_APPLICATION, *_W
 PERMISSIONS: Final[Mapping[str, Sequence[Permission]]] = {
     "plan": _READS,
     "apply": (*_READS, *_WRITES),
+    "worker": (*_READS, *_WRITES),
     "status": _READS,
     "watch": _READS,
     "install": _ON_A_FEW,

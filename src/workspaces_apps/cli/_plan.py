@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +24,7 @@ from workspaces_apps.cli._options import (
     TableOutputOption,
     journal_name,
 )
+from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest, Plan
@@ -109,9 +109,11 @@ def plan(
             allow_insecure_endpoint=allow_insecure_endpoint,
         )
         if undo is not None:
-            made = asyncio.run(take_back(undo, run, wanted, connection))
+            made = run_loop(take_back(undo, run, wanted, connection), fleet=True)
         elif wanted is not None:
-            made = asyncio.run(make(wanted, connection, journal_path(journal, wanted.name), allow_empty))
+            made = run_loop(
+                make(wanted, connection, journal_path(journal, wanted.name), allow_empty), fleet=True
+            )
     if made is None:
         raise UsageError("there is no plan")
     if save is not None:

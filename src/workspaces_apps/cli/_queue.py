@@ -22,6 +22,7 @@ from workspaces_apps.cli._options import (
     RegionOption,
     named_database,
 )
+from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +61,7 @@ def submit(
     del debug
     from workspaces_apps.rollout import Manifest
 
-    return asyncio.run(_submit(Manifest.load(manifest), named_database(database), follow=follow))
+    return run_loop(_submit(Manifest.load(manifest), named_database(database), follow=follow))
 
 
 async def _submit(manifest: Manifest, database: str, *, follow: bool) -> int:
@@ -106,7 +107,7 @@ def worker(
     def client(target: Target) -> WorkSpacesClient:
         return client_for(target, profile=profile, region=region, endpoint_url=endpoint_url, config=config)
 
-    asyncio.run(_work(named_database(database), concurrency, client))
+    run_loop(_work(named_database(database), concurrency, client))
 
 
 async def _work(database: str, concurrency: int, client: Callable[[Target], WorkSpacesClient]) -> None:
@@ -130,7 +131,7 @@ def runs(
     del debug
     from workspaces_apps import distributed
 
-    found = asyncio.run(distributed.runs(named_database(database)))
+    found = run_loop(distributed.runs(named_database(database)))
     if output is Output.JSON:
         print_document({"format": FORMAT, "runs": [of_run(info) for info in found]})
         return
@@ -144,7 +145,7 @@ def show_run(database: str, run: str, output: Output) -> int:
     """Show how a run stands, and return the exit code of it."""
     from workspaces_apps import distributed
 
-    found = asyncio.run(distributed.status(database, run))
+    found = run_loop(distributed.status(database, run))
     if output is Output.JSON:
         print_document(of_status(found))
         return found.exit_code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from workspaces_apps.cli._console import out
 from workspaces_apps.cli._csv_files import BOM, print_csv
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption, journal_name
+from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Event
@@ -96,7 +96,7 @@ def report(
     for journal in journals or ():
         if parse_url(journal) is None and not Path(journal).is_file():
             raise UsageError(f"there is no journal {journal}")
-    found = asyncio.run(loaded(journals or [], run, database))
+    found = run_loop(loaded(journals or [], run, database))
     if to is not None:
         write(to, f"{BOM if bom else ''}{rendered(found, form)}")
     elif form is Form.CSV:

@@ -18,6 +18,7 @@ from workspaces_apps.cli._console import log_to_stderr, print_json
 from workspaces_apps.cli._exports import profile_written, shell_lines
 from workspaces_apps.cli._interrupts import on_signals
 from workspaces_apps.cli._options import DebugOption
+from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -240,8 +241,9 @@ def simulate(
     for one in other_account or ():
         account_id, _, count = one.partition(":")
         simulator.add_account(account_id, workspaces=int(count or 0))
-    asyncio.run(
-        serve(simulator, env="powershell" if env == "powershell" else "sh" if env else None, profile=profile)
+    run_loop(
+        serve(simulator, env="powershell" if env == "powershell" else "sh" if env else None, profile=profile),
+        fleet=True,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +31,7 @@ from workspaces_apps.cli._options import (
     named_database,
 )
 from workspaces_apps.cli._programs import words_of
+from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest, Status
@@ -79,7 +79,7 @@ def status(
     del debug
     check_bom(output, bom)
     if (manifest is None) == (run is None):
-        raise UsageError("status takes a manifest, or --run and --database")
+        raise UsageError("status takes a MANIFEST, or --run and --database")
     if manifest is None:
         from workspaces_apps.cli._queue import show_run
 
@@ -91,7 +91,7 @@ def status(
         endpoint_url=endpoint_url,
         allow_insecure_endpoint=allow_insecure_endpoint,
     )
-    found = asyncio.run(look_once(wanted, connection, journal_path(journal, wanted.name), allow_empty))
+    found = run_loop(look_once(wanted, connection, journal_path(journal, wanted.name), allow_empty))
     if output is Output.CSV:
         from workspaces_apps.cli._sheets import of_status as sheet_of_status
 
@@ -185,7 +185,7 @@ def watch(
             metrics=metrics,
         ),
     )
-    return asyncio.run(watching.run())
+    return run_loop(watching.run())
 
 
 def loaded(path: Path) -> Manifest:

@@ -152,7 +152,11 @@ class Apply:
         return self
 
     async def _begin(self, location: JournalLocation | None) -> None:
-        self._log = EventLog(self._clock, self._journal, self._metrics)
+        if self._journal is not None and self._journal.past:
+            # A long past takes seconds to go through.
+            self._log = await asyncio.to_thread(EventLog, self._clock, self._journal, self._metrics)
+        else:
+            self._log = EventLog(self._clock, self._journal, self._metrics)
         if location is not None:
             past = self._journal.past if self._journal is not None else ()
             reader = ControlReader(location, run=self._log.run, earlier={event.run for event in past})

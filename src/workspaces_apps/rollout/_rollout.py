@@ -127,7 +127,8 @@ class Rollout:
                 [Mistake(key="", rule=f"plan() takes a Manifest: Manifest.load({str(manifest)!r})")]
             )
         past = await locate(journal, manifest.name).past_of(manifest.name) if journal is not None else ()
-        return await self._plan(manifest, RunHistory(past), allow_empty=allow_empty)
+        history = await asyncio.to_thread(RunHistory, past) if past else RunHistory()
+        return await self._plan(manifest, history, allow_empty=allow_empty)
 
     async def plan_undo(
         self, journal: str | Path, *, run: str | None = None, policy: Policy | None = None

@@ -1,0 +1,153 @@
+"""One large apply in a process of its own, with what it takes of processor, memory and the loop's patience.
+
+JSON in, JSON out; `benchmarks.scale` runs it with either package. Only public names that both have are used.
+"""
+
+import asyncio
+import gc
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.fleet import FIXED, answer, client_of, given, lasting, manifest
+from benchmarks.fleet_rollout import shortest
+from benchmarks.packages import Json
+from benchmarks.sampling import sampled
+from benchmarks.worker import peak
+from workspaces_apps import Credentials, WorkSpacesClient
+from workspaces_apps.rollout import Deployed, Manifest, Report, Rollout, Succeeded
+from workspaces_apps.simulator import ManualClock, Simulator, Throttle
+
+RARE = (50_000, 20, 100)
+IN_FLIGHT = 300
+
+
+class Stops:
+    """What the garbage collector takes.
+
+    Attributes:
+        longest: Seconds of the longest collection.
+        total: Seconds of all of them.
+    """
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.total = 0.0
+        self._began = 0.0
+
+    def hear(self, phase: str, _: dict[str, int]) -> None:
+        """Be told of a collection by `gc.callbacks`."""
+        if phase == "start":
+            self._began = time.thread_time()
+        else:
+            took = time.thread_time() - self._began
+            self.longest, self.total = max(self.longest, took), self.total + took
+
+
+@contextmanager
+def collections() -> Generator[Stops]:
+    """Watch the collector meanwhile."""
+    stops = Stops()
+    gc.callbacks.append(stops.hear)
+    try:
+        yield stops
+    finally:
+        gc.callbacks.remove(stops.hear)
+
+
+async def apply(targets: int, each: int, *, rare: bool) -> dict[str, Json]:
+    """Plan and apply one application, with a journal, and read the report from it.
+
+    Args:
+        targets: Accounts, one client each.
+        each: WorkSpaces of each.
+        rare: Collect as the command line does: rarely, and never what the plan is made of.
+    """
+    clock = ManualClock(autojump=True)
+    sim = Simulator(
+        workspaces=0,
+        clock=clock,
+        settings=lasting(*FIXED),
+        throttle=Throttle.at(2.0, 5),
+        seed=0,
+        verify_signatures=False,
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(sim)
+        clients: dict[str, WorkSpacesClient] = {}
+        names: list[str] = []
+        for number in range(targets):
+            account = f"{number + 1:012d}"
+            credentials: Credentials = sim.add_account(account) if number else sim.credentials
+            fleet = sim.fleet_of(account, sim.region) if number else sim.fleet
+            fleet.add_workspaces(each)
+            names.append(fleet.application("Microsoft Office LTSC Professional Plus 2021"))
+            client = await stack.enter_async_context(
+                client_of(sim, clock, seed=number, credentials=credentials)
+            )
+            clients[f"t{number}"] = client
+        wanted = wanted_on(clients, names[0])
+        rollout = Rollout(clients["t0"] if targets == 1 else clients, clock=clock)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if rare:
+            gc.set_threshold(*RARE)
+        with collections() as stops, sampled() as planning:
+            plan = await rollout.plan(wanted)
+        if rare:
+            gc.freeze()
+        zero, began = clock.timestamp(), clock.monotonic()
+        deployed: dict[str, float] = {}
+        ended: dict[str, float] = {}
+        with collections() as stops, sampled() as applying:
+            async with rollout.apply(plan, journal=folder / "journal") as run:
+                async for event in run:
+                    if isinstance(event, Deployed):
+                        deployed.setdefault(event.workspace_id, event.at.timestamp() - zero)
+                    elif isinstance(event, Succeeded):
+                        ended[event.workspace_id] = event.at.timestamp() - zero
+                result = await run.finished()
+        wall = clock.monotonic() - began
+        memory = peak()
+        cpu = time.process_time()
+        Report.from_journal(folder / "journal").to_text()
+        report = time.process_time() - cpu
+    if result.ending != "complete" or len(ended) != targets * each:
+        raise SystemExit(f"the apply did not do its work: {result}")
+    return {
+        "cpu": applying.client / len(ended),
+        "plan_cpu": planning.client,
+        "longest": stops.longest,
+        "collected": stops.total / applying.total if applying.total else 0.0,
+        "memory": memory,
+        "wall": wall,
+        "limit": shortest([FIXED[0]] * each, IN_FLIGHT, 1),
+        "report_cpu": report,
+    }
+
+
+def wanted_on(clients: dict[str, WorkSpacesClient], application: str) -> Manifest:
+    """The application everywhere."""
+    if len(clients) == 1:
+        return manifest([application], IN_FLIGHT)
+    rule = {"select": {"everything": True}, "present": [application]}
+    return Manifest.from_data(
+        {
+            "name": "benchmark",
+            "targets": [{"name": name} for name in clients],
+            "rules": [rule],
+            "policy": {"max_in_flight": IN_FLIGHT * len(clients)},
+        }
+    )
+
+
+def main() -> None:
+    """Do what was asked, and print the figures."""
+    asked = given()
+    targets, each = int(str(asked.get("targets", 1))), int(str(asked.get("each", 1000)))
+    answer(asyncio.run(apply(targets, each, rare=bool(asked.get("rare", False)))))
+
+
+if __name__ == "__main__":
+    main()

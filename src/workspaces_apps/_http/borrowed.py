@@ -1,0 +1,263 @@
+"""The private names of aiobotocore, botocore and aiohttp that this package leans on, each with its reason and fallback.
+
+Where one is missing or is not what it was, calls go through aiobotocore's methods. `tests/client/test_borrowed.py`
+fails for every row of the table that no longer fits the installed releases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+import aiohttp
+from aiobotocore.client import AioBaseClient
+from aiobotocore.endpoint import AioEndpoint
+from aiobotocore.httpsession import AIOHTTPSession
+from botocore.handlers import add_retry_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LONG_WAY: Final = "calls go through aiobotocore's methods"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrowed:
+    """A name that its owner does not promise to keep.
+
+    Attributes:
+        owner: The class, as `module:name`.
+        name: The attribute.
+        parameters: The first parameters it must take; None where it is no function.
+        reason: Why it is needed.
+        fallback: What happens without it.
+        skipped: Whether the fast path leaves it out, so that it must be noticed when somebody wraps it.
+    """
+
+    owner: str
+    name: str
+    parameters: tuple[str, ...] | None = None
+    reason: str
+    fallback: str = _LONG_WAY
+    skipped: bool = False
+
+
+def _skipped(owner: str, name: str, *parameters: str) -> Borrowed:
+    reason = "Part of what the fast path leaves out: whoever wraps it wants to see every call."
+    return Borrowed(owner=owner, name=name, parameters=("self", *parameters), reason=reason, skipped=True)
+
+
+TABLE: Final = (
+    _skipped("aiobotocore.client:AioBaseClient", "_make_api_call", "operation_name", "api_params"),
+    _skipped("aiobotocore.client:AioBaseClient", "_make_request", "operation_model", "request_dict"),
+    _skipped("aiobotocore.client:AioBaseClient", "_emit_api_params", "api_params"),
+    _skipped("aiobotocore.client:AioBaseClient", "_convert_to_request_dict", "api_params"),
+    _skipped("aiobotocore.client:AioBaseClient", "_resolve_endpoint_ruleset", "operation_model"),
+    _skipped("aiobotocore.endpoint:AioEndpoint", "make_request", "operation_model", "request_dict"),
+    _skipped("aiobotocore.endpoint:AioEndpoint", "create_request", "params", "operation_model"),
+    _skipped("aiobotocore.endpoint:AioEndpoint", "prepare_request", "request"),
+    _skipped("aiobotocore.endpoint:AioEndpoint", "_send_request", "request_dict", "operation_model"),
+    _skipped("aiobotocore.endpoint:AioEndpoint", "_get_response", "request", "operation_model", "context"),
+    _skipped("aiobotocore.endpoint:AioEndpoint", "_do_get_response", "request", "operation_model"),
+    _skipped("aiobotocore.endpoint:AioEndpoint", "_send", "request"),
+    _skipped("aiobotocore.httpsession:AIOHTTPSession", "send", "request"),
+    _skipped("aiohttp.client:ClientSession", "request", "method", "url"),
+    _skipped("aiohttp.client:ClientSession", "_request", "method", "str_or_url"),
+    _skipped("aiohttp.client_reqrep:ClientRequest", "send", "conn"),
+    _skipped("aiohttp.client_reqrep:ClientResponse", "start", "connection"),
+    _skipped("aiohttp.client_reqrep:ClientResponse", "read"),
+    Borrowed(
+        owner="botocore.client:BaseClient",
+        name="_endpoint",
+        reason="Holds the HTTP session, whose connections are used.",
+    ),
+    Borrowed(
+        owner="botocore.hooks:EventAliaser",
+        name="_emitter",
+        reason="The emitter behind the face that knows old names of events.",
+    ),
+    Borrowed(
+        owner="botocore.hooks:HierarchicalEmitter",
+        name="_handlers",
+        reason="Tells who listens to an event, so that nobody is passed over.",
+    ),
+    Borrowed(
+        owner="botocore.hooks:HierarchicalEmitter",
+        name="_lookup_cache",
+        reason="A new dictionary after each change of listeners, so that its identity tells that there was none.",
+    ),
+    Borrowed(
+        owner="aiobotocore.httpsession:AIOHTTPSession",
+        name="_get_session",
+        parameters=("self", "proxy_url"),
+        reason="Overridden to refuse redirects; and the fast path wants the aiohttp session in it.",
+        fallback="none: a redirect must not be followed",
+    ),
+    Borrowed(
+        owner="aiobotocore.httpsession:AIOHTTPSession",
+        name="_build_ssl_contexts",
+        parameters=("self", "proxy_url"),
+        reason="Overridden so that clients share a trust store.",
+        fallback="each client reads the trust store anew",
+    ),
+    Borrowed(
+        owner="aiohttp.client:ClientSession",
+        name="_middlewares",
+        reason="A middleware must see every request; the session has no public name for them.",
+    ),
+    Borrowed(
+        owner="aiohttp.connector:BaseConnector",
+        name="connect",
+        parameters=("self", "req", "traces", "timeout"),
+        reason="Gives a connection of the pool; its parameters are not documented.",
+    ),
+    Borrowed(
+        owner="aiohttp.client_proto:ResponseHandler",
+        name="set_response_params",
+        parameters=("self",),
+        reason="Prepares aiohttp's parser for one answer.",
+    ),
+    Borrowed(
+        owner="aiohttp.client_proto:ResponseHandler",
+        name="start_timeout",
+        parameters=("self",),
+        reason="Begins the read timeout once the request is written.",
+    ),
+    Borrowed(
+        owner="aiohttp.client_proto:ResponseHandler",
+        name="read",
+        parameters=("self",),
+        reason="The next answer's head, and the stream of its body.",
+    ),
+)
+"""Every such name."""
+
+_AUTHORS: Final = frozenset({"aiobotocore", "aiohttp", "botocore"})
+
+
+class _Watch(NamedTuple):
+    """A method that must stay what it was when the fast path was made."""
+
+    owner: type
+    name: str
+    expected: object
+
+
+_SKIPPED: Final[dict[type, tuple[str, ...]]] = {
+    owner: tuple(
+        row.name for row in TABLE if row.owner == f"{owner.__module__}:{owner.__name__}" and row.skipped
+    )
+    for owner in (
+        AioBaseClient,
+        AioEndpoint,
+        AIOHTTPSession,
+        aiohttp.ClientSession,
+        aiohttp.ClientRequest,
+        aiohttp.ClientResponse,
+    )
+}
+"""By class: the methods that the fast path skips."""
+
+
+def is_original(method: object) -> bool:
+    """Return whether a method is one that aiobotocore or aiohttp was written with, whatever it says of itself.
+
+    A wrapper may carry the name, the module and even the type of what it wraps; its code lives somewhere else.
+    """
+    while type(method) is FunctionType:
+        home: object = method.__globals__.get("__name__")
+        if not isinstance(home, str) or home.partition(".")[0] not in _AUTHORS:
+            return False
+        inner: object = vars(method).get("__wrapped__")
+        if inner is None:
+            return True
+        # aiobotocore decorates some of its own.
+        method = inner
+    return False
+
+
+class Internals:
+    """Tell if everything that the fast path skips is as its authors wrote it."""
+
+    def __init__(self, client: AioBaseClient) -> None:
+        """Take down what the methods are now.
+
+        Args:
+            client: A client of aiobotocore's, whose class may have been given further bases.
+
+        Raises:
+            AttributeError: One of them is missing.
+        """
+        endpoint = _endpoint_of(client)
+        # The classes in use, whose bases are the ones of the table.
+        kinds: dict[type, type] = {AioBaseClient: type(client), AioEndpoint: type(endpoint)}
+        self._watched = tuple(
+            _Watch(kind, name, getattr(kind, name))
+            for owner, names in _SKIPPED.items()
+            for kind in (kinds.get(owner, owner),)
+            for name in names
+        )
+        self._original = all(is_original(watch.expected) for watch in self._watched)
+        self._own = ((vars(client), _SKIPPED[AioBaseClient]), (vars(endpoint), _SKIPPED[AioEndpoint]))
+
+    def unchanged(self) -> bool:
+        """Return whether nothing is wrapped or replaced."""
+        if not self._original:
+            return False
+        for owner, name, expected in self._watched:
+            # By identity: wrappers are equal to what they wrap.
+            if getattr(owner, name) is not expected:
+                return False
+        (client, of_client), (endpoint, of_endpoint) = self._own
+        return client.keys().isdisjoint(of_client) and endpoint.keys().isdisjoint(of_endpoint)
+
+
+class _Handlers(Protocol):
+    def prefix_search(self, event: str) -> Iterable[object]: ...
+
+
+class Listeners:
+    """Who listens to the events of an aiobotocore client."""
+
+    def __init__(self, client: AioBaseClient) -> None:
+        """Read the client's emitter.
+
+        Raises:
+            AttributeError: aiobotocore keeps it elsewhere by now.
+        """
+        found: Any = client.meta.events
+        # The public face translates old names of events, and hides the emitter.
+        self._emitter: Any = getattr(found, "_emitter", found)
+        self._handlers: _Handlers = self._emitter._handlers
+        self.version()
+
+    def version(self) -> object:
+        """Return an object that is another one after listeners were added or taken away; keep it to compare."""
+        found: object = self._emitter._lookup_cache
+        return found
+
+    def of(self, event: str) -> Iterable[object]:
+        """Return the handlers of an event, those of its wider names included."""
+        return self._handlers.prefix_search(event)
+
+
+def _endpoint_of(client: AioBaseClient) -> AioEndpoint:
+    found: AioEndpoint = getattr(client, "_endpoint")  # noqa: B009 - see the table
+    return found
+
+
+def http_session_of(client: AioBaseClient) -> object:
+    """Return the HTTP session of an aiobotocore client; None where it is not kept where we know."""
+    endpoint: object = getattr(client, "_endpoint", None)
+    return getattr(endpoint, "http_session", None)
+
+
+def leave_out_retry_headers(client: AioBaseClient) -> None:
+    """Send no `amz-sdk-invocation-id` and `amz-sdk-request`: they count attempts of a retry layer that is off."""
+    client.meta.events.unregister("request-created", add_retry_headers)
+
+
+def is_plain(session: aiohttp.ClientSession) -> bool:
+    """Return whether nothing but the session itself wants to see its requests: no trace, no middleware."""
+    return not session.trace_configs and not session._middlewares  # pyright: ignore[reportPrivateUsage]  # see the table

@@ -1,0 +1,107 @@
+"""The table of commands, and a group that imports the module of a command when it is wanted."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+
+class Command(NamedTuple):
+    """A row of `--help`.
+
+    Attributes:
+        module: The module below `workspaces_apps.cli` that registers it.
+        help: The first sentence of its own help; a test holds that it is.
+    """
+
+    module: str
+    help: str
+
+
+COMMANDS: Final = {
+    "plan": Command("plan", "Show what would be installed and removed where."),
+    "apply": Command("apply", "Install and remove what a manifest wants."),
+    "status": Command("status", "Compare a manifest with the fleet, or show how a submitted run stands."),
+    "watch": Command("status", "Compare again and again, until Ctrl-C."),
+    "approve": Command("control", "Approve the wave that waits for it."),
+    "reject": Command("control", "Reject the wave that waits for approval."),
+    "pause": Command("control", "Start no new WorkSpaces until resume."),
+    "resume": Command("control", "Lift a pause."),
+    "drain": Command("control", "Start nothing more in an apply."),
+    "stop": Command("control", "End an apply at once, with 5."),
+    "report": Command("reports", "Summarize a roll-out, from its journal."),
+    "submit": Command("queue", "Queue a roll-out for workers: a job for each target of the manifest."),
+    "worker": Command("queue", "Carry out what was submitted, until asked to end."),
+    "runs": Command("queue", "List the runs that were submitted to a database, the latest first."),
+    "journal": Command("journals", "Copy journals between files, S3 and PostgreSQL."),
+    "install": Command("install", "Install applications on a few WorkSpaces."),
+    "uninstall": Command("install", "Uninstall applications from a few WorkSpaces."),
+    "list": Command("listing", "List applications, WorkSpaces, associations, or all of it in one table."),
+    "validate": Command("offline", "Check a manifest, and the lists that it names."),
+    "schema": Command("offline", "Print the JSON Schema of manifests, for editors and checks."),
+    "iam-policy": Command("offline", "Print the IAM policy that commands need, and nothing beyond it."),
+    "simulate": Command("simulate", "Run the simulator until Ctrl-C or SIGTERM."),
+    "demo": Command("demo", "Roll two applications out over 300 simulated WorkSpaces."),
+}
+"""By name, in the order of `--help`."""
+
+
+def new_app() -> typer.Typer:
+    """Return an app without commands."""
+    # Errors are told in `failures`, so typer's own way with exceptions is off.
+    return typer.Typer(
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+class _Loaded(MutableMapping[str, Any]):
+    """Commands by name, each imported when it is looked up: all of them take longer than most take to run."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._found:
+            module = importlib.import_module(f"workspaces_apps.cli._{COMMANDS[name].module}")
+            app = new_app()
+            app.callback()(_nothing)
+            module.register(app)
+            self._found.update(get_group(app).commands)
+        return self._found[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._found[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+def _nothing() -> None:
+    """Make a group of an app, also of one with a single command."""
+
+
+class CommandGroup(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Loaded()
+
+    def format_commands(self, ctx: object, formatter: Any) -> None:
+        """Write the commands by the table, so that `--help` imports none of them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
