@@ -174,6 +174,15 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile(session: nox.Session) -> None:
+    """Attack the client with every kind of answer, and its files; `-- SEED` runs one campaign again."""
+    install_development(session)
+    seed, *_ = session.posargs or [str(secrets.randbelow(10**9))]
+    session.log(f"the seed is {seed}; `nox -s hostile -- {seed}` runs the same campaign again")
+    session.run("python", "-m", "tests.hostile.campaign", seed)
+
+
+@nox.session
 def scenarios(session: nox.Session) -> None:
     """Print the table of scenarios that both ways to install must pass; `-- WORDS` chooses rows by their names."""
     install_development(session)

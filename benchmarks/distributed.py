@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -306,7 +306,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def own_database() -> Iterator[str]:
+def own_database() -> Generator[str]:
     """Start a PostgreSQL."""
     with postgresql() as server:
         yield server.make("benchmark")

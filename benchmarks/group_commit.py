@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 
-from workspaces_apps.rollout._journal.group_commit import GroupCommit
+from workspaces_apps.rollout._journal.group_commit import GroupCommit, WritingThread
 
 LINE = b'{"kind":"intent","workspace_id":"ws-0123456789","application_id":"wsa-0123456789"}\n'
 
@@ -24,7 +24,8 @@ async def measure(targets: int, each: int, sync: float) -> tuple[float, float]:
             if durable:
                 time.sleep(sync)
 
-        commit = GroupCommit(write, lambda cause: RuntimeError(str(cause)), lambda: None)
+        thread = WritingThread(write)
+        commit = GroupCommit(thread, lambda cause: RuntimeError(str(cause)), thread.end)
 
         async def one() -> None:
             for _ in range(each):

@@ -34,6 +34,14 @@ SHOWS = {
     "list_catalogue.py": ("The first page has 5 applications", "Microsoft Office", "AVAILABLE"),
     "wait_for_deployment.py": ("-> INSTALLING", "-> COMPLETED", "5 of 5", "already"),
     "rollout_batch.py": ("wave 1 of 4", "trying again", "complete after", " 0 failed", "126 nothing"),
+    "rollout_sso.py": (
+        "after 5 changes the SSO session ends",
+        "credentials: ",
+        "run `aws sso login --profile fleet`",
+        "exit code 77",
+        "complete: ",
+        "exit code 0",
+    ),
     "models_in_fastapi.py": (
         "applications: 200",
         "tags: 200\ntags: 200\ntags: 422",

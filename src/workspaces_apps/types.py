@@ -103,8 +103,9 @@ if not TYPE_CHECKING:
         "workspaces_apps._model.models": "ResponseMeta",
         "workspaces_apps.rollout": """
             Amount ApprovalRequested Approved Changed ConnectionFacts DeployNotice Deployed Estimate Failed Finished ForeignChange Intent
+            LicenceCount
             Mistake Noticed Plan PlanDiff Planned PlannedChange PlannedWorkspace Postpone Proceed Progress Rejected Report
-            Skip Skipped Staged Started Status Succeeded TargetReading WaveBegan Withdrawn WorkspaceFacts
+            Skip Skipped Staged Started Status Succeeded TargetReading UnmatchedValue WaveBegan Withdrawn WorkspaceFacts
         """,
         "workspaces_apps.rollout.report": """
             ApplicationCount Change Moment ProgressPoint ReasonCount Run TrafficPoint Wave Workspace

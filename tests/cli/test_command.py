@@ -99,7 +99,7 @@ def test_the_table_of_commands_is_what_their_modules_say() -> None:
     }
     for module in {command.module for command in COMMANDS.values()}:
         app = new_app()
-        importlib.import_module(f"workspaces_apps.cli.{module}").register(app)
+        importlib.import_module(f"workspaces_apps.cli._{module}").register(app)
         names = {found.name or getattr(found.callback, "__name__", "") for found in app.registered_commands}
         names |= {str(found.name) for found in app.registered_groups}
         assert names == {name for name, command in COMMANDS.items() if command.module == module}

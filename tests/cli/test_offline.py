@@ -5,11 +5,11 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from tests.cli.fleet import OFFICE, in_environment, in_simulated_time, run_json, write_manifest
 from tests.cli.test_install import task
+from tests.schemas import SchemaMistake, validate
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings
 from workspaces_apps.cli._apply import run as apply
@@ -192,7 +192,6 @@ def test_the_schema_describes_every_key_and_takes_every_form(capsys: pytest.Capt
     """A single value where a list is meant, shares, durations, and a name for an application."""
     assert main(["schema"]) == ExitCode.DONE
     schema = json.loads(capsys.readouterr().out)
-    jsonschema.Draft202012Validator.check_schema(schema)
     shapes = [schema, *schema["$defs"].values()]
     nameless = [
         name
@@ -216,7 +215,7 @@ def test_the_schema_describes_every_key_and_takes_every_form(capsys: pytest.Capt
     }
 
     Manifest.from_data(manifest)
-    jsonschema.validate(manifest, schema)
+    validate(manifest, schema)
     assert nameless == []
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**manifest, "rulez": []}, schema)
+    with pytest.raises(SchemaMistake):
+        validate({**manifest, "rulez": []}, schema)

@@ -22,7 +22,7 @@ async def test_a_roll_out_is_applied_and_taken_back(tmp_path: Path) -> None:
         (one,) = sim.fleet.add_workspaces(1, operating_system="WINDOWS_11")
         settings = Settings(journal=tmp_path / "j", yes=True)
         codes = [await apply(manifest, None, connection, settings)]
-        plan = await take_back(tmp_path / "j", None, manifest, connection)
+        plan = await take_back(str(tmp_path / "j"), None, manifest, connection)
         plan.save(tmp_path / "undo.json")
         settings = Settings(journal=tmp_path / "undo", yes=True, accept_unknown_account=True)
         codes.append(await apply(None, Plan.load(tmp_path / "undo.json"), connection, settings))

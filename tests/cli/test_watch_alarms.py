@@ -47,7 +47,7 @@ async def test_only_what_changed_is_told(tmp_path: Path) -> None:
         watching = Watching(
             Manifest.load(write_manifest(tmp_path)),
             connection,
-            tmp_path / "j",
+            str(tmp_path / "j"),
             60.0,
             False,
             5,

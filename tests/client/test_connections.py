@@ -95,7 +95,7 @@ async def test_a_body_is_bounded(framing: str) -> None:
             "none": "",
         }
         writer.write(f"HTTP/1.1 200 OK\r\n{length[framing]}\r\n".encode())
-        for _ in range(1000):
+        for _round in range(1000):
             writer.write((b"10000\r\n" if framing == "chunked" else b"") + b" " * 65536 + b"\r\n")
             written += 65536
             await writer.drain()

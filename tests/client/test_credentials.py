@@ -52,6 +52,7 @@ class Script:
     """A loader that gives what a test says: how long credentials last, in seconds, or an error."""
 
     advice: str = "ask the test"
+    waits_for: str = ""
 
     def __init__(self, time: Time, *lifetimes: float | Exception) -> None:
         self.loads = 0

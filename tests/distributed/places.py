@@ -9,7 +9,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class Postgresql:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[Postgresql]:
+def postgresql() -> Generator[Postgresql]:
     """Start a PostgreSQL, or skip the test with the reason."""
     pytest.importorskip("psycopg_pool", reason="the extra distributed is not installed")
     initdb = _program("initdb")
@@ -149,9 +150,8 @@ class Bucket:
 
 
 @contextlib.contextmanager
-def bucket() -> Iterator[Bucket]:
+def bucket() -> Generator[Bucket]:
     """Start moto's server, and make a bucket."""
-    import boto3
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", free_port(), verbose=False)
@@ -159,9 +159,8 @@ def bucket() -> Iterator[Bucket]:
     try:
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
-        s3 = boto3.client("s3", region_name="us-east-1", endpoint_url=endpoint)
-        s3.create_bucket(Bucket="journals")
-        s3.close()
+        making = urllib.request.Request(f"{endpoint}/journals", method="PUT")
+        urllib.request.urlopen(making).close()
         yield Bucket(endpoint, "journals")
     finally:
         server.stop()

@@ -62,7 +62,7 @@ async def ended(database: str, run: str) -> RunStatus:
         if found.is_over:
             return found
         await asyncio.sleep(0.2)
-    raise AssertionError(found)
+    raise AssertionError(await status(database, run))
 
 
 @asynccontextmanager
@@ -119,11 +119,12 @@ async def test_a_run_is_paused_and_drained_from_elsewhere(database: str) -> None
         run = await submit(two_targets(), database=database)
         await command(database, run, "pause", reason="the help desk is closed", who="ann@desk")
         async with working(database, {"eu": here.client, "us": there.client}):
+            found = await status(database, run)
             for _ in range(100):
-                found = await status(database, run)
                 if all(one.planned is not None for one in found.targets):
                     break
                 await asyncio.sleep(0.1)
+                found = await status(database, run)
             assert "ann@desk: the help desk is closed" in found.info.command_by
             await command(database, run, "drain")
             found = await ended(database, run)

@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.client.conftest import make_config
 from tests.client.raw import client_of, raw_server
-from tests.hostile.answers import Ending, Kind, kinds, right_body
+from tests.hostile.answers import VALUE, Ending, Kind, kinds, right_body
 from tests.hostile.calls import ANSWERS, CALLS
 from tests.hostile.files import attack_files
 from workspaces_apps import (
@@ -32,7 +32,7 @@ AT_ONCE: Final = 8
 
 def config() -> ClientConfig:
     """Settings with short times, and a body of a megabyte and a half at most."""
-    short = make_config(read_timeout=0.4, retry=RetryPolicy(max_attempts=1), pacing=Pacing.off())
+    short = make_config(read_timeout=1.0, retry=RetryPolicy(max_attempts=1), pacing=Pacing.off())
     return replace(short, max_response_bytes=3_000_000)
 
 
@@ -65,7 +65,7 @@ async def meet(kind: Kind, operation: str) -> str:
         else:
             ending = "value"
             missing = ANSWERS[operation].keys() - result.to_wire().keys()
-            if missing and kind.endings == {"value"}:
+            if missing and kind.endings == VALUE:
                 return f"lost {', '.join(missing)}"
         took = time.monotonic() - began
     if ending not in kind.endings:

@@ -14,6 +14,7 @@ from workspaces_apps._reconcile.guard import Conditions, Unconditional
 from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
 from workspaces_apps._reconcile.observed_state import Change
 from workspaces_apps._reconcile.reconciler import Reconciler
+from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.simulator import SimulatorSettings
 
 
@@ -108,7 +109,7 @@ class Bench:
     here: World
     workspace_id: str
     notes: Notes = field(default_factory=Notes)
-    stopped: list[str] = field(default_factory=list[str])
+    stopped: list[WorkSpacesError] = field(default_factory=list[WorkSpacesError])
 
     def reconciler(
         self,

@@ -78,7 +78,13 @@ async def test_polling_ends_with_the_credentials() -> None:
             {"name": "x", "rules": [{"select": {"everything": True}, "present": [OFFICE]}]}
         )
         async with Rollout.open(
-            asked, **{**connection, "credentials": provider}, hooks=Hooks(on_attempt=provider.count)
+            asked,
+            region=connection["region"],
+            endpoint_url=connection["endpoint_url"],
+            credentials=provider,
+            clock=connection["clock"],
+            config=connection["config"],
+            hooks=Hooks(on_attempt=provider.count),
         ) as rollout:
             plan = await rollout.plan(asked)
             async with rollout.apply(plan) as run:

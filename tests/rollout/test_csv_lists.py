@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import jsonschema
 import pytest
 
+from tests.schemas import validate
 from workspaces_apps.rollout import Manifest, ManifestError
 
 MANIFEST = """name = "x"
@@ -43,11 +43,12 @@ def test_lists_are_read_in_every_selector(tmp_path: Path) -> None:
         tmp_path, "u\nanna\n", 'everything = true, none_of = [{ user_names = { csv = "users.csv", column = "u" } }]'
         .replace("everything = true", 'running_modes = ["AUTO_STOP"]')
     )  # fmt: skip
-    (inner,) = found.rules[0].select.none_of or ()
+    inner = found.rules[0].select.none_of
     rule = {"present": ["a"], "select": {"user_names": {"csv": "x", "column": "y"}}}
 
-    assert inner.user_names == ("anna",)
-    jsonschema.validate({"name": "x", "rules": [rule]}, Manifest.json_schema())
+    assert inner is not None
+    assert [one.user_names for one in inner] == [("anna",)]
+    validate({"name": "x", "rules": [rule]}, Manifest.json_schema())
 
 
 @pytest.mark.parametrize(

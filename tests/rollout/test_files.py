@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from workspaces_apps._base import files
 from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError
 
@@ -84,7 +83,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(files.os, "fsync", full)
+        patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match=r"No space left on device.*report\.html"):
             replace_file(path, b"new")
     assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"old", [path])

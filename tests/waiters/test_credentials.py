@@ -23,14 +23,14 @@ async def watch(ws: WorkSpacesClient, workspace_id: str) -> None:
             pass
 
 
+async def install(ws: WorkSpacesClient, workspace_id: str) -> None:
+    """Install another application."""
+    await ws.install_applications(workspace_id, ["wsa-000000002"])
+
+
 @pytest.mark.parametrize(
     "work",
-    [
-        lambda ws, one: ws.wait_until_deployed(one),
-        watch,
-        lambda ws, one: ws.wait_until_terminated(one),
-        lambda ws, one: ws.install_applications(one, ["wsa-000000002"]),
-    ],
+    [WorkSpacesClient.wait_until_deployed, watch, WorkSpacesClient.wait_until_terminated, install],
 )
 async def test_it_ends_at_once(
     sim: Simulator, work: Callable[[WorkSpacesClient, str], Awaitable[object]]

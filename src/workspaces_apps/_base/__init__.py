@@ -1,1 +1,1 @@
-"""What everything else stands on."""
+"""The ground that every other part stands on: clock, credentials, hooks, text, files, connections."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from aiobotocore.httpsession import _ProxySSLTCPConnector  # pyright: ignore[reportPrivateUsage]  # one of a kind
+from aiobotocore import httpsession
 from aiohttp.client_proto import ResponseHandler
 from urllib3.util.wait import wait_for_read
 
@@ -108,7 +108,14 @@ class GuardedProtocol(ResponseHandler):
             transport.abort()
 
 
-class GuardedConnector(_ProxySSLTCPConnector):
+if TYPE_CHECKING:
+    _Pool = aiohttp.TCPConnector
+else:
+    # Not in the stubs: aiohttp's, with trust of its own for a proxy.
+    _Pool = httpsession._ProxySSLTCPConnector
+
+
+class GuardedConnector(_Pool):
     """aiobotocore's pool, with such connections.
 
     Args:
@@ -118,8 +125,15 @@ class GuardedConnector(_ProxySSLTCPConnector):
     """
 
     def __init__(self, *, most: int, seconds: float, **options: Any) -> None:
-        super().__init__(**options)
-        self._factory = partial(GuardedProtocol, self._loop, most=most, seconds=seconds)
+        # Of its many parameters one has no type that checkers know.
+        begin: Any = super().__init__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        begin(**options)
+
+        def make(*, loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+            return GuardedProtocol(loop, most=most, seconds=seconds)
+
+        # Of the type that aiohttp gives it.
+        self._factory = partial(make, loop=self._loop)
 
     async def connect(
         self,

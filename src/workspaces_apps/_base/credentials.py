@@ -135,21 +135,21 @@ class AssumeRole:
         config = AioConfig(connect_timeout=5, read_timeout=30, http_session_cls=HttpSession)
         try:
             create_client = partial(session.create_client, config=config)
-            return await call_sts(self, create_client, source and _as_frozen(source))
+            return await call_sts(self, create_client, _as_frozen(source) if source is not None else None)
         except (BotoCoreError, ClientError) as error:
             raise CredentialsError(f"could not assume {self.role_arn}: {error}") from error
 
 
 class Keys(Protocol):
-    """What a request is signed with."""
+    """The keys that a request is signed with."""
 
     @property
-    def access_key(self) -> str:
+    def access_key(self) -> str | None:
         """The access key's id."""
         ...
 
     @property
-    def secret_key(self) -> str:
+    def secret_key(self) -> str | None:
         """The secret that goes with it."""
         ...
 

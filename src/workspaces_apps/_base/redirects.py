@@ -70,4 +70,8 @@ SessionT = TypeVar("SessionT", bound=HttpSession)
 
 def with_limit(kind: type[SessionT], response_bytes: int) -> type[SessionT]:
     """Return a class of HTTP sessions that take so many bytes of a body at most; aiobotocore makes the sessions."""
-    return type(kind.__name__, (kind,), {"response_bytes": response_bytes, "__module__": kind.__module__})
+    made: Any = type(
+        kind.__name__, (kind,), {"response_bytes": response_bytes, "__module__": kind.__module__}
+    )
+    limited: type[SessionT] = made
+    return limited

@@ -1,4 +1,4 @@
-"""What is waited for, said once it takes long: before that nobody wants to know, and after that everybody does."""
+"""Messages about what is waited for, once it takes long."""
 
 from __future__ import annotations
 

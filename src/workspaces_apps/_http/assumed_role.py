@@ -41,12 +41,12 @@ class RoleLoader:
 
     @property
     def waits_for(self) -> str:
-        """What STS is asked for; whoever the source asks tells by itself."""
+        """The request to STS; the source tells by itself whom it asks."""
         return f"STS, to assume {self._role.role_arn}" if self._asks else ""
 
     @property
     def advice(self) -> str:
-        """What to run or set to get the credentials that assume the role."""
+        """Advice: what to run or set to get the credentials that assume the role."""
         return self._source.advice
 
     async def load(self, _: ReadOnlyCredentials | None, /) -> Loaded:

@@ -218,7 +218,7 @@ class _Handlers(Protocol):
 
 
 class Listeners:
-    """Who listens to the events of an aiobotocore client."""
+    """The listeners to the events of an aiobotocore client."""
 
     def __init__(self, client: AioBaseClient) -> None:
         """Read the client's emitter.

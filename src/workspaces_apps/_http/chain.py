@@ -11,12 +11,13 @@ import copy
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 
 from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
 from aiobotocore.utils import create_nested_client
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError, LoginError, SSOError, TokenRetrievalError
+from botocore.utils import parse_timestamp
 
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
 from workspaces_apps._http.credential_sources import Loaded
@@ -88,7 +89,7 @@ class ChainLoader:
 
     @property
     def advice(self) -> str:
-        """What to run or set to get credentials."""
+        """Advice: what to run or set to get credentials."""
         return advice_for(self._session)
 
     async def load(self, refused: ReadOnlyCredentials | None, /) -> Loaded:
@@ -210,7 +211,7 @@ def _configured(
     """
     if not type(provider).__module__.startswith(("aiobotocore.", "botocore.")):
         return provider
-    parts: dict[str, Any] = vars(provider)
+    parts = _parts_of(provider)
     changed: dict[str, Any] = {}
     creator = parts.get("_client_creator")
     if creator is not None:
@@ -218,28 +219,39 @@ def _configured(
     for name in ("_profile_provider_builder", "_token_provider"):
         if parts.get(name) is not None:
             changed[name] = _rebound(parts[name], session, renewed)
-    sourcer = parts.get("_credential_sourcer")
+    sourcer: Any = parts.get("_credential_sourcer")
     if sourcer is not None:
-        inner = copy.copy(sourcer)
-        inner._providers = [_configured(one, session, create, renewed) for one in sourcer._providers]
+        inner: Any = copy.copy(sourcer)
+        sources: list[Any] = sourcer._providers
+        inner._providers = [_configured(one, session, create, renewed) for one in sources]
         changed["_credential_sourcer"] = inner
-    if renewed is not None and isinstance(parts.get("cache"), MutableMapping):
-        changed["cache"] = renewed.over(parts["cache"])
+    own: object = parts.get("cache")
+    if renewed is not None and _is_cache(own):
+        changed["cache"] = renewed.over(own)
     if not changed:
         return provider
-    member = copy.copy(provider)
-    vars(member).update(changed)
+    member: Any = copy.copy(provider)
+    for name, part in changed.items():
+        setattr(member, name, part)
     return member
+
+
+def _parts_of(member: object) -> Mapping[str, Any]:
+    return vars(member)
+
+
+def _is_cache(value: object) -> TypeGuard[MutableMapping[str, object]]:
+    return isinstance(value, MutableMapping)
 
 
 def _rebound(part: Any, session: ConfiguredSession, renewed: _Renewed | None) -> Any:
     """Return a part of a member of the chain that makes its clients, or members of its own, by `session`."""
-    changed = copy.copy(part)
+    changed: Any = copy.copy(part)
     if hasattr(changed, "_session"):
         changed._session = session
-    cache = vars(changed).get("_cache")
+    cache: object = getattr(changed, "_cache", None)
     # Not that of a token provider: the tokens of SSO are no credentials, and refresh themselves.
-    if renewed is not None and isinstance(cache, MutableMapping) and hasattr(changed, "providers"):
+    if renewed is not None and _is_cache(cache) and hasattr(changed, "providers"):
         changed._cache = renewed.over(cache)
     return changed
 
@@ -247,7 +259,8 @@ def _rebound(part: Any, session: ConfiguredSession, renewed: _Renewed | None) ->
 def _create_client(session: ConfiguredSession, region: str, service_name: str, **options: Any) -> Any:
     # SSO and sign-in have Regions of their own, which their callers know.
     settings = {"region_name": region, **options} if service_name == "sts" else options
-    return create_nested_client(session, service_name, **settings)
+    untyped: Any = session
+    return create_nested_client(untyped, service_name, **settings)
 
 
 async def _refreshed(found: AioRefreshableCredentials) -> Loaded:
@@ -257,9 +270,7 @@ async def _refreshed(found: AioRefreshableCredentials) -> Loaded:
     members: Mapping[str, Any] = await answer if hasattr(answer, "__await__") else answer
     end = members.get("expiry_time")
     if isinstance(end, str):
-        from dateutil.parser import parse
-
-        end = parse(end)
+        end = parse_timestamp(end)
     credentials = ReadOnlyCredentials(
         members["access_key"], members["secret_key"], members["token"], members.get("account_id")
     )

@@ -43,7 +43,7 @@ LONGEST_PAUSE: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What a loader has got.
+    """The result of a loader.
 
     Attributes:
         credentials: The credentials.
@@ -58,16 +58,16 @@ class Loaded:
 
 
 class Loader(Protocol):
-    """Where credentials come from."""
+    """A source of credentials."""
 
     @property
     def waits_for(self) -> str:
-        """Who is asked at this moment, in words; empty where nobody is."""
+        """The source that is asked at this moment, in words; empty where none is."""
         ...
 
     @property
     def advice(self) -> str:
-        """What to run or set to get credentials; empty where nothing is known."""
+        """Advice: what to run or set to get credentials; empty where nothing is known."""
         ...
 
     async def load(self, refused: ReadOnlyCredentials | None, /) -> Loaded:
@@ -115,7 +115,7 @@ class RefreshingSource:
 
     @property
     def advice(self) -> str:
-        """What to run or set to get credentials; empty where nothing is known."""
+        """Advice: what to run or set to get credentials; empty where nothing is known."""
         return self._loader.advice
 
     async def current(self) -> ReadOnlyCredentials:
@@ -239,7 +239,7 @@ class ProviderLoader:
 
     @property
     def advice(self) -> str:
-        """What to look at: only the provider's author knows what it needs."""
+        """Advice: only the provider's author knows what it needs."""
         return f"see what the credentials provider {type(self._provider).__name__} needs"
 
     async def load(self, refused: ReadOnlyCredentials | None, /) -> Loaded:
@@ -264,12 +264,8 @@ class ProviderLoader:
             raise CredentialsError(
                 f"the credentials provider {name} failed with {type(error).__name__}"
             ) from error
-        if not isinstance(given, Credentials):
-            raise CredentialsError(
-                f"the credentials provider {name} must return Credentials, not {type(given).__name__}"
-            )
-        self._given = given
-        return Loaded(credentials=_frozen(given), expires_at=given.expires_at)
+        self._given = found = _checked(given, name)
+        return Loaded(credentials=_frozen(found), expires_at=found.expires_at)
 
     async def _tell(self, refused: Credentials) -> None:
         if isinstance(self._provider, RefusableCredentialsProvider):
@@ -277,6 +273,14 @@ class ProviderLoader:
 
     async def close(self) -> None:
         """Do nothing: the provider is its owner's."""
+
+
+def _checked(given: object, name: str) -> Credentials:
+    if not isinstance(given, Credentials):
+        raise CredentialsError(
+            f"the credentials provider {name} must return Credentials, not {type(given).__name__}"
+        )
+    return given
 
 
 def _frozen(given: Credentials) -> ReadOnlyCredentials:

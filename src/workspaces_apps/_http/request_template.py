@@ -17,7 +17,7 @@ _UNFIT: Final = frozenset("\r\n\0")
 
 
 class RequestTemplate:
-    """What all requests of an operation have in common.
+    """The common part of all requests of an operation.
 
     Attributes:
         url: Where they go.

@@ -43,7 +43,7 @@ class CredentialsSource(Protocol):
 
     @property
     def advice(self) -> str:
-        """What to run or set to get credentials; empty where nothing is known."""
+        """Advice: what to run or set to get credentials; empty where nothing is known."""
         ...
 
     async def current(self) -> ReadOnlyCredentials:
@@ -104,7 +104,7 @@ class Signer:
 
     @property
     def advice(self) -> str:
-        """What to run or set to get credentials; empty where nothing is known."""
+        """Advice: what to run or set to get credentials; empty where nothing is known."""
         return self._source.advice
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ _UNSIGNED: Final = frozenset({*SIGNED_HEADERS_BLACKLIST, "authorization"})
 
 
 class Signature(NamedTuple):
-    """What a request needs besides its own headers.
+    """The headers that a signature adds to a request.
 
     Attributes:
         date: The header `X-Amz-Date`.
@@ -63,7 +63,7 @@ _CUT: Final = "\0"
 
 
 class SigningTemplate:
-    """What the signatures of requests with the same URL and headers have in common."""
+    """The common part of the signatures of requests with the same URL and headers."""
 
     __slots__ = ("_with_token", "_without_token")
 

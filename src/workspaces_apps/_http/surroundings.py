@@ -1,4 +1,4 @@
-"""What the environment and the profile say of the network, checked before anything is sent.
+"""Checks of the network settings in the environment and the profile, before anything is sent.
 
 aiobotocore finds most of it out with the first request, and tells it as a fault of the network, which is repeated, and
 after which nobody knows what became of the request.

@@ -201,9 +201,9 @@ def whole_text(value: object) -> object:
     """Return what a JSON document holds, with U+FFFD for unpaired surrogates."""
     if isinstance(value, str):
         return _whole(value)
-    if isinstance(value, dict):
+    if is_mapping(value):
         return {whole_text(name): whole_text(item) for name, item in value.items()}
-    if isinstance(value, list):
+    if is_list(value):
         return [whole_text(item) for item in value]
     return value
 

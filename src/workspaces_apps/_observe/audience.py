@@ -55,13 +55,18 @@ class HooksAudience:
 def hooks_for(served: Callable[[], Iterable[PollAudience | None]]) -> Hooks:
     """Return hooks that pass on to each audience once.
 
+    Whoever a poll was sent for may have learned it elsewhere, and left before the answer. It was sent for them all the
+    same, so where nobody is served any more, those are told who were served last.
+
     Args:
         served: Gives the audiences that an attempt served, None for a subscription without one; called per attempt,
             because a listing serves fewer the further it has come.
     """
+    last = dict.fromkeys(served())
 
     def told(tell: Callable[[PollAudience, bool], None]) -> None:
-        audiences = dict.fromkeys(served())
+        nonlocal last
+        audiences = last = dict.fromkeys(served()) or last
         for audience in audiences:
             if audience is not None:
                 tell(audience, len(audiences) > 1)

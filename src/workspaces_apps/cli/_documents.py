@@ -79,7 +79,7 @@ def of_status(status: Status) -> dict[str, object]:
 
 
 def of_unmatched(plan: Plan) -> list[dict[str, object]]:
-    """What selectors name and nothing has, value by value."""
+    """Return what selectors name and nothing has, value by value."""
     return [
         {"rule": one.rule, "condition": one.condition, "value": one.value, "near": list(one.near)}
         for one in plan.unmatched

@@ -21,7 +21,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standings:
-    """How everything stood at one poll.
+    """The states at one poll.
 
     Attributes:
         by_key: The word for each application on each WorkSpace.
@@ -56,7 +56,7 @@ def news(before: Standings | None, status: Status) -> tuple[list[JsonObject], St
         status: How it stands.
     """
     now = Standings.of(status)
-    old = before.by_key if before is not None else {}
+    old: Mapping[Key, str] = before.by_key if before is not None else dict[Key, str]()
     kept = {key: standing for key, standing in old.items() if key[0] in now.unread}
     current = {**now.by_key, **kept}
     plan = status.plan

@@ -184,8 +184,7 @@ async def read_inventory(
     async def some(page: Sequence[str]) -> None:
         async for status in patiently(client.describe_workspaces_connection_status(workspace_ids=page)):
             state = str(status.connection_state) if status.connection_state is not None else None
-            if status.workspace_id is not None:
-                seen[status.workspace_id] = state, status.last_known_user_connection_timestamp
+            seen[status.workspace_id] = state, status.last_known_user_connection_timestamp
 
     if connections:
         await side_by_side(some, pages_of(ids))

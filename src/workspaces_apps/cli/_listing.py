@@ -44,9 +44,7 @@ _T = TypeVar("_T")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(
-        help="List applications, WorkSpaces, associations, or all of it in one table.", no_args_is_help=False
-    )
+    group = typer.Typer(help="List applications, WorkSpaces, or associations.", no_args_is_help=False)
     group.command()(applications)
     group.command()(workspaces)
     group.command()(associations)

@@ -33,9 +33,9 @@ def validate(
     output: OutputOption = Output.TEXT,
     debug: DebugOption = False,
 ) -> int:
-    """Check a manifest, and the lists that it names. Makes no call and needs no credentials.
+    """Check a manifest, and the lists that it names.
 
-    Whether applications, users and WorkSpaces exist, only the service knows: plan tells.
+    Makes no call and needs no credentials. Whether applications, users and WorkSpaces exist, only the service knows: plan tells.
     """
     del debug
     from workspaces_apps.cli._failures import ExitCode
@@ -65,7 +65,7 @@ def validate(
 
 
 def schema(debug: DebugOption = False) -> None:
-    """Print the JSON Schema of manifests, for editors and checks.
+    """Print the JSON Schema of manifests, for editors.
 
     For TOML with Taplo, write "#:schema workspaces-apps.schema.json" above the manifest.
     """
@@ -99,7 +99,10 @@ def iam_policy(
     ] = False,
     debug: DebugOption = False,
 ) -> None:
-    """Print the IAM policy that commands need, and nothing beyond it. Makes no call and needs no credentials."""
+    """Print the IAM policy that commands need.
+
+    And nothing beyond it. Makes no call and needs no credentials.
+    """
     del debug
     from workspaces_apps.cli._connection import load_manifest
     from workspaces_apps.cli._permissions import PERMISSIONS, conditions_of, needed, roles_of

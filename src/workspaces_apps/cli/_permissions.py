@@ -131,11 +131,13 @@ def roles_of(manifest: Manifest) -> list[str]:
 
 def _keys(value: object) -> Iterable[str]:
     """Yield every key of a document that something is set for."""
-    if isinstance(value, dict):
+    from workspaces_apps.rollout._manifest.fields import is_row, is_table
+
+    if is_table(value):
         for key, item in value.items():
             if item not in (None, False, (), []):
                 yield str(key)
             yield from _keys(item)
-    elif isinstance(value, list | tuple):
+    elif is_row(value):
         for item in value:
             yield from _keys(item)

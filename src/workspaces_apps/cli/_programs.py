@@ -59,7 +59,7 @@ class Ended:
 
     @property
     def failure(self) -> str:
-        """What it ended with, in words."""
+        """The failure that it ended with, in words."""
         last = next(iter(self.errors.strip().splitlines()[-1:]), "")
         return f"exit code {self.code}{f': {last}' if last else ''}"
 

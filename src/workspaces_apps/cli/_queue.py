@@ -57,7 +57,7 @@ def submit(
     ] = False,
     debug: DebugOption = False,
 ) -> int:
-    """Queue a roll-out for workers: a job for each target of the manifest. Prints the run's id."""
+    """Queue a roll-out for workers. Each target of the manifest is a job. Prints the run's id."""
     del debug
     from workspaces_apps.rollout import Manifest
 
@@ -127,7 +127,7 @@ async def _work(database: str, concurrency: int, client: Callable[[Target], Work
 def runs(
     database: DatabaseOption = None, output: OutputOption = Output.TEXT, debug: DebugOption = False
 ) -> None:
-    """List the runs that were submitted to a database, the latest first."""
+    """List submitted runs. The latest comes first."""
     del debug
     from workspaces_apps import distributed
 

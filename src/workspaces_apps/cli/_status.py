@@ -75,7 +75,7 @@ def status(
     ] = None,
     debug: DebugOption = False,
 ) -> int:
-    """Compare a manifest with the fleet, or show how a submitted run stands. Only reads."""
+    """Compare a manifest with the fleet. With --run, show how a submitted run stands. Only reads."""
     del debug
     check_bom(output, bom)
     if (manifest is None) == (run is None):

@@ -106,7 +106,7 @@ class RunStatus:
 
     @property
     def exit_code(self) -> int:
-        """What a command that waits for it should exit with: 1 where a target failed or it is not over."""
+        """The exit code of a command that waits for it: 1 where a target failed or it is not over."""
         if self.info.state != "done" or self.ending is None:
             return 1
         return EXIT_CODES[self.ending]

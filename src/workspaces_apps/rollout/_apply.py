@@ -122,7 +122,7 @@ class Apply:
 
     @property
     def paused(self) -> str:
-        """Who paused it, when and why, or the store that it waits for; empty while nothing keeps it from starting more."""
+        """The pause that is in force (who, when and why), or the store that it waits for; empty while nothing keeps it from starting more."""
         waits = self._journal.waits_for if isinstance(self._journal, FencedWriter) else ""
         return waits or self._held_back or self._paused
 

@@ -75,7 +75,7 @@ class ConnectionReading:
 
     @property
     def last_connected(self) -> datetime | None:
-        """When the user was last connected, not after `at`; None where the service knows of no connection."""
+        """The last connection of the user, not after `at`; None where the service knows of none."""
         if self.status is None or self.status.last_known_user_connection_timestamp is None:
             return None
         # The service's clock may be ahead of this one.

@@ -128,7 +128,7 @@ def _column(path: Path, column: str) -> list[str]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     values: dict[str, None] = {}
     try:
-        head = [one.strip() for one in next(reader, [])]
+        head = [one.strip() for one in next(reader, list[str]())]
         places = [number for number, one in enumerate(head) if one.casefold() == column.strip().casefold()]
         if len(places) != 1:
             shown = ", ".join(head[:_SHOWN]) or "no headings at all"

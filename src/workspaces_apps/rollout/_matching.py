@@ -74,7 +74,7 @@ class UnmatchedValue:
 
 @dataclass(slots=True, kw_only=True)
 class Inventory:
-    """What was read of one target, as far as selectors can name it.
+    """The reading of one target, as far as selectors can name it.
 
     Attributes:
         scope: Which WorkSpaces were read.
@@ -104,14 +104,15 @@ class Inventory:
         """Take in one more WorkSpace."""
         if workspace.user_name is not None:
             self.users.setdefault(workspace.user_name.casefold(), workspace.user_name)
-        for condition, value in (
+        known: tuple[tuple[Condition, str | None], ...] = (
             ("workspace_ids", workspace.workspace_id),
             ("directory_ids", workspace.directory_id),
             ("bundle_ids", workspace.bundle_id),
             ("compute_types", workspace.compute_type),
             ("operating_systems", workspace.operating_system),
             ("running_modes", workspace.running_mode),
-        ):
+        )
+        for condition, value in known:
             self._note(condition, value)
 
     def _note(self, condition: Condition, value: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from workspaces_apps._model.values import JsonObject, JsonValue
+from workspaces_apps._model.values import JsonObject
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -39,8 +39,7 @@ def _describe(schema: JsonObject, model: type[BaseModel]) -> None:
         return
     for name, one in properties.items():
         if isinstance(one, dict) and name in attributes:
-            described_so: dict[str, JsonValue] = {"description": attributes[name]}
-            one.update(described_so)
+            one["description"] = attributes[name]
             # A title that only repeats the key says nothing in an editor.
             one.pop("title", None)
 

@@ -58,7 +58,7 @@ _BY_ACTION: Final[Mapping[Action, str]] = {"install": NO_ASSOCIATION, "uninstall
 
 @dataclass(slots=True)
 class _Change:
-    """What is known of one application on one WorkSpace.
+    """The known facts about one application on one WorkSpace.
 
     Attributes:
         before: Its state before the first write of the runs in question; None while none was announced.
@@ -175,7 +175,7 @@ class Made:
 
 
 class Undo:
-    """What takes a roll-out back: a manifest, and the judgement of what the service shows.
+    """The undo of a roll-out: a manifest, and the judgement of what the service shows.
 
     Args:
         changes: What the roll-out has made.

@@ -46,7 +46,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """What the conditions of all WorkSpaces of a run depend on.
+    """The dependencies of the conditions of all WorkSpaces of a run.
 
     Attributes:
         policy: The plan's policy.

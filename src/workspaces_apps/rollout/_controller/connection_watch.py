@@ -91,7 +91,7 @@ class ConnectionWatch:
 
     @property
     def following(self) -> int:
-        """How many users are waited for."""
+        """The number of users that are waited for."""
         return len(self._followers)
 
     @contextmanager

@@ -6,7 +6,7 @@ conditional writes [doc: PutObject, If-None-Match and If-Match], with S3's read-
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
@@ -59,6 +59,12 @@ class _S3(Protocol):
     async def put_object(self, **parameters: object) -> dict[str, object]: ...
 
     async def list_objects_v2(self, **parameters: object) -> dict[str, object]: ...
+
+
+class _Session(Protocol):
+    def create_client(
+        self, service: str, *, region_name: str | None, endpoint_url: str | None, config: object
+    ) -> AbstractAsyncContextManager[_S3]: ...
 
 
 class S3Storage:
@@ -250,7 +256,7 @@ def s3_store(url: JournalUrl, *, real_time: RealTime = RealTime()) -> SegmentedS
             max_pool_connections=_AT_ONCE + 4,
         )
         try:
-            session = AioSession(profile=options.get("profile"))
+            session = cast("_Session", AioSession(profile=options.get("profile")))
             made = session.create_client(
                 "s3",
                 region_name=options.get("region"),
@@ -262,7 +268,7 @@ def s3_store(url: JournalUrl, *, real_time: RealTime = RealTime()) -> SegmentedS
             raise JournalError(f"S3 cannot be called: {error}") from error
         try:
             key = f"{prefix}/{name}/" if prefix else f"{name}/"
-            yield S3Storage(cast("_S3", client), bucket, key, encryption)
+            yield S3Storage(client, bucket, key, encryption)
         finally:
             await made.__aexit__(None, None, None)
 

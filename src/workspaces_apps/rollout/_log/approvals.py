@@ -43,7 +43,7 @@ class EndedWave(NamedTuple):
 
 
 class ApprovalHistory:
-    """What was approved, and what waits for it, over all runs of a journal; a `Projection`.
+    """The approved waves, and those that wait for approval, over all runs of a journal; a `Projection`.
 
     Attributes:
         approved: The size of the last wave that was approved; None where none was, or where a later roll-out on the

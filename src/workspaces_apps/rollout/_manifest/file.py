@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from workspaces_apps._base.files import read_file
 from workspaces_apps._base.text import harmless
+from workspaces_apps._model.values import is_list
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 
 MAX_BYTES: Final = 10_000_000
@@ -194,9 +195,10 @@ def _line_of_fault(root: _Node, construct: Callable[[_Node], object]) -> int | N
     while waiting:
         node = waiting.pop()
         value: object = getattr(node, "value", None)
-        if isinstance(node, tuple):
+        if is_list(node):
+            # A pair of a mapping.
             waiting += reversed(node)
-        elif isinstance(value, list):
+        elif is_list(value):
             waiting += reversed(value)
         else:
             scalar: Any = node

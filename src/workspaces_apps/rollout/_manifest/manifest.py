@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeIs
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.values import JsonObject
@@ -302,8 +303,8 @@ class Manifest(BaseModel, frozen=True):
     @classmethod
     def json_schema(cls) -> JsonObject:
         """Return the JSON Schema of manifest files, with descriptions, for editors and for CI."""
-        models = {model.__name__: model for model in (*_all_models(Manifest), CsvList)}
-        return described(cls, models)
+        models: list[type[BaseModel]] = [*_all_models(Manifest), CsvList]
+        return described(cls, {model.__name__: model for model in models})
 
     @classmethod
     def _validated(cls, data: object, document: Document | None) -> Self:
@@ -418,11 +419,19 @@ def _all_models(root: type[BaseModel]) -> Iterator[type[BaseModel]]:
             left += found
 
 
+def _is_parts(value: object) -> TypeIs[tuple[object, ...]]:
+    return isinstance(value, tuple)
+
+
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if _is_parts(annotation):
+        for part in annotation:
+            yield from _models_in(part)
+        return
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    for part in annotation if isinstance(annotation, tuple) else get_args(annotation):
-        yield from _models_in(part)
+    arguments: tuple[object, ...] = get_args(annotation)
+    yield from _models_in(arguments)
 
 
 def _mistake(

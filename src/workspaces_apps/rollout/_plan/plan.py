@@ -275,7 +275,7 @@ class Plan:
 
     @property
     def not_found(self) -> tuple[str, ...]:
-        """What the manifest names and no target has, in words; empty where that is allowed.
+        """Messages about what the manifest names and no target has; empty where that is allowed.
 
         Compute types, operating systems and running modes are not among it: they only warn.
         """

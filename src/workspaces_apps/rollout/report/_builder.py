@@ -446,6 +446,9 @@ class ReportBuilder:
             case Skipped():
                 change.reopen()
                 change.ended, change.reason, change.message = at, event.reason, event.message or None
+            case Noticed():
+                # It says something of the WorkSpace, and nothing of its applications.
+                pass
         # What was never started was in none of the waves that began.
         is_last_word = isinstance(event, Succeeded | Failed | Skipped) and not (
             isinstance(event, Skipped) and event.reason in NEVER_STARTED

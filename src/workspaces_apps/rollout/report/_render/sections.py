@@ -257,7 +257,7 @@ def slowest(report: Report, limit: int) -> Section:
 
 def targets(report: Report, limit: int) -> Section:
     """Return every target of several, those with most failures first."""
-    counts = report.by_target if has_targets(report) else {}
+    counts: Mapping[str, Counts] = report.by_target if has_targets(report) else dict[str, Counts]()
     order = sorted(counts, key=lambda name: (-counts[name]["failed"], -counts[name]["skipped"]))
     return Section(
         title="Targets",
