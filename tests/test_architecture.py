@@ -30,6 +30,7 @@ LAYERS = (
     {"_pacing", "_retry"},
     {"api"},
     {"_model"},
+    {"_telemetry"},
     {"_base"},
     # At the bottom, because clock and credentials raise them.
     {"errors"},

@@ -51,6 +51,8 @@ SHOWS = {
 }
 # What goes on until it is told to end, and so has tests of its own: tests/test_service_example.py.
 SERVES = {"rollout_service.py"}
+# What needs a collector and OpenTelemetry's exporters: tests/telemetry/test_example.py.
+TRACED = {"traced_service.py"}
 
 
 @cache
@@ -69,7 +71,7 @@ def run_example(name: str) -> "subprocess.CompletedProcess[str]":
 
 def test_every_example_is_known_here() -> None:
     """A new program in examples/ is run here too, or this fails."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SHOWS) | SERVES
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SHOWS) | SERVES | TRACED
 
 
 @pytest.mark.parametrize("name", sorted(SHOWS))

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
         CredentialsProvider,
         RefusableCredentialsProvider,
     )
-    from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
+    from workspaces_apps._base.hooks import (
+        AttemptRecord,
+        Hooks,
+        PollRecord,
+        RefreshRecord,
+        RetryRecord,
+        ThrottleRecord,
+    )
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._http.config import ClientConfig
     from workspaces_apps._model.models import Model, Request, ResponseMeta, Result
@@ -80,7 +87,9 @@ __all__ = [
     "PaginationError",
     "PartialFailureError",
     "PollPolicy",
+    "PollRecord",
     "Problem",
+    "RefreshRecord",
     "RefusableCredentialsProvider",
     "Request",
     "RequestValidationError",
@@ -118,7 +127,7 @@ if not TYPE_CHECKING:
             TransportError WaiterError WaiterTimeoutError WorkSpacesError WorkspaceNotReadyError
             WorkspaceNotReadyInTimeError
         """,
-        "_base.hooks": "AttemptRecord Hooks RetryRecord ThrottleRecord",
+        "_base.hooks": "AttemptRecord Hooks PollRecord RefreshRecord RetryRecord ThrottleRecord",
         "_model.models": "Model Request ResponseMeta Result",
         "_model.open_enum": "OpenEnum",
         "_pacing": "Pacing PacingRegistry",

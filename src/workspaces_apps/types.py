@@ -99,7 +99,7 @@ if not TYPE_CHECKING:
     _RECORDS = {
         "workspaces_apps.distributed": "RunInfo RunStatus TargetStatus",
         "workspaces_apps.errors": "FailedAssociation Problem",
-        "workspaces_apps._base.hooks": "AttemptRecord RetryRecord ThrottleRecord",
+        "workspaces_apps._base.hooks": "AttemptRecord PollRecord RefreshRecord RetryRecord ThrottleRecord",
         "workspaces_apps._model.models": "ResponseMeta",
         "workspaces_apps.rollout": """
             Amount ApprovalRequested Approved Changed ConnectionFacts DeployNotice Deployed Estimate Failed Finished ForeignChange Intent

@@ -50,6 +50,7 @@ class Settings(TypedDict, total=False):
     ca_bundle: Path
     user_agent_extra: str
     hooks: Hooks
+    telemetry: bool
 
 
 class Connect(Protocol):

@@ -34,7 +34,14 @@ def spans() -> Iterator[Any]:
 
 
 @pytest.fixture
-def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    """A monkeypatch that is undone before what was set up before it: the other one would put back its wrappers."""
+    with pytest.MonkeyPatch.context() as patching:
+        yield patching
+
+
+@pytest.fixture
+def xray(patch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The X-Ray SDK with aiobotocore patched, and nothing sent to a daemon."""
     reason = "aws-xray-sdk is not installed"
     core: Any = pytest.importorskip("aws_xray_sdk.core", reason=reason)
@@ -46,9 +53,9 @@ def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     # It has no way back: what it wraps is put back by hand.
     client: Any = aiobotocore.client.AioBaseClient
     endpoint: Any = aiobotocore.endpoint.AioEndpoint
-    monkeypatch.setattr(client, "_make_api_call", client._make_api_call)
-    monkeypatch.setattr(endpoint, "prepare_request", endpoint.prepare_request)
-    monkeypatch.delattr(aiobotocore.client, "_xray_enabled", raising=False)
+    patch.setattr(client, "_make_api_call", client._make_api_call)
+    patch.setattr(endpoint, "prepare_request", endpoint.prepare_request)
+    patch.delattr(aiobotocore.client, "_xray_enabled", raising=False)
     patcher.patch()
     recorder = core.xray_recorder
     # The one to the daemon, which is opened on import and would be left to the garbage collector.
@@ -76,7 +83,8 @@ def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             asyncio.get_running_loop().set_task_factory(None)
 
     yield in_segment
-    monkeypatch.delattr(aiobotocore.client, "_xray_enabled", raising=False)
+    # Not by `monkeypatch`, which would put back what the patcher has left.
+    vars(aiobotocore.client).pop("_xray_enabled", None)
 
 
 async def test_opentelemetry_sees_a_call(server: ScriptedServer, ws: WorkSpacesClient, spans: Any) -> None:
@@ -122,6 +130,17 @@ async def test_xray_sees_a_call_and_a_failure(
     assert refused.aws["request_id"] == REQUEST_ID
     for request, subsegment in zip(server.requests, (fine, refused), strict=True):
         assert f"Parent={subsegment.id}" in request.headers[TRACE_HEADER]
+
+
+async def test_xray_sees_a_throttle_as_one(server: ScriptedServer, ws: WorkSpacesClient, xray: Any) -> None:
+    """Although its status is 400, which X-Ray takes for a fault of the caller's."""
+    server.script(fault("ThrottlingException", "Rate exceeded"), ok())
+
+    async with xray() as segment:
+        await ws.describe_account()
+
+    refused, fine = segment.subsegments
+    assert (refused.throttle, getattr(fine, "throttle", False)) == (True, False)
 
 
 async def test_both_together(server: ScriptedServer, ws: WorkSpacesClient, spans: Any, xray: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.waiters.world import World, deploy, world
 from workspaces_apps import ClientStateError
-from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
+from workspaces_apps._base.hooks import AttemptRecord, PollRecord, RetryRecord, ThrottleRecord
 from workspaces_apps._client.client import observer_of
 from workspaces_apps._observe.observer import AssociationObserver
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
@@ -35,6 +35,9 @@ class Listener:
 
     def throttle(self, record: ThrottleRecord, *, shared: bool) -> None:
         """Hear of a throttle."""
+
+    def poll(self, record: PollRecord, *, shared: bool) -> None:
+        """Hear of a poll."""
 
 
 async def until_ended(subscription: Subscription, application: str) -> Snapshot:

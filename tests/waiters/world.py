@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from workspaces_apps import ClientConfig, PacingRegistry, RetryPolicy, WorkSpacesClient
+from workspaces_apps import ClientConfig, Hooks, PacingRegistry, RetryPolicy, WorkSpacesClient
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Throttle
 
 
@@ -41,13 +41,17 @@ async def world(
     throttle: Throttle | None = None,
     settings: SimulatorSettings | None = None,
     seed: int = 0,
+    hooks: Hooks = Hooks(),  # noqa: B008 - frozen
 ) -> AsyncGenerator[tuple[World, list[str]]]:
     """A world with so many alike WorkSpaces, and their ids."""
     clock = ManualClock(autojump=True)
     async with Simulator(workspaces=0, clock=clock, throttle=None, settings=settings, seed=seed) as sim:
         ids = sim.fleet.add_workspaces(count)
         config = ClientConfig(
-            pacing_registry=PacingRegistry(), retry=RetryPolicy(max_attempts=2), random=lambda: 0.5
+            pacing_registry=PacingRegistry(),
+            retry=RetryPolicy(max_attempts=2),
+            random=lambda: 0.5,
+            hooks=hooks,
         )
         async with WorkSpacesClient(
             region=sim.region,

@@ -1,15 +1,15 @@
 """Frozen records of what the retry and pacing layers report, and the hooks that receive them."""
 
 import inspect
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 
-_log = logging.getLogger("workspaces_apps.hooks")
+_log = field_logger("workspaces_apps.hooks")
 
 Outcome: TypeAlias = Literal["success", "throttle", "transient", "in_progress", "fatal"]
 """How one attempt ended: well, or with a failure of that kind."""
@@ -83,8 +83,40 @@ class ThrottleRecord:
 
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PollRecord:
+    """A poll that has ended: a read that waits, jobs and roll-outs share.
+
+    Attributes:
+        operation: The API operation.
+        resources: WorkSpaces, images or directories that it was for, those of others included; 1 or more.
+        elapsed: Seconds that it took, its attempts and backoff included.
+        error: What it failed with; None after a success.
+    """
+
+    operation: str
+    resources: int
+    elapsed: float
+    error: WorkSpacesError | None = None
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRecord:
+    """Credentials that were loaded or refreshed, or could not be.
+
+    Attributes:
+        elapsed: Seconds that it took.
+        error: What it failed with; None after a success.
+    """
+
+    elapsed: float
+    error: WorkSpacesError | None = None
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Functions to be told of attempts, retries and throttles.
+    """Functions to be told of attempts, retries, throttles, polls and refreshes of credentials.
 
     They run on the event loop, between the steps of a call, so they must be quick. What they raise is logged
     and goes no further: watching a call must not change how it ends.
@@ -93,11 +125,16 @@ class Hooks:
         on_attempt: After every attempt.
         on_retry: Before the wait that a retry begins with.
         on_throttle: After every attempt that was throttled.
+        on_poll: After every poll that served a wait, a job or a roll-out of the view with these hooks.
+        on_refresh: After credentials were loaded or refreshed, or could not be: those of the client, so that the hooks of
+            its `ClientConfig` are told, and not those of a view. What botocore refreshes by itself, it does not tell.
     """
 
     on_attempt: Callable[[AttemptRecord], None] | None = None
     on_retry: Callable[[RetryRecord], None] | None = None
     on_throttle: Callable[[ThrottleRecord], None] | None = None
+    on_poll: Callable[[PollRecord], None] | None = None
+    on_refresh: Callable[[RefreshRecord], None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could never be called between the steps of a call.
@@ -105,7 +142,7 @@ class Hooks:
         Raises:
             ConfigurationError: A hook cannot be called, or is a coroutine function, which nobody would await.
         """
-        for name in ("on_attempt", "on_retry", "on_throttle"):
+        for name in ("on_attempt", "on_retry", "on_throttle", "on_poll", "on_refresh"):
             hook: object = getattr(self, name)
             if hook is None:
                 continue

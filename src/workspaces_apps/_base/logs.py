@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.text import harmless
 
 BENEATH: Final = ("botocore", "aiobotocore")
@@ -12,7 +13,7 @@ BENEATH: Final = ("botocore", "aiobotocore")
 
 _LINE_LIMIT: Final = 4000
 
-_log = logging.getLogger("workspaces_apps.aws")
+_log = field_logger("workspaces_apps.aws")
 
 
 class HarmlessFormatter(logging.Formatter):

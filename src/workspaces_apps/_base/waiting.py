@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+
+from workspaces_apps._base.log_fields import field_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -15,7 +16,7 @@ LOGGER: Final = "workspaces_apps.waiting"
 LONG: Final = 2.0
 """Seconds of real time after which it is said."""
 
-_log = logging.getLogger(LOGGER)
+_log = field_logger(LOGGER)
 
 
 @contextmanager

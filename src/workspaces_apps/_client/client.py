@@ -17,6 +17,7 @@ from workspaces_apps._base.public import public
 from workspaces_apps._http.config import CallOptions, ClientConfig, RequestChecks, Target, Unset
 from workspaces_apps._pacing import Pacing
 from workspaces_apps._retry import RetryPolicy
+from workspaces_apps._telemetry.port import load
 from workspaces_apps._waiters.methods import Waiters
 from workspaces_apps.errors import ClientStateError, RequestValidationError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.observer import AssociationObserver
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._reconcile.context import TargetContext
+    from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.hub import Hub
 
 ResultT = TypeVar("ResultT", bound="types.Result")
@@ -274,6 +276,7 @@ class WorkSpacesClient(Waiters):
                 items=items,
                 start=start if isinstance(start, str) else None,
                 clock=self.clock,
+                telemetry=self._telemetry(),
             )
         )
 
@@ -296,6 +299,9 @@ class WorkSpacesClient(Waiters):
                 own, polling, clock=target.clock, random=target.config.random, poll_delay=poll_delay
             )
         return shared.hub
+
+    def _telemetry(self) -> Telemetry | None:
+        return load(enabled=self._shared.target.config.telemetry)
 
     def _audience(self) -> PollAudience | None:
         from workspaces_apps._observe.audience import HooksAudience
@@ -344,6 +350,11 @@ class WorkSpacesClient(Waiters):
 
             check(found)
         return found
+
+
+def telemetry_of(client: WorkSpacesClient) -> Telemetry | None:
+    """Return the telemetry that a client reports to; None for none."""
+    return client._telemetry()  # pyright: ignore[reportPrivateUsage]  # as below
 
 
 def observer_of(client: WorkSpacesClient) -> AssociationObserver:

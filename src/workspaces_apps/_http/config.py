@@ -57,6 +57,7 @@ class ClientConfig:
         use_dualstack: Use the dual-stack endpoint; None for what the environment or profile says.
         allow_insecure_endpoint: Take a plain-http endpoint that is not on this machine.
         user_agent_extra: Appended to the User-Agent header.
+        telemetry: Make spans and metrics where `opentelemetry-api` is installed; False for none.
         hooks: Who is told of attempts, retries and throttles.
         pacing_registry: Where what is learned of the service's rate is shared; by default with every client of
             the process.
@@ -77,6 +78,7 @@ class ClientConfig:
     use_dualstack: bool | None = None
     allow_insecure_endpoint: bool = False
     user_agent_extra: str | None = None
+    telemetry: bool = True
     hooks: Hooks = Hooks()
     pacing_registry: PacingRegistry = field(default=DEFAULT_REGISTRY, repr=False)
     random: Callable[[], float] = field(default=random.random, repr=False)
@@ -266,6 +268,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "use_dualstack": (bool, NoneType),
     "allow_insecure_endpoint": (bool,),
     "user_agent_extra": (str, NoneType),
+    "telemetry": (bool,),
 }
 """By setting of `ClientConfig`: what it may be an instance of."""
 

@@ -43,6 +43,7 @@ from workspaces_apps._http.session import PROFILE_ADVICE, SERVICE
 from workspaces_apps._http.signing import Signer, SigningContext
 from workspaces_apps._http.sigv4 import SigningTemplate
 from workspaces_apps._http.surroundings import check_ca_bundle, check_proxies, endpoint_source
+from workspaces_apps._http.xray import flag_throttle
 from workspaces_apps._model.headers import Headers
 from workspaces_apps._model.models import Result
 from workspaces_apps._model.values import as_utc
@@ -118,6 +119,8 @@ class HttpCall(Generic[ResultT]):
         self._date = headers.get("date")
         if not 200 <= status < 300:
             self.error = _read_error(self, headers, body)
+            if isinstance(self.error, ThrottlingException):
+                flag_throttle()
             return
         try:
             self.result = self.result_type.from_wire(body or self._empty())

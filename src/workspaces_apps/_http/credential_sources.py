@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,8 @@ from botocore.credentials import ReadOnlyCredentials
 
 from workspaces_apps._base.credentials import UNFIT, Credentials, RefusableCredentialsProvider, is_fit
 from workspaces_apps._base.detached import start_detached
+from workspaces_apps._base.hooks import RefreshRecord
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.text import hide
 from workspaces_apps._base.waiting import told_when_long
 from workspaces_apps.errors import ClientStateError, CredentialsError, WorkSpacesError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from workspaces_apps._base.credentials import CredentialsProvider
 
-_log = logging.getLogger("workspaces_apps._base.credentials")
+_log = field_logger("workspaces_apps.credentials")
 
 EARLY: Final = timedelta(minutes=5)
 """How long before their end credentials are got anew."""
@@ -91,6 +92,7 @@ class RefreshingSource:
         now: The wall time; real, because the service does not share the caller's clock.
         monotonic: Seconds that never go back.
         grace: Seconds that a call waits for the early refresh that it begins.
+        refreshed: Hears of each load, and of each that failed; none of one that is cancelled.
     """
 
     def __init__(
@@ -100,11 +102,13 @@ class RefreshingSource:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         grace: float = GRACE,
+        refreshed: Callable[[RefreshRecord], None] = lambda _: None,
     ) -> None:
         self._loader = loader
         self._now = now
         self._monotonic = monotonic
         self._grace = grace
+        self._tell = refreshed
         self._held: Loaded | None = None
         self._ended_when_got = False
         self._refresh: asyncio.Task[Loaded] | None = None
@@ -200,9 +204,15 @@ class RefreshingSource:
         return self._refresh
 
     async def _load(self, refused: ReadOnlyCredentials | None) -> Loaded:
-        with told_when_long(lambda: self._loader.waits_for):
-            loaded = await self._loader.load(refused)
-        _required_fit(loaded.credentials, self.advice)
+        began = self._monotonic()
+        try:
+            with told_when_long(lambda: self._loader.waits_for):
+                loaded = await self._loader.load(refused)
+            _required_fit(loaded.credentials, self.advice)
+        except WorkSpacesError as error:
+            self._tell(RefreshRecord(elapsed=self._monotonic() - began, error=error))
+            raise
+        self._tell(RefreshRecord(elapsed=self._monotonic() - began))
         hide(loaded.credentials.secret_key, loaded.credentials.token)
         return loaded
 

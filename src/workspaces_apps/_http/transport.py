@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from workspaces_apps._base.clock import timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
 from workspaces_apps._base.detached import start_detached
+from workspaces_apps._base.hooks import notify
 from workspaces_apps._http.assumed_role import RoleLoader
 from workspaces_apps._http.chain import ChainLoader
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
@@ -35,6 +36,8 @@ from workspaces_apps._retry import (
     rule_for,
     run_attempts,
 )
+from workspaces_apps._telemetry.port import attempt as attempt_span
+from workspaces_apps._telemetry.port import goes_to, listener, load, queued
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
@@ -46,15 +49,18 @@ from workspaces_apps.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from aiobotocore.session import AioSession
 
     from workspaces_apps._base.clock import Clock, Timeout
     from workspaces_apps._base.credentials import CredentialsProvider
+    from workspaces_apps._base.hooks import RefreshRecord
     from workspaces_apps._http.config import CallOptions, Target
     from workspaces_apps._http.signing import CredentialsSource
     from workspaces_apps._pacing import Permit, RateLimiter
+    from workspaces_apps._telemetry.metrics import MetricName
+    from workspaces_apps._telemetry.port import Attributes
 
 ResultT = TypeVar("ResultT", bound=Result)
 AnswerT = TypeVar("AnswerT", bound=Result)
@@ -103,6 +109,7 @@ class _Call(Generic[ResultT]):
         clock = target.clock
         self._began = clock.monotonic()
         self._connection, account = await transport.connection()
+        goes_to(self._connection.endpoint, self._connection.region)
         key = PacingKey(self._connection.endpoint, self._connection.region, account, operation)
         self._pacer = target.config.pacing_registry.pacer(key, options.pacing, clock)
         self._body = request.__pydantic_serializer__.to_json(request, by_alias=True, exclude_unset=True)
@@ -114,7 +121,7 @@ class _Call(Generic[ResultT]):
                 budget=transport.budget(options.retry.budget),
                 clock=transport.waking_clock,
                 random=target.config.random,
-                hooks=options.hooks,
+                hooks=listener(options.hooks),
                 repeatable=rule_for(operation).repeatable,
                 remaining=self._remaining,
                 absorbed=self._absorbed,
@@ -173,8 +180,9 @@ class _Call(Generic[ResultT]):
         transport, options, pacer = self.transport, self.options, self._pacer
         permit = pacer.try_acquire()
         if permit is None:
-            async with transport.waiting():
-                permit = await pacer.acquire(clock=transport.target.clock, deadline=self.deadline)
+            with queued():
+                async with transport.waiting():
+                    permit = await pacer.acquire(clock=transport.target.clock, deadline=self.deadline)
         try:
             # Not `async with`, which is two calls more.
             await transport.slots.acquire()
@@ -184,7 +192,8 @@ class _Call(Generic[ResultT]):
                     # After the permit, and so after all that may take long.
                     _ask(options.guard, permit)
                 self.request_sent, self.open = None, True
-                result = await self._connection.send(http_call)
+                with attempt_span():
+                    result = await self._connection.send(http_call)
             finally:
                 transport.slots.release()
         except ServiceError as error:
@@ -270,6 +279,10 @@ class Transport:
         self.closed = False
         self._session: AioSession | None = None
         self._account: str | None = None
+        self._telemetry = load(enabled=target.config.telemetry)
+        if self._telemetry is not None:
+            self._telemetry.watch(self)
+            self._telemetry.watch(target.config.pacing_registry)
 
     @property
     def is_open(self) -> bool:
@@ -352,6 +365,13 @@ class Transport:
             options: Retry, pacing, timeout and hooks of this call.
         """
         call = _Call(self, request, result_type, options)
+        if self._telemetry is None:
+            return await self._bounded(call)
+        with self._telemetry.call(request.facts.name):
+            return await self._bounded(call)
+
+    async def _bounded(self, call: _Call[ResultT]) -> ResultT:
+        options = call.options
         if options.timeout is None:
             return await call.run()
         clock = self.target.clock
@@ -364,7 +384,7 @@ class Transport:
         except TimeoutError as error:
             if isinstance(error, WorkSpacesError) or not scope.expired():
                 raise
-            operation = request.facts.name
+            operation = call.request.facts.name
             message = f"the call did not end within its timeout of {seconds:g} s"
             late = DeadlineExceededError(
                 call.told_what_is_open(message), operation=operation, attempts=call.attempts or None
@@ -373,7 +393,12 @@ class Transport:
             if call.attempt_began is not None:
                 elapsed = clock.monotonic() - call.attempt_began
                 report_failure(
-                    options.hooks, operation, call.attempts, elapsed, options.retry.kind_of(late), late
+                    listener(options.hooks),
+                    operation,
+                    call.attempts,
+                    elapsed,
+                    options.retry.kind_of(late),
+                    late,
                 )
             raise late from call.last
 
@@ -403,6 +428,20 @@ class Transport:
         connection, account = await self.connection()
         key = PacingKey(connection.endpoint, connection.region, account, operation)
         return self.target.config.pacing_registry.pacer(key, options.pacing, self.target.clock).poll_delay()
+
+    def _refreshed(self, record: RefreshRecord) -> None:
+        """Tell that credentials were loaded or refreshed, or could not be."""
+        if self._telemetry is not None:
+            outcome = "success" if record.error is None else "failure"
+            self._telemetry.measure(
+                "workspaces_apps.client.credentials.refreshes", 1, {"workspaces_apps.outcome": outcome}
+            )
+        notify(self.target.config.hooks.on_refresh, record)
+
+    def gauges(self) -> Iterator[tuple[MetricName, float, Attributes]]:
+        """Return the present values that metrics show of the client: what is left of its retry budgets."""
+        for budget in list(self._budgets.values()):
+            yield "workspaces_apps.client.retry_budget", budget.tokens, {}
 
     def budget(self, policy: RetryBudgetPolicy | None) -> RetryBudget | None:
         """Return the allowance that calls with the policy share; None where they need none."""
@@ -458,7 +497,7 @@ class Transport:
         region = target.region or resolve_region(session)
         connection = await open_connection(
             session,
-            _source(target, session, region),
+            _source(target, session, region, self._refreshed),
             target.config,
             region=region,
             endpoint_url=target.endpoint_url,
@@ -513,25 +552,30 @@ async def _recovered(connection: Connection, http_call: HttpCall[ResultT], error
     return corrected or is_out_of_date(error)
 
 
-def _source(target: Target, session: AioSession, region: str) -> CredentialsSource:
+def _source(
+    target: Target, session: AioSession, region: str, refreshed: Callable[[RefreshRecord], None]
+) -> CredentialsSource:
     """Return where the credentials of a client come from, each with the client's own configuration."""
     config = target.config
     repeater = Repeater(policy=config.retry, clock=target.clock, random=config.random)
 
     def chain(profile: str | None) -> RefreshingSource:
         own = session if profile in (None, target.profile) else make_session(profile)
-        return RefreshingSource(ChainLoader(own, config, region=region, repeater=repeater))
+        return RefreshingSource(
+            ChainLoader(own, config, region=region, repeater=repeater), refreshed=refreshed
+        )
 
     def source_of(credentials: Credentials | CredentialsProvider | None) -> RefreshingSource:
         if credentials is None:
             return chain(None)
         if isinstance(credentials, Credentials):
-            return RefreshingSource(ProviderLoader(StaticProvider(credentials)))
+            return RefreshingSource(ProviderLoader(StaticProvider(credentials)), refreshed=refreshed)
         if not isinstance(credentials, AssumeRole):
-            return RefreshingSource(ProviderLoader(credentials))
+            return RefreshingSource(ProviderLoader(credentials), refreshed=refreshed)
         role = credentials.for_client(region=region, profile=None)
         source = chain(role.profile) if role.source is None else source_of(role.source)
-        return RefreshingSource(RoleLoader(role, source, ConfiguredSession(session, config), repeater))
+        loader = RoleLoader(role, source, ConfiguredSession(session, config), repeater)
+        return RefreshingSource(loader, refreshed=refreshed)
 
     return source_of(target.credentials)
 

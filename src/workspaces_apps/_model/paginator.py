@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, timeout, to_seconds
 from workspaces_apps._base.public import public
+from workspaces_apps._telemetry.port import CURRENT_POLL, Span, begin
 from workspaces_apps.errors import DeadlineExceededError, PaginationError, WorkSpacesError
 
 if TYPE_CHECKING:
     from workspaces_apps._model.models import PageResult
+    from workspaces_apps._telemetry.port import Telemetry
 
 PageT = TypeVar("PageT", bound="PageResult")
 ItemT = TypeVar("ItemT")
@@ -29,6 +31,7 @@ class PageSource(Generic[PageT, ItemT]):
         items: The items of a page.
         start: The token that every iteration starts at; None for the first page.
         clock: What a bound on a whole listing is kept with.
+        telemetry: Gets a span for each iteration; None for none.
     """
 
     operation: str
@@ -36,6 +39,7 @@ class PageSource(Generic[PageT, ItemT]):
     items: Callable[[PageT], Sequence[ItemT]]
     start: str | None = None
     clock: Clock = field(default_factory=SystemClock)
+    telemetry: Telemetry | None = None
 
 
 class _Walk(Generic[PageT, ItemT]):
@@ -50,12 +54,18 @@ class _Walk(Generic[PageT, ItemT]):
         "_seconds",
         "_seen",
         "_source",
+        "_span",
+        "_telemetry",
         "token",
     )
 
-    def __init__(self, source: PageSource[PageT, ItemT], limit: Duration | None = None) -> None:
+    def __init__(
+        self, source: PageSource[PageT, ItemT], telemetry: Telemetry | None, limit: Duration | None = None
+    ) -> None:
         self._seconds = None if limit is None else to_seconds(limit, "timeout", positive=True)
         self._deadline: float | None = None
+        self._span: Span | None = None
+        self._telemetry = telemetry
         self._source = source
         self._page: Sequence[ItemT] = ()
         self._index = 0
@@ -84,10 +94,19 @@ class _Walk(Generic[PageT, ItemT]):
     async def _fetch(self) -> PageT:
         if self._ended:
             raise StopAsyncIteration
+        if self._span is None:
+            name = f"list WorkSpaces/{self._source.operation}"
+            # A poll's calls are nobody's children.
+            telemetry = self._telemetry if CURRENT_POLL.get() is None else None
+            self._span = begin(telemetry, name, {"rpc.method": name.removeprefix("list ")})
         try:
-            page = await self._fetch_in_time()
-        except WorkSpacesError as error:
-            error.resume_token = self.token
+            with self._span.use():
+                page = await self._fetch_in_time()
+        except BaseException as error:
+            # Whoever asks again begins another span.
+            self._end(error)
+            if isinstance(error, WorkSpacesError):
+                error.resume_token = self.token
             raise
         # The last pages of some services say "" instead of nothing. [field]
         following = page.next_token or None
@@ -124,10 +143,20 @@ class _Walk(Generic[PageT, ItemT]):
                 operation=source.operation,
             ) from None
 
+    def __del__(self) -> None:
+        # An iteration that somebody has left early has no other end.
+        self._end()
+
+    def _end(self, error: BaseException | None = None) -> None:
+        span, self._span = self._span, None
+        if span is not None:
+            span.end(error)
+
     def _pass_on(self) -> None:
         self.token = self._fetched
         if self._fetched is None:
             self._ended = True
+            self._end()
         else:
             self._seen.add(self._fetched)
 
@@ -201,11 +230,12 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
 
     async def first_page(self) -> PageT_co:
         """The first page; the same as awaiting, as a coroutine that a task can be made of."""
-        page: PageT_co = await self._walk().next_page()
+        # One page is one call, whose own span is enough.
+        page: PageT_co = await self._walk(None).next_page()
         return page
 
     def __aiter__(self) -> ItemIterator[ItemT_co]:
-        return ItemIterator(self._walk())
+        return ItemIterator(self._walk(self._source.telemetry))
 
     def items(self, *, timeout: Duration | None = None) -> ItemIterator[ItemT_co]:
         """Iterate over every item of every page, as `async for` does, within a time for all of them.
@@ -215,7 +245,7 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
                 the client's, which is for each page. Past it the error is a DeadlineExceededError, whose
                 `resume_token` re-reads the page that was late.
         """
-        return ItemIterator(self._walk(timeout))
+        return ItemIterator(self._walk(self._source.telemetry, timeout))
 
     def pages(self, *, timeout: Duration | None = None) -> PageIterator[PageT_co]:
         """Iterate over every page, in order.
@@ -223,7 +253,7 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
         Args:
             timeout: As for `items`.
         """
-        return PageIterator(self._walk(timeout))
+        return PageIterator(self._walk(self._source.telemetry, timeout))
 
     async def collect(
         self,
@@ -260,6 +290,6 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
     def __repr__(self) -> str:
         return f"<Paginated {self._source.operation}; await it, or iterate with `async for`>"
 
-    def _walk(self, limit: Duration | None = None) -> _Walk[Any, Any]:
-        self._latest = _Walk(self._source, limit)
+    def _walk(self, telemetry: Telemetry | None, limit: Duration | None = None) -> _Walk[Any, Any]:
+        self._latest = _Walk(self._source, telemetry, limit)
         return self._latest

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from workspaces_apps._base.hooks import Hooks, notify
+from workspaces_apps._base.hooks import Hooks, PollRecord, notify
+from workspaces_apps._telemetry.port import CURRENT_POLL, Poll
+from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
+    from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
 
 
@@ -26,6 +30,24 @@ class PollAudience(Protocol):
 
     def throttle(self, record: ThrottleRecord, *, shared: bool) -> None:
         """Hear of an attempt that was throttled."""
+        ...
+
+    def poll(self, record: PollRecord, *, shared: bool) -> None:
+        """Hear of a poll after it ended."""
+        ...
+
+
+class Served(Protocol):
+    """A subscription that a poll serves."""
+
+    @property
+    def audience(self) -> PollAudience | None:
+        """The object that hears of it."""
+        ...
+
+    @property
+    def span(self) -> object:
+        """The context of the span of who waits; None without one."""
         ...
 
 
@@ -50,6 +72,43 @@ class HooksAudience:
     def throttle(self, record: ThrottleRecord, *, shared: bool) -> None:  # noqa: ARG002
         """Call `on_throttle`."""
         notify(self.hooks.on_throttle, record)
+
+    def poll(self, record: PollRecord, *, shared: bool) -> None:  # noqa: ARG002
+        """Call `on_poll`."""
+        notify(self.hooks.on_poll, record)
+
+
+@contextmanager
+def polled(operation: str, resources: int, served: Iterable[Served], clock: Clock) -> Generator[None]:
+    """Make a block a poll: its calls link to the spans of who waits, and the audiences hear how it ended.
+
+    A poll that is cancelled, because nobody waits any more, is told to nobody.
+
+    Args:
+        operation: The API operation.
+        resources: How many WorkSpaces, images or directories it is for.
+        served: The subscriptions that it serves.
+        clock: The time of the record.
+    """
+    feeds = tuple(served)
+    token = CURRENT_POLL.set(Poll(resources, lambda: (one.span for one in feeds)))
+    began, failure = clock.monotonic(), None
+    try:
+        yield
+    except WorkSpacesError as error:
+        failure = error
+        raise
+    except BaseException:
+        feeds = ()
+        raise
+    finally:
+        CURRENT_POLL.reset(token)
+        audiences = dict.fromkeys(one.audience for one in feeds)
+        elapsed = clock.monotonic() - began
+        record = PollRecord(operation=operation, resources=resources, elapsed=elapsed, error=failure)
+        for audience in audiences:
+            if audience is not None:
+                audience.poll(record, shared=len(audiences) > 1)
 
 
 def hooks_for(served: Callable[[], Iterable[PollAudience | None]]) -> Hooks:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from workspaces_apps._observe.schedule import AWRY_FIRST
 from workspaces_apps._observe.timers import TINY
+from workspaces_apps._telemetry.port import SERVED
 from workspaces_apps.errors import ClientStateError, WorkSpacesError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Feed(ABC, Generic[NewsT]):
         on_news: Is called with all news, instead of `next`.
         on_error: Is called with the error that ends it, instead of `next`.
         polls: How often there was news.
+        span: The context of the span of who waits, for polls to link to; None without one.
         closed: Whether it has ended.
         at_once: Whether it must be polled now. The observer's, as are the next four.
         due: When it must be polled.
@@ -78,6 +80,7 @@ class Feed(ABC, Generic[NewsT]):
         "polls",
         "resource_id",
         "schedule",
+        "span",
         "tolerate_failures",
     )
 
@@ -97,6 +100,7 @@ class Feed(ABC, Generic[NewsT]):
         self.on_news: Callable[[NewsT], None] | None = None
         self.on_error: Callable[[Exception], None] | None = None
         self.polls: int = 0
+        self.span: object = SERVED.get()
         self.closed: bool = False
         self.at_once: bool = True
         self.delay: float = schedule.shortest

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workspaces_apps._associations.workspaces import DEPLOYING
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._observe.absence import surely_absent
-from workspaces_apps._observe.audience import hooks_for
+from workspaces_apps._observe.audience import hooks_for, polled
 from workspaces_apps._observe.reads import IDS, LASTING, list_pages, read_states_apart, read_workspace
 from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps._observe.timers import TINY, Alarm
@@ -17,7 +17,7 @@ from workspaces_apps.api.errors import AccessDeniedException, ResourceNotFoundEx
 from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.hooks import Hooks
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
 
-_log = logging.getLogger("workspaces_apps.observer")
+_log = field_logger("workspaces_apps.observer")
 
 UNLISTED: Final = (ResourceNotFoundException, AccessDeniedException)
 """Refusals of a listing although each WorkSpace can be read: the application has left the catalogue, or may not be
@@ -158,12 +158,14 @@ class Lanes:
     async def _read_states(self, ids: list[str]) -> None:
         at = self._clock.monotonic()
         try:
-            states = await read_states_apart(self._client_for(lambda: ids), ids)
+            with self._polled("DescribeWorkspaces", ids):
+                states = await read_states_apart(self._client_for(lambda: ids), ids)
         except WorkSpacesError as error:
             if isinstance(error, AccessDeniedException):
                 _log.warning(
-                    "DescribeWorkspaces is not allowed: associations are read without a hint: %s", error
-                )
+                    "DescribeWorkspaces is not allowed: associations are read without a hint: %s", error,
+                    extra={"operation": "DescribeWorkspaces", "request_id": error.request_id},
+                )  # fmt: skip
                 self._experience.hint_denied = True
             for one in ids:
                 self._without_state(one, error)
@@ -252,7 +254,8 @@ class Lanes:
     async def _read_one(self, watched: Watched) -> None:
         client = self._client_for(lambda: [watched.workspace_id])
         try:
-            snapshot = await read_workspace(client, watched.workspace_id, self._clock.monotonic())
+            with self._polled("DescribeWorkspaceAssociations", [watched.workspace_id]):
+                snapshot = await read_workspace(client, watched.workspace_id, self._clock.monotonic())
         except WorkSpacesError as error:
             watched.jobs -= 1
             self._results.failed(watched, error)
@@ -294,7 +297,8 @@ class Lanes:
                     if not is_work:
                         await self._turn("DescribeApplicationAssociations")
                     at = self._clock.monotonic()
-                    page = await anext(listing)
+                    with self._polled("DescribeApplicationAssociations", sought):
+                        page = await anext(listing)
                     pages += 1
                     complete = page.next_token is None
                     for row in page.associations:
@@ -303,7 +307,10 @@ class Lanes:
                             application, row.associated_resource_id, AssociationRecord.of(row), at, sought
                         )
         except UNLISTED as error:
-            _log.debug("%s cannot be listed, so its WorkSpaces are read one by one: %s", application, error)
+            _log.debug(
+                "%s cannot be listed, so its WorkSpaces are read one by one: %s", application, error,
+                extra={"application_id": application, "request_id": error.request_id},
+            )  # fmt: skip
             self._experience.unlisted.add(application)
         except LASTING as error:
             for one in list(sought):
@@ -315,8 +322,9 @@ class Lanes:
         except WorkSpacesError as error:
             # It may be this application's listing alone: what reads of the WorkSpaces say counts.
             _log.debug(
-                "a listing of %s failed, so its WorkSpaces are read one by one: %s", application, error
-            )
+                "a listing of %s failed, so its WorkSpaces are read one by one: %s", application, error,
+                extra={"application_id": application, "request_id": error.request_id},
+            )  # fmt: skip
             pages = worth
         if complete:
             self._listed(application, sought, found, pages)
@@ -407,7 +415,8 @@ class Lanes:
         client = self._client_for(lambda: first)
         try:
             await self._turn("DescribeApplications")
-            applications = [one.application_id async for one in client.describe_applications()]
+            with self._polled("DescribeApplications", first):
+                applications = [one.application_id async for one in client.describe_applications()]
             for application in applications:
                 async with aclosing(list_pages(client, application)) as listing:
                     pages, more = 0, True
@@ -415,7 +424,8 @@ class Lanes:
                         if budget <= 0:
                             return {}
                         await self._turn("DescribeApplicationAssociations")
-                        page = await anext(listing)
+                        with self._polled("DescribeApplicationAssociations", first):
+                            page = await anext(listing)
                         pages, budget, more = pages + 1, budget - 1, page.next_token is not None
                         for row in page.associations:
                             if row.associated_resource_id in first:
@@ -439,6 +449,14 @@ class Lanes:
                         yield subscription.audience
 
         return self._polling(hooks_for(served))
+
+    @contextmanager
+    def _polled(self, operation: str, ids: Iterable[str]) -> Generator[None]:
+        """Make a block a poll of these WorkSpaces."""
+        watched = [self._watched[one] for one in ids if one in self._watched]
+        feeds = [one for found in watched for one in found.subscriptions]
+        with polled(operation, len(watched), feeds, self._clock):
+            yield
 
     async def _turn(self, operation: str) -> None:
         """Wait until a poll of this operation may go."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import math
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._observe.experience import Experience, calls_for
 from workspaces_apps._observe.lanes import UNLISTED, Lanes
 from workspaces_apps._observe.reads import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
 
-_log = logging.getLogger("workspaces_apps.observer")
+_log = field_logger("workspaces_apps.observer")
 
 _AWRY_PARTS: Final = 3
 """Moments of the grid, for each of the usual ones, at which WorkSpaces are polled whose state contradicts."""
@@ -287,7 +287,15 @@ class AssociationObserver:
 
     def failed(self, watched: Watched, error: WorkSpacesError, application: str | None = None) -> None:
         """Count a poll that failed, with those who wanted to know of the application if it was for one alone."""
-        _log.debug("a poll of %s failed: %s", watched.workspace_id, error)
+        _log.debug(
+            "a poll of %s failed: %s", watched.workspace_id, error,
+            extra={
+                "workspace_id": watched.workspace_id,
+                "application_id": application,
+                "operation": error.operation,
+                "request_id": error.request_id,
+            },
+        )  # fmt: skip
         now = self.clock.monotonic()
         for one in list(watched.subscriptions):
             if application is None or one.applications is None or application in one.applications:

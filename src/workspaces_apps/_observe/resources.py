@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from workspaces_apps._observe.audience import hooks_for
+from workspaces_apps._observe.audience import hooks_for, polled
 from workspaces_apps._observe.feed import Feed
 from workspaces_apps._observe.reads import is_lasting, is_spoilt, portions
 from workspaces_apps._observe.timers import TINY, Alarm, Timers
@@ -237,7 +237,9 @@ class ResourceObserver(Generic[ResourceT]):
             hooks_for(lambda: [feed.audience for one in ids for feed in self._feeds.get(one, ())])
         )
         try:
-            found = await self._kind.describe(client, ids)
+            feeds = [feed for one in ids for feed in self._feeds.get(one, ())]
+            with polled(self._kind.operation, len(ids), feeds, self.clock):
+                found = await self._kind.describe(client, ids)
         except ServiceError as error:
             if len(ids) == 1 or not is_spoilt(error):
                 self._failed(ids, error)

@@ -3,13 +3,18 @@
 import os
 import threading
 from collections import OrderedDict
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from workspaces_apps._base.clock import Clock, SystemClock
 from workspaces_apps._base.public import public
 from workspaces_apps._pacing.policy import Pacing
 from workspaces_apps._pacing.rate_limiter import RateLimiter
+
+if TYPE_CHECKING:
+    from workspaces_apps._telemetry.metrics import MetricName
+    from workspaces_apps._telemetry.port import Attributes
 
 
 class PacingKey(NamedTuple):
@@ -84,6 +89,16 @@ class PacingRegistry:
             if len(self._pacers) > self._limit:
                 self._drop_idle()
             return pacer
+
+    def gauges(self) -> "Iterator[tuple[MetricName, float, Attributes]]":
+        """Return the present values that metrics show of the rate limiters: rates and requests in flight."""
+        with self._lock:
+            limiters = [(key, limiter) for (key, _, _), (limiter, _) in self._pacers.items()]
+        for key, limiter in limiters:
+            where = {"rpc.method": f"WorkSpaces/{key.operation}", "cloud.region": key.region}
+            yield "workspaces_apps.client.in_flight", limiter.in_flight, where
+            if limiter.rate is not None:
+                yield "workspaces_apps.client.rate", limiter.rate, where
 
     def _drop_idle(self) -> None:
         surplus = len(self._pacers) - self._limit

@@ -8,7 +8,6 @@ to prevent it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from workspaces_apps._associations import OPPOSITE
 from workspaces_apps._associations.states import ERROR, SETTLED, STAGED, NextAction, next_action
 from workspaces_apps._associations.workspaces import DEPLOYING as DEPLOYING_STATE
 from workspaces_apps._associations.workspaces import Readiness
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._reconcile.decisions import (
     AwaitReady,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.subscription import Subscription
     from workspaces_apps._reconcile.context import ReconcilePolicy, Slot, TargetContext
 
-_log = logging.getLogger("workspaces_apps.reconcile")
+_log = field_logger("workspaces_apps.reconcile")
 
 TOLERATED_POLLS: Final = 10
 """Polls that may fail in a row while a deployment is followed."""
@@ -712,7 +712,10 @@ class Reconciler:
             try:
                 await self._send_staging(application, OPPOSITE[self._desired[application]])
             except (WorkSpacesError, GuardClosed) as trouble:
-                _log.debug("%s on %s could not be taken back: %s", application, self._workspace_id, trouble)
+                _log.debug(
+                    "%s on %s could not be taken back: %s", application, self._workspace_id, trouble,
+                    extra={"workspace_id": self._workspace_id, "application_id": application},
+                )  # fmt: skip
                 self._left_staged[application] = None
             else:
                 self._taken_back[application] = None

@@ -7,17 +7,19 @@ from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from workspaces_apps._base.clock import Clock, to_seconds
-from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
+from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord, notify
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._retry.budget import RetryBudget
 from workspaces_apps._retry.classification import FailureKind, may_have_arrived
 from workspaces_apps._retry.idempotency import caused_by_earlier_attempt, outcome_unknown
 from workspaces_apps._retry.policy import RetryPolicy
+from workspaces_apps._telemetry.port import Listener
 from workspaces_apps.errors import DeadlineExceededError, ServiceError, TransportError, WorkSpacesError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-_log = logging.getLogger("workspaces_apps.retry")
+_log = field_logger("workspaces_apps.retry")
 
 T = TypeVar("T")
 
@@ -61,7 +63,7 @@ async def run_attempts(
     budget: RetryBudget | None,
     clock: Clock,
     random: Callable[[], float],
-    hooks: Hooks,
+    hooks: Listener,
     repeatable: bool,
     remaining: Callable[[], float | None],
     absorbed: Callable[[WorkSpacesError], bool],
@@ -128,7 +130,7 @@ async def run_attempts(
 
 
 def _report_success(
-    hooks: Hooks,
+    hooks: Listener,
     operation: str,
     number: int,
     elapsed: float,
@@ -136,7 +138,10 @@ def _report_success(
     result: T,
 ) -> None:
     request_id, http_status = response_info(result) if response_info is not None else (None, None)
-    _log.debug("%s: attempt %d succeeded in %.3f s, request id %s", operation, number, elapsed, request_id)
+    _log.debug(
+        "%s: attempt %d succeeded in %.3f s, request id %s", operation, number, elapsed, request_id,
+        extra={"operation": operation, "attempt": number, "request_id": request_id},
+    )  # fmt: skip
     if hooks.on_attempt is not None:
         record = AttemptRecord(
             operation=operation,
@@ -150,7 +155,7 @@ def _report_success(
 
 
 def report_failure(
-    hooks: Hooks, operation: str, number: int, elapsed: float, kind: FailureKind, error: WorkSpacesError
+    hooks: Listener, operation: str, number: int, elapsed: float, kind: FailureKind, error: WorkSpacesError
 ) -> None:
     """Log a failed attempt, and tell the hook.
 
@@ -165,6 +170,7 @@ def report_failure(
     _log.debug(
         "%s: attempt %d failed in %.3f s: %s, code %s, HTTP %s, request id %s",
         operation, number, elapsed, kind, error.code, error.http_status, error.request_id,
+        extra={"operation": operation, "attempt": number, "request_id": error.request_id},
     )  # fmt: skip
     if hooks.on_attempt is not None:
         record = AttemptRecord(
@@ -202,7 +208,7 @@ class _Call(Generic[T]):
     budget: RetryBudget | None
     clock: Clock
     random: Callable[[], float]
-    hooks: Hooks
+    hooks: Listener
     repeatable: bool
     remaining: Callable[[], float | None]
     absorbed: Callable[[WorkSpacesError], bool]
@@ -297,6 +303,7 @@ class _Call(Generic[T]):
         _log.info(
             "%s: attempt %d was throttled, learned rate %s, request id %s",
             self.operation, self.number, "none" if rate is None else f"{rate:.3g}/s", error.request_id,
+            extra={"operation": self.operation, "attempt": self.number, "request_id": error.request_id},
         )  # fmt: skip
         if self.hooks.on_throttle is not None:
             record = ThrottleRecord(
@@ -393,6 +400,7 @@ class _Call(Generic[T]):
         _log.info(
             "%s: attempt %d failed (%s, code %s, request id %s), the next one in %.3f s",
             self.operation, self.number, self.kind, error.code, error.request_id, wait,
+            extra={"operation": self.operation, "attempt": self.number, "request_id": error.request_id},
         )  # fmt: skip
         if self.hooks.on_retry is not None:
             record = RetryRecord(

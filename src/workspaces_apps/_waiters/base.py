@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._reconcile.context import TargetContext
+    from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.hub import Hub
 
 HOUR: Final = timedelta(hours=1)
@@ -30,6 +31,10 @@ class Waiting(Operations):
     @abstractmethod
     def _hub(self) -> Hub:
         """Return the observers that this client and its views share."""
+
+    @abstractmethod
+    def _telemetry(self) -> Telemetry | None:
+        """Return what spans and metrics go to; None for nothing."""
 
     @abstractmethod
     def _audience(self) -> PollAudience | None:

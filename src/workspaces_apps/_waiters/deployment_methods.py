@@ -169,7 +169,7 @@ class DeploymentMethods(Waiting):
             self._check_wanted(wanted, "wanted")
         seconds, grace = to_seconds(timeout, "timeout"), to_seconds(start_grace, "start_grace")
         ready = to_seconds(ready_timeout, "ready_timeout")
-        observer, audience = self._hub().observer, self._audience()
+        observer, audience, telemetry = self._hub().observer, self._audience(), self._telemetry()
 
         def make_wait(
             workspace_id: str, on_change: Callable[[types.AssociationChange], None] | None
@@ -184,6 +184,7 @@ class DeploymentMethods(Waiting):
                 ready_timeout=ready,
                 audience=audience,
                 on_change=on_change,
+                telemetry=telemetry,
             )
 
         return make_wait

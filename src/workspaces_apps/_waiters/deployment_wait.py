@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from workspaces_apps._associations.states import NextAction
+from workspaces_apps._base.log_fields import FIELDS
 from workspaces_apps._observe.timers import TINY
+from workspaces_apps._telemetry.port import Span, begin
 from workspaces_apps._waiters.deployment import ENDS, Deployment, Step
 from workspaces_apps._waiters.records import AssociationChange, DeploymentOutcome
 from workspaces_apps.errors import (
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.snapshot import Snapshot
     from workspaces_apps._observe.subscription import Subscription
     from workspaces_apps._observe.timers import Timer
+    from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.records import Target
     from workspaces_apps.api import AssociationState, AssociationStateReason
 
@@ -52,6 +56,7 @@ class DeploymentWait:
         "_on_change",
         "_schedule",
         "_subscription",
+        "_telemetry",
         "_timeout",
         "_timers",
         "began",
@@ -72,6 +77,7 @@ class DeploymentWait:
         ready_timeout: float = math.inf,
         audience: PollAudience | None = None,
         on_change: Callable[[AssociationChange], None] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """A wait whose time runs, and that nobody polls for yet.
 
@@ -85,6 +91,7 @@ class DeploymentWait:
             ready_timeout: Seconds for which the WorkSpace may be on its way in the end.
             audience: The object that hears of its polls.
             on_change: Is called with every change.
+            telemetry: Gets its span; None for none.
         """
         self.workspace_id: str = workspace_id
         self.began: float = observer.clock.monotonic()
@@ -102,6 +109,7 @@ class DeploymentWait:
         self._deadline = self.began + timeout
         self._audience = audience
         self._on_change = on_change
+        self._telemetry = telemetry
         self._subscription: Subscription | None = None
         self._timers: tuple[Timer, ...] = ()
         self._moment: Timer | None = None
@@ -122,13 +130,20 @@ class DeploymentWait:
         Raises:
             ClientStateError: The client is closed, or waits on another event loop.
         """
-        subscription = self._observer.subscribe(
-            self.workspace_id,
-            self.deployment.interest(self.began),
-            self._schedule,
-            tolerate_failures=TOLERATED,
-            audience=self._audience,
+        span = begin(
+            self._telemetry,
+            "workspaces_apps.wait_until_deployed",
+            {FIELDS["workspace_id"]: self.workspace_id},
         )
+        self.future.add_done_callback(partial(_end, span))
+        with span.use():
+            subscription = self._observer.subscribe(
+                self.workspace_id,
+                self.deployment.interest(self.began),
+                self._schedule,
+                tolerate_failures=TOLERATED,
+                audience=self._audience,
+            )
         self._subscription = subscription
         subscription.on_news = self._news
         subscription.on_error = self._failed_poll
@@ -304,3 +319,8 @@ class DeploymentWait:
             reason=reason,
             at=self._observer.clock.now(),
         )
+
+
+def _end(span: Span, future: asyncio.Future[DeploymentOutcome]) -> None:
+    """End the span of a wait, whose future is done."""
+    span.end(asyncio.CancelledError() if future.cancelled() else future.exception())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from workspaces_apps import types
 from workspaces_apps._associations import Direction
 from workspaces_apps._base.clock import Duration, to_seconds
+from workspaces_apps._base.log_fields import FIELDS, log_scope
 from workspaces_apps._model.parameters import Many
+from workspaces_apps._telemetry.port import Attributes, span
 from workspaces_apps._waiters.base import HALF_HOUR, HOUR, MINUTE, Waiting, unique
 from workspaces_apps._waiters.policy import PollPolicy
 
@@ -155,4 +157,9 @@ class JobMethods(Waiting):
             on_change=on_change,
         )
         context = self._reconcile_context(schedule_of(poll, strict=on_change is not None), self._audience())
-        return await Job(context, workspace_id, direction, tuple(applications), options).run()
+        about: Attributes = {FIELDS["workspace_id"]: workspace_id}
+        with (
+            span(self._telemetry(), f"workspaces_apps.{direction}_applications", about),
+            log_scope(workspace_id=workspace_id),
+        ):
+            return await Job(context, workspace_id, direction, tuple(applications), options).run()

@@ -104,7 +104,14 @@ class ResourceMethods(Waiting):
         self._check_workspace(workspace_id)
         workspaces = self._hub().workspaces
         found = await wait_for(
-            workspaces, judge, "modified", workspace_id, timeout=timeout, poll=poll, audience=self._audience()
+            workspaces,
+            judge,
+            "modified",
+            workspace_id,
+            timeout=timeout,
+            poll=poll,
+            audience=self._audience(),
+            telemetry=self._telemetry(),
         )
         return _there(found)
 
@@ -130,7 +137,14 @@ class ResourceMethods(Waiting):
         judge = StateJudge[api.WorkspaceImage]("image available", lambda image: image.state, "image")
         images = self._hub().images
         found = await wait_for(
-            images, judge, "AVAILABLE", image_id, timeout=timeout, poll=poll, audience=self._audience()
+            images,
+            judge,
+            "AVAILABLE",
+            image_id,
+            timeout=timeout,
+            poll=poll,
+            audience=self._audience(),
+            telemetry=self._telemetry(),
         )
         return _there(found)
 
@@ -180,7 +194,14 @@ class ResourceMethods(Waiting):
         judge = StateJudge[api.Workspace](waiter, lambda workspace: workspace.state)
         workspaces = self._hub().workspaces
         return await wait_for(
-            workspaces, judge, goal, workspace_id, timeout=timeout, poll=poll, audience=self._audience()
+            workspaces,
+            judge,
+            goal,
+            workspace_id,
+            timeout=timeout,
+            poll=poll,
+            audience=self._audience(),
+            telemetry=self._telemetry(),
         )
 
     async def _wait_for_directory(
@@ -193,7 +214,14 @@ class ResourceMethods(Waiting):
         judge = StateJudge[api.WorkspaceDirectory](waiter, lambda directory: directory.state, "directory")
         directories = self._hub().directories
         return await wait_for(
-            directories, judge, goal, directory_id, timeout=timeout, poll=poll, audience=self._audience()
+            directories,
+            judge,
+            goal,
+            directory_id,
+            timeout=timeout,
+            poll=poll,
+            audience=self._audience(),
+            telemetry=self._telemetry(),
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from workspaces_apps._associations.acceptors import GONE, Verdict, Waiter, verdict_on
 from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._observe.timers import TINY
+from workspaces_apps._telemetry.port import span
 from workspaces_apps._waiters.deployment_wait import LAST_READ, TOLERATED
 from workspaces_apps._waiters.policy import schedule_of
 from workspaces_apps._waiters.unknown import note_unknown
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from workspaces_apps._model.open_enum import OpenEnum
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.resources import ResourceObserver
+    from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.policy import PollPolicy
     from workspaces_apps.api import Workspace, WorkspaceProperties
 
@@ -31,7 +33,11 @@ _GONE_AFTER: Final = 60.0
 
 
 class Judge(ABC, Generic[ResourceT]):
-    """Says what a look at a resource means."""
+    """Says what a look at a resource means.
+
+    Attributes:
+        waiter: Whose rows of the table it goes by.
+    """
 
     def __init__(self, waiter: Waiter, kind: str) -> None:
         """For a waiter.
@@ -40,7 +46,7 @@ class Judge(ABC, Generic[ResourceT]):
             waiter: Whose rows of the table.
             kind: What the resource is, for the log.
         """
-        self._waiter: Waiter = waiter
+        self.waiter: Waiter = waiter
         self._kind = kind
         self._seen = False
         self._missed: float | None = None
@@ -58,14 +64,14 @@ class Judge(ABC, Generic[ResourceT]):
         """Return the meaning of a state, by the table."""
         note_unknown(self._kind, state)
         self._seen, self._missed = True, None
-        return Verdict.WAIT if state is None else verdict_on(self._waiter, state)
+        return Verdict.WAIT if state is None else verdict_on(self.waiter, state)
 
     def _absent(self, now: float) -> Verdict:
         """Return the meaning, by the table, of a resource that does not exist, or not any more."""
         if self._missed is None:
             self._missed = now
         gone = self._seen and now - self._missed >= _GONE_AFTER
-        return verdict_on(self._waiter, GONE if gone else None)
+        return verdict_on(self.waiter, GONE if gone else None)
 
 
 class StateJudge(Judge[ResourceT]):
@@ -156,6 +162,7 @@ async def wait_for(
     timeout: Duration,
     poll: PollPolicy | None,
     audience: PollAudience | None = None,
+    telemetry: Telemetry | None = None,
 ) -> ResourceT | None:
     """Wait for one resource.
 
@@ -167,10 +174,25 @@ async def wait_for(
         timeout: How long to wait.
         poll: How often to poll.
         audience: The object that hears of the polls.
+        telemetry: Gets the span of the wait; None for none.
 
     Returns:
         The resource as it was read last; None if it is absent.
     """
+    name = "workspaces_apps.wait_until_" + judge.waiter.replace(" ", "_")
+    with span(telemetry, name, {"workspaces_apps.resource_id": resource_id}):
+        return await _wait_for(observer, judge, goal, resource_id, timeout, poll, audience)
+
+
+async def _wait_for(
+    observer: ResourceObserver[ResourceT],
+    judge: Judge[ResourceT],
+    goal: str,
+    resource_id: str,
+    timeout: Duration,
+    poll: PollPolicy | None,
+    audience: PollAudience | None,
+) -> ResourceT | None:
     clock = observer.clock
     began, seconds = clock.monotonic(), to_seconds(timeout, "timeout")
     deadline = began + seconds

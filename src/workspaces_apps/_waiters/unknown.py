@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.text import NAME_LIMIT, harmless
 
 if TYPE_CHECKING:
     from workspaces_apps._model.open_enum import OpenEnum
 
-_log = logging.getLogger("workspaces_apps.waiters")
+_log = field_logger("workspaces_apps.waiters")
 
 _noted: set[tuple[str, str]] = set()
 _NOTED_AT_MOST: Final = 256

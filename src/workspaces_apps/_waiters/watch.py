@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
 
 from workspaces_apps import types
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._waiters.records import AssociationChange, DeploymentOutcome, OnChange
 from workspaces_apps.errors import ClientStateError, DeploymentFailedError
 
-_log = logging.getLogger("workspaces_apps.waiters")
+_log = field_logger("workspaces_apps.waiters")
 
 
 @public("workspaces_apps.types")
@@ -111,4 +111,7 @@ async def tell(hook: OnChange, change: AssociationChange) -> None:
         if inspect.isawaitable(answer):
             await answer
     except Exception:  # noqa: BLE001 - a hook is a stranger's code and may raise anything
-        _log.exception("on_change raised on a change of %s", change.application_id)
+        _log.exception(
+            "on_change raised on a change of %s", change.application_id,
+            extra={"workspace_id": change.workspace_id, "application_id": change.application_id},
+        )  # fmt: skip

@@ -9,9 +9,9 @@ from typer.main import get_command
 
 from workspaces_apps._base.version import VERSION
 from workspaces_apps.cli._commands import CommandGroup, new_app
-from workspaces_apps.cli._console import tell_warnings, write_anything
+from workspaces_apps.cli._console import LogFormat, tell_warnings, write_anything
 from workspaces_apps.cli._failures import ExitCode, guarded
-from workspaces_apps.cli._options import DebugOption, Invocation
+from workspaces_apps.cli._options import DebugOption, Invocation, LogFormatOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,13 +35,14 @@ def show_version(wanted: bool) -> None:
 def begin(
     context: typer.Context,
     debug: DebugOption = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
     version: Annotated[
         bool,
         typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True),
     ] = False,
 ) -> None:
     """Application management on Amazon WorkSpaces, and a simulator of the service."""
-    del debug, version
+    del debug, log_format, version
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit(ExitCode.USAGE)

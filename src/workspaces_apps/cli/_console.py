@@ -10,11 +10,14 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.log_fields import FIELDS
 from workspaces_apps._base.logs import BENEATH, HarmlessFormatter
-from workspaces_apps._base.text import harmless
+from workspaces_apps._base.text import harmless, redacted
 from workspaces_apps._base.waiting import LOGGER as WAITING
 
 if TYPE_CHECKING:
@@ -112,8 +115,37 @@ def tell_warnings() -> None:
             logger.propagate = False
 
 
-def log_to_stderr(*, debug: bool = False) -> None:
-    """Send this package's logs to standard error: from INFO, or everything, that of botocore included."""
+class LogFormat(StrEnum):
+    """The form of log lines."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class JsonLines(logging.Formatter):
+    """Log records as one JSON object a line: time, level, logger, message, and the fields that have a value.
+
+    What else is on a record is left out, but for the trace and span ids that OpenTelemetry's logging instrumentation
+    puts there.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, in ASCII: no terminal takes any of it for a command."""
+        found: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": harmless(record.getMessage()),
+        }
+        names = (*FIELDS.values(), "otelTraceID", "otelSpanID")
+        found.update((name, value) for name in names if (value := getattr(record, name, None)) is not None)
+        if record.exc_info:
+            found["exception"] = redacted(self.formatException(record.exc_info))
+        return json.dumps(found, default=str)
+
+
+def log_to_stderr(*, debug: bool = False, form: LogFormat = LogFormat.TEXT) -> None:
+    """Send this package's logs to standard error: from INFO, or everything. JSON, once asked for, stays."""
     logger = logging.getLogger("workspaces_apps")
     for one in (logger, logging.getLogger(WAITING)):
         one.handlers = [handler for handler in one.handlers if not isinstance(handler, _Complaints)]
@@ -128,3 +160,6 @@ def log_to_stderr(*, debug: bool = False) -> None:
             for name in BENEATH:
                 logging.getLogger(name).setLevel(logging.DEBUG)
                 logging.getLogger(name).addHandler(handler)
+    if form is LogFormat.JSON:
+        for shown in logger.handlers:
+            shown.setFormatter(JsonLines())

@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from workspaces_apps.cli._console import log_to_stderr
+from workspaces_apps.cli._console import LogFormat, log_to_stderr
 
 _Given: TypeAlias = str | list[str] | None
 """What an option was given, once or several times."""
@@ -39,6 +39,24 @@ def set_debug(context: typer.Context, wanted: bool) -> bool:
 DebugOption: TypeAlias = Annotated[
     bool,
     typer.Option("--debug", help="Show tracebacks and debug logs.", callback=set_debug, is_eager=True),
+]
+
+
+def set_log_format(wanted: LogFormat) -> LogFormat:
+    """Have JSON lines logged, from INFO, or with `--debug` everything."""
+    if wanted is LogFormat.JSON:
+        log_to_stderr(form=wanted)
+    return wanted
+
+
+LogFormatOption: TypeAlias = Annotated[
+    LogFormat,
+    typer.Option(
+        "--log-format",
+        help="json: log to standard error, one JSON object a line, with stable fields; see docs/telemetry.md.",
+        callback=set_log_format,
+        is_eager=True,
+    ),
 ]
 
 

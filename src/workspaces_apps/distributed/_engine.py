@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, ProcrastinateException
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps.rollout import JournalBusyError, JournalError
 from workspaces_apps.rollout._journal.lease import StoreUnavailableError, steady_seconds
 
@@ -43,7 +43,7 @@ TRIES: Final = 4
 # Any number that nobody else locks.
 _LOCK: Final = 7_305_114_621
 
-log = logging.getLogger(__name__)
+log = field_logger("workspaces_apps.distributed")
 
 __all__ = ["AlreadyEnqueued", "ConnectorException", "ProcrastinateException"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import secrets
 import socket
@@ -12,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps.distributed import _runs
@@ -54,7 +54,7 @@ _RETRY_SECONDS: Final = 0.5
 _CONNECTIONS: Final = 8
 """Connections to the database that all targets share."""
 
-log = logging.getLogger(__name__)
+log = field_logger("workspaces_apps.distributed")
 
 
 @public("workspaces_apps.distributed")

@@ -1,7 +1,6 @@
 """An apply in the hands of whoever began it: its events, its result, and two ways to end it early."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,8 +8,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from workspaces_apps._base.clock import Clock
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.errors import ClientStateError
 from workspaces_apps.rollout._controller.approval_gate import ApprovalDecision, ApprovalGate
 from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
@@ -26,7 +27,7 @@ from workspaces_apps.rollout._log.events import Ending, Event, Finished
 from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.plan import Plan
 
-_log = logging.getLogger(__name__)
+_log = field_logger("workspaces_apps.rollout")
 
 _NOT_BEGUN: Final = "an apply begins with `async with rollout.apply(...) as events`"
 
@@ -76,6 +77,7 @@ class Apply:
         options: What else is asked.
         check: Refuses a plan that is for other targets than the clients; None: nobody does.
         real_sleep: Sleeps for so many seconds of real time, between two readings of the control record.
+        telemetry: Gets its spans and metrics; None for none.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Apply:
         *,
         check: Callable[[Plan], Awaitable[None]] | None = None,
         real_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        telemetry: Telemetry | None = None,
     ) -> None:
         pending = plan.pending
         self._plan = plan
@@ -97,6 +100,7 @@ class Apply:
         self._options = options
         self._check = check
         self._real_sleep = real_sleep
+        self._telemetry = telemetry
         self._pause = Pause()
         self._gate = ApprovalGate()
         self._controller: RolloutController | None = None
@@ -154,9 +158,11 @@ class Apply:
     async def _begin(self, location: JournalLocation | None) -> None:
         if self._journal is not None and self._journal.past:
             # A long past takes seconds to go through.
-            self._log = await asyncio.to_thread(EventLog, self._clock, self._journal, self._metrics)
+            self._log = await asyncio.to_thread(
+                EventLog, self._clock, self._journal, self._metrics, self._telemetry
+            )
         else:
-            self._log = EventLog(self._clock, self._journal, self._metrics)
+            self._log = EventLog(self._clock, self._journal, self._metrics, self._telemetry)
         if location is not None:
             past = self._journal.past if self._journal is not None else ()
             reader = ControlReader(location, run=self._log.run, earlier={event.run for event in past})
@@ -185,7 +191,7 @@ class Apply:
             assume_direction=options.assume_direction,
             dry_run=options.dry_run,
         )
-        self._main = asyncio.create_task(controller.run())
+        self._main = asyncio.create_task(self._log.telemetry.run(controller.run))
         if fence is not None:
             self._fence = asyncio.create_task(_abort_once_lost(fence, controller))
         # Let it begin: a task that is cancelled before that runs no line of its own, not even the last words.
@@ -209,6 +215,8 @@ class Apply:
                 # The first, where this was cancelled a second time: there is no time for the last words.
                 if task is not None and not task.done():
                     task.cancel()
+            if self._log is not None:
+                self._log.telemetry.close(_error_of(self._main))
             if self._journal is not None:
                 await self._journal.close()
         if kind is None and self.result is None and self._main is not None:
@@ -223,11 +231,21 @@ class Apply:
         state = await reader.poll()
         if state.why != self._paused:
             self._paused = state.why
-            _log.warning("the roll-out %s is %s", self._plan.name, state.why or "resumed")
+            _log.warning(
+                "the roll-out %s is %s",
+                self._plan.name,
+                state.why or "resumed",
+                extra={"run": self._recorded().run},
+            )
             self._pause.set(on=bool(state.paused or self._held_back))
         self._gate.take(state.decisions)
         for request in state.requests:
-            _log.warning("the roll-out %s was asked to %s", self._plan.name, request)
+            _log.warning(
+                "the roll-out %s was asked to %s",
+                self._plan.name,
+                request,
+                extra={"run": self._recorded().run},
+            )
             if request.command == "stop":
                 self.stop()
             else:
@@ -342,3 +360,10 @@ class Apply:
 async def _abort_once_lost(fence: FencedWriter, controller: RolloutController) -> None:
     """End an apply whose journal another one has taken over."""
     controller.abort(await fence.until_lost())
+
+
+def _error_of(main: asyncio.Task[None] | None) -> BaseException | None:
+    """Return what the work failed with, for its span; None where it ended, or was cancelled."""
+    if main is None or not main.done() or main.cancelled():
+        return None
+    return main.exception()

@@ -1,7 +1,6 @@
 """`Rollout`: plan, apply, and see how a fleet stands."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,10 +10,12 @@ from typing import Self
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
-from workspaces_apps._client.client import WorkSpacesClient, identity_of
+from workspaces_apps._client.client import WorkSpacesClient, identity_of, telemetry_of
 from workspaces_apps._http.config import ClientConfig
 from workspaces_apps._http.identity import ClientIdentity
+from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
 from workspaces_apps.rollout._controller.metrics import CallMetrics
@@ -34,11 +35,12 @@ from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.estimate import estimate
 from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading
 from workspaces_apps.rollout._plan.planner import Review, TargetPlan, plan_target
+from workspaces_apps.rollout._run_telemetry import traced_plan
 from workspaces_apps.rollout._status import Status
 from workspaces_apps.rollout._undo import Undo, changes_made
 from workspaces_apps.rollout.report._report import number_of
 
-_log = logging.getLogger(__name__)
+_log = field_logger("workspaces_apps.rollout")
 
 
 @public("workspaces_apps.rollout")
@@ -103,6 +105,7 @@ class Rollout:
         ) as clients:
             yield cls(clients, clock=clock if clock is not None else SystemClock(), hooks=hooks)
 
+    @traced_plan
     async def plan(
         self, manifest: Manifest, *, journal: AnyJournal | None = None, allow_empty: bool = False
     ) -> Plan:
@@ -366,7 +369,15 @@ class Rollout:
             before_deploy=before_deploy,
             hook_timeout=to_seconds(hook_timeout, "hook_timeout", positive=True),
         )
-        return Apply(plan, metrics, self._clock, location, options, check=self._check_and_warn)
+        return Apply(
+            plan,
+            metrics,
+            self._clock,
+            location,
+            options,
+            check=self._check_and_warn,
+            telemetry=self._telemetry(),
+        )
 
     async def _check_and_warn(self, plan: Plan) -> None:
         for unsure in await self.check(plan):
@@ -401,6 +412,11 @@ class Rollout:
         while True:
             yield await self.status(manifest, journal=journal, allow_empty=allow_empty)
             await self._clock.sleep(pause)
+
+    def _telemetry(self) -> Telemetry | None:
+        """Return the telemetry of the first of the clients that has any."""
+        found = (telemetry_of(metrics.client) for metrics in self._metrics.values())
+        return next((one for one in found if one is not None), None)
 
     def _targets_of(self, manifest: Manifest) -> tuple[str, ...]:
         names = manifest.target_names

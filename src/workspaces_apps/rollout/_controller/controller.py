@@ -163,6 +163,7 @@ class RolloutController:
         Raises:
             JournalError: The journal could not be written any more.
         """
+        self._log.telemetry.waiting = self._count_waiting
         progress = asyncio.create_task(self._report_progress())
         try:
             await self._roll_out()
@@ -220,7 +221,8 @@ class RolloutController:
                 await self._log.record(began)
             if self._dry_run:
                 continue
-            await self._do_wave(wave, whole=is_canary or asks)
+            with self._log.telemetry.wave(number, len(wave)):
+                await self._do_wave(wave, whole=is_canary or asks)
             if asks and self._breaker.reason is None:
                 await self._await_approval(EndedWave(self._log.run, number, digest, len(wave)))
         while self._running:
@@ -429,7 +431,8 @@ class RolloutController:
             initial=target.found[workspace.workspace_id],
         )
         run = _Run(workspace, reconciler, slots)
-        task = asyncio.create_task(reconciler.run())
+        reconcile = self._log.telemetry.workspace(workspace.target, workspace.workspace_id, reconciler.run)
+        task = asyncio.create_task(reconcile)
         self._running[task] = run
         task.add_done_callback(self._ended)
 
@@ -545,6 +548,11 @@ class RolloutController:
         while True:
             await self._clock.sleep(PROGRESS_SECONDS)
             await self._report()
+
+    def _count_waiting(self) -> Mapping[str, int]:
+        """Return how many WorkSpaces wait: for their turn, or parked until they are ready or may be written to."""
+        parked = sum(run.parked for run in list(self._running.values()))
+        return {"turn": len(self._waiting), "pause" if self._pause.on else "parked": parked}
 
     async def _report(self) -> None:
         await self._log.report_progress(

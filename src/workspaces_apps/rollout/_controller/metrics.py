@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
+from workspaces_apps._base.hooks import AttemptRecord, Hooks, PollRecord, RetryRecord, ThrottleRecord, notify
 
 if TYPE_CHECKING:
     from workspaces_apps._client.client import WorkSpacesClient
@@ -69,3 +69,7 @@ class CallMetrics:
         if record.rate is not None:
             self.rates[record.operation] = record.rate
         notify(self._hooks.on_throttle, record)
+
+    def poll(self, record: PollRecord, *, shared: bool = False) -> None:  # noqa: ARG002
+        """Pass on a poll."""
+        notify(self._hooks.on_poll, record)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import timeout
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps.rollout._log.events import Noticed
 from workspaces_apps.rollout._notice import DeployNotice, Postpone, Proceed, Skip
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 16
 """Calls of the hook that go on at the same time: each may be a process."""
 
-_log = logging.getLogger("workspaces_apps.rollout")
+_log = field_logger("workspaces_apps.rollout")
 
 
 class HookFailed(Exception):

@@ -12,7 +12,6 @@ A journal that was begun anew knows none of the runs that an old record names, a
 """
 
 import getpass
-import logging
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
@@ -33,7 +33,7 @@ ControlCommand: TypeAlias = Literal["pause", "resume", "approve", "reject", "dra
 POLL_SECONDS: Final = 5.0
 """Seconds of real time, at most, from one reading of the control record to the next."""
 
-log = logging.getLogger(__name__)
+log = field_logger("workspaces_apps.rollout")
 
 
 @public("workspaces_apps.rollout")

@@ -12,7 +12,6 @@ numbering ensures (see `segments`).
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from typing import Final, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 
 LEASE_SECONDS: Final = 15.0
@@ -34,7 +34,7 @@ _TRUSTED: Final = 0.9
 RETRY_SECONDS: Final = 0.5
 """Seconds from one attempt to the next while a store does not answer."""
 
-log = logging.getLogger(__name__)
+log = field_logger("workspaces_apps.rollout")
 
 Steady: TypeAlias = Callable[[], float]
 """A clock in seconds that never goes back, and that counts the time in which the process or the machine is suspended."""

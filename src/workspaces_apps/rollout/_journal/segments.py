@@ -11,7 +11,6 @@ is recognised by that line: no two segments of different content have the same o
 """
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +18,7 @@ from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 from workspaces_apps.rollout._journal.group_commit import GroupCommit
 from workspaces_apps.rollout._journal.lease import (
@@ -45,7 +45,7 @@ LINGER_SECONDS: Final = 1.0
 _ATTEMPTS: Final = 5
 """Attempts of a call outside a writer's work, such as reading for a report."""
 
-log = logging.getLogger(__name__)
+log = field_logger("workspaces_apps.rollout")
 
 
 class SegmentHeader(BaseModel, frozen=True):

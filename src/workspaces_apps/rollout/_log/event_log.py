@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from workspaces_apps._base.clock import Clock
+from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import JournalWriter
 from workspaces_apps.rollout._log.events import (
@@ -20,6 +21,7 @@ from workspaces_apps.rollout._log.events import (
 )
 from workspaces_apps.rollout._log.history import RunHistory
 from workspaces_apps.rollout._log.summary import RunSummary
+from workspaces_apps.rollout._run_telemetry import RunTelemetry
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -55,6 +57,7 @@ class EventLog:
         clock: The time of events.
         journal: Where to write; None: nowhere.
         counters: Whose requests are counted, by target.
+        telemetry: Where spans and metrics go; None for nowhere.
 
     Attributes:
         run: The id of this apply.
@@ -62,15 +65,21 @@ class EventLog:
         summary: The counts of this run.
         events: The events for whoever follows the apply; None ends them.
         resumed: Whether the journal held an earlier run.
+        telemetry: The spans and metrics of this run.
     """
 
     def __init__(
-        self, clock: Clock, journal: JournalWriter | None, counters: Mapping[str, RequestCounter]
+        self,
+        clock: Clock,
+        journal: JournalWriter | None,
+        counters: Mapping[str, RequestCounter],
+        telemetry: Telemetry | None = None,
     ) -> None:
         past = journal.past if journal is not None else ()
         self.run: str = secrets.token_hex(6)
         self.history: RunHistory = RunHistory(past)
         self.summary: RunSummary = RunSummary()
+        self.telemetry: RunTelemetry = RunTelemetry(telemetry, self.run)
         self.events: asyncio.Queue[Event | None] = asyncio.Queue()
         self.resumed: bool = bool(past)
         self._clock = clock
@@ -176,13 +185,15 @@ class EventLog:
         return ended
 
     async def _append(self, journal: JournalWriter, events: tuple[Event, ...], durable: bool) -> None:
-        await journal.append(*events, durable=durable)
+        with self.telemetry.append(durable=durable):
+            await journal.append(*events, durable=durable)
         self._tell(*events)
 
     def _tell(self, *events: Event) -> None:
         for event in events:
             self.history.apply(event)
             self.summary.apply(event)
+            self.telemetry.apply(event)
             self.events.put_nowait(event)
 
     async def _take_back(self, appending: asyncio.Future[None], events: tuple[Event, ...]) -> None:

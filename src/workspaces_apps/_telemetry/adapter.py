@@ -1,0 +1,462 @@
+"""OpenTelemetry behind the port: the one module that imports it, only where it is installed and not switched off.
+
+Spans and measurements take real time, whatever the client's clock, because they stand among those of other libraries.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from asyncio import CancelledError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Protocol, cast
+from urllib.parse import urlsplit
+
+from opentelemetry import context, metrics, trace
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+
+from workspaces_apps._base.version import VERSION
+from workspaces_apps._telemetry.gauges import WatchedGauges
+from workspaces_apps._telemetry.metrics import METRICS
+from workspaces_apps._telemetry.port import CURRENT_CALL, CURRENT_POLL, SERVED
+from workspaces_apps.errors import ServiceError, WorkSpacesError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from contextlib import AbstractContextManager
+    from contextvars import Token
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import CallbackOptions, Observation
+
+    from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
+    from workspaces_apps._telemetry.metrics import MetricName
+    from workspaces_apps._telemetry.port import Attributes, CallTrace, Gauges
+
+SCOPE: Final = "workspaces_apps"
+"""The name of the instrumentation scope."""
+
+SYSTEM: Final = "aws-api"
+"""The `rpc.system.name` of calls of AWS services."""
+
+MESSAGE_LIMIT: Final = 500
+"""Characters at most of a span's status description, in which the service's words may stand."""
+
+
+_LABELS_AT_MOST: Final = 2048
+"""Sets of labels that are kept: there are as many as operations and endpoints."""
+
+
+class Labels:
+    """The attributes of the calls of one operation at one endpoint.
+
+    Attributes:
+        name: The name of the span, which is the method's.
+        span: What the span of a call begins with.
+        place: What is added once the endpoint is known.
+        request: What the span of a request begins with.
+        where: What most metrics have.
+        call: What the metric of the call's duration has.
+    """
+
+    __slots__ = ("_outcomes", "call", "name", "place", "request", "span", "where")
+
+    def __init__(self, operation: str, endpoint: str | None, region: str | None) -> None:
+        self.name: str = f"WorkSpaces/{operation}"
+        self.span: dict[str, str | int] = {"rpc.system.name": SYSTEM, "rpc.method": self.name}
+        self.place: dict[str, str | int] = {}
+        self.request: dict[str, str | int] = {"http.request.method": "POST"}
+        if endpoint is not None and region is not None:
+            parts = urlsplit(endpoint)
+            server: dict[str, str | int] = {"server.address": parts.hostname or ""}
+            if parts.port is not None:
+                server["server.port"] = parts.port
+            self.place = {"cloud.region": region, **server}
+            self.request |= {"url.full": f"{endpoint.rstrip('/')}/", **server}
+        self.where: dict[str, str | int] = {"rpc.method": self.name}
+        if region is not None:
+            self.where["cloud.region"] = region
+        self.call: dict[str, str | int] = {**self.span, **self.place}
+        self._outcomes: dict[str, dict[str, str | int]] = {}
+
+    def with_outcome(self, outcome: str) -> dict[str, str | int]:
+        """Return `where` with an outcome, of which there are few."""
+        found = self._outcomes.get(outcome)
+        if found is None:
+            found = self._outcomes[outcome] = {**self.where, "workspaces_apps.outcome": outcome}
+        return found
+
+
+class _Instrumentor(Protocol):
+    """OpenTelemetry's instrumentation of aiobotocore, as far as it is asked."""
+
+    @property
+    def is_instrumented_by_opentelemetry(self) -> bool:
+        """Tell if it makes spans."""
+        ...
+
+
+class OpenTelemetry:
+    """The spans and metrics of this process.
+
+    Args:
+        tracer_provider: Makes the spans; None for the one that is set for the process, now or later.
+        meter_provider: Collects the metrics; None as above.
+    """
+
+    def __init__(
+        self,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        self.tracer = trace.get_tracer(SCOPE, VERSION, tracer_provider)
+        meter = metrics.get_meter(SCOPE, VERSION, meter_provider)
+        self._gauges = WatchedGauges()
+        self._measure: dict[str, Callable[[float, Attributes], None]] = {}
+        for name, metric in METRICS.items():
+            if metric.kind == "counter":
+                self._measure[name] = meter.create_counter(name, metric.unit, metric.description).add
+            elif metric.kind == "histogram":
+                self._measure[name] = meter.create_histogram(
+                    name,
+                    metric.unit,
+                    metric.description,
+                    explicit_bucket_boundaries_advisory=metric.bounds,
+                ).record
+            else:
+                meter.create_observable_gauge(name, [self._observe(name)], metric.unit, metric.description)
+        self._labels: dict[tuple[str, str | None, str | None], Labels] = {}
+
+    def call(self, operation: str) -> AbstractContextManager[object]:
+        """Make a block a logical call; its span is that of the enclosing code's child, or a poll's own."""
+        return _Call(self, operation)
+
+    def begin(self, name: str, attributes: Attributes) -> _Span:
+        """Begin a span under the current one."""
+        return _Span(self.tracer.start_span(name, attributes=attributes))
+
+    def measure(self, metric: MetricName, amount: float, attributes: Attributes) -> None:
+        """Add to a counter, or record a value of a histogram."""
+        self._measure[metric](amount, attributes)
+
+    def watch(self, source: Gauges) -> None:
+        """Read these gauges with every collection, for as long as the object lives."""
+        self._gauges.add(source)
+
+    def labels(self, operation: str, endpoint: str | None, region: str | None) -> Labels:
+        """Return the attributes of the calls of an operation, made once."""
+        key = operation, endpoint, region
+        found = self._labels.get(key)
+        if found is None:
+            found = Labels(operation, endpoint, region)
+            if len(self._labels) < _LABELS_AT_MOST:
+                self._labels[key] = found
+        return found
+
+    def _observe(self, name: MetricName) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            return [metrics.Observation(value, found) for value, found in self._gauges.read(name)]
+
+        return observe
+
+
+class _Span:
+    """A span under way, as the port has it."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+
+    def use(self) -> AbstractContextManager[object]:
+        """Make it current in a block, and what polls link to."""
+        return self._use()
+
+    @contextmanager
+    def _use(self) -> Generator[None]:
+        found = self._span.get_span_context()
+        served = SERVED.set(found if found.is_valid else None)
+        try:
+            with trace.use_span(self._span, record_exception=False, set_status_on_exception=False):
+                yield
+        finally:
+            SERVED.reset(served)
+
+    def set(self, attributes: Attributes) -> None:
+        """Set attributes."""
+        self._span.set_attributes(attributes)
+
+    def fail(self, reason: str, message: str) -> None:
+        """Mark it as failed."""
+        self._span.set_attribute("error.type", reason)
+        self._span.set_status(Status(StatusCode.ERROR, message[:MESSAGE_LIMIT]))
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End it, as failed where there is an error."""
+        if error is not None:
+            _fail(self._span, error)
+        self._span.end()
+
+
+class _Call:
+    """A logical call, from entering to leaving its block."""
+
+    __slots__ = (
+        "_attempt",
+        "_attempts",
+        "_began",
+        "_call",
+        "_ended_at",
+        "_endpoint",
+        "_labels",
+        "_operation",
+        "_recording",
+        "_region",
+        "_request_id",
+        "_span",
+        "_status",
+        "_telemetry",
+        "_token",
+        "_unreported",
+    )
+
+    def __init__(self, telemetry: OpenTelemetry, operation: str) -> None:
+        self._telemetry = telemetry
+        self._operation = operation
+        self._labels = telemetry.labels(operation, None, None)
+        self._endpoint: str | None = None
+        self._region: str | None = None
+        self._request_id: str | None = None
+        self._status: int | None = None
+        self._attempts = 0
+        self._unreported = False
+        self._attempt: trace.Span | None = None
+        self._ended_at = 0
+
+    def __enter__(self) -> CallTrace:
+        labels = self._labels
+        poll = CURRENT_POLL.get()
+        links = None if poll is None else _links(poll.links())
+        self._span = self._telemetry.tracer.start_span(labels.name, None, SpanKind.CLIENT, labels.span, links)
+        # What is not recorded is spared all that follows but the metrics.
+        self._recording = self._span.is_recording()
+        # Where nothing below begins a span, one that is dropped need not be known as its parent.
+        self._token: Token[Context] | None = (
+            context.attach(trace.set_span_in_context(self._span))
+            if self._recording or _is_instrumented()
+            else None
+        )
+        self._call: Token[CallTrace | None] = CURRENT_CALL.set(self)
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_back: TracebackType | None
+    ) -> None:
+        elapsed = time.perf_counter() - self._began
+        # Left in another context only if an event loop closes an abandoned iteration: there is nothing to restore.
+        try:
+            CURRENT_CALL.reset(self._call)
+        except ValueError:
+            pass
+        else:
+            if self._token is not None:
+                context.detach(self._token)
+        self._end_attempt()
+        if self._unreported:
+            self._count_attempt(self._operation, "cancelled")
+        measured: Attributes = self._labels.call
+        if error is not None:
+            measured = {**measured, "error.type": error_type(error)}
+        self._telemetry.measure("rpc.client.call.duration", elapsed, measured)
+        self._count_poll()
+        if self._recording:
+            self._finish(error)
+        self._span.end()
+
+    def goes_to(self, endpoint: str, region: str) -> None:
+        """Note the endpoint and the Region."""
+        self._endpoint, self._region = endpoint, region
+        self._labels = self._telemetry.labels(self._operation, endpoint, region)
+
+    def queued(self) -> AbstractContextManager[object]:
+        """Time a wait for a turn."""
+        return _Queued(self)
+
+    def left_queue(self, seconds: float) -> None:
+        """Note a wait for a turn that has ended."""
+        self._telemetry.measure("workspaces_apps.client.queue.duration", seconds, self._labels.where)
+        if self._recording:
+            self._span.add_event("queued", {"workspaces_apps.queue.duration": seconds})
+
+    def attempt(self) -> AbstractContextManager[object]:
+        """Count one request, and make a span of it."""
+        return _Attempt(self)
+
+    def begin_attempt(self) -> None:
+        """Begin a request; no span where the call is not recorded or OpenTelemetry's own instrumentation makes one."""
+        if self._unreported:
+            # The request before was answered by a refusal of its signature, which is no attempt of its own.
+            self._count_attempt(self._operation, "renewed")
+        self._unreported = True
+        if not self._recording or _is_instrumented():
+            return
+        self._end_attempt()
+        attributes: Attributes = self._labels.request
+        if self._attempts:
+            attributes = {**attributes, "http.request.resend_count": self._attempts}
+        self._attempt = self._telemetry.tracer.start_span("POST", None, SpanKind.CLIENT, attributes)
+
+    def failed_attempt(self, error: BaseException) -> None:
+        """End the span of a request that failed."""
+        span, self._attempt = self._attempt, None
+        if span is not None:
+            if isinstance(error, WorkSpacesError):
+                span.set_attributes(_answer(error.request_id, error.http_status))
+            _fail(span, error)
+            span.end()
+
+    def answered_attempt(self) -> None:
+        """Keep the span of a request that was answered for the report of the attempt, which knows status and id."""
+        self._ended_at = time.time_ns()
+
+    def on_attempt(self, record: AttemptRecord, /) -> None:
+        """Count it, and keep what the answer was known by."""
+        self._request_id, self._status = record.request_id, record.http_status
+        self._end_attempt()
+        # Reads that settle an unknown outcome are attempts of theirs, below the call that they settle.
+        if record.operation == self._operation:
+            self._attempts = record.attempt
+        if self._unreported:
+            self._unreported = False
+            self._count_attempt(record.operation, record.outcome)
+
+    def on_retry(self, record: RetryRecord, /) -> None:
+        """Count it, and make it an event."""
+        self._telemetry.measure("workspaces_apps.client.retries", 1, self._labels.with_outcome(record.kind))
+        if self._recording:
+            self._span.add_event(
+                "retry",
+                {
+                    "workspaces_apps.attempt": record.attempt,
+                    "workspaces_apps.outcome": record.kind,
+                    "workspaces_apps.retry.wait": record.wait,
+                    "error.type": error_type(record.cause),
+                    **_answer(record.request_id, None),
+                },
+            )
+
+    def on_throttle(self, record: ThrottleRecord, /) -> None:
+        """Count it, and make it an event."""
+        self._telemetry.measure("workspaces_apps.client.throttles", 1, self._labels.where)
+        if self._recording:
+            learned = {} if record.rate is None else {"workspaces_apps.rate": record.rate}
+            self._span.add_event(
+                "throttle",
+                {"workspaces_apps.attempt": record.attempt, **learned, **_answer(record.request_id, None)},
+            )
+
+    def _count_attempt(self, operation: str, outcome: str) -> None:
+        labels = self._telemetry.labels(operation, self._endpoint, self._region)
+        self._telemetry.measure("workspaces_apps.client.attempts", 1, labels.with_outcome(outcome))
+
+    def _end_attempt(self) -> None:
+        span, self._attempt = self._attempt, None
+        if span is not None:
+            span.set_attributes(_answer(self._request_id, self._status))
+            span.end(self._ended_at)
+
+    def _count_poll(self) -> None:
+        poll = CURRENT_POLL.get()
+        if poll is not None:
+            where = self._labels.where
+            self._telemetry.measure("workspaces_apps.client.polls", 1, where)
+            self._telemetry.measure("workspaces_apps.client.poll.resources", poll.resources, where)
+
+    def _finish(self, error: BaseException | None) -> None:
+        span = self._span
+        answer = _answer(self._request_id, self._status)
+        span.set_attributes({**self._labels.place, "workspaces_apps.attempts": self._attempts, **answer})
+        if error is not None:
+            if isinstance(error, WorkSpacesError) and error.code is not None:
+                span.set_attribute("rpc.response.status_code", error.code)
+            _fail(span, error)
+
+
+class _Queued:
+    """The time of a call in the limiter's queue."""
+
+    __slots__ = ("_began", "_call")
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._call.left_queue(time.perf_counter() - self._began)
+
+
+class _Attempt:
+    """The span of one request."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._call.begin_attempt()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace_back: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._call.answered_attempt()
+        else:
+            self._call.failed_attempt(error)
+
+
+def _links(served: Iterable[object]) -> list[Link]:
+    """Return a link to each span that a poll serves, once for all of its subscriptions."""
+    return [
+        Link(one) for one in {one.span_id: one for one in served if isinstance(one, SpanContext)}.values()
+    ]
+
+
+def error_type(error: BaseException) -> str:
+    """Return the `error.type` of an error: the service's code, else the class."""
+    code = error.code if isinstance(error, ServiceError) else None
+    return code or type(error).__qualname__
+
+
+def _fail(span: trace.Span, error: BaseException) -> None:
+    span.set_attribute("error.type", error_type(error))
+    if isinstance(error, CancelledError | GeneratorExit):
+        # Somebody did not want it any more, which is no fault.
+        return
+    span.set_status(Status(StatusCode.ERROR, str(error)[:MESSAGE_LIMIT]))
+    if not isinstance(error, WorkSpacesError):
+        span.record_exception(error)
+
+
+def _answer(request_id: str | None, status: int | None) -> dict[str, str | int]:
+    """Return the attributes by which an answer is known, as far as one came."""
+    found: dict[str, str | int] = {}
+    if request_id is not None:
+        found["aws.request_id"] = request_id
+    if status is not None:
+        found["http.response.status_code"] = status
+    return found
+
+
+def _is_instrumented() -> bool:
+    """Tell if OpenTelemetry's instrumentation of aiobotocore makes a span of each request already."""
+    module = sys.modules.get("opentelemetry.instrumentation.botocore")
+    if module is None:
+        return False
+    make = cast("Callable[[], _Instrumentor] | None", getattr(module, "AiobotocoreInstrumentor", None))
+    # There is one of it in a process, whoever makes it.
+    return make is not None and make().is_instrumented_by_opentelemetry

@@ -1,0 +1,261 @@
+"""The port through which calls, polls, waits and roll-outs are reported; without OpenTelemetry nothing is behind it.
+
+A logical call is found through a context variable, so that the steps below it (a turn in the queue, an attempt, a
+retry) are reported without passing it on. Everything here costs some tenths of a microsecond while there is none.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+from workspaces_apps._base.hooks import notify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+    from contextlib import AbstractContextManager
+
+    from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
+    from workspaces_apps._telemetry.metrics import MetricName
+
+Attributes: TypeAlias = "Mapping[str, str | int | float | bool]"
+"""Attributes of a span, an event or a measurement, by OpenTelemetry's rules for their names."""
+
+
+class Span(Protocol):
+    """A span that has begun; `end` it exactly once."""
+
+    def use(self) -> AbstractContextManager[object]:
+        """Make it the current span of a block, and so the parent of what begins there; it does not end with the block."""
+        ...
+
+    def set(self, attributes: Attributes) -> None:
+        """Set attributes, known only by now."""
+        ...
+
+    def fail(self, reason: str, message: str) -> None:
+        """Mark it as failed although nothing is raised; `reason` is a word of few."""
+        ...
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End it, as failed where there is an error; a cancellation is none."""
+        ...
+
+
+class CallTrace(Protocol):
+    """A logical call as the steps below it report to it."""
+
+    def goes_to(self, endpoint: str, region: str) -> None:
+        """Note where the call goes, once that is resolved."""
+        ...
+
+    def queued(self) -> AbstractContextManager[object]:
+        """Time a block that waits for the rate limiter."""
+        ...
+
+    def attempt(self) -> AbstractContextManager[object]:
+        """Make a span of a block that sends one request, unless somebody else's instrumentation does."""
+        ...
+
+    def on_attempt(self, record: AttemptRecord, /) -> None:
+        """Note how an attempt ended."""
+        ...
+
+    def on_retry(self, record: RetryRecord, /) -> None:
+        """Note that a retry will be waited for."""
+        ...
+
+    def on_throttle(self, record: ThrottleRecord, /) -> None:
+        """Note that the service refused the rate."""
+        ...
+
+
+class Gauges(Protocol):
+    """An object whose present values are read whenever metrics are collected. It may be forgotten at any time."""
+
+    def gauges(self) -> Iterable[tuple[MetricName, float, Attributes]]:
+        """Return the values of this moment."""
+        ...
+
+
+class Telemetry(Protocol):
+    """The spans and metrics of a process."""
+
+    def call(self, operation: str) -> AbstractContextManager[object]:
+        """Make a block a logical call of an API operation."""
+        ...
+
+    def begin(self, name: str, attributes: Attributes) -> Span:
+        """Begin a span under the current one."""
+        ...
+
+    def measure(self, metric: MetricName, amount: float, attributes: Attributes) -> None:
+        """Add to a counter, or record a value of a histogram."""
+        ...
+
+    def watch(self, source: Gauges) -> None:
+        """Read these gauges with every collection, for as long as the object lives."""
+        ...
+
+
+def load(*, enabled: bool) -> Telemetry | None:
+    """Return the telemetry of this process; None where it is switched off or OpenTelemetry is not installed.
+
+    Args:
+        enabled: `ClientConfig.telemetry`.
+    """
+    return of_process() if enabled else None
+
+
+@cache
+def of_process() -> Telemetry | None:
+    """Return the telemetry of this process, by the providers that are set for it; None without OpenTelemetry."""
+    # The names below `opentelemetry` are of several distributions: the API is there if these two are.
+    try:
+        found = (
+            find_spec("opentelemetry.trace") is not None and find_spec("opentelemetry.metrics") is not None
+        )
+    except ModuleNotFoundError:
+        found = False
+    if not found:
+        return None
+    from workspaces_apps._telemetry.adapter import OpenTelemetry
+
+    return OpenTelemetry()
+
+
+CURRENT_CALL: Final[ContextVar[CallTrace | None]] = ContextVar("workspaces_apps_call", default=None)
+"""The logical call that this code is part of."""
+
+_NOTHING: Final = nullcontext()
+
+
+def goes_to(endpoint: str, region: str) -> None:
+    """Tell the current call where it goes."""
+    call = CURRENT_CALL.get()
+    if call is not None:
+        call.goes_to(endpoint, region)
+
+
+def queued() -> AbstractContextManager[object]:
+    """Time a block in which the current call waits for the rate limiter."""
+    call = CURRENT_CALL.get()
+    return _NOTHING if call is None else call.queued()
+
+
+def attempt() -> AbstractContextManager[object]:
+    """Make a span of a block in which the current call sends one request."""
+    call = CURRENT_CALL.get()
+    return _NOTHING if call is None else call.attempt()
+
+
+class Listener(Protocol):
+    """Functions to be told of attempts, retries and throttles: hooks, with or without the current call before them."""
+
+    @property
+    def on_attempt(self) -> Callable[[AttemptRecord], None] | None:
+        """Called after every attempt."""
+        ...
+
+    @property
+    def on_retry(self) -> Callable[[RetryRecord], None] | None:
+        """Called before the wait that a retry begins with."""
+        ...
+
+    @property
+    def on_throttle(self) -> Callable[[ThrottleRecord], None] | None:
+        """Called after every attempt that was throttled."""
+        ...
+
+
+class _Both:
+    """The current call, and then the hooks."""
+
+    __slots__ = ("_call", "_hooks")
+
+    def __init__(self, call: CallTrace, hooks: Hooks) -> None:
+        self._call = call
+        self._hooks = hooks
+
+    def on_attempt(self, record: AttemptRecord, /) -> None:
+        """Tell both of an attempt."""
+        self._call.on_attempt(record)
+        notify(self._hooks.on_attempt, record)
+
+    def on_retry(self, record: RetryRecord, /) -> None:
+        """Tell both of a retry."""
+        self._call.on_retry(record)
+        notify(self._hooks.on_retry, record)
+
+    def on_throttle(self, record: ThrottleRecord, /) -> None:
+        """Tell both of a throttle."""
+        self._call.on_throttle(record)
+        notify(self._hooks.on_throttle, record)
+
+
+def listener(hooks: Hooks) -> Listener:
+    """Return the hooks, with the current call before them if there is one."""
+    call = CURRENT_CALL.get()
+    return hooks if call is None else _Both(call, hooks)
+
+
+SERVED: Final[ContextVar[object]] = ContextVar("workspaces_apps_served", default=None)
+"""The context of the span of a wait, a job or a WorkSpace of a roll-out, for the polls that serve it to link to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """The poll that this code makes.
+
+    Attributes:
+        resources: How many WorkSpaces, images or directories it is for.
+        links: Returns the contexts of the spans that it serves, as `SERVED` had them.
+    """
+
+    resources: int
+    links: Callable[[], Iterable[object]]
+
+
+CURRENT_POLL: Final[ContextVar[Poll | None]] = ContextVar("workspaces_apps_poll", default=None)
+"""The poll whose calls are made here; None for work, which is what is no poll."""
+
+
+class _Off:
+    """The span of nobody."""
+
+    def use(self) -> AbstractContextManager[object]:
+        return _NOTHING
+
+    def set(self, attributes: Attributes) -> None:
+        pass
+
+    def fail(self, reason: str, message: str) -> None:
+        pass
+
+    def end(self, error: BaseException | None = None) -> None:
+        pass
+
+
+_OFF: Final = _Off()
+
+
+def begin(telemetry: Telemetry | None, name: str, attributes: Attributes) -> Span:
+    """Begin a span that somebody else ends; nobody's where there is no telemetry."""
+    return _OFF if telemetry is None else telemetry.begin(name, attributes)
+
+
+@contextmanager
+def span(telemetry: Telemetry | None, name: str, attributes: Attributes) -> Generator[Span]:
+    """Make a block a span, current in it, and ended with it."""
+    found = begin(telemetry, name, attributes)
+    try:
+        with found.use():
+            yield found
+    except BaseException as error:
+        found.end(error)
+        raise
+    found.end()

@@ -1,0 +1,162 @@
+"""Logical calls as spans, their attempts below them, and what becomes an event."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from opentelemetry.instrumentation import botocore as instrumentation
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tests.client.conftest import Connect
+from tests.client.server import REQUEST_ID, ScriptedServer, fault, ok
+from tests.telemetry.recording import Recording, attributes_of
+from workspaces_apps import DeadlineExceededError, Pacing, ResourceNotFoundException, WorkSpacesClient
+
+NAME = "WorkSpaces/DescribeAccount"
+
+
+async def test_a_call_is_a_span_with_its_attempt_below_it(
+    server: ScriptedServer, ws: WorkSpacesClient, record: Recording
+) -> None:
+    """By the conventions for RPC and the AWS SDKs, with Region, endpoint, request id and number of attempts."""
+    server.script(ok())
+
+    await ws.describe_account()
+
+    (call,) = record.named(NAME)
+    (attempt,) = record.children(call)
+    assert call.kind is attempt.kind is SpanKind.CLIENT
+    assert (call.status.status_code, call.parent) == (StatusCode.UNSET, None)
+    host, port = server.url.removeprefix("http://").split(":")
+    place = {"cloud.region": "eu-west-1", "server.address": host, "server.port": int(port)}
+    answer = {"aws.request_id": REQUEST_ID, "http.response.status_code": 200}
+    assert attributes_of(call) == {
+        "rpc.system.name": "aws-api",
+        "rpc.method": NAME,
+        "workspaces_apps.attempts": 1,
+        **place,
+        **answer,
+    }
+    assert attempt.name == "POST"
+    assert attributes_of(attempt) == {
+        "http.request.method": "POST",
+        "url.full": f"{server.url}/",
+        "server.address": host,
+        "server.port": int(port),
+        **answer,
+    }
+
+
+async def test_retries_and_throttles_are_events_and_attempts_are_spans(
+    server: ScriptedServer, ws: WorkSpacesClient, record: Recording
+) -> None:
+    """A call that was throttled, failed and then answered has two retries, one throttle and three attempts."""
+    server.script(fault("ThrottlingException", "Rate exceeded"), fault("InternalFailure", status=500), ok())
+
+    await ws.describe_account()
+
+    (call,) = record.named(NAME)
+    attempts = record.children(call)
+    assert [attributes_of(one).get("http.request.resend_count") for one in attempts] == [None, 1, 2]
+    assert [attributes_of(one).get("error.type") for one in attempts] == [
+        "ThrottlingException",
+        "InternalFailure",
+        None,
+    ]
+    assert [event.name for event in call.events if event.name != "queued"] == ["throttle", "retry", "retry"]
+    assert call.status.status_code is StatusCode.UNSET
+    outcomes = {
+        one: record.total("workspaces_apps.client.attempts", {"workspaces_apps.outcome": one})
+        for one in ("success", "throttle", "transient")
+    }
+    assert outcomes == {"success": 1, "throttle": 1, "transient": 1}
+    assert record.total("workspaces_apps.client.retries") == 2
+    assert record.total("workspaces_apps.client.throttles") == 1
+    assert record.total("rpc.client.call.duration") == 1
+
+
+async def test_a_refused_call_is_an_error_of_the_services_code(
+    server: ScriptedServer, ws: WorkSpacesClient, record: Recording
+) -> None:
+    """With `error.type`, status code and words, on the call and on its attempt."""
+    server.script(fault("ResourceNotFoundException", "gone"))
+
+    with pytest.raises(ResourceNotFoundException):
+        await ws.describe_account()
+
+    for span in record.spans:
+        assert span.status.status_code is StatusCode.ERROR
+        assert attributes_of(span)["error.type"] == "ResourceNotFoundException"
+        assert attributes_of(span)["aws.request_id"] == REQUEST_ID
+    (call,) = record.named(NAME)
+    assert attributes_of(call)["rpc.response.status_code"] == "ResourceNotFoundException"
+
+
+async def test_a_call_cut_by_its_deadline_is_an_error(
+    server: ScriptedServer, connect: Connect, record: Recording
+) -> None:
+    """The span ends with the call, and its type is that of the deadline, whatever failed before."""
+    server.script(*[fault("ThrottlingException", "Rate exceeded")] * 9)
+
+    with pytest.raises(DeadlineExceededError):
+        await connect(timeout=0.2).describe_account()
+
+    (call,) = record.named(NAME)
+    assert call.status.status_code is StatusCode.ERROR
+    assert attributes_of(call)["error.type"] == "DeadlineExceededError"
+
+
+async def test_a_cancelled_call_is_no_error(ws: WorkSpacesClient, record: Recording) -> None:
+    """Somebody did not want it any more: the span says so and has no status."""
+    call = asyncio.ensure_future(ws.describe_account())
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+    (span,) = record.named(NAME)
+    assert span.status.status_code is StatusCode.UNSET
+    assert attributes_of(span)["error.type"] == "CancelledError"
+
+
+async def test_time_in_the_limiters_queue_is_an_event(
+    server: ScriptedServer, connect: Connect, record: Recording
+) -> None:
+    """Each call that did not go at once tells for how long, in its span and in a histogram."""
+    server.script(ok(), ok(), ok())
+    client = connect(pacing=Pacing.fixed(5, burst=1))
+
+    await asyncio.gather(*(client.describe_account() for _ in range(3)))
+
+    waits = [event for call in record.named(NAME) for event in call.events if event.name == "queued"]
+    assert len(waits) == 2
+    assert all("workspaces_apps.queue.duration" in (event.attributes or {}) for event in waits)
+    assert record.total("workspaces_apps.client.queue.duration") == 2
+    assert record.gauge("workspaces_apps.client.rate", {"rpc.method": NAME}) == [5]
+
+
+async def test_the_instrumentation_of_aiobotocore_takes_the_place_of_our_attempts(
+    server: ScriptedServer, connect: Connect, record: Recording
+) -> None:
+    """Its spans are below the logical call, and there is none of ours."""
+    instrumentor: Any = instrumentation.AiobotocoreInstrumentor()  # type: ignore[no-untyped-call]  # it has no annotations
+    instrumentor.instrument(tracer_provider=record.provider)
+    try:
+        server.script(fault("ThrottlingException", "Rate exceeded"), ok())
+        await connect().describe_account()
+    finally:
+        instrumentor.uninstrument()
+
+    (call,) = record.named(NAME)
+    assert [one.name for one in record.children(call)] == ["WorkSpaces.DescribeAccount"] * 2
+    assert len(record.spans) == 3
+
+
+async def test_it_can_be_switched_off(server: ScriptedServer, connect: Connect, record: Recording) -> None:
+    """`telemetry=False`: neither spans nor metrics."""
+    server.script(ok())
+
+    await connect(telemetry=False).describe_account()
+
+    assert record.spans == []
+    assert record.total("rpc.client.call.duration") == 0
