@@ -3,6 +3,7 @@
 
     python3 dev.py demo               run the demonstration
     python3 dev.py test               run every check: tests, types, lint, generated files, package
+    python3 dev.py docs               build the documentation site and show it on this machine
     python3 dev.py nox -s lint        run nox with these arguments
     python3 dev.py run COMMAND ...    run a command with the project's Python first on PATH
 
@@ -103,6 +104,10 @@ def main(arguments: list[str]) -> int:
     commands = {
         "demo": ["workspaces-apps", "demo"],
         "test": ["nox", "--no-venv", "--noxfile", str(ROOT / "noxfile.py")],
+        "docs": [
+            *("nox", "--no-venv", "--noxfile", str(ROOT / "noxfile.py")),
+            *("--session", "docs", "--", "--serve"),
+        ],
         "nox": ["nox", "--noxfile", str(ROOT / "noxfile.py")],
         "run": [],
     }

@@ -5,6 +5,7 @@ With `--no-venv` the sessions run in the environment that is active (dev.py's); 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -26,7 +27,7 @@ PYTHONS = [
 ]
 CHECKED = [
     name
-    for name in ("src", "codegen", "tests", "examples", "benchmarks", "noxfile.py", "dev.py")
+    for name in ("src", "codegen", "docsite", "tests", "examples", "benchmarks", "noxfile.py", "dev.py")
     if (ROOT / name).exists()
 ]
 
@@ -90,9 +91,14 @@ def aws_cli(session: nox.Session) -> None:
 
 def install_aws_cli(session: nox.Session) -> Path:
     """Make `.venv-aws-cli` fit its lock, if it does not yet, and return its Python."""
-    folder = ROOT / ".venv-aws-cli"
+    return locked_environment(session, ".venv-aws-cli", "constraints-aws-cli.txt")
+
+
+def locked_environment(session: nox.Session, name: str, lock_name: str) -> Path:
+    """Make an environment of the checkout fit its lock, hashes checked, if it does not yet, and return its Python."""
+    folder = ROOT / name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    lock, installed = ROOT / "constraints-aws-cli.txt", folder / "installed.txt"
+    lock, installed = ROOT / lock_name, folder / "installed.txt"
     if not installed.is_file() or installed.read_bytes() != lock.read_bytes():
         session.run("python", "-m", "venv", "--clear", str(folder))
         install = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
@@ -277,17 +283,103 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into build/site, strictly; `-- --serve` then shows it on port 8000.
+
+    The pages are written in the development environment, which has the package; the generator has an environment and a
+    lock of its own, because its packages are no business of whoever tests.
+    """
+    install_development(session)
+    python = locked_environment(session, ".venv-docs", "constraints-docs.txt")
+    session.run("python", "-m", "docsite")
+    # The variable silences the theme's advertisement of another generator.
+    session.run(
+        str(python), "-m", "mkdocs", "build", "--strict", "--config-file", str(ROOT / "build" / "mkdocs.yml"),
+        env={"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}, external=True,
+    )  # fmt: skip
+    if "--serve" in session.posargs:
+        session.log("http://127.0.0.1:8000/ has the site; Ctrl-C ends it")
+        site = str(ROOT / "build" / "site")
+        session.run("python", "-m", "http.server", "8000", "--bind", "127.0.0.1", "--directory", site)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build sdist and wheel, check them, and run tests on the installed wheel, away from the checkout."""
     install_development(session)
     with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
         away = Path(name)
-        # The wheel is built from the sdist, so both are known to be complete.
-        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(away / "dist"), ".")
-        artefacts = sorted((away / "dist").iterdir())
-        session.run("python", "-m", "twine", "check", "--strict", *map(str, artefacts))
+        artefacts = built(session, away / "dist")
         wheel = next(path for path in artefacts if path.suffix == ".whl")
         test_wheel(session, wheel, away)
+
+
+def built(session: nox.Session, folder: Path) -> list[Path]:
+    """Build into an empty folder, check the metadata, and return the files."""
+    # The wheel is built from the sdist, so both are known to be complete.
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(folder), ".")
+    artefacts = sorted(folder.iterdir())
+    session.run("python", "-m", "twine", "check", "--strict", *map(str, artefacts))
+    return artefacts
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Put into dist/ what a release is made of: sdist, wheel, bill of materials, notes and checksums.
+
+    It is a dry run: nothing is uploaded and no file of the checkout changes. `-- --write` also moves the fragments of
+    changelog.d into CHANGELOG.md.
+    """
+    install_development(session)
+    tools = locked_environment(session, ".venv-docs", "constraints-docs.txt")
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
+        away = Path(name)
+        first, second = (built(session, away / attempt) for attempt in ("first", "second"))
+        differing = [one.name for one, two in zip(first, second, strict=True) if digest(one) != digest(two)]
+        if differing:
+            session.error(f"not reproducible: {', '.join(differing)}")
+        dist.mkdir()
+        for artefact in first:
+            shutil.copy(artefact, dist)
+        write_bill_of_materials(session, tools, next(dist.glob("*.whl")), away)
+    version = session.run("python", "-c", "import workspaces_apps as w; print(w.__version__)", silent=True)
+    towncrier = (str(tools), "-m", "towncrier", "build", "--version", str(version).strip())
+    notes = str(session.run(*towncrier, "--draft", silent=True, external=True))
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    (dist / "NOTES.md").write_text(f"{notes.strip()}\n\n{unreleased(changes)}", encoding="utf-8")
+    if "--write" in session.posargs:
+        session.run(*towncrier, "--yes", external=True)
+    sums = "".join(f"{digest(path)}  {path.name}\n" for path in sorted(dist.iterdir()))
+    (dist / "SHA256SUMS").write_text(sums, encoding="utf-8")
+    session.log(f"dist/ has\n{sums}")
+
+
+def write_bill_of_materials(session: nox.Session, tools: Path, wheel: Path, away: Path) -> None:
+    """Write the CycloneDX document of the wheel and what it brings by itself, at the versions of the lock."""
+    session.run("python", "-m", "venv", str(away / "installed"))
+    python = away / "installed" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    pins = away / "pins.txt"
+    pins.write_text(versions_only((ROOT / "constraints.txt").read_text(encoding="utf-8")), encoding="utf-8")
+    install = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", str(pins))
+    session.run(*install, str(wheel), external=True)
+    # pip came with the environment, not with the package.
+    session.run(str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools", "pip", external=True)
+    session.run(
+        str(tools), "-m", "cyclonedx_py", "environment", "--output-reproducible", "--pyproject", str(ROOT / "pyproject.toml"),
+        "--output-file", str(wheel.parent / "bill-of-materials.cdx.json"), str(python), external=True,
+    )  # fmt: skip
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def unreleased(changes: str) -> str:
+    """Return what the changelog still has below "Unreleased", from before there were fragments."""
+    return changes.partition("## [Unreleased]\n")[2].partition("\n## [")[0].strip() + "\n"
 
 
 def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
@@ -336,13 +428,14 @@ def versions_only(locked: str) -> str:
 
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Write both locks anew, for all systems and supported Pythons; `-- --upgrade` renews.
+    """Write the locks anew, for all systems and supported Pythons; `-- --upgrade` renews.
 
     The only session that needs uv, which need not be installed for anything else.
     """
     locks = {
         "constraints.txt": ("pyproject.toml", "--all-extras", "--group", "dev"),
         "constraints-aws-cli.txt": ("tests/peers/aws-cli.in",),
+        "constraints-docs.txt": ("--group", "docs", "--group", "release"),
     }
     for lock_file, sources in locks.items():
         session.run(

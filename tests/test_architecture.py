@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -177,3 +178,35 @@ def test_public_classes_say_where_users_import_them_from(face: str) -> None:
     assert classes
     assert [one for one in classes if "._" in one.__module__] == []
     assert all(pickle.loads(pickle.dumps(one)) is one for one in classes)
+
+
+PAGE = Path(__file__).parent.parent / "ARCHITECTURE.md"
+MAY_DEPLOY = {"_reconcile/writes.py", "cli/_quick_demo.py"}
+"""The modules that call Deploy; the second shows the calls one by one, on simulated WorkSpaces only."""
+
+
+def test_deploy_is_called_in_one_place() -> None:
+    """Whoever wants a deployment asks the reconciler, whose guard stands before every attempt."""
+    callers = {
+        path.relative_to(FOLDER).as_posix()
+        for path in FOLDER.rglob("*.py")
+        if path.relative_to(FOLDER).parts[0] not in {"api", "simulator"}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "deploy_workspace_applications"
+    }
+
+    assert callers <= MAY_DEPLOY
+
+
+@pytest.mark.checkout
+def test_the_architecture_page_names_what_exists() -> None:
+    """Every path on the page is there, and every part of the package is on the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text))
+    roots = (FOLDER, PAGE.parent)
+    parts = {path.name for path in FOLDER.iterdir() if (path / "__init__.py").is_file()}
+
+    assert sorted(name for name in named if not any((root / name).exists() for root in roots)) == []
+    assert sorted(part for part in parts if f"`{part}" not in text) == []
