@@ -52,23 +52,30 @@ def install_development(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session) -> None:
-    """The tests, with the branches of handwritten code counted, subprocesses included."""
+    """The tests, but for those that need minutes of real time."""
     install_development(session)
-    session.run("python", "-m", "coverage", "erase")
-    session.run("python", "-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL, *session.posargs)
-    session.run("python", "-m", "coverage", "combine", "--quiet")
-    if session.posargs:
-        session.log("the bar for coverage is left out: only some tests were chosen")
-        # Its exit code 1 is for having nothing to report.
-        session.run("python", "-m", "coverage", "report", "--fail-under=0", success_codes=[0, 1])
-    else:
-        session.run("python", "-m", "coverage", "report")
+    session.run("python", "-m", "pytest", *IN_PARALLEL, *(session.posargs or ["-m", "not long"]))
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on this Python; arguments after -- go to pytest."""
     run_tests(session)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the tests with the branches of handwritten code counted, subprocesses included; takes half as long again."""
+    install_development(session)
+    session.run("python", "-m", "coverage", "erase")
+    chosen = session.posargs or ["-m", "not long"]
+    session.run("python", "-m", "coverage", "run", "-m", "pytest", *IN_PARALLEL, *chosen)
+    session.run("python", "-m", "coverage", "combine", "--quiet")
+    if session.posargs:
+        # Of some tests the bar says nothing; the exit code 1 is for having nothing to report.
+        session.run("python", "-m", "coverage", "report", "--fail-under=0", success_codes=[0, 1])
+    else:
+        session.run("python", "-m", "coverage", "report")
 
 
 @nox.session(python=PYTHONS)
@@ -186,6 +193,13 @@ def hostile(session: nox.Session) -> None:
     seed, *_ = session.posargs or [str(secrets.randbelow(10**9))]
     session.log(f"the seed is {seed}; `nox -s hostile -- {seed}` runs the same campaign again")
     session.run("python", "-m", "tests.hostile.campaign", seed)
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Run the tests that need minutes of real time: workers as processes that are killed, paused and replaced."""
+    install_development(session)
+    session.run("python", "-m", "pytest", "-m", "long", "tests/distributed", *session.posargs)
 
 
 @nox.session
@@ -409,7 +423,7 @@ def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
             "pytest",
             *IN_PARALLEL,
             "-m",
-            "not checkout and not campaign",
+            "not checkout and not campaign and not long",
             *(str(path) for pattern in ON_THE_WHEEL for path in sorted((bench / "tests").glob(pattern))),
             env={
                 "PATH": path,

@@ -7,7 +7,7 @@ from typing import Final
 
 from docsite.api import directive, event_names
 from workspaces_apps import api, errors, rollout
-from workspaces_apps.cli._failures import EXIT_CODES, ExitCode
+from workspaces_apps.cli._failures import FAILURE_CODES, ExitCode
 from workspaces_apps.simulator import SimulatorSettings
 
 WHERE_ERRORS_COME_FROM: Final = "Everything raised on purpose is a `WorkSpacesError`. [Calls](../calls.md#errors) tells when each is raised."
@@ -39,7 +39,7 @@ def exit_codes() -> str:
     """Return the page of the command's exit codes."""
     docs = attribute_docs(ExitCode)
     rows = [f"| {code.value} | `{code.name}` | {cell(docs[code.name])} |" for code in ExitCode]
-    by_error = [f"| `{error.__name__}` | {code.value} |" for error, code in EXIT_CODES]
+    by_error = [f"| `{error.__name__}` | {code.value} |" for error, code in FAILURE_CODES]
     endings = [f"| `{ending}` | {code} |" for ending, code in rollout.EXIT_CODES.items()]
     return "\n".join(
         (

@@ -1,6 +1,8 @@
 """What holds for every test: no AWS settings of the machine, and Hypothesis that repeats itself."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,15 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def untouched_loggers() -> Iterator[None]:
+    """Put back what a command that runs in the process of the tests changes of loggers, `--debug` above all."""
+    names = ("workspaces_apps", "workspaces_apps.waiting", "botocore", "aiobotocore")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(one, list(one.handlers), one.level, one.propagate) for one in loggers]
+    yield
+    for logger, handlers, level, propagate in before:
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)

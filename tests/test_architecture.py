@@ -169,7 +169,9 @@ def test_import_loads_nothing_heavy() -> None:
     assert {name.partition(".")[0] for name in loaded.split()} & HEAVY == set()
 
 
-@pytest.mark.parametrize("face", ["", ".rollout", ".rollout.report", ".simulator", ".types"])
+@pytest.mark.parametrize(
+    "face", ["", ".distributed", ".errors", ".rollout", ".rollout.report", ".simulator", ".types"]
+)
 def test_public_classes_say_where_users_import_them_from(face: str) -> None:
     """A pickle or a traceback names no inner module, and survives when one moves."""
     module = importlib.import_module(f"{PACKAGE}{face}")

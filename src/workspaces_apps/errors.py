@@ -38,6 +38,29 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
+__all__ = [
+    "CREDENTIALS_CODES",
+    "ClientStateError",
+    "ConfigurationError",
+    "CredentialsError",
+    "DeadlineExceededError",
+    "DeploymentFailedError",
+    "FailedAssociation",
+    "MalformedResponseError",
+    "PaginationError",
+    "PartialFailureError",
+    "Problem",
+    "RequestValidationError",
+    "ServiceError",
+    "StagedChangesError",
+    "ThrottlingException",
+    "TransportError",
+    "WaiterError",
+    "WaiterTimeoutError",
+    "WorkSpacesError",
+    "WorkspaceNotReadyError",
+    "WorkspaceNotReadyInTimeError",
+]
 
 CREDENTIALS_CODES: Final = frozenset(
     {

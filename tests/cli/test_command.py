@@ -119,7 +119,7 @@ def test_help_imports_no_command_and_no_sdk() -> None:
     assert loaded & (HEAVY | {"asyncio"}) == set()
     assert {name for name in loaded if name.startswith("workspaces_apps.")} <= {
         "workspaces_apps._base",
-        "workspaces_apps._base.collector",
+        *(f"workspaces_apps._base.{name}" for name in ("collector", "log_fields", "logs", "text")),
         "workspaces_apps.api",
         "workspaces_apps.api.founding",
         "workspaces_apps.errors",
@@ -127,7 +127,7 @@ def test_help_imports_no_command_and_no_sdk() -> None:
         "workspaces_apps.cli",
         *(
             f"workspaces_apps.cli.{name}"
-            for name in ("app", "commands", "console", "failures", "advice", "options")
+            for name in ("_app", "_commands", "_console", "_failures", "_advice", "_options")
         ),
     }
 

@@ -71,4 +71,5 @@ def test_no_other_module_reads_a_private_name_of_the_table() -> None:
         and not (isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "super")
     }
 
-    assert readers == {"_http/borrowed.py"}
+    # The other is a subclass of aiobotocore's session; what it reads is its own, which stubs do not tell.
+    assert readers == {"_http/borrowed.py", "_base/redirects.py"}

@@ -9,6 +9,7 @@ from tests.client.conftest import CREDENTIALS, Connect, make_config
 from tests.client.server import ScriptedServer, ok
 from workspaces_apps import Credentials, DeadlineExceededError, SystemClock, WorkSpacesClient
 from workspaces_apps._base import waiting
+from workspaces_apps._base.logs import WAITING
 from workspaces_apps.simulator import ManualClock
 
 
@@ -59,7 +60,7 @@ async def test_what_takes_long_is_said(
 ) -> None:
     """Who is waited for, once it takes long."""
     monkeypatch.setattr(waiting, "LONG", 0.02)
-    caplog.set_level(logging.INFO, waiting.LOGGER)
+    caplog.set_level(logging.INFO, WAITING)
     server.script(ok())
 
     async with WorkSpacesClient(

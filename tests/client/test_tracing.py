@@ -84,7 +84,8 @@ def xray(patch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     yield in_segment
     # Not by `monkeypatch`, which would put back what the patcher has left.
-    vars(aiobotocore.client).pop("_xray_enabled", None)
+    if hasattr(aiobotocore.client, "_xray_enabled"):
+        delattr(aiobotocore.client, "_xray_enabled")
 
 
 async def test_opentelemetry_sees_a_call(server: ScriptedServer, ws: WorkSpacesClient, spans: Any) -> None:

@@ -21,9 +21,9 @@ async def test_what_blocks_is_done_in_a_thread(
     threads: list[int] = []
     preload = warmup.preload
 
-    def watch(profile: str | None) -> None:
+    def watch(profile: str | None, *, telemetry: bool) -> None:
         threads.append(threading.get_ident())
-        preload(profile)
+        preload(profile, telemetry=telemetry)
 
     monkeypatch.setattr(warmup, "preload", watch)
     ws = connect()

@@ -12,7 +12,7 @@ from workspaces_apps.simulator._operations import OPERATIONS
 
 pytestmark = pytest.mark.checkout
 
-README = Path(__file__).parent.parent.parent / "README.md"
+TESTING = Path(__file__).parent.parent.parent / "docs" / "testing.md"
 
 
 def test_the_page_is_fresh() -> None:
@@ -50,8 +50,8 @@ def test_every_operation_is_in_one_place() -> None:
     assert sorted(listed) == sorted(OPERATIONS)
 
 
-def test_the_readme_lists_exactly_what_the_simulator_does_not_know() -> None:
-    """The README names each operation that is answered with UnknownOperationException, and no other."""
-    (sentence,) = re.findall(r"answers all operations\s+but\s+(.*?)\s+\(UnknownOperationException\)", README.read_text("utf-8"), re.DOTALL)  # fmt: skip
+def test_the_page_on_testing_lists_exactly_what_the_simulator_does_not_know() -> None:
+    """The page names each operation that is answered with UnknownOperationException, and no other."""
+    (sentence,) = re.findall(r"answers all operations\s+but\s+(.*?)\s+\(UnknownOperationException\)", TESTING.read_text("utf-8"), re.DOTALL)  # fmt: skip
 
     assert sorted(re.findall(r"`(\w+)`", sentence)) == simulator_truth.unknown_operations()

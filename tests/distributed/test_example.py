@@ -17,7 +17,7 @@ PATIENCE = 240
 
 
 @pytest.mark.checkout
-@pytest.mark.campaign
+@pytest.mark.long
 def test_the_example_rolls_out_although_a_worker_is_killed(database: str, tmp_path: Path) -> None:
     """Two simulators, two workers, one of them killed; the run is complete, and its exit code says so."""
     services = yaml.YAML(typ="safe").load(EXAMPLE / "compose.yaml")["services"]

@@ -25,7 +25,7 @@ from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings,
 PATIENCE = 120
 """Seconds that anything may take on a machine that is busy with other tests."""
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.long
 
 FACTOR = 40.0
 """Deployments of a minute or two take seconds; leases and heartbeats are real."""

@@ -131,7 +131,8 @@ _BROKEN: Final[tuple[tuple[str, frozenset[Ending], Callable[[bytes], bytes]], ..
     ("a header without a name", EITHER, lambda b: whole(b, headers=": a\r\n")),
     ("a header without a colon", EITHER, lambda b: whole(b, headers="abc\r\n")),
     ("a folded header", EITHER, lambda b: whole(b, headers="X-A: a\r\n b\r\n")),
-    ("bytes above 127", VALUE, lambda b: whole(b, headers="X-A: \xff\xfe\r\n")),
+    # As aiobotocore, which takes UTF-8 only.
+    ("bytes above 127", BROKEN, lambda b: whole(b, headers="X-A: \xff\xfe\r\n")),
     ("an unknown coding", EITHER | BROKEN, lambda b: whole(b, headers="Transfer-Encoding: rot13\r\n")),
 )
 

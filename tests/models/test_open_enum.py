@@ -61,7 +61,9 @@ def test_the_name_of_a_member_is_not_its_value() -> None:
     assert not by_name.is_known
     assert by_name != AssociationErrorCode.VALIDATION_ERROR_INSUFFICIENT_MEMORY
     assert not AssociationErrorCode("_OPEN").is_known
-    assert not hasattr(AssociationErrorCode, "_OPEN")
+    with pytest.raises(AttributeError, match=r"AssociationErrorCode\._OPEN .* `is_known`"):
+        getattr(AssociationErrorCode, "_OPEN")  # noqa: B009 - it is there for checkers
+    assert not hasattr(AssociationErrorCode, "NEW")
 
 
 def test_equal_strangers_of_two_enums_are_two() -> None:

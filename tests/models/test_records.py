@@ -32,6 +32,7 @@ MODULES = (
     "workspaces_apps.rollout",
     "workspaces_apps.rollout.report",
     "workspaces_apps.simulator",
+    "workspaces_apps.distributed",
     "workspaces_apps._waiters",
 )
 

@@ -24,7 +24,6 @@ NOT_A_RESULT = [
     b"7",
     b"\xff\xfe",
     b'{"NextToken": 5}',
-    b'{"NextToken": "\\ud800"}',
     b'{"NextToken": "cut',
     b'{"Applications": [null]}',
     b'{"Applications": [{}]}',
@@ -35,7 +34,6 @@ NOT_A_RESULT = [
     b'{"Applications": ' + b"[" * 100_000,
     b'{"Unknown": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     b'{"Unknown": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
-    b'{"Unknown": ' + b"9" * 100_000 + b"}",
     '{"NextToken": "\ud800"}',
 ]
 

@@ -90,6 +90,7 @@ def test_the_page_has_every_chart() -> None:
         "States",
         "Failures by reason",
         "Slowest WorkSpaces",
+        "Licences",
         "Reasons",
         "Not in sync",
         "Waves",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps.rollout import Amount, Manifest, ManifestError
+from workspaces_apps.rollout import Amount, Manifest, ManifestError, Policy
 
 TOML = """
 name = "office"
@@ -268,3 +269,9 @@ def test_a_mark_at_the_beginning_and_other_line_ends_change_nothing(
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
 
     assert Manifest.load(tmp_path / name) == plain
+
+
+@pytest.mark.parametrize("duration", [300, 300.0, "5m", timedelta(minutes=5)])
+def test_a_policy_takes_durations_as_the_rest_of_the_api_does(duration: object) -> None:
+    """Seconds, a timedelta, or the words of manifests; all of them are seconds afterwards."""
+    assert Policy.model_validate({"idle_for": duration}).idle_for == 300.0

@@ -8,6 +8,9 @@ from typing import Final
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.text import harmless
 
+WAITING: Final = "workspaces_apps.waiting"
+"""The logger of what is waited for."""
+
 BENEATH: Final = ("botocore", "aiobotocore")
 """The loggers of the libraries that call AWS for us."""
 

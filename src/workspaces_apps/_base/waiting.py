@@ -7,16 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-LOGGER: Final = "workspaces_apps.waiting"
-
 LONG: Final = 2.0
 """Seconds of real time after which it is said."""
 
-_log = field_logger(LOGGER)
+_log = field_logger(WAITING)
 
 
 @contextmanager

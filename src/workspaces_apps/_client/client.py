@@ -174,7 +174,8 @@ class WorkSpacesClient(Waiters):
         def load() -> None:
             from workspaces_apps._http.warmup import preload
 
-            preload(self._shared.target.profile)
+            target = self._shared.target
+            preload(target.profile, telemetry=target.config.telemetry)
 
         await asyncio.to_thread(load)
         await self._shared.transport().open()

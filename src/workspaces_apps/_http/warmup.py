@@ -6,15 +6,17 @@ from pydantic import BaseModel
 
 from workspaces_apps import api
 from workspaces_apps._http.session import SERVICE, make_session
+from workspaces_apps._telemetry.port import load
 
 _DATA = ("endpoints", "partitions", "sdk-default-configuration", "_retry")
 
 
-def preload(profile: str | None) -> None:
+def preload(profile: str | None, *, telemetry: bool = True) -> None:
     """Load what clients share; runs without an event loop, so that none has to wait for it.
 
     Args:
         profile: The profile whose data path counts; None for the environment's.
+        telemetry: Whether the client makes spans and metrics, where OpenTelemetry is installed.
 
     Raises:
         ConfigurationError: The profile does not exist, or a configuration file cannot be read.
@@ -34,6 +36,7 @@ def preload(profile: str | None) -> None:
     ):
         importlib.import_module(f"workspaces_apps.{module}")
     importlib.import_module("tenacity")
+    load(enabled=telemetry)
     for name in api.__all__:
         shape: object = getattr(api, name)
         if isinstance(shape, type) and issubclass(shape, BaseModel):

@@ -1,7 +1,8 @@
 """Enums that take values they do not know."""
 
 import threading
-from enum import Enum, StrEnum
+from enum import Enum, EnumType, StrEnum
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from pydantic import (
@@ -18,8 +19,26 @@ _strangers: WeakValueDictionary[tuple[type["OpenEnum"], str], "OpenEnum"] = Weak
 _strangers_lock = threading.RLock()
 
 
+class OpenEnumType(EnumType):
+    """The type of open enums, which tells readers of `_OPEN`, a member for checkers only, what to ask instead."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name):
+            """Refuse a name that is not there, `_OPEN` with words of its own."""
+            if name == "_OPEN":
+                raise AttributeError(
+                    f"{cls.__name__}._OPEN is there for type checkers only; ask `is_known` of a value"
+                )
+            # Python 3.11 finds members by a method of this name; later releases have none.
+            inherited = getattr(super(), "__getattr__", None)
+            if inherited is None:
+                raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+            return inherited(name)
+
+
 @public("workspaces_apps")
-class OpenEnum(StrEnum):
+class OpenEnum(StrEnum, metaclass=OpenEnumType):
     """A string enum that takes values it does not know, because the service adds values without notice.
 
     A value outside the members gives a pseudo-member: equal and hash-equal to its string, the same object for as

@@ -4,17 +4,15 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from workspaces_apps._base.clock import Clock, SystemClock
 from workspaces_apps._base.public import public
 from workspaces_apps._pacing.policy import Pacing
 from workspaces_apps._pacing.rate_limiter import RateLimiter
-
-if TYPE_CHECKING:
-    from workspaces_apps._telemetry.metrics import MetricName
-    from workspaces_apps._telemetry.port import Attributes
+from workspaces_apps._telemetry.metrics import MetricName
+from workspaces_apps._telemetry.port import Attributes
 
 
 class PacingKey(NamedTuple):
@@ -90,7 +88,7 @@ class PacingRegistry:
                 self._drop_idle()
             return pacer
 
-    def gauges(self) -> "Iterator[tuple[MetricName, float, Attributes]]":
+    def gauges(self) -> Iterator[tuple[MetricName, float, Attributes]]:
         """Return the present values that metrics show of the rate limiters: rates and requests in flight."""
         with self._lock:
             limiters = [(key, limiter) for (key, _, _), (limiter, _) in self._pacers.items()]

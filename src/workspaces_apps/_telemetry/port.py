@@ -6,6 +6,7 @@ retry) are reported without passing it on. Everything here costs some tenths of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from workspaces_apps._base.hooks import notify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable
     from contextlib import AbstractContextManager
 
     from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
     from workspaces_apps._telemetry.metrics import MetricName
 
-Attributes: TypeAlias = "Mapping[str, str | int | float | bool]"
+Attributes: TypeAlias = Mapping[str, str | int | float | bool]
 """Attributes of a span, an event or a measurement, by OpenTelemetry's rules for their names."""
 
 

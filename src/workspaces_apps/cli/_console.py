@@ -16,9 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.log_fields import FIELDS
-from workspaces_apps._base.logs import BENEATH, HarmlessFormatter
+from workspaces_apps._base.logs import BENEATH, WAITING, HarmlessFormatter
 from workspaces_apps._base.text import harmless, redacted
-from workspaces_apps._base.waiting import LOGGER as WAITING
 
 if TYPE_CHECKING:
     from rich.console import Console

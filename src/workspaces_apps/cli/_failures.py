@@ -57,7 +57,7 @@ class ExitCode(IntEnum):
     """Ctrl-C."""
 
 
-EXIT_CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
+FAILURE_CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
     (ConfigurationError, ExitCode.USAGE),
     (RequestValidationError, ExitCode.USAGE),
     (CredentialsError, ExitCode.CREDENTIALS),
@@ -142,7 +142,7 @@ def exit_code(error: BaseException) -> ExitCode:
         return ExitCode.USAGE
     if isinstance(error, ServiceError) and error.code in CREDENTIALS_CODES:
         return ExitCode.CREDENTIALS
-    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), ExitCode.INTERNAL)
+    return next((code for kind, code in FAILURE_CODES if isinstance(error, kind)), ExitCode.INTERNAL)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

@@ -132,6 +132,8 @@ async def run_program(words: Sequence[str], payload: JsonObject) -> Ended:
         await asyncio.wait(readers, timeout=_LAST_WORDS)
     except BaseException:
         _kill(process)
+        # It ends at once, and is reaped only while there is a loop that hears of it.
+        await asyncio.wait([ended], timeout=_LAST_WORDS)
         raise
     finally:
         for reader in readers:

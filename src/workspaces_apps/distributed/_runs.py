@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps.distributed._records import STATES, RunInfo, RunStatus, TargetStatus
-from workspaces_apps.rollout import JournalError, Manifest
+from workspaces_apps.rollout import ControlCommand, JournalError, Manifest
 from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._journal.control import whoever
 from workspaces_apps.rollout._journal.database import Database, open_database
@@ -15,10 +16,8 @@ from workspaces_apps.rollout._journal.lease import StoreUnavailableError
 from workspaces_apps.rollout._journal.urls import parse_database
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
-
     from workspaces_apps.distributed._records import RunCommand, RunState
-    from workspaces_apps.rollout import ControlCommand, Ending
+    from workspaces_apps.rollout import Ending
 
 _COMMANDS: Final[Mapping[ControlCommand, RunCommand]] = {
     "pause": "pause",

@@ -12,7 +12,7 @@ from workspaces_apps._telemetry.port import begin, span
 from workspaces_apps.rollout._log.events import Failed, Finished, Skipped, Started, Succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 
     from workspaces_apps._reconcile.reconciler import ReconcileResult
     from workspaces_apps._telemetry.metrics import MetricName
@@ -55,7 +55,7 @@ class RunTelemetry:
         if telemetry is not None:
             telemetry.watch(self)
 
-    def gauges(self) -> Iterator[tuple[MetricName, float, Attributes]]:
+    def gauges(self) -> Generator[tuple[MetricName, float, Attributes]]:
         """Return how many WorkSpaces wait at the moment, by reason."""
         for reason, number in self.waiting().items():
             yield "workspaces_apps.rollout.waiting", number, {"workspaces_apps.reason": reason}
@@ -93,7 +93,7 @@ class RunTelemetry:
             await controller()
 
     @contextmanager
-    def wave(self, number: int, workspaces: int) -> Iterator[None]:
+    def wave(self, number: int, workspaces: int) -> Generator[None]:
         """Make a block a wave; WorkSpaces that are parked in it may outlive it."""
         with log_scope(wave=number):
             about = {**scope_attributes(), "workspaces_apps.rollout.workspaces": workspaces}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import BeforeValidator, Field
@@ -68,6 +69,8 @@ PLAIN: Final = BeforeValidator(_check_plain)
 
 
 def _read_seconds(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, str):
@@ -86,4 +89,4 @@ Seconds: TypeAlias = Annotated[
     BeforeValidator(_read_seconds, json_schema_input_type=float | str),
     Field(ge=0, le=10_000_000, allow_inf_nan=False),
 ]
-"""A duration in seconds, or written like ``14d``, ``1h30m`` or ``90s``."""
+"""A duration in seconds, as a timedelta, or written like ``14d``, ``1h30m`` or ``90s``."""

@@ -113,7 +113,7 @@ def _with_successors(data: object) -> object:
 
 @public("workspaces_apps.rollout")
 class Policy(BaseModel, frozen=True):
-    """The care of a roll-out. Durations are seconds, or written like ``1h30m``.
+    """The care of a roll-out. Durations are seconds, a timedelta, or written like ``1h30m``.
 
     Attributes:
         canary: The size of the first wave, a count or a share such as ``"5%"``; None: everything in one wave.
