@@ -43,7 +43,7 @@ BUSY: Final = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a roll-out.
+    """The outcome of a roll-out.
 
     Attributes:
         wall: Seconds.

@@ -22,7 +22,7 @@ from workspaces_apps.simulator import ScaledClock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """What such a worker is told.
+    """The settings of such a worker.
 
     Attributes:
         database: The database.

@@ -25,7 +25,7 @@ IN_FLIGHT = 300
 
 
 class Stops:
-    """What the garbage collector takes.
+    """The time that the garbage collector takes.
 
     Attributes:
         longest: Seconds of the longest collection.

@@ -5,7 +5,6 @@ ever missing.
 """
 
 import importlib
-import importlib.util
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -134,11 +133,6 @@ FOREIGN: Final = {"AioSession", "RenderableType"}
 """Names of `workspaces_apps.types` that belong to other packages."""
 
 
-def exists(module: str) -> bool:
-    """Tell whether this release has the module."""
-    return importlib.util.find_spec(module) is not None
-
-
 def public_names(module: str) -> list[str]:
     """Return what a public module exports, without generated shapes, errors and its version."""
     found: list[str] = list(importlib.import_module(module).__all__)
@@ -184,9 +178,8 @@ def names_of(page: Page) -> list[str]:
 def documented() -> Iterator[tuple[str, str]]:
     """Give each public name that is written by hand, with the module that it is documented as a member of."""
     for page in PAGES.values():
-        if exists(page.module):
-            for name in names_of(page):
-                yield name, page.module
+        for name in names_of(page):
+            yield name, page.module
     for name in event_names():
         yield name, "workspaces_apps.rollout"
     for name, value in vars(errors).items():
@@ -231,8 +224,6 @@ def pages() -> dict[str, str]:
     """Return the pages of the Python API by their path."""
     found: dict[str, str] = {}
     for key, page in PAGES.items():
-        if not exists(page.module):
-            continue
         blocks = [f"# {page.title}\n\n{page.about}\n"]
         for name in names_of(page):
             identifier = f"{page.module}.{name}"

@@ -16,7 +16,6 @@ from workspaces_apps.api import operations
 
 FOLDER: Final = Path(api.__file__).parent
 NO_FAMILY: Final = {"__init__", "errors", "founding"}
-BASES: Final = {"Model": "structure", "Request": "request", "OpenEnum": "enum"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

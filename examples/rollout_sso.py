@@ -19,7 +19,7 @@ MANIFEST = Path(__file__).with_name("fleet.toml")
 
 
 class SsoSession:
-    """What SSO does: it hands out credentials for as long as somebody is logged in.
+    """A stand-in for SSO: it hands out credentials for as long as somebody is logged in.
 
     With a profile of your own none of this is needed: `WorkSpacesClient(profile="fleet")`.
     """

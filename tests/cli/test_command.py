@@ -106,7 +106,7 @@ def test_the_table_of_commands_is_what_their_modules_say() -> None:
 
 
 def test_help_imports_no_command_and_no_sdk() -> None:
-    """What `--help` shows is in a table: neither asyncio nor a command is loaded for it."""
+    """Neither asyncio nor a command is loaded for `--help`, which shows a table."""
     script = (
         "import sys; from workspaces_apps.cli import main; code = main(['--help']);"
         "print(*sys.modules, file=sys.stderr); sys.exit(code)"

@@ -1,4 +1,4 @@
-"""What people meet on the command line: narrow terminals, files that survive, and one code for one kind of mistake."""
+"""The command line as people meet it: narrow terminals, files that survive, one code for one kind of mistake."""
 
 import errno
 import io

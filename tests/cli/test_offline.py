@@ -13,6 +13,7 @@ from tests.schemas import SchemaMistake, validate
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings
 from workspaces_apps.cli._apply import run as apply
+from workspaces_apps.cli._commands import COMMANDS
 from workspaces_apps.cli._connection import Connection
 from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.cli._install import run as install
@@ -25,14 +26,14 @@ EVERYTHING = "select = { everything = true }"
 
 
 def operations(sim: Simulator) -> set[str]:
-    """What was called since it was asked last; GetCallerIdentity needs no permission."""
+    """Return the operations called since the last time; GetCallerIdentity needs no permission."""
     found = {request.operation for request in sim.requests if request.operation}
     sim.requests.clear()
     return found - {"GetCallerIdentity"}
 
 
 def table(command: str, *conditions: Condition) -> set[str]:
-    """What the table says of a command."""
+    """Return the table's row of a command."""
     return {row.operation for row in needed([command], conditions)}
 
 
@@ -110,7 +111,7 @@ async def applied(sim: Simulator, connection: Connection, folder: Path) -> int:
 
 
 async def installed(sim: Simulator, connection: Connection, _: Path) -> int:
-    """What `install` and `uninstall` do."""
+    """Install and uninstall, as the commands do."""
     (one,) = sim.fleet.workspace_ids
     return await install(connection, task(one)) | await install(connection, task(one, doing="uninstall"))
 
@@ -151,8 +152,19 @@ def test_every_command_that_calls_aws_is_in_the_table(capsys: pytest.CaptureFixt
     assert found == set(PERMISSIONS)
 
 
+@pytest.mark.parametrize(
+    "command", [one for one in COMMANDS if one not in {name.split()[0] for name in PERMISSIONS}]
+)
+def test_a_command_that_calls_nothing_needs_no_permission(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its policy is an empty one; it is not taken for a misspelt name."""
+    assert main(["iam-policy", command]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["Statement"] == []
+
+
 def test_a_policy_is_a_document_for_iam(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of the commands that are asked for, and only what a manifest needs, its roles included."""
+    """It covers the commands that are asked for, and only what a manifest needs, its roles included."""
     role = "arn:aws:iam::123456789012:role/fleet"
     path = tmp_path / "m.json"
     rule = {"select": {"tags": {"Ring": "1"}}, "present": [OFFICE]}

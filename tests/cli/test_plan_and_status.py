@@ -304,7 +304,7 @@ def test_a_region_that_cannot_be_read_is_told_and_the_others_are_shown(
 def test_an_apply_says_in_the_end_what_could_not_be_read(
     sim: Simulator, two_regions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """That everything planned is in sync is not the whole truth then."""
+    """The last line does not say that all is in sync then."""
     install_everywhere(sim, VISIO)
     path = Path(two_regions)
     path.write_text(path.read_text().replace(OFFICE, VISIO))
@@ -374,7 +374,7 @@ def test_watch_goes_on_after_a_look_that_failed(
 
     assert code == ExitCode.CHANGES
     assert shown.err.count("\n") == 1
-    assert "looking again in 1 s" in shown.err
+    assert "polling again in 1 s" in shown.err
 
 
 def test_watch_draws_the_screen_anew_on_a_terminal(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,15 +17,21 @@ from tests.cli.fleet import write_manifest
 from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
+from workspaces_apps.cli._approvals import Approver
 from workspaces_apps.cli._before_deploy import ProgramFailed, program_hook
+from workspaces_apps.cli._board import Board
 from workspaces_apps.cli._connection import Connection
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._programs import OUTPUT_LIMIT, run_program, words_of
 from workspaces_apps.rollout import (
+    ApprovalRequested,
     Approved,
     DeployNotice,
+    Estimate,
     Manifest,
     NoticeAnswer,
+    Plan,
+    Policy,
     Postpone,
     Proceed,
     Rejected,
@@ -94,7 +101,7 @@ async def test_anything_else_is_a_failure(script: str, message: str) -> None:
 
 
 async def test_what_a_program_prints_is_bounded() -> None:
-    """Of a megabyte 64 kB are kept, and the program is not stopped by a full pipe."""
+    """Only 64 kB of a megabyte are kept, and the program is not stopped by a full pipe."""
     ended = await run_program(shell("head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2; exit 3"), {})
 
     assert (len(ended.output), len(ended.errors), ended.code) == (OUTPUT_LIMIT, OUTPUT_LIMIT, 3)
@@ -106,7 +113,7 @@ async def test_a_program_need_not_read_what_it_is_told() -> None:
 
 
 async def test_at_the_limit_the_whole_group_is_killed(tmp_path: Path) -> None:
-    """What the program has started ends too."""
+    """The processes that the program has started end too."""
     path = tmp_path / "pid"
     script = f"sleep 60 & echo $! > {path}; wait"
     began = time.monotonic()
@@ -205,6 +212,35 @@ async def test_a_wave_check_decides(
     assert isinstance(said, Rejected) is bool(code)
     assert "wave 1 has ended: waiting for approval: workspaces-apps approve" in shown
     assert json.loads(said.reason)["wave"] == 1
+
+
+async def test_a_check_ends_with_the_wave_that_somebody_else_decided() -> None:
+    """It does not decide about the next wave, which it knows nothing of."""
+    decided: list[int | None] = []
+
+    class Waves:
+        def approve(self, wave: int | None = None, **_: str) -> None:
+            decided.append(wave)
+
+    apply: Any = Waves()
+    about: Any = {"run": "r", "at": datetime(2026, 1, 5, tzinfo=UTC), "target": "*", "wave": 1, "digest": "d"}
+    estimate = Estimate(calls=0, seconds=0.0, rate=1.0, rate_is_learned=False, deployment_seconds=900.0)
+    plan = Plan(
+        name="x",
+        created=datetime(2026, 1, 5, tzinfo=UTC),
+        policy=Policy(),
+        targets=(),
+        workspaces=(),
+        estimate=estimate,
+    )
+    board, check = Board(plan, SystemClock().now), shell("echo 0.1; exit 75")
+    async with Approver(apply, board, SystemClock(), check=check, check_timeout=60.0, asks=False) as approver:
+        approver.hear(ApprovalRequested(**about, workspaces=1))
+        await asyncio.sleep(0)
+        approver.hear(Approved(**about, who="ann"))
+        _, going_on = await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=30)
+
+    assert (decided, going_on) == ([], set())
 
 
 def test_a_wave_check_without_approvals_is_refused(

@@ -468,7 +468,7 @@ def test_what_is_invisible_or_no_character_is_left_out(text: str) -> None:
 
 
 def test_users_and_approvals_are_told(clock: Now) -> None:
-    """How many are waited for; which wave waits, and what to type; who approved it."""
+    """It counts who is waited for, names the wave that waits and what to type, and tells who approved it."""
     board = Board(plan_of(10), clock.now)
     board.users, board.journal = lambda: 7, "office.journal"
     lines = Lines(board, Traffic(lambda: 0.0))

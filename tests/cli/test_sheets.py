@@ -31,7 +31,7 @@ def sim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Simulator]:
 
 
 def rows_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[bytes, list[list[str]]]:
-    """What a command writes where the stream turns line breaks into those of Windows."""
+    """Return the rows that a command writes where the stream turns line breaks into those of Windows."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="utf-8", newline="\r\n")
     with monkeypatch.context() as patch:

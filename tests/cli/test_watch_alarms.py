@@ -24,7 +24,7 @@ SAMPLE = re.compile(r'[a-z_]+\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)+\} -?\d[\d.e+]*
 
 
 def names_in(folder: Path) -> list[str]:
-    """What is in a folder."""
+    """Return the names in a folder."""
     return sorted(one.name for one in folder.iterdir())
 
 
@@ -126,7 +126,7 @@ def test_what_cannot_work_is_refused_before_the_first_poll(
 
 
 def test_before_any_answer_there_are_metrics_too() -> None:
-    """Of the poll alone."""
+    """They tell of the poll alone."""
     from datetime import UTC, datetime
 
     text = rendered("x", None, at=datetime(2026, 1, 5, tzinfo=UTC), answered=False)

@@ -119,7 +119,7 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL that it listens on."""
         return f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}"
 
     @property

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.raw_server import RawServer, answer
-from tests.client.raw_server import listening as serving
+from tests.client.raw import Script, identified, scripted
 from tests.client.ways import client_of, posts, slow_client
 from tests.models.service_model import OPERATIONS, SHAPES, request, request_shape
 from workspaces_apps import MalformedResponseError, WorkSpacesError
@@ -63,14 +62,14 @@ def answered(number: int) -> bytes:
         "ResourceId": "ws-1",
     }
     return (
-        answer(b"{}"),
-        answer(b'{"NextToken": "more", "New": [1, null]}'),
-        answer(json.dumps(fault).encode(), 400),
-        answer(b'{"__type": "ThrottlingException"}', 400, "Retry-After: 3"),
-        answer(b"<html>", 503, "Content-Type: text/html"),
-        answer(b"", 300),
-        answer(b"[]"),
-        answer(b"", 200, "Date: Thu, 01 Jan 2026 00:00:00 GMT"),
+        identified(b"{}"),
+        identified(b'{"NextToken": "more", "New": [1, null]}'),
+        identified(json.dumps(fault).encode(), 400),
+        identified(b'{"__type": "ThrottlingException"}', 400, "Retry-After: 3"),
+        identified(b"<html>", 503, "Content-Type: text/html"),
+        identified(b"", 300),
+        identified(b"[]"),
+        identified(b"", 200, "Date: Thu, 01 Jan 2026 00:00:00 GMT"),
     )[number % 8]
 
 
@@ -105,18 +104,18 @@ async def test_the_same_requests_are_the_same_on_both_ways(posts: list[bytes]) -
     ]
     found: list[list[object]] = []
     sent: list[list[bytes]] = []
-    async with serving() as server:
+    async with scripted() as script:
         for make in (client_of, slow_client):
-            async with make(server.url, request_checks="structure") as ws:
+            async with make(script.server.url, request_checks="structure") as ws:
                 if make is client_of:
                     # The first call of each operation shows the way.
                     for first in made[: len(OPERATIONS)]:
                         await outcome(ws.execute(_operation(first)))
-                del server.requests[:]
-                server.turn = answered
+                del script.server.requests[:]
+                script.turn = answered
                 found.append([await outcome(ws.execute(_operation(each))) for each in made])
-                sent.append([_SIGNED.sub(rb"\1\2\3", each) for each in server.requests])
-                server.turn = lambda _: answer(b"{}")
+                sent.append([_SIGNED.sub(rb"\1\2\3", each) for each in script.server.requests])
+                script.turn = lambda _: identified(b"{}")
 
     assert len(posts) == len(sent[0]) == len(sent[1]) == REQUESTS
     assert sent[0] == sent[1]
@@ -130,23 +129,23 @@ def _operation(made: Request) -> Any:
 
 _HEAD = b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 7f\r\n"
 _BODY = b'{"DedicatedTenancySupport": "ENABLED"}'
-_WHOLE = answer(_BODY)
+_WHOLE = identified(_BODY)
 
 ANSWERS = {
     "chunked": _HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n" + _BODY[:5] + b"\r\n21\r\n" + _BODY[5:] + b"\r\n0\r\n\r\n",
     "chunked with a trailer": _HEAD + b"Transfer-Encoding: chunked\r\n\r\n26\r\n" + _BODY + b"\r\n0\r\nX: y\r\n\r\n",
     "until the end": _HEAD + b"Connection: close\r\n\r\n" + _BODY,
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n" + _BODY,
-    "Connection: close": answer(_BODY, 200, "Connection: close"),
+    "Connection: close": identified(_BODY, 200, "Connection: close"),
     "100 before it": b"HTTP/1.1 100 Continue\r\n\r\n" + _WHOLE,
     "102 and 103 before it": b"HTTP/1.1 102 P\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + _WHOLE,
     "101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     "101 that speaks on": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nxyz",
     "204": b"HTTP/1.1 204 No Content\r\n\r\n",
-    "a header twice": answer(_BODY, 200, "x-amzn-RequestId: 8a", "X: 1", "x: 2"),
+    "a header twice": identified(_BODY, 200, "x-amzn-RequestId: 8a", "X: 1", "x: 2"),
     "a header in Latin-1": _HEAD + b"X: \xe9\r\nContent-Length: 38\r\n\r\n" + _BODY,
-    "compressed, it says": answer(_BODY, 200, "Content-Encoding: gzip"),
-    "a redirect": answer(b"", 307, "Location: http://127.0.0.1:1/"),
+    "compressed, it says": identified(_BODY, 200, "Content-Encoding: gzip"),
+    "a redirect": identified(b"", 307, "Location: http://127.0.0.1:1/"),
     "cut in the body": _HEAD + b"Content-Length: 99\r\n\r\n" + _BODY,
     "cut in a chunk": _HEAD + b"Transfer-Encoding: chunked\r\n\r\n99\r\n" + _BODY,
     "cut in the head": _HEAD,
@@ -161,22 +160,22 @@ async def test_any_answer_is_the_same_on_both_ways(name: str, posts: list[bytes]
     """However an answer is framed or broken off; and the next call is answered as ever, on both ways."""
     closing = name.startswith(("until", "HTTP", "Connection", "cut", "garbage", "two"))
     found: list[object] = []
-    async with serving() as server:
+    async with scripted() as script:
         for make in (client_of, slow_client):
-            async with make(server.url) as ws:
+            async with make(script.server.url) as ws:
                 await ws.describe_account()
-                await _spoil(server, ANSWERS[name], closing)
+                await _spoil(script, ANSWERS[name], closing)
                 async with asyncio.timeout(4):
                     found.append(await outcome(ws.describe_account()))
-                server.turn, server.closing = lambda _: _WHOLE, False
+                script.turn, script.closing = lambda _: _WHOLE, False
                 assert (await ws.describe_account()).dedicated_tenancy_support == "ENABLED"
 
     assert found[0] == found[1]
     assert len(posts) == 2
 
 
-async def _spoil(server: RawServer, written: bytes, closing: bool) -> None:
-    server.turn, server.closing = (lambda _: written), closing
+async def _spoil(script: Script, written: bytes, closing: bool) -> None:
+    script.turn, script.closing = (lambda _: written), closing
 
 
 @pytest.mark.parametrize(
@@ -185,8 +184,8 @@ async def _spoil(server: RawServer, written: bytes, closing: bool) -> None:
 async def test_a_cancelled_call_takes_its_connection_with_it(written: bytes, posts: list[bytes]) -> None:
     """Wherever it is cancelled: the rest of its answer is never the answer to another call."""
     async with (
-        serving(lambda number: written if number == 1 else _WHOLE) as server,
-        client_of(server.url) as ws,
+        scripted(lambda number: written if number == 1 else _WHOLE) as script,
+        client_of(script.server.url) as ws,
     ):
         await ws.describe_account()
         task = asyncio.ensure_future(ws.describe_account())
@@ -194,16 +193,16 @@ async def test_a_cancelled_call_takes_its_connection_with_it(written: bytes, pos
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert len(server.requests) == 2
+        assert len(script.server.requests) == 2
         found = await ws.describe_account()
 
     assert found.dedicated_tenancy_support == "ENABLED"
-    assert (len(posts), server.connections) == (2, 2)
+    assert (len(posts), script.server.connections) == (2, 2)
 
 
 async def test_a_call_cancelled_before_it_is_connected_leaves_nothing_behind(posts: list[bytes]) -> None:
     """The slot in the pool is given back, and so is the one of the client."""
-    async with serving() as server, client_of(server.url) as ws:
+    async with scripted() as script, client_of(script.server.url) as ws:
         await ws.describe_account()
         for ticks in range(12):
             task = asyncio.ensure_future(ws.describe_account())
@@ -219,9 +218,9 @@ async def test_a_call_cancelled_before_it_is_connected_leaves_nothing_behind(pos
 async def test_silence_ends_with_the_read_timeout(posts: list[bytes]) -> None:
     """On both ways, with the same words; the request was sent."""
     found: list[object] = []
-    async with serving(lambda number: b"HTTP/1.1" if number % 2 else _WHOLE) as server:
+    async with scripted(lambda number: b"HTTP/1.1" if number % 2 else _WHOLE) as script:
         for make in (client_of, slow_client):
-            async with make(server.url) as ws:
+            async with make(script.server.url) as ws:
                 await ws.describe_account()
                 found.append(await outcome(ws.describe_account()))
 
@@ -233,7 +232,10 @@ async def test_silence_ends_with_the_read_timeout(posts: list[bytes]) -> None:
 async def test_silence_after_an_interim_answer_ends_too(posts: list[bytes]) -> None:
     """aiohttp stops its timer at any answer; on the fast path it runs on."""
     interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
-    async with serving(lambda number: interim if number else _WHOLE) as server, client_of(server.url) as ws:
+    async with (
+        scripted(lambda number: interim if number else _WHOLE) as script,
+        client_of(script.server.url) as ws,
+    ):
         await ws.describe_account()
         async with asyncio.timeout(5):
             found = await outcome(ws.describe_account())
@@ -244,9 +246,9 @@ async def test_silence_after_an_interim_answer_ends_too(posts: list[bytes]) -> N
 
 async def test_a_malformed_answer_is_kept_as_it_came(posts: list[bytes]) -> None:
     """The raw body is on the error, byte for byte."""
-    async with serving() as server, client_of(server.url) as ws:
+    async with scripted() as script, client_of(script.server.url) as ws:
         await ws.describe_account()
-        server.turn = lambda _: answer(b'{"DedicatedTenancySupport": 7}')
+        script.turn = lambda _: identified(b'{"DedicatedTenancySupport": 7}')
         with pytest.raises(MalformedResponseError) as caught:
             await ws.describe_account()
 

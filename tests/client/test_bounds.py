@@ -58,7 +58,7 @@ class Slow:
 async def test_what_takes_long_is_said(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Who is waited for, once it takes long."""
+    """The message names who is waited for, once it takes long."""
     monkeypatch.setattr(waiting, "LONG", 0.02)
     caplog.set_level(logging.INFO, WAITING)
     server.script(ok())

@@ -84,7 +84,7 @@ async def test_a_silent_connection_is_used_again() -> None:
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "none"])
 async def test_a_body_is_bounded(framing: str) -> None:
-    """What is longer than `max_response_bytes` is broken off, and the error says which setting."""
+    """A body longer than `max_response_bytes` is broken off, and the error names the setting."""
     written = 0
 
     async def handle(writer: asyncio.StreamWriter, _: str) -> bool:

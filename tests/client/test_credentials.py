@@ -263,7 +263,7 @@ async def sso(aws_environment: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 def role_credentials(key: str) -> Answer:
-    """What SSO gives for a role."""
+    """Return the credentials that SSO gives for a role."""
     members = {"accessKeyId": key, "secretAccessKey": "s", "sessionToken": "t", "expiration": 4070908800000}
     return ok({"roleCredentials": members})
 
@@ -349,7 +349,7 @@ async def test_sts_is_asked_again_after_a_moment(
 async def test_the_source_of_a_role_is_renewed(
     server: ScriptedServer, sts: ScriptedServer, connect: Connect
 ) -> None:
-    """Where STS says that the source's credentials have ended, the source is asked for others, once."""
+    """The source is asked for others, once, where STS says that its credentials have ended."""
     provider = Keeping()
     expired = b"<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>"
     sts.script(Answer(status=403, body=expired), assumed("ASIAROLE", timedelta(hours=1)))
@@ -375,7 +375,7 @@ async def test_opening_is_bounded(server: ScriptedServer) -> None:
         region="eu-west-1", endpoint_url=server.url, credentials=Hanging(), config=make_config(timeout=0.1)
     )
 
-    with pytest.raises(DeadlineExceededError, match="credentials did not come"):
+    with pytest.raises(DeadlineExceededError, match="no credentials arrived in time"):
         await ws.__aenter__()
     await asyncio.wait_for(ws.aclose(), 5)
 
@@ -423,7 +423,7 @@ async def test_a_signature_out_of_date_is_made_anew_once(
 async def test_an_impossible_date_corrects_nothing(
     server: ScriptedServer, connect: Connect, date: str
 ) -> None:
-    """What is more than a day off is nobody's clock: later calls are dated as before."""
+    """Later calls are dated as before: a time more than a day off is nobody's clock."""
     server.script(dated("SignatureDoesNotMatch", date=date), ok())
     ws = connect(retry=RetryPolicy(max_attempts=1))
     with pytest.raises(ServiceError):

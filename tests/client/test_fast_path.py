@@ -161,7 +161,7 @@ async def test_whoever_stubs_a_client_answers_in_the_place_of_the_network(
 async def test_it_is_closed_where_a_method_was_wrapped_before_the_client_was_made(
     server: ScriptedServer, connect: Connect, posts: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a method is at the beginning is not taken for what its author wrote."""
+    """A method as it is at the beginning is not taken for what its author wrote."""
     original: Any = getattr(AioBaseClient, "_make_api_call")  # noqa: B009 - private
 
     async def wrapped(*args: Any) -> object:
@@ -194,7 +194,7 @@ async def test_on_lambda_each_call_has_the_header_of_its_invocation(
 async def test_a_body_that_does_not_fit_the_socket_is_left_to_aiohttp(
     server: ScriptedServer, ws: WorkSpacesClient, posts: list[bytes]
 ) -> None:
-    """Where writing may have to wait, aiohttp does it."""
+    """The writing is left to aiohttp where it may have to wait."""
     server.respond(lambda _: ok())
     view = ws.with_options(request_checks="structure")
     for size in (1, 1, LONGEST_BODY):
@@ -206,7 +206,7 @@ async def test_a_body_that_does_not_fit_the_socket_is_left_to_aiohttp(
 async def test_headers_that_a_listener_adds_before_the_call_are_signed_each_time(
     server: ScriptedServer, posts: list[bytes]
 ) -> None:
-    """What is added to one call is not carried over to the next."""
+    """A header added to one call is not carried over to the next."""
     count = iter(range(10))
 
     def add(params: dict[str, Any], **_: object) -> None:

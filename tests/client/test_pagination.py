@@ -1,6 +1,7 @@
 """`Paginated`: a first page when awaited, everything when iterated, and nothing ever lost."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 
 from tests.client.conftest import Connect
 from tests.client.server import Answer, Recorded, ScriptedServer, fault, ok
-from workspaces_apps import PaginationError, RetryPolicy, ServiceError, WorkSpacesClient, api
+from workspaces_apps import (
+    ConfigurationError,
+    PaginationError,
+    RetryPolicy,
+    ServiceError,
+    WorkSpacesClient,
+    api,
+)
 from workspaces_apps._model.models import PageResult, Request
 from workspaces_apps._model.paginator import PageSource, Paginated
 
@@ -235,6 +243,13 @@ async def test_collect_refuses_a_negative_number(server: ScriptedServer, ws: Wor
         await listing(ws).collect(-1)
 
     assert server.requests == []
+
+
+async def test_a_bad_limit_is_refused_and_leaves_nothing_behind(ws: WorkSpacesClient) -> None:
+    """Nothing is raised later, when the iteration that never was is thrown away."""
+    with pytest.raises(ConfigurationError, match="timeout"):
+        ws.describe_workspaces().items(timeout=-1)
+    gc.collect()
 
 
 async def test_nothing_is_sent_before_it_is_asked_for(server: ScriptedServer, ws: WorkSpacesClient) -> None:

@@ -9,7 +9,7 @@ from workspaces_apps import ConfigurationError, WorkSpacesClient
 
 
 async def told(endpoint_url: str | None = "https://127.0.0.1:9") -> str:
-    """What opening a client says."""
+    """Return the message of a client that cannot be opened."""
     ws = WorkSpacesClient(region="eu-west-1", endpoint_url=endpoint_url, credentials=CREDENTIALS)
     try:
         with pytest.raises(ConfigurationError) as caught:

@@ -86,7 +86,7 @@ def office(region: str) -> Manifest:
 
 
 def deployments(sim: Simulator) -> Counter[str]:
-    """How many deployments the service took that committed something, by WorkSpace."""
+    """Count the deployments that the service took and that committed something, by WorkSpace."""
     found: Counter[str] = Counter()
     for request in sim.requests:
         deployment = (request.answer or {}).get("Deployment")
@@ -125,7 +125,7 @@ async def check(database: str, run: str, sim: Simulator) -> None:
 
 
 async def test_a_worker_that_is_killed_is_replaced(database: str, tmp_path: Path) -> None:
-    """By one that goes on where its journal ended; nothing is deployed twice."""
+    """Another goes on where its journal ended; nothing is deployed twice."""
     with crew(database, tmp_path) as (sim, workers):
         run = await submit(office(sim.region), database=database)
         first = workers.start()

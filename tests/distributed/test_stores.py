@@ -125,7 +125,7 @@ async def test_a_database_that_is_not_there_is_told_without_the_password() -> No
 
 
 def test_a_url_is_never_a_path(tmp_path: Path) -> None:
-    """What takes a file refuses it, and what is shown of a store has no password."""
+    """A function that takes a file refuses it, and the name of a store shows no password."""
     with pytest.raises(JournalError, match="not a URL: postgresql://u@host/db"):
         Report.from_journal("postgresql://u:hunter2@host/db?name=office&password=hunter2")
     assert "hunter2" not in repr(locate("postgresql://u:hunter2@host/db?name=office&password=hunter2"))

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
 from tests.rollout.site import OFFICE, Site, site
 from workspaces_apps import WorkSpacesClient
 from workspaces_apps.rollout import (
+    EXIT_CODES,
+    Ending,
     Event,
     Failed,
     JournalError,
@@ -22,7 +25,16 @@ from workspaces_apps.rollout import (
 
 pytest.importorskip("procrastinate", reason="the extra distributed is not installed")
 
-from workspaces_apps.distributed import RunStatus, Worker, command, runs, status, submit
+from workspaces_apps.distributed import (
+    RunInfo,
+    RunStatus,
+    TargetStatus,
+    Worker,
+    command,
+    runs,
+    status,
+    submit,
+)
 from workspaces_apps.distributed._engine import Sightings
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -114,7 +126,7 @@ async def test_one_budget_holds_for_all_targets(database: str) -> None:
 
 
 async def test_a_run_is_paused_and_drained_from_elsewhere(database: str) -> None:
-    """What is said before a worker comes holds too; and what is drained is not resumed."""
+    """A command given before a worker comes holds too; a drained run is not resumed."""
     async with two_sites() as (here, there):
         run = await submit(two_targets(), database=database)
         await command(database, run, "pause", reason="the help desk is closed", who="ann@desk")
@@ -177,3 +189,34 @@ def test_a_report_of_many_targets_stays_readable() -> None:
     assert page.index("Targets</h2>") < page.index(">t150<") < page.index(">t000<")
     assert len(page) < 1_000_000
     assert "And 280 more targets" in report.to_text()
+
+
+@pytest.mark.parametrize("ending", get_args(Ending))
+def test_a_run_ends_as_its_gravest_target(ending: Ending) -> None:
+    """Every ending counts, so that a run with a target that lost its credentials is no success."""
+    endings: tuple[Ending, ...] = ("complete", ending)
+    run = RunStatus(
+        info=RunInfo(
+            run="1",
+            name="office",
+            submitted_at=NOW,
+            command="run",
+            command_by="",
+            spent=None,
+            counts={"waiting": 0, "running": 0, "done": 2, "failed": 0},
+        ),
+        targets=tuple(
+            TargetStatus(
+                target=str(number),
+                state="done",
+                worker="w",
+                planned=1,
+                ending=one,
+                message="",
+                changed_at=NOW,
+            )
+            for number, one in enumerate(endings)
+        ),
+    )
+
+    assert (run.ending, run.exit_code) == (ending, EXIT_CODES[ending])

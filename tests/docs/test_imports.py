@@ -1,4 +1,4 @@
-"""What README, docs and examples import of the package is public: in a public module, and in its `__all__`."""
+"""Imports in README, docs and examples name public modules, and names in their `__all__`."""
 
 import ast
 import importlib

@@ -111,7 +111,7 @@ def test_public_names_on_pages_lead_to_the_reference() -> None:
 
 
 def test_workflows_run_sessions_that_exist() -> None:
-    """What cannot be run here is made of commands that can."""
+    """The workflows, which cannot be run here, are made of commands that can."""
     sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE))
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     text = "\n".join(Path(path).read_text("utf-8") for path in workflows)

@@ -39,7 +39,7 @@ _YAML: Final = (
 
 @dataclass(slots=True)
 class Spoilt:
-    """What became of spoilt files.
+    """The outcomes of spoilt files.
 
     Attributes:
         endings: How many were read, and how many refused with which error.

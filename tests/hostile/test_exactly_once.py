@@ -106,7 +106,7 @@ class Service:
 
 @pytest.mark.parametrize("way", get_args(Way))
 async def test_each_effect_comes_once(way: Way) -> None:
-    """What may be sent again has no further effect by its table; of the rest a second request is never sent."""
+    """A repeated request has no further effect where the table allows it, and is never sent otherwise."""
     service = Service(way)
     config = make_config(
         read_timeout=0.7, retry=RetryPolicy(max_attempts=4, budget=None), pacing=Pacing.off()

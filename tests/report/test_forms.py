@@ -170,7 +170,7 @@ def test_rich_shows_markup_as_it_is() -> None:
 
 
 def test_text_names_what_matters() -> None:
-    """How it ended, the counts, the reasons, and what is out of sync."""
+    """It names the ending, the counts, the reasons, and what is out of sync."""
     text = small().to_text()
 
     assert text.startswith("Roll-out office-2021\nIncomplete: ")

@@ -318,7 +318,7 @@ def test_one_look_that_has_seen_nothing_is_not_believed() -> None:
 
 
 def test_a_look_without_time_to_wait_allows_no_repetition() -> None:
-    """What was carried out may not show yet; what shows counts."""
+    """A read at once may not show yet what was carried out; only a later one counts."""
     unseen = Script([timed_out(), "never"], operation=DEPLOY, looked=[Resolution.REPEAT], deadline=3.0)
     assert "outcome is unknown" in str(unseen.fail())
     shown = Script([timed_out(), "never"], operation=DEPLOY, looked=[Resolved("began")], deadline=3.0)

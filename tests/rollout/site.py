@@ -44,7 +44,7 @@ class Site:
         return Counter(str(self.sim.fleet.associations(one).get(wanted)) for one in workspace_ids)
 
     def deployments(self) -> Counter[str]:
-        """How many deployments the service took that committed something, by WorkSpace."""
+        """Count the deployments that the service took and that committed something, by WorkSpace."""
         found: Counter[str] = Counter()
         for request in self.sim.requests:
             if request.operation == "DeployWorkspaceApplications" and request.status == 200:

@@ -214,7 +214,7 @@ async def test_waves_record_what_is_in_them(tmp_path: Path) -> None:
 
 
 async def test_a_complete_rollout_is_over(tmp_path: Path) -> None:
-    """What comes later on the journal is another roll-out: it begins with a canary again."""
+    """A later apply on the journal is another roll-out: it begins with a canary again."""
     async with site() as here:
         here.sim.fleet.add_workspaces(3)
         asked = manifest(canary=1, approval="canary")

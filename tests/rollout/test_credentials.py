@@ -41,7 +41,7 @@ async def test_a_run_ends_without_credentials_and_the_next_goes_on(operation: st
         assert set(last_words(events).values()) <= {
             "skipped: credentials", "skipped: left-deploying", "skipped: left-staged"
         }  # fmt: skip
-        assert "the same command goes on" in lost.message
+        assert "run the same command to resume" in lost.message
         assert asked < 40
         assert (done.ending, here.states(OFFICE, ids)) == ("complete", {"COMPLETED": 6})
         assert set(here.deployments().values()) == {1}
@@ -69,7 +69,7 @@ class Ending:
 
 
 async def test_polling_ends_with_the_credentials() -> None:
-    """What is deploying is left to the service, a few calls later, and the message says what to run."""
+    """Deployments are left to the service a few calls later, and the message says what to run."""
     async with site() as here:
         here.sim.fleet.add_workspaces(6)
         provider = Ending(here.sim, after=6)

@@ -1,5 +1,6 @@
 """Lists of selectors in CSV files, as people have them: from Excel, with stray spaces, and with mistakes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,25 @@ def test_a_column_is_the_list(text: str, tmp_path: Path) -> None:
     found = loaded(tmp_path, text, 'workspace_ids = { csv = "users.csv", column = "workspaceid" }')
 
     assert found.rules[0].select.workspace_ids == ("ws-00000001", "ws-00000002")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize(
+    "key",
+    ['select = { user_names = { csv = "pipe", column = "u" } }', 'prices = "pipe"'],
+    ids=["list", "prices"],
+)
+def test_a_pipe_is_refused_and_not_waited_for(key: str, tmp_path: Path) -> None:
+    """Nobody may ever write to it."""
+    os.mkfifo(tmp_path / "pipe")
+    text = MANIFEST.format(select="everything = true")
+    text = (
+        f"{key}\n{text}" if key.startswith("prices") else text.replace("select = { everything = true }", key)
+    )
+    (tmp_path / "m.toml").write_text(text)
+
+    with pytest.raises(ManifestError, match="not a regular file"):
+        Manifest.load(tmp_path / "m.toml")
 
 
 def test_lists_are_read_in_every_selector(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_link_stays_one(tmp_path: Path) -> None:
-    """What it points to is replaced; and a file that is too long is not read."""
+    """The file that it points to is replaced; and a file that is too long is not read."""
     (tmp_path / "plan").write_bytes(b"old")
     link = tmp_path / "link"
     link.symlink_to("plan")

@@ -37,7 +37,7 @@ def loaded(folder: Path, prices: str = PRICES) -> Manifest:
 
 
 async def test_licences_are_counted_before_and_after_with_their_cost(tmp_path: Path) -> None:
-    """By application and owner; amounts are exact, currencies stay apart, and a saved plan keeps both."""
+    """They are counted by application and owner; amounts are exact, currencies stay apart, and a saved plan keeps both."""
     async with site() as here:
         first, second, third = here.sim.fleet.add_workspaces(3, operating_system="WINDOWS_11")
         office, visio = (here.sim.fleet.application(one) for one in (OFFICE, VISIO))
@@ -56,7 +56,7 @@ async def test_licences_are_counted_before_and_after_with_their_cost(tmp_path: P
 
 
 async def test_without_prices_only_licences_are_counted() -> None:
-    """What is blocked stays as it is."""
+    """A blocked change counts neither way."""
     async with site() as here:
         here.sim.fleet.add_workspaces(1, operating_system="UBUNTU_22_04")
         data = {"name": "x", "rules": [{"select": {"everything": True}, "present": [OFFICE]}]}

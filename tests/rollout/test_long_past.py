@@ -14,7 +14,7 @@ from workspaces_apps.rollout._log.history import RunHistory
 
 
 async def test_the_past_is_gone_through_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an apply and a plan fold of a journal, they fold off the event loop's thread."""
+    """Both an apply and a plan fold a journal off the event loop's thread."""
     folded: list[tuple[bool, int]] = []
 
     class Watched(RunHistory):

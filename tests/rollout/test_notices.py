@@ -82,7 +82,7 @@ async def test_the_hook_may_postpone() -> None:
 
 
 async def test_nobody_postpones_for_ever() -> None:
-    """When `connected_timeout` is up it is asked once more; then the WorkSpace is skipped as `postponed`."""
+    """The hook is asked once more when `connected_timeout` is up; then the WorkSpace is skipped as `postponed`."""
     async with site() as here:
         here.sim.fleet.add_workspaces(1)
         plan = await here.rollout.plan(manifest(connected_timeout="8h"))

@@ -49,7 +49,7 @@ async def carried_out(here: Site, name: str, folder: Path) -> Done:
 
 
 def names_on(here: Site, workspace_id: str) -> set[str]:
-    """What is on a WorkSpace, by name."""
+    """Return the names of the applications on a WorkSpace."""
     known = {here.sim.fleet.application(name): name for name in (*OLD, NEW, OFFICE, VISIO)}
     found = here.sim.fleet.associations(workspace_id)
     return {known[one] for one, state in found.items() if str(state) == "COMPLETED"}

@@ -28,7 +28,7 @@ OLD = "Microsoft Office Standard 2019"
 
 
 def changes(plan: Plan) -> dict[str, PlannedChange]:
-    """By WorkSpace, where each has one change."""
+    """Return the changes by WorkSpace, where each has one."""
     return {one.workspace_id: one.changes[0] for one in plan.workspaces}
 
 
@@ -126,7 +126,7 @@ async def test_an_undo_that_was_ended_early_goes_on(tmp_path: Path) -> None:
 
 
 async def test_one_run_is_undone_and_not_those_before_it(tmp_path: Path) -> None:
-    """By its number; what the other run installed stays."""
+    """One run is chosen by its number; what the other installed stays."""
     async with site() as here:
         ids = here.sim.fleet.add_workspaces(2, operating_system="WINDOWS_11")
         for wanted in ([OFFICE], [OFFICE, VISIO]):
@@ -160,7 +160,7 @@ DEPLOY = "DeployWorkspaceApplications"
 
 
 def events(state: str | None, direction: str, *kinds: str, run: str = "r") -> list[Event]:
-    """What a journal tells of one change: planned in a state, and then these kinds of events."""
+    """Return a journal's events about one change: planned in a state, and then of these kinds."""
     about = {"at": AT, "run": run, "workspace_id": "ws-1", "application_id": "wsa-1", "direction": direction}
     found: dict[str, Event] = {
         "intent": Intent(operation=DEPLOY, **about),  # type: ignore[arg-type]  # of mixed types

@@ -52,7 +52,7 @@ def told(values: Sequence[UnmatchedValue]) -> list[tuple[str, str]]:
 async def test_each_value_that_matches_nothing_is_told(
     select: dict[str, object], missing: list[tuple[str, str]]
 ) -> None:
-    """By condition and value, also in `none_of`; plan and status exit with 2, and the apply is incomplete."""
+    """Values are told by condition, also in `none_of`; plan and status exit with 2, and the apply is incomplete."""
     async with people() as (here, _):
         plan = await here.rollout.plan(wanted(select))
         status = await here.rollout.status(wanted(select))
@@ -87,7 +87,7 @@ async def test_what_is_meant_to_be_empty_changes_no_ending() -> None:
     ],
 )
 async def test_what_may_be_meant_is_named(select: dict[str, object], near: tuple[str, ...]) -> None:
-    """What is spelt alike, or of a tag with few values all of them."""
+    """A suggestion names what is spelt alike, or all values of a tag that has few."""
     async with people() as (here, _):
         plan = await here.rollout.plan(wanted(select))
 

@@ -31,7 +31,7 @@ def connect(here: Site, workspace_ids: Sequence[str], *, connected: bool = True)
 
 
 def words(here: Site, events: Sequence[Event]) -> dict[str, str]:
-    """By WorkSpace: the last word on its Office."""
+    """Return the last word on each WorkSpace's Office."""
     office = here.sim.fleet.application(OFFICE)
     return {one: word for (one, application), word in last_words(events).items() if application == office}
 

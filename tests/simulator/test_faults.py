@@ -255,6 +255,14 @@ def test_a_senseless_fault_is_refused(sim: Simulator, kind: FaultKind, aim: dict
         sim.faults.add(kind, **aim)
 
 
+def test_a_misspelt_operation_is_refused_with_the_right_one(sim: Simulator) -> None:
+    """A fault of an operation that nobody can call would never hit anything."""
+    with pytest.raises(ConfigurationError, match="did you mean 'DescribeWorkspaces'"):
+        sim.faults.add("throttle", operation="DescribeWorkspace")
+
+    sim.faults.add("throttle", operation=["GetResources", "GetCallerIdentity", "DescribeWorkspaces"])
+
+
 def test_faults_can_be_taken_back(sim: Simulator, call: Call) -> None:
     """One, or all."""
     fault = sim.faults.add("throttle")

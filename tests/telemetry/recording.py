@@ -49,7 +49,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Recording:
-    """What was recorded since it began.
+    """The spans and measurements recorded since it began.
 
     Attributes:
         provider: Makes the spans.

@@ -18,7 +18,7 @@ NAME = "WorkSpaces/DescribeAccount"
 async def test_a_call_is_a_span_with_its_attempt_below_it(
     server: ScriptedServer, ws: WorkSpacesClient, record: Recording
 ) -> None:
-    """By the conventions for RPC and the AWS SDKs, with Region, endpoint, request id and number of attempts."""
+    """It follows the conventions for RPC and the AWS SDKs, with Region, endpoint, request id and number of attempts."""
     server.script(ok())
 
     await ws.describe_account()

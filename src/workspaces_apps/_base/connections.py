@@ -153,7 +153,9 @@ class GuardedConnector(_Pool):
             connection.close()
 
     async def _create_connection(self, req: ClientRequest, *options: Any, **named: Any) -> ResponseHandler:
-        with told_when_long(lambda: f"a connection to {harmless(req.url.host, NAME_LIMIT)}, or its name"):
+        with told_when_long(
+            lambda: f"a connection to {harmless(req.url.host, NAME_LIMIT)} (or its DNS name)"
+        ):
             return await super()._create_connection(req, *options, **named)
 
     def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from workspaces_apps._base.public import public
+from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
 from workspaces_apps.errors import ConfigurationError, CredentialsError
 
 if TYPE_CHECKING:
@@ -137,7 +138,9 @@ class AssumeRole:
             create_client = partial(session.create_client, config=config)
             return await call_sts(self, create_client, _as_frozen(source) if source is not None else None)
         except (BotoCoreError, ClientError) as error:
-            raise CredentialsError(f"could not assume {self.role_arn}: {error}") from error
+            raise CredentialsError(
+                f"could not assume {self.role_arn}: {harmless(error, MESSAGE_LIMIT)}"
+            ) from error
 
 
 class Keys(Protocol):

@@ -38,6 +38,11 @@ _scope: Final[ContextVar[Mapping[str, str | int | None]]] = ContextVar(
 )
 
 
+def rpc_method(operation: object) -> str:
+    """Return the full name of an operation, by the conventions for RPC."""
+    return f"WorkSpaces/{operation}"
+
+
 def fields(**known: str | int | None) -> dict[str, str | int | None]:
     """Return the `extra` of a log record: the fields of the scope, and those that are known here.
 
@@ -47,7 +52,7 @@ def fields(**known: str | int | None) -> dict[str, str | int | None]:
     found = dict(_scope.get())
     for name, value in known.items():
         if value is not None:
-            found[FIELDS[name]] = f"WorkSpaces/{value}" if name == "operation" else value  # type: ignore[index]  # a FieldName
+            found[FIELDS[name]] = rpc_method(value) if name == "operation" else value  # type: ignore[index]  # a FieldName
     return found
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from workspaces_apps import types
-from workspaces_apps._base.clock import Clock, Duration, SystemClock
+from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps._base.collector import paused
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
@@ -155,7 +155,7 @@ class WorkSpacesClient(Waiters):
 
     @property
     def hooks(self) -> Hooks:
-        """The receivers of attempts, retries and throttles."""
+        """The receivers of attempts, retries, throttles, polls and refreshes of credentials."""
         return self._options.hooks
 
     async def warm_up(self) -> None:
@@ -204,7 +204,7 @@ class WorkSpacesClient(Waiters):
             pacing: How fast calls go.
             timeout: The time for one call with everything in it; None for no limit.
             request_checks: `"all"` or `"structure"`; see `ClientConfig`.
-            hooks: Who is told of attempts, retries and throttles.
+            hooks: Who is told of attempts, retries, throttles and polls; refreshes are told to the client's own hooks.
 
         Raises:
             ConfigurationError: An option cannot be right.
@@ -319,6 +319,7 @@ class WorkSpacesClient(Waiters):
             observer=hub.observer,
             clock=hub.clock,
             schedule=schedule,
+            look_delay=to_seconds(self._options.retry.look_delay, "RetryPolicy.look_delay"),
             audience=audience,
             deploy_gate=hub.deploy_gate,
         )
@@ -326,7 +327,9 @@ class WorkSpacesClient(Waiters):
     def _guarded(self, guard: Callable[[], None], *, once: bool) -> Self:
         """Return a view whose every attempt the guard lets through, or does not; with `once`, of one attempt a call."""
         view = self.with_options()
-        retry = RetryPolicy(max_attempts=1) if once else view._options.retry
+        retry = view._options.retry
+        if once:
+            retry = replace(retry, max_attempts=1)
         view._options = replace(view._options, guard=guard, retry=retry)
         return view
 

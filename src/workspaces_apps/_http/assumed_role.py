@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError
 
 from workspaces_apps._base.credentials import call_sts
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
-from workspaces_apps._http.credential_sources import Loaded
+from workspaces_apps._http.credential_sources import Loaded, frozen
 from workspaces_apps._retry import EXPIRED_CREDENTIALS_CODES
 from workspaces_apps.errors import CredentialsError, ServiceError, TransportError
 
@@ -80,10 +80,7 @@ class RoleLoader:
             )
         finally:
             self._asks = False
-        credentials = ReadOnlyCredentials(
-            given.access_key_id, given.secret_access_key, given.session_token, given.account_id
-        )
-        return Loaded(credentials=credentials, expires_at=given.expires_at)
+        return Loaded(credentials=frozen(given), expires_at=given.expires_at)
 
     async def close(self) -> None:
         """End a refresh of the source that is under way."""

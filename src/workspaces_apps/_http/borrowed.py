@@ -130,8 +130,29 @@ TABLE: Final = (
         parameters=("self",),
         reason="The next answer's head, and the stream of its body.",
     ),
+    Borrowed(
+        owner="aiobotocore.httpsession:AIOHTTPSession",
+        name="_create_connector",
+        parameters=("self", "proxy_url"),
+        reason="Overridden to use the guarded pool.",
+        fallback="none: an answer that nobody asked for must not be taken",
+    ),
+    Borrowed(
+        owner="aiohttp.connector:TCPConnector",
+        name="_create_connection",
+        parameters=("self", "req", "traces", "timeout"),
+        reason="Overridden to log a connection that takes long.",
+        fallback="it is not logged",
+    ),
+    Borrowed(
+        owner="aiohttp.connector:BaseConnector",
+        name="_release",
+        parameters=("self", "key", "protocol"),
+        reason="Overridden to mark a connection as idle.",
+        fallback="none: as for the guarded pool",
+    ),
 )
-"""Every such name."""
+"""The names, but for attributes that the guarded pool reads of the objects that it subclasses."""
 
 _AUTHORS: Final = frozenset({"aiobotocore", "aiohttp", "botocore"})
 

@@ -58,7 +58,7 @@ class ClientConfig:
         allow_insecure_endpoint: Take a plain-http endpoint that is not on this machine.
         user_agent_extra: Appended to the User-Agent header.
         telemetry: Make spans and metrics where `opentelemetry-api` is installed; False for none.
-        hooks: Who is told of attempts, retries and throttles.
+        hooks: Who is told of attempts, retries, throttles, polls and refreshes of credentials.
         pacing_registry: Where what is learned of the service's rate is shared; by default with every client of
             the process.
         random: A number in [0, 1), uniformly, for jitter.
@@ -107,7 +107,7 @@ class ClientConfig:
             raise ConfigurationError(
                 f'request_checks must be "all" or "structure", not {self.request_checks!r}'
             )
-        if self.proxy is not None and urlsplit(self.proxy).scheme not in ("http", "https"):
+        if self.proxy is not None and not is_http_url(self.proxy):
             raise ConfigurationError(
                 "proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128"
             )
@@ -279,6 +279,16 @@ def _require(value: object, name: str, *kinds: type) -> None:
         raise ConfigurationError(f"{name} must be a {allowed}, not {type(value).__name__}")
 
 
+def is_http_url(url: str) -> bool:
+    """Tell if it is the URL of something that speaks HTTP: a scheme, a host, and a port that there can be."""
+    try:
+        parts = urlsplit(url)
+        # Looked at because a port out of range is found only then.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def check_endpoint(url: str, *, allow_insecure: bool) -> None:
     """Refuse an endpoint that is no URL, or that would carry signed requests over the network in the clear.
 
@@ -287,13 +297,13 @@ def check_endpoint(url: str, *, allow_insecure: bool) -> None:
     """
     try:
         parts = urlsplit(url)
-        # Looked at because a port out of range is found only then.
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # A port out of range is found only when it is looked at.
+        _ = parts.port
     except ValueError as error:
         raise ConfigurationError(f"endpoint_url is not a URL: {error}") from error
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("endpoint_url must hold no user name or password: requests are signed")
-    if not usable:
+    if not is_http_url(url):
         raise ConfigurationError(f"endpoint_url must be an http or https URL, such as https://…, not {url!r}")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_insecure:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""One http_call with the service: request bytes out through aiobotocore, a result or an error back."""
+"""One HTTP call to the service: request bytes out through aiobotocore, a result or an error back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
+import aiohttp
 from aiobotocore import __version__ as aiobotocore_version
 from aiobotocore.config import AioConfig
 from botocore import UNSIGNED, xform_name
@@ -37,7 +38,7 @@ from workspaces_apps._http.borrowed import leave_out_retry_headers
 from workspaces_apps._http.config import check_endpoint
 from workspaces_apps._http.fast_path import FastPath, fast_path_of
 from workspaces_apps._http.http_session import DirectSession, PlainSession, proxies_of
-from workspaces_apps._http.network import describe_failure
+from workspaces_apps._http.network import cause_of, describe_failure
 from workspaces_apps._http.protocol import pinned_protocol
 from workspaces_apps._http.session import PROFILE_ADVICE, SERVICE
 from workspaces_apps._http.signing import Signer, SigningContext
@@ -71,6 +72,9 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT", bound=Result)
 
 _NO_HEADERS: Final = Headers()
+
+_NO_ANSWER: Final = (aiohttp.ClientError, OSError, EOFError, UnicodeDecodeError)
+"""The errors of the fast path for a request without an answer that can be read; anything else is a fault of our own."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,7 +185,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
 }
 """What the errors mean that the service has no message for. [seen]"""
 
-_http_call: ContextVar[HttpCall[Result]] = ContextVar("workspaces_apps_exchange")
+_http_call: ContextVar[HttpCall[Result]] = ContextVar("workspaces_apps_http_call")
 
 
 def user_agent(extra: str | None) -> str:
@@ -247,10 +251,7 @@ class Connection:
             return await self._send_by_aiobotocore(http_call)
         try:
             status, headers, body, http_call.signed_with = await fast_path.send(route, http_call.body)
-        except WorkSpacesError:
-            raise
-        except Exception as error:
-            # As for aiobotocore: there is no end to what may go wrong here.
+        except _NO_ANSWER as error:
             raise _failure(error, http_call) from error
         http_call.read(status, headers, body)
         if http_call.error is not None:
@@ -388,9 +389,7 @@ def resolve_region(session: AioSession) -> str:
 
 def _failure(error: Exception, http_call: HttpCall[ResultT]) -> WorkSpacesError:
     """Return what to raise for a request without an answer, on whichever way it was sent."""
-    cause: object = (
-        error.kwargs.get("error") if isinstance(error, HTTPClientError | BotocoreConnectionError) else error
-    )
+    cause = cause_of(error)
     if isinstance(cause, AnswerTooLongError):
         return MalformedResponseError(
             f"{cause}; ClientConfig(max_response_bytes=…) takes more", operation=http_call.operation

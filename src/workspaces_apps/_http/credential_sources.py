@@ -275,7 +275,7 @@ class ProviderLoader:
                 f"the credentials provider {name} failed with {type(error).__name__}"
             ) from error
         self._given = found = _checked(given, name)
-        return Loaded(credentials=_frozen(found), expires_at=found.expires_at)
+        return Loaded(credentials=frozen(found), expires_at=found.expires_at)
 
     async def _tell(self, refused: Credentials) -> None:
         if isinstance(self._provider, RefusableCredentialsProvider):
@@ -293,7 +293,8 @@ def _checked(given: object, name: str) -> Credentials:
     return given
 
 
-def _frozen(given: Credentials) -> ReadOnlyCredentials:
+def frozen(given: Credentials) -> ReadOnlyCredentials:
+    """Return credentials in the form that requests are signed with."""
     return ReadOnlyCredentials(
         given.access_key_id, given.secret_access_key, given.session_token, given.account_id
     )

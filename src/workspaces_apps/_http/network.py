@@ -37,6 +37,13 @@ _NOT_CONNECTED: Final = (
 )
 
 
+def cause_of(error: Exception) -> object:
+    """Return what aiohttp raised, also where botocore's HTTP session has wrapped it."""
+    return (
+        error.kwargs.get("error") if isinstance(error, HTTPClientError | BotocoreConnectionError) else error
+    )
+
+
 def describe_failure(error: Exception, *, operation: str, size: int) -> TransportError:
     """The error to raise for a request without an answer.
 
@@ -45,9 +52,7 @@ def describe_failure(error: Exception, *, operation: str, size: int) -> Transpor
         operation: The API operation.
         size: The size of the request's body in bytes.
     """
-    cause: object = (
-        error.kwargs.get("error") if isinstance(error, HTTPClientError | BotocoreConnectionError) else error
-    )
+    cause = cause_of(error)
     found = TransportError(_describe(error, cause), operation=operation)
     found.request_sent = _was_sent(error, cause, size)
     return found

@@ -11,8 +11,8 @@ import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
+from workspaces_apps._http.config import is_http_url
 from workspaces_apps.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -71,13 +71,8 @@ def check_proxies(proxies: Mapping[str, str], config: ClientConfig) -> None:
     for scheme, proxy in proxies.items():
         if scheme not in ("http", "https") or not proxy:
             continue
-        try:
-            # As botocore reads it.
-            parts = urlsplit(proxy if "://" in proxy else f"http://{proxy.removeprefix('//')}")
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
+        # As botocore reads it.
+        if not is_http_url(proxy if "://" in proxy else f"http://{proxy.removeprefix('//')}"):
             name = "ClientConfig.proxy" if config.proxy is not None else _variable(_names_of(scheme), proxy)
             raise ConfigurationError(
                 f"{name} must be the URL of an HTTP proxy, such as http://proxy.example:3128, not {_shown(proxy)!r}"

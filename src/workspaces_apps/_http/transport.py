@@ -1,4 +1,4 @@
-"""One call: a request model in, a result model out, with pacing, retries and a deadline around each http_call."""
+"""One call: a request model in, a result model out, with pacing, retries and a deadline around each call."""
 
 from __future__ import annotations
 
@@ -152,7 +152,10 @@ class _Call(Generic[ResultT]):
                     remedies = others
                     continue
                 if lost_credentials(error):
-                    error.add_note(f"The AWS credentials are not taken: {self._connection.signer.advice}")
+                    advice = self._connection.signer.advice
+                    error.add_note(
+                        f"The service rejected the AWS credentials{f': {advice}' if advice else ''}"
+                    )
                 self.last, self.attempt_began = error, None
                 raise
             except WorkSpacesError as error:
@@ -311,7 +314,7 @@ class Transport:
             if isinstance(error, WorkSpacesError) or not scope.expired():
                 raise
             late = DeadlineExceededError(
-                f"the client could not be opened within its timeout of {seconds:g} s: its credentials did not come"
+                f"the client could not be opened within its timeout of {seconds:g} s: no credentials arrived in time"
             )
             late.request_sent = False
             raise late from None

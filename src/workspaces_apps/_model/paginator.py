@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, timeout, to_seconds
+from workspaces_apps._base.log_fields import rpc_method
 from workspaces_apps._base.public import public
 from workspaces_apps._telemetry.port import CURRENT_POLL, Span, begin
 from workspaces_apps.errors import DeadlineExceededError, PaginationError, WorkSpacesError
@@ -62,9 +63,10 @@ class _Walk(Generic[PageT, ItemT]):
     def __init__(
         self, source: PageSource[PageT, ItemT], telemetry: Telemetry | None, limit: Duration | None = None
     ) -> None:
+        # First: `__del__` looks at it, also after a limit that is refused.
+        self._span: Span | None = None
         self._seconds = None if limit is None else to_seconds(limit, "timeout", positive=True)
         self._deadline: float | None = None
-        self._span: Span | None = None
         self._telemetry = telemetry
         self._source = source
         self._page: Sequence[ItemT] = ()
@@ -95,10 +97,10 @@ class _Walk(Generic[PageT, ItemT]):
         if self._ended:
             raise StopAsyncIteration
         if self._span is None:
-            name = f"list WorkSpaces/{self._source.operation}"
+            method = rpc_method(self._source.operation)
             # A poll's calls are nobody's children.
             telemetry = self._telemetry if CURRENT_POLL.get() is None else None
-            self._span = begin(telemetry, name, {"rpc.method": name.removeprefix("list ")})
+            self._span = begin(telemetry, f"list {method}", {"rpc.method": method})
         try:
             with self._span.use():
                 page = await self._fetch_in_time()
@@ -111,7 +113,7 @@ class _Walk(Generic[PageT, ItemT]):
         # The last pages of some services say "" instead of nothing. [field]
         following = page.next_token or None
         if following is not None and following in self._seen:
-            raise PaginationError(
+            circle = PaginationError(
                 "the service gave a page token that it gave before; going on would repeat pages for ever",
                 operation=self._source.operation,
                 request_id=page.meta.request_id,
@@ -119,6 +121,8 @@ class _Walk(Generic[PageT, ItemT]):
                 attempts=page.meta.attempts,
                 resume_token=self.token,
             )
+            self._end(circle)
+            raise circle
         self._fetched = following
         return page
 

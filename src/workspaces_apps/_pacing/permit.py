@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, Self, TypeAlias
 
-Outcome: TypeAlias = Literal["succeeded", "throttled", "failed", "cancelled", "unused"]
+Outcome: TypeAlias = Literal["succeeded", "throttled", "failed", "unused"]
 """How a request ended, as far as its rate is concerned."""
 
 
@@ -39,10 +39,6 @@ class Permit:
     def failed(self) -> None:
         """It ended in a way that says nothing of the rate."""
         self.release("failed")
-
-    def cancelled(self) -> None:
-        """Its task was cancelled; whether the request left is unknown."""
-        self.release("cancelled")
 
     def unused(self) -> None:
         """Give the turn back: no request was sent with it."""

@@ -1,4 +1,4 @@
-"""The turnstile in front of one operation: first come, first served, at the pace that a rule allows."""
+"""The rate limiter of one operation: first come, first served, at the pace that a rule allows."""
 
 import asyncio
 import heapq
@@ -96,16 +96,12 @@ class RateLimiter:
         """Calls a second it lets go at the moment; None while it sets no rate."""
         return self._rule.rate
 
-    @property
-    def proven_rate(self) -> float | None:
-        """The same, once it has stood the test; None before, and while it sets none."""
-        return self._rule.proven
-
     def poll_delay(self) -> float:
         """Reserve the next poll's turn, and return the seconds until it comes.
 
-        All polls of what this paces take half of the proven rate together, whichever clients make them. Until the rate
-        is proven, poll without a further limit: limited to half of an unproven rate, nobody could ever prove it.
+        All polls of what this paces take half of the confirmed rate together, whichever clients make them. Until the rate
+        is confirmed, poll sequentially without a further limit: limited to half of an unconfirmed rate, the limiter could
+        never confirm it.
         """
         with self._lock:
             now, rate = self._clock.monotonic(), self._rule.proven

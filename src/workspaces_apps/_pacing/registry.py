@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from workspaces_apps._base.clock import Clock, SystemClock
+from workspaces_apps._base.log_fields import rpc_method
 from workspaces_apps._base.public import public
 from workspaces_apps._pacing.policy import Pacing
 from workspaces_apps._pacing.rate_limiter import RateLimiter
@@ -93,7 +94,7 @@ class PacingRegistry:
         with self._lock:
             limiters = [(key, limiter) for (key, _, _), (limiter, _) in self._pacers.items()]
         for key, limiter in limiters:
-            where = {"rpc.method": f"WorkSpaces/{key.operation}", "cloud.region": key.region}
+            where = {"rpc.method": rpc_method(key.operation), "cloud.region": key.region}
             yield "workspaces_apps.client.in_flight", limiter.in_flight, where
             if limiter.rate is not None:
                 yield "workspaces_apps.client.rate", limiter.rate, where

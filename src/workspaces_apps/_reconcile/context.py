@@ -61,6 +61,7 @@ class TargetContext:
         observer: The client's observer.
         clock: The client's clock.
         schedule: How often deployments are polled.
+        look_delay: Seconds after a Deploy of unknown outcome until a read tells; the client's `RetryPolicy.look_delay`.
         audience: Who hears of polls that serve them.
         deploy_gate: How many may be between the last read and Deploy.
     """
@@ -70,6 +71,7 @@ class TargetContext:
     observer: AssociationObserver
     clock: Clock
     schedule: Schedule
+    look_delay: float
     audience: PollAudience | None = None
     deploy_gate: asyncio.Semaphore
 

@@ -154,7 +154,7 @@ def _unless_ready(readiness: Readiness | None) -> AwaitReady | Refuse:
     if readiness is Readiness.GONE:
         return Refuse(Reason.VANISHED, "the WorkSpace does not exist any more", {})
     if readiness is Readiness.NEEDS_SOMEBODY:
-        return Refuse(Reason.WORKSPACE_STATE, "the WorkSpace needs somebody", {})
+        return Refuse(Reason.WORKSPACE_STATE, "the WorkSpace needs manual attention", {})
     return AwaitReady()
 
 

@@ -145,11 +145,6 @@ class ObservedState:
         assert self._unsure_since is not None
         return found if self._state_at - self._unsure_since >= CONFIRM_AFTER else Readiness.ON_ITS_WAY
 
-    @property
-    def confirms_at(self) -> float | None:
-        """The moment at which a second read of the WorkSpace's state would confirm the first; None if nothing is to be confirmed."""
-        return None if self._unsure_since is None else self._unsure_since + CONFIRM_AFTER
-
     def elapsed(self, application: str) -> float | None:
         """Return the seconds since a Deploy was taken for an application; None if none was."""
         if self._deployed_at is None or application not in self._before_deploy:

@@ -50,9 +50,6 @@ _log = field_logger("workspaces_apps.reconcile")
 TOLERATED_POLLS: Final = 10
 """Polls that may fail in a row while a deployment is followed."""
 
-_SETTLE: Final = 5.0
-"""Seconds after a Deploy of unknown outcome until a read tells: reads may lag behind writes. [assumed]"""
-
 _RECENT: Final = 60.0
 """Seconds for which a deployment that was read to go on need not be read again."""
 
@@ -607,6 +604,7 @@ class Reconciler:
 
     async def _cope(self, error: WorkSpacesError, action: ErrorAction, applications: tuple[str, ...]) -> None:
         clock, limits, enough = self._context.clock, self._limits, True
+        look_delay = self._context.look_delay
         self.refusal = error
         match action:
             case ErrorAction.RECHECK:
@@ -618,12 +616,12 @@ class Reconciler:
             case ErrorAction.BACK_OFF:
                 enough = limits.count_fault()
                 unknown = may_have_arrived(error) and error.operation == DEPLOYING
-                await clock.sleep(max(limits.delay, _SETTLE) if unknown else limits.delay)
+                await clock.sleep(max(limits.delay, look_delay) if unknown else limits.delay)
                 if unknown and not enough:
                     # Two reads must agree before a Deploy is sent again: one may see the state from before.
                     await self._read_patiently()
                     if isinstance(self._decide(), Deploy):
-                        await clock.sleep(_SETTLE)
+                        await clock.sleep(look_delay)
             case ErrorAction.WAIT:
                 enough, applications = limits.count_busy(), tuple(self.results.open)
                 if not enough:
@@ -671,7 +669,7 @@ class Reconciler:
 
     def _explain(self, reason: Reason, message: str) -> str:
         if reason is Reason.WORKSPACE_STATE and self.observed.workspace_state is not None:
-            return f"the WorkSpace is {self.observed.workspace_state} and needs somebody"
+            return f"the WorkSpace is {self.observed.workspace_state} and needs manual attention"
         return message
 
     async def _give_up(self, end: _GiveUp) -> None:

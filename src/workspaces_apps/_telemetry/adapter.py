@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
+from workspaces_apps._base.log_fields import rpc_method
 from workspaces_apps._base.version import VERSION
 from workspaces_apps._telemetry.gauges import WatchedGauges
 from workspaces_apps._telemetry.metrics import METRICS
@@ -63,7 +64,7 @@ class Labels:
     __slots__ = ("_outcomes", "call", "name", "place", "request", "span", "where")
 
     def __init__(self, operation: str, endpoint: str | None, region: str | None) -> None:
-        self.name: str = f"WorkSpaces/{operation}"
+        self.name: str = rpc_method(operation)
         self.span: dict[str, str | int] = {"rpc.system.name": SYSTEM, "rpc.method": self.name}
         self.place: dict[str, str | int] = {}
         self.request: dict[str, str | int] = {"http.request.method": "POST"}

@@ -37,11 +37,11 @@ class DeploymentMethods(Waiting):
         Args:
             workspace_id: The WorkSpace.
             wanted: By application id, how it is to end: `"installed"` or `"removed"`. None: what is staged or
-                under way at the first look, in the direction it shows; if that is nothing, it returns at once.
-            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
+                under way at the first poll, in the direction it shows; if that is nothing, it returns at once.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
             start_grace: How long nothing need be under way after Deploy, as a timedelta or in seconds.
             ready_timeout: How long the WorkSpace may be on its way, such as rebooting, once nothing else is.
-            poll: How often to look.
+            poll: How often to poll.
             on_change: A function or coroutine function that is called with every change. What it raises is logged.
 
         Returns:
@@ -101,7 +101,7 @@ class DeploymentMethods(Waiting):
             timeout: How long to wait for each.
             start_grace: As for `wait_until_deployed`.
             ready_timeout: As for `wait_until_deployed`.
-            poll: How often to look.
+            poll: How often to poll.
             on_change: Is called with every change on any of them.
             fail_fast: Raise the first error as it is, and wait no longer for the others.
 
@@ -142,7 +142,7 @@ class DeploymentMethods(Waiting):
             timeout: How long to follow it; then the iteration raises WaiterTimeoutError.
             start_grace: As for `wait_until_deployed`.
             ready_timeout: As for `wait_until_deployed`.
-            poll: How often to look.
+            poll: How often to poll.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.

@@ -6,7 +6,7 @@ import asyncio
 import math
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations.states import NextAction
 from workspaces_apps._base.log_fields import FIELDS
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from workspaces_apps._waiters.records import Target
     from workspaces_apps.api import AssociationState, AssociationStateReason
 
-ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
 
 LAST_READ: Final = 30.0
 """Seconds that the last read, at a wait's deadline, may take; then it ends with what was seen before."""
@@ -135,15 +134,19 @@ class DeploymentWait:
             "workspaces_apps.wait_until_deployed",
             {FIELDS["workspace_id"]: self.workspace_id},
         )
+        try:
+            with span.use():
+                subscription = self._observer.subscribe(
+                    self.workspace_id,
+                    self.deployment.interest(self.began),
+                    self._schedule,
+                    tolerate_failures=TOLERATED,
+                    audience=self._audience,
+                )
+        except BaseException as error:
+            span.end(error)
+            raise
         self.future.add_done_callback(partial(_end, span))
-        with span.use():
-            subscription = self._observer.subscribe(
-                self.workspace_id,
-                self.deployment.interest(self.began),
-                self._schedule,
-                tolerate_failures=TOLERATED,
-                audience=self._audience,
-            )
         self._subscription = subscription
         subscription.on_news = self._news
         subscription.on_error = self._failed_poll
@@ -224,7 +227,7 @@ class DeploymentWait:
             late.workspace_state = self.deployment.workspace_state
             self._fail(late)
         else:
-            error = WorkspaceNotReadyError(f"the WorkSpace is {state}, and somebody must see to it")
+            error = WorkspaceNotReadyError(f"the WorkSpace is {state}, and needs manual attention")
             error.workspace_state = self.deployment.workspace_state
             self._fail(error)
 

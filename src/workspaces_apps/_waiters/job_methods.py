@@ -44,7 +44,7 @@ class JobMethods(Waiting):
             timeout: The time for everything, as a timedelta or in seconds.
             start_grace: As for `wait_until_deployed`.
             ready_timeout: How long to wait for a WorkSpace that is on its way, as one that reboots, within `timeout`.
-            poll: How often to look.
+            poll: How often to poll.
             on_change: As for `wait_until_deployed`.
 
         Returns:
@@ -99,7 +99,7 @@ class JobMethods(Waiting):
             timeout: The time for everything, as a timedelta or in seconds.
             start_grace: As for `wait_until_deployed`.
             ready_timeout: How long to wait for a WorkSpace that is on its way, as one that reboots, within `timeout`.
-            poll: How often to look.
+            poll: How often to poll.
             on_change: As for `wait_until_deployed`.
 
         Returns:
@@ -141,13 +141,13 @@ class JobMethods(Waiting):
         poll: PollPolicy | None,
         on_change: types.OnChange | None,
     ) -> types.DeploymentOutcome:
+        from workspaces_apps._waiters.deployment import TARGETS
         from workspaces_apps._waiters.jobs import Job, JobOptions
         from workspaces_apps._waiters.policy import schedule_of
 
         applications = unique(application_ids, "application_ids")
         self._check_workspace(workspace_id)
-        target = "installed" if direction == "install" else "removed"
-        self._check_wanted(dict.fromkeys(applications, target), "application_ids")
+        self._check_wanted(dict.fromkeys(applications, TARGETS[direction]), "application_ids")
         options = JobOptions(
             include_staged=include_staged,
             retry_failed=retry_failed,

@@ -14,7 +14,7 @@ from workspaces_apps._reconcile.guard import Unconditional
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed, Reconciler
 from workspaces_apps._reconcile.writes import DEPLOYING
-from workspaces_apps._waiters.deployment import failure_of
+from workspaces_apps._waiters.deployment import TARGETS, failure_of
 from workspaces_apps._waiters.records import AssociationChange, AssociationStatus, DeploymentOutcome
 from workspaces_apps._waiters.watch import tell
 from workspaces_apps.errors import (
@@ -37,18 +37,13 @@ if TYPE_CHECKING:
     from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
     from workspaces_apps._reconcile.observed_state import Change
     from workspaces_apps._reconcile.reconciler import ReconcileResult
-    from workspaces_apps._waiters.records import OnChange, Target
+    from workspaces_apps._waiters.records import OnChange
 
 ErrorT = TypeVar("ErrorT", bound=WaiterError)
 
 LAST_READ: Final = 20.0
 """Seconds after the deadline for the last read, which the service may keep waiting."""
 
-_TARGETS: Final[dict[Direction, Target]] = {"install": "installed", "uninstall": "removed"}
-
-_IN_ERROR: Final = frozenset(
-    {Reason.RETRIES_EXHAUSTED, Reason.DIRECTION_UNKNOWN, Reason.DIRECTION_OPPOSITE, ERROR}
-)
 _FOREIGN: Final = frozenset({Reason.FOREIGN_STAGED, Reason.FOREIGN_ERROR})
 
 
@@ -322,7 +317,7 @@ class Job:
                 AssociationStatus(
                     application_id=application,
                     state=state,
-                    wanted=_TARGETS[direction] if direction is not None else None,
+                    wanted=TARGETS[direction] if direction is not None else None,
                     reason=record.reason if record is not None else None,
                 )
             )

@@ -12,6 +12,8 @@ from workspaces_apps._waiters.policy import PollPolicy
 
 if TYPE_CHECKING:
     from workspaces_apps._associations.acceptors import Waiter
+    from workspaces_apps._observe.resources import ResourceObserver
+    from workspaces_apps._waiters.resources import Judge
 
 ResourceT = TypeVar("ResourceT")
 
@@ -26,8 +28,8 @@ class ResourceMethods(Waiting):
 
         Args:
             workspace_id: The WorkSpace.
-            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
-            poll: How often to look.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
+            poll: How often to poll.
 
         Raises:
             WaiterTimeoutError: It is not in time.
@@ -43,8 +45,8 @@ class ResourceMethods(Waiting):
 
         Args:
             workspace_id: The WorkSpace.
-            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
-            poll: How often to look.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
+            poll: How often to poll.
 
         Raises:
             WaiterTimeoutError: It is not in time.
@@ -60,8 +62,8 @@ class ResourceMethods(Waiting):
 
         Args:
             workspace_id: The WorkSpace.
-            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
-            poll: How often to look.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
+            poll: How often to poll.
 
         Raises:
             WaiterTimeoutError: It is not in time.
@@ -87,32 +89,23 @@ class ResourceMethods(Waiting):
             workspace_id: The WorkSpace.
             properties: What was asked for: every property set here must be read back. None: until there is no
                 entry in ModificationStates, which does not see a change of the running mode.
-            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
             start_grace: How long an entry may take to show up, without `properties`; and for how long an entry in
-                UPDATE_FAILED that was there at the first look may be left over from a change before.
-            poll: How often to look.
+                UPDATE_FAILED that was there at the first poll may be left over from a change before.
+            poll: How often to poll.
 
         Raises:
             WaiterTimeoutError: It is not in time.
             WaiterError: The change failed, or the WorkSpace did.
             WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
-        from workspaces_apps._waiters.resources import ModifiedJudge, wait_for
+        from workspaces_apps._waiters.resources import ModifiedJudge
 
         began = self._hub().clock.monotonic()
         judge = ModifiedJudge(properties, began, to_seconds(start_grace, "start_grace"))
         self._check_workspace(workspace_id)
         workspaces = self._hub().workspaces
-        found = await wait_for(
-            workspaces,
-            judge,
-            "modified",
-            workspace_id,
-            timeout=timeout,
-            poll=poll,
-            audience=self._audience(),
-            telemetry=self._telemetry(),
-        )
+        found = await self._wait_for(workspaces, judge, "modified", workspace_id, timeout, poll)
         return _there(found)
 
     async def wait_until_image_available(
@@ -122,30 +115,20 @@ class ResourceMethods(Waiting):
 
         Args:
             image_id: The image.
-            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
-            poll: How often to look.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
+            poll: How often to poll.
 
         Raises:
             WaiterTimeoutError: It is not in time.
             WaiterError: It could not be made.
             WorkSpacesError: Polls failed, ten in a row, or one in a way that does not pass.
         """
-        from workspaces_apps import api
-        from workspaces_apps._waiters.resources import StateJudge, wait_for
+        from workspaces_apps._waiters.resources import StateJudge
 
         self._checked(api.DescribeWorkspaceImagesRequest(image_ids=[image_id]))
         judge = StateJudge[api.WorkspaceImage]("image available", lambda image: image.state, "image")
         images = self._hub().images
-        found = await wait_for(
-            images,
-            judge,
-            "AVAILABLE",
-            image_id,
-            timeout=timeout,
-            poll=poll,
-            audience=self._audience(),
-            telemetry=self._telemetry(),
-        )
+        found = await self._wait_for(images, judge, "AVAILABLE", image_id, timeout, poll)
         return _there(found)
 
     async def wait_until_directory_registered(
@@ -155,8 +138,8 @@ class ResourceMethods(Waiting):
 
         Args:
             directory_id: The directory.
-            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
-            poll: How often to look.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
+            poll: How often to poll.
 
         Raises:
             WaiterTimeoutError: It is not in time.
@@ -174,8 +157,8 @@ class ResourceMethods(Waiting):
 
         Args:
             directory_id: The directory.
-            timeout: How long to wait, as a timedelta or in seconds; there is one last look at the end.
-            poll: How often to look.
+            timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
+            poll: How often to poll.
 
         Raises:
             WaiterTimeoutError: It is not in time.
@@ -184,45 +167,47 @@ class ResourceMethods(Waiting):
         """
         await self._wait_for_directory("directory deregistered", "DEREGISTERED", directory_id, timeout, poll)
 
+    async def _wait_for(
+        self,
+        observer: ResourceObserver[ResourceT],
+        judge: Judge[ResourceT],
+        goal: str,
+        resource_id: str,
+        timeout: Duration,
+        poll: PollPolicy | None,
+    ) -> ResourceT | None:
+        from workspaces_apps._waiters.resources import wait_for
+
+        return await wait_for(
+            observer,
+            judge,
+            goal,
+            resource_id,
+            timeout=timeout,
+            poll=poll,
+            audience=self._audience(),
+            telemetry=self._telemetry(),
+        )
+
     async def _wait_for_workspace(
         self, waiter: Waiter, goal: str, workspace_id: str, timeout: Duration, poll: PollPolicy | None
     ) -> api.Workspace | None:
-        from workspaces_apps import api
-        from workspaces_apps._waiters.resources import StateJudge, wait_for
+        from workspaces_apps._waiters.resources import StateJudge
 
         self._check_workspace(workspace_id)
         judge = StateJudge[api.Workspace](waiter, lambda workspace: workspace.state)
         workspaces = self._hub().workspaces
-        return await wait_for(
-            workspaces,
-            judge,
-            goal,
-            workspace_id,
-            timeout=timeout,
-            poll=poll,
-            audience=self._audience(),
-            telemetry=self._telemetry(),
-        )
+        return await self._wait_for(workspaces, judge, goal, workspace_id, timeout, poll)
 
     async def _wait_for_directory(
         self, waiter: Waiter, goal: str, directory_id: str, timeout: Duration, poll: PollPolicy | None
     ) -> api.WorkspaceDirectory | None:
-        from workspaces_apps import api
-        from workspaces_apps._waiters.resources import StateJudge, wait_for
+        from workspaces_apps._waiters.resources import StateJudge
 
         self._checked(api.DescribeWorkspaceDirectoriesRequest(directory_ids=[directory_id]))
         judge = StateJudge[api.WorkspaceDirectory](waiter, lambda directory: directory.state, "directory")
         directories = self._hub().directories
-        return await wait_for(
-            directories,
-            judge,
-            goal,
-            directory_id,
-            timeout=timeout,
-            poll=poll,
-            audience=self._audience(),
-            telemetry=self._telemetry(),
-        )
+        return await self._wait_for(directories, judge, goal, directory_id, timeout, poll)
 
 
 def _there(found: ResourceT | None) -> ResourceT:

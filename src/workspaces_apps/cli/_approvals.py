@@ -80,6 +80,9 @@ class Approver:
                 asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._listen)
         elif isinstance(event, Approved | Rejected):
             self._stop_listening()
+            # Somebody else may have decided: what is checked still is of a wave that is over.
+            if self._checking is not None:
+                self._checking.cancel()
 
     async def _decide(self, words: Sequence[str], request: ApprovalRequested) -> None:
         while True:
@@ -88,22 +91,28 @@ class Approver:
                     ended = await run_program(words, self._payload(request))
             except TimeoutError:
                 self._answer(
-                    approve=False, reason=f"the wave check took longer than {self._check_timeout:g} s"
+                    wave=request.wave,
+                    approve=False,
+                    reason=f"the wave check took longer than {self._check_timeout:g} s",
                 )
                 return
             except OSError as error:
-                self._answer(approve=False, reason=f"the wave check cannot be run: {error.strerror}")
+                self._answer(
+                    wave=request.wave, approve=False, reason=f"the wave check cannot be run: {error.strerror}"
+                )
                 return
             if ended.code != TRY_AGAIN:
                 approves = ended.code == PROCEED
                 reason = ended.first_line or ("" if approves else f"the wave check: {ended.failure}")
-                self._answer(approve=approves, reason=reason)
+                self._answer(wave=request.wave, approve=approves, reason=reason)
                 return
             try:
                 await self._clock.sleep(ended.seconds())
             except ValueError:
                 self._answer(
-                    approve=False, reason=f"the wave check printed {ended.first_line[:60]!r}, not seconds"
+                    wave=request.wave,
+                    approve=False,
+                    reason=f"the wave check printed {ended.first_line[:60]!r}, not seconds",
                 )
                 return
 
@@ -131,11 +140,11 @@ class Approver:
         elif word:
             complain("type approve or reject, and Enter")
 
-    def _answer(self, *, approve: bool, reason: str) -> None:
+    def _answer(self, *, approve: bool, reason: str, wave: int | None = None) -> None:
         # Somebody else may have answered just then.
         with suppress(RolloutError):
             if approve:
-                self._apply.approve(reason=reason)
+                self._apply.approve(wave, reason=reason)
             else:
                 self._apply.reject(reason)
 

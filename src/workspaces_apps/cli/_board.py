@@ -10,7 +10,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.rollout import Deployed, Failed, Planned, Succeeded
+from workspaces_apps.rollout import Amount, Deployed, Failed, Planned, Succeeded, WaveBegan
 from workspaces_apps.rollout._controller.waves import cut, wave_sizes
 from workspaces_apps.rollout._log.projection import Key
 from workspaces_apps.rollout._log.summary import RunSummary
@@ -19,7 +19,7 @@ from workspaces_apps.rollout._plan.estimate import Pace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workspaces_apps.rollout import Event, Finished, Hours, Plan, PlannedWorkspace, WaveBegan
+    from workspaces_apps.rollout import Event, Finished, Hours, Plan, PlannedWorkspace
     from workspaces_apps.rollout._log.summary import Outcome
 
 LAST: Final = 5
@@ -81,9 +81,12 @@ class Board:
         self._names: dict[str, str] = {}
         self._lengths: list[float] = []
         self._last_deployed = self._began
-        policy = plan.policy
-        sizes = wave_sizes(self.workspaces, policy.canary, policy.growth, policy.largest_wave)
-        self._waves = cut(plan.pending, sizes)
+        self._waves = self._cut(plan.policy.canary)
+
+    def _cut(self, first: Amount | None) -> list[Sequence[PlannedWorkspace]]:
+        """Return the waves of the plan, of which the first has so many WorkSpaces."""
+        policy = self.plan.policy
+        return cut(self.plan.pending, wave_sizes(self.workspaces, first, policy.growth, policy.largest_wave))
 
     @property
     def result(self) -> Finished | None:
@@ -185,6 +188,9 @@ class Board:
         match event:
             case Planned() if event.application is not None:
                 self._names[event.application_id] = harmless(event.application)
+            case WaveBegan(wave=1):
+                # After an approved canary the waves of a later run grow on from there.
+                self._waves = self._cut(Amount(event.workspaces))
             case Deployed():
                 self._last_deployed = event.at
             case Succeeded() if event.elapsed is not None:

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Final
 
 from workspaces_apps.cli._failures import UsageError
-from workspaces_apps.cli._options import Output
 
 BOM: Final = "\ufeff"
 """The mark by which Excel knows that a file is UTF-8."""
@@ -61,11 +60,11 @@ def print_csv(text: str, *, bom: bool) -> None:
         binary.flush()
 
 
-def check_bom(output: Output, bom: bool) -> None:
+def check_bom(*, is_csv: bool, bom: bool) -> None:
     """Refuse the mark where it would break a document.
 
     Raises:
         UsageError: The output is not CSV.
     """
-    if bom and output is not Output.CSV:
+    if bom and not is_csv:
         raise UsageError("--bom goes with --output csv")

@@ -40,7 +40,7 @@ class ExitCode(IntEnum):
     CHANGES = 2
     """`plan`: there is something to do. `status`: something is out of sync. `apply`: something is not applied yet."""
     BUDGET_SPENT = 3
-    """`apply`: too many WorkSpaces failed, so nothing more was begun."""
+    """`apply`: too many WorkSpaces failed, so no new deployments were started."""
     DRAINED = 4
     """`apply`: asked once to end; what had begun has ended."""
     STOPPED = 5

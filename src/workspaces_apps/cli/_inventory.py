@@ -126,7 +126,7 @@ def inventory(
 
     if workspace and directory:
         raise UsageError("--workspace and --directory are two ways to ask: give one of them")
-    check_bom(output, bom)
+    check_bom(is_csv=output is Output.CSV, bom=bom)
 
     async def read(ws: WorkSpacesClient) -> list[Item]:
         return await read_inventory(ws, workspace or (), directory, tags=tags, connections=connections)
@@ -168,8 +168,9 @@ async def read_inventory(
     Raises:
         WorkSpacesError: A call failed.
     """
+    from workspaces_apps.rollout._connections import read_connections
     from workspaces_apps.rollout._manifest.selectors import Scope
-    from workspaces_apps.rollout._plan.reading import pages_of, patiently, read_fleet, read_tags, side_by_side
+    from workspaces_apps.rollout._plan.reading import read_fleet, read_tags
 
     scope = Scope(
         everything=not workspace_ids and directory_id is None,
@@ -179,15 +180,7 @@ async def read_inventory(
     fleet = await read_fleet(client, scope)
     ids = list(fleet.workspaces)
     known_tags = await read_tags(client, ids) if tags else {}
-    seen: dict[str, tuple[str | None, datetime | None]] = {}
-
-    async def some(page: Sequence[str]) -> None:
-        async for status in patiently(client.describe_workspaces_connection_status(workspace_ids=page)):
-            state = str(status.connection_state) if status.connection_state is not None else None
-            seen[status.workspace_id] = state, status.last_known_user_connection_timestamp
-
-    if connections:
-        await side_by_side(some, pages_of(ids))
+    readings = await read_connections(client, client.clock, ids) if connections else {}
     items: list[Item] = []
     for one in fleet.workspaces.values():
         installed = [
@@ -199,14 +192,15 @@ async def read_inventory(
             )
             for application, record in fleet.states.get(one.workspace_id, {}).items()
         ]
-        connection, last = seen.get(one.workspace_id, (None, None))
+        reading = readings.get(one.workspace_id)
+        status = reading.status if reading is not None else None
         items.append(
             Item(
                 workspace=one,
                 tags=known_tags.get(one.workspace_id) if tags else None,
                 applications=sorted(installed, key=lambda each: (each.name or "", each.application_id)),
-                connection=connection,
-                last_connection=last,
+                connection=str(status.connection_state) if status and status.connection_state else None,
+                last_connection=reading.last_connected if reading is not None else None,
             )
         )
     return items

@@ -70,7 +70,7 @@ def applications(
 ) -> None:
     """List the application catalogue."""
     del debug
-    check_bom(output, bom)
+    check_bom(is_csv=output is Output.CSV, bom=bom)
     words = (name or "").lower().split()
 
     async def read(ws: WorkSpacesClient) -> list[WorkSpaceApplication]:
@@ -147,7 +147,7 @@ def workspaces(
 ) -> None:
     """List WorkSpaces."""
     del debug
-    check_bom(output, bom)
+    check_bom(is_csv=output is Output.CSV, bom=bom)
     if sum(given is not None for given in (workspace or None, directory, bundle)) > 1:
         raise UsageError("the service takes only one of --workspace, --directory and --bundle")
     if user is not None and directory is None:
@@ -259,7 +259,7 @@ def associations(
 ) -> None:
     """List which application is on which WorkSpace, of all applications if nothing else is said."""
     del debug
-    check_bom(output, bom)
+    check_bom(is_csv=output is Output.CSV, bom=bom)
     if workspace and application:
         raise UsageError("--workspace and --application are two ways to ask: give one of them")
 

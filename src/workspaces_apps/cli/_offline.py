@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._commands import COMMANDS
 from workspaces_apps.cli._console import out, print_document, say
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import DebugOption, Output, OutputOption
@@ -136,32 +137,13 @@ def named(given: Sequence[str], known: Sequence[str]) -> list[str]:
         several = [one for one in known if one == " ".join(words[:taken]) or one.split()[0] == words[0]]
         if taken == 2:
             several = [two]
-        if not several and words[0] not in OFFLINE:
+        if not several and words[0] not in COMMANDS:
             raise UsageError(
                 f"there is no command {harmless(words[0])} that calls AWS, but {', '.join(known)}"
             )
         found += several
         words = words[taken:]
     return list(dict.fromkeys(found))
-
-
-OFFLINE: Final = frozenset(
-    {
-        "report",
-        "validate",
-        "schema",
-        "iam-policy",
-        "pause",
-        "resume",
-        "drain",
-        "stop",
-        "approve",
-        "reject",
-        "simulate",
-        "demo",
-    }
-)
-"""The commands that call nothing of AWS's."""
 
 
 def policy(rows: Sequence[Permission], roles: Sequence[str]) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.files import replace_file
 from workspaces_apps.cli._failures import UsageError
 
 if TYPE_CHECKING:
@@ -58,14 +59,9 @@ def rendered(name: str, status: Status | None, *, at: datetime, answered: bool) 
     for family, text in _FAMILIES.items():
         if samples[family]:
             lines += [f"# TYPE {family} gauge", f"# HELP {family} {text}"]
-            lines += [f"{family}{_labels(labels)} {value:g}" for labels, value in samples[family][:-1]]
-            labels, value = samples[family][-1]
-            # A time needs all of its digits.
-            lines.append(
-                f"{family}{_labels(labels)} {value:.3f}"
-                if value > 1e6
-                else f"{family}{_labels(labels)} {value:g}"
-            )
+            # Counts are whole, and times need their digits.
+            form = ".3f" if family.endswith("_seconds") else ".0f"
+            lines += [f"{family}{_labels(labels)} {value:{form}}" for labels, value in samples[family]]
     return "\n".join([*lines, "# EOF", ""])
 
 
@@ -108,12 +104,4 @@ def write_metrics(path: Path, text: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(path, text.encode("utf-8", "replace"))

@@ -110,11 +110,10 @@ def conditions_of(manifest: Manifest) -> set[Condition]:
     found: set[Condition] = set()
     policy = manifest.policy.model_dump()
     keys = set(_keys(policy)) | {key for rule in manifest.rules for key in _keys(rule.model_dump())}
-    if "tags" in keys or policy.get("order_by_tag") or isinstance(policy.get("order_by"), dict):
+    if "tags" in keys or isinstance(policy.get("order_by"), dict):
         found.add("tags")
     by_connection = (
         policy.get("show_connected"),
-        policy.get("skip_connected"),
         policy.get("when_connected", "proceed") != "proceed",
         policy.get("order_by") == "least-recently-connected",
         keys & {"last_connected", "never_connected"},

@@ -90,7 +90,7 @@ def plan(
 ) -> int:
     """Show what would be installed and removed where. Only reads."""
     del debug
-    check_bom(output, bom)
+    check_bom(is_csv=output is Output.CSV, bom=bom)
     if output is Output.CSV and diff is not None:
         raise UsageError("--diff has no table to give as csv")
     if sum(one is not None for one in (manifest if undo is None else undo, show)) != 1:

@@ -13,7 +13,7 @@ import typer
 
 from workspaces_apps._base.files import replace_file
 from workspaces_apps.cli._console import out
-from workspaces_apps.cli._csv_files import BOM, print_csv
+from workspaces_apps.cli._csv_files import BOM, check_bom, print_csv
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption, journal_name
 from workspaces_apps.cli._running import run as run_loop
@@ -89,8 +89,7 @@ def report(
     from workspaces_apps.rollout._journal.urls import parse_url
 
     form = output if output is not None else form_of(to) if to is not None else Form.TEXT
-    if bom and form is not Form.CSV:
-        raise UsageError("--bom goes with --output csv")
+    check_bom(is_csv=form is Form.CSV, bom=bom)
     if to is not None:
         check_folder(to)
     for journal in journals or ():

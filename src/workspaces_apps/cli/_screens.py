@@ -52,10 +52,16 @@ NOTHING_SELECTED: Final = "No WorkSpace is selected, so there is nothing to do."
 ENDINGS: Final = {
     "complete": ("All planned changes applied.", "bold green"),
     "incomplete": ("Not all planned changes are applied yet.", "bold yellow"),
-    "drained": ("Ended early, as asked; what had begun has ended. Apply again to go on.", "bold yellow"),
-    "stopped": ("Stopped, as asked; deployments may go on at the service. Apply again to go on.", "bold red"),
-    "budget-spent": ("Too much failed, so nothing more was begun.", "bold red"),
-    "credentials": ("Credentials were lost, so nothing more was begun with them.", "bold red"),
+    "drained": (
+        "Ended early, as asked; what had started has ended. Run the same command to resume.",
+        "bold yellow",
+    ),
+    "stopped": (
+        "Stopped, as asked; deployments may go on at the service. Run the same command to resume.",
+        "bold red",
+    ),
+    "budget-spent": ("Too much failed, so no new deployments were started.", "bold red"),
+    "credentials": ("Credentials were lost, so no new deployments were started with them.", "bold red"),
     "dry-run": ("Nothing was changed: it was a dry run.", "bold"),
 }
 """The sentence and the style of each ending."""

@@ -77,7 +77,7 @@ def status(
 ) -> int:
     """Compare a manifest with the fleet. With --run, show how a submitted run stands. Only reads."""
     del debug
-    check_bom(output, bom)
+    check_bom(is_csv=output is Output.CSV, bom=bom)
     if (manifest is None) == (run is None):
         raise UsageError("status takes a MANIFEST, or --run and --database")
     if manifest is None:
@@ -110,7 +110,7 @@ def status(
 def watch(
     manifest: _Manifest,
     interval: Annotated[
-        float, typer.Option(min=1, max=86400, metavar="SECONDS", help="From one look to the next.")
+        float, typer.Option(min=1, max=86400, metavar="SECONDS", help="Seconds between polls.")
     ] = 60.0,
     until_in_sync: Annotated[
         bool, typer.Option("--until-in-sync", help="End once everything is in sync.")
@@ -254,7 +254,7 @@ class Watching:
                     # credentials no later look will be better.
                     if not made or lost_credentials(error):
                         raise
-                    complain(f"{error}; looking again in {self._interval:g} s")
+                    complain(f"{error}; polling again in {self._interval:g} s")
                     code = ExitCode.FAILED
                     self._alarms.unanswered(self._manifest.name, self._connection.clock.now())
                 else:

@@ -9,7 +9,7 @@ from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecisio
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, ProcrastinateException
 
 from workspaces_apps._base.log_fields import field_logger
-from workspaces_apps.rollout import JournalBusyError, JournalError
+from workspaces_apps.rollout import JournalError
 from workspaces_apps.rollout._journal.lease import StoreUnavailableError, steady_seconds
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class _Again(BaseRetryStrategy):
         """Return when; None for never."""
         if isinstance(exception, HandOverError):
             return RetryDecision(retry_at=datetime.now(UTC))
-        if isinstance(exception, JournalBusyError | JournalError | StoreUnavailableError):
+        if isinstance(exception, JournalError | StoreUnavailableError):
             # Somebody else has it, or will have it: whoever comes later finds it done, or goes on with it.
             return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=_BUSY_SECONDS))
         if job.attempts + 1 < TRIES:

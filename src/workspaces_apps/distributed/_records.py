@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout import EXIT_CODES, Ending
+from workspaces_apps.rollout._log.events import GRAVEST_ENDINGS
 
 RunState: TypeAlias = Literal["waiting", "running", "done", "failed"]
 """The state of a run, or of one of its targets.
@@ -19,8 +20,6 @@ RunCommand: TypeAlias = Literal["run", "pause", "drain", "stop"]
 """What is wanted of a run: that it goes on, or a word that was said to it."""
 
 STATES: Final[tuple[RunState, ...]] = get_args(RunState)
-
-GRAVEST_FIRST: Final[tuple[Ending, ...]] = ("stopped", "budget-spent", "drained", "incomplete", "complete")
 
 
 @public("workspaces_apps.distributed")
@@ -102,7 +101,7 @@ class RunStatus:
     def ending(self) -> Ending | None:
         """The gravest of its targets' endings; None if none has ended."""
         endings = {target.ending for target in self.targets}
-        return next((ending for ending in GRAVEST_FIRST if ending in endings), None)
+        return next((ending for ending in GRAVEST_ENDINGS if ending in endings), None)
 
     @property
     def exit_code(self) -> int:

@@ -15,10 +15,9 @@ from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps.distributed import _runs
-from workspaces_apps.errors import ConfigurationError, WorkSpacesError
+from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout import (
     Apply,
-    JournalBusyError,
     JournalError,
     Manifest,
     Rollout,
@@ -215,21 +214,24 @@ class Worker:
             raise HandOverError
         text, said, by, spent, _ = rows[0]
         wanted = said, by, spent
-        manifest = Manifest.model_validate_json(text).only(target)
-        writer = await store.open(f"{run}/{target}", of=manifest.name)
+        writer: JournalWriter | None = None
         try:
+            manifest = Manifest.model_validate_json(text).only(target)
+            writer = await store.open(f"{run}/{target}", of=manifest.name)
             await _patiently(lambda: _runs.begin(database, run, target, self.name))
             result = await self._apply(database, _Opened(store, writer), run, target, manifest, wanted)
-        except (JournalBusyError, JournalError, StoreUnavailableError):
+        except (JournalError, StoreUnavailableError):
             raise
-        except WorkSpacesError as error:
+        except Exception as error:
+            # Also a fault of our own, or a manifest that this release cannot read: whoever follows the run must hear of it.
             message = str(error)
             log.warning("%s of the run %s: %s", target, run, message)
             state: RunState = "failed" if last_try else "waiting"
             await _patiently(lambda: _runs.leave(database, run, target, state, None, message))
             raise
         finally:
-            await writer.close()
+            if writer is not None:
+                await writer.close()
         if result.ending == "stopped" and self._draining.is_set():
             await _patiently(lambda: _runs.leave(database, run, target, "waiting", None, "handed over"))
             raise HandOverError

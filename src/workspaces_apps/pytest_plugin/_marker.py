@@ -15,12 +15,13 @@ Markers on function, class and module add up; of one argument the nearest counts
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 
 import pytest
 from typing_extensions import TypeIs
+
+from workspaces_apps._base.spelling import advice
 
 if TYPE_CHECKING:
     from workspaces_apps.simulator import (
@@ -247,11 +248,8 @@ def _check_operation(name: object) -> None:
 
 def _check_name(name: object, known: Iterable[str], what: str) -> None:
     known = list(known)
-    if name in known:
-        return
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
-    raise MarkerError(f"{name!r} is no {what}; {advice}")
+    if name not in known:
+        raise MarkerError(f"{name!r} is no {what}; {advice(name, known)}")
 
 
 def _whole(value: object, name: str) -> int:

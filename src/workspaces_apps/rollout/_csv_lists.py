@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from workspaces_apps._base.files import read_file
 from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table
 from workspaces_apps.rollout._manifest.file import MAX_BYTES, Key
 
@@ -117,10 +118,8 @@ def _column(path: Path, column: str) -> list[str]:
         _UnreadableError: The file cannot be read, or has no such column, or nothing in it.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _UnreadableError(f"the file is larger than {MAX_BYTES} bytes")
         # Excel begins its files with a mark.
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise _UnreadableError(f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from workspaces_apps._base.files import read_file
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._manifest.file import MAX_BYTES
 
@@ -102,9 +103,7 @@ def read_prices(path: Path) -> Mapping[str, object]:
         UnreadableError: It cannot be read, or is no TOML.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnreadableError(f"the file is larger than {MAX_BYTES} bytes")
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_file(path, MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

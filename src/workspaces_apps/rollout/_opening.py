@@ -1,5 +1,7 @@
 """The beginning of an apply's record: what is planned, and the last word on what earlier runs left without one."""
 
+from collections.abc import Mapping
+
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import EVERYWHERE, Event, Planned, Skipped, Started, Succeeded
@@ -34,8 +36,9 @@ async def open_run(plan: Plan, log: EventLog, *, dry_run: bool) -> None:
             unmatched=in_words(plan.unmatched),
         )
     ]
+    owners = {one.name: one.owners for one in plan.targets}
     for workspace in plan.workspaces:
-        events += _planned(plan, log, workspace)
+        events += _planned(plan, log, workspace, owners.get(workspace.target, {}))
     await log.record(*events, durable=True)
     if dry_run:
         return
@@ -57,10 +60,9 @@ async def open_run(plan: Plan, log: EventLog, *, dry_run: bool) -> None:
             )
 
 
-def _planned(plan: Plan, log: EventLog, workspace: PlannedWorkspace) -> list[Event]:
-    owners = {
-        (one.name, application): owner for one in plan.targets for application, owner in one.owners.items()
-    }
+def _planned(
+    plan: Plan, log: EventLog, workspace: PlannedWorkspace, owners: Mapping[str, str]
+) -> list[Event]:
     return [
         log.event(
             Planned,
@@ -68,7 +70,7 @@ def _planned(plan: Plan, log: EventLog, workspace: PlannedWorkspace) -> list[Eve
             workspace_id=workspace.workspace_id,
             application_id=change.application_id,
             application=plan.application_name(workspace.target, change.application_id),
-            owner=owners.get((workspace.target, change.application_id)),
+            owner=owners.get(change.application_id),
             action=change.action,
             state=change.state,
             direction=change.direction,

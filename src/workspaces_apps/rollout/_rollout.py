@@ -57,7 +57,7 @@ class Rollout:
     Args:
         client: The client; or, for a manifest with targets, a client for each of their names. They stay open.
         clock: Where time comes from; None: the clock of the client.
-        hooks: Who is told of attempts, retries and throttles; None: the hooks of the client.
+        hooks: Who is told of attempts, retries, throttles and polls; None: the hooks of the client.
     """
 
     def __init__(
@@ -133,6 +133,7 @@ class Rollout:
         history = await asyncio.to_thread(RunHistory, past) if past else RunHistory()
         return await self._plan(manifest, history, allow_empty=allow_empty)
 
+    @traced_plan
     async def plan_undo(
         self, journal: str | Path, *, run: str | None = None, policy: Policy | None = None
     ) -> Plan:

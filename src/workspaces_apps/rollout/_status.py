@@ -20,7 +20,7 @@ manifest contradicts itself, or the service says something unknown.
 IN_SYNC: Final[Standing] = "in-sync"
 """The standing of what is as the manifest wants it."""
 
-EXIT_AS_WANTED: Final = 0
+EXIT_IN_SYNC: Final = 0
 EXIT_DRIFT: Final = 2
 
 
@@ -57,7 +57,7 @@ class Status:
         """
         if self.plan.errors:
             return self.plan.exit_code
-        return EXIT_DRIFT if self.drifted or self.plan.not_found else EXIT_AS_WANTED
+        return EXIT_DRIFT if self.drifted or self.plan.not_found else EXIT_IN_SYNC
 
 
 def drift_of(change: PlannedChange) -> Standing:

@@ -7,9 +7,11 @@ sim.faults.add("deployment_error", workspace_id="ws-...", reason="ValidationErro
 
 import random
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Literal, TypeAlias, get_args
 
 from workspaces_apps._base.public import public
+from workspaces_apps._base.spelling import advice
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._wire import JsonObject, JsonValue
 
@@ -164,10 +166,10 @@ class Faults:
             reason: An AssociationErrorCode.
 
         Raises:
-            ConfigurationError: An argument is out of range.
+            ConfigurationError: An argument is out of range, or there is no such kind or operation.
         """
         if kind not in KINDS:
-            raise ConfigurationError(f"{kind!r} is no kind of fault; there are {', '.join(sorted(KINDS))}")
+            raise ConfigurationError(f"{kind!r} is no kind of fault; {advice(kind, KINDS)}")
         if probability is not None and not 0 <= probability <= 1:
             raise ConfigurationError(f"probability is 0 to 1, not {probability}")
         if (times is not None and times < 1) or skip < 0 or delay < 0:
@@ -175,6 +177,10 @@ class Faults:
         operations = (
             None if operation is None else frozenset([operation] if isinstance(operation, str) else operation)
         )
+        unknown = (operations or frozenset()) - _operations()
+        if unknown:
+            name = min(unknown)
+            raise ConfigurationError(f"{name!r} is no operation; {advice(name, _operations())}")
         fault = Fault(
             kind,
             operations=operations,
@@ -254,3 +260,13 @@ def _mentioned(value: JsonValue, members: frozenset[str]) -> set[str]:
                     )
                 waiting.append(item)
     return found
+
+
+@cache
+def _operations() -> frozenset[str]:
+    """Return the names of what the simulator can be asked for."""
+    # Imported late: these modules know the faults.
+    from workspaces_apps.simulator import _identity, _tagging
+    from workspaces_apps.simulator._model import service_model
+
+    return frozenset({*service_model().operations, _identity.OPERATION, *_tagging.OPERATIONS})

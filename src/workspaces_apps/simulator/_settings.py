@@ -5,13 +5,13 @@ reported by people who run fleets; ``assumed`` no source found.
 """
 
 import dataclasses
-import difflib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar, get_args
 
 from workspaces_apps._base.public import public
+from workspaces_apps._base.spelling import advice
 from workspaces_apps.errors import ConfigurationError
 
 Mark: TypeAlias = Literal["doc", "seen", "field", "assumed"]
@@ -273,9 +273,7 @@ class SimulatorSettings:
         changes: dict[str, object] = {}
         for name, value in given.items():
             if name not in defaults:
-                near = difflib.get_close_matches(str(name), defaults, n=1)
-                advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(defaults))}"
-                raise ConfigurationError(f"{name!r} is no setting; {advice}")
+                raise ConfigurationError(f"{name!r} is no setting; {advice(name, defaults)}")
             changes[str(name)] = _of_kind(str(name), value, defaults[str(name)])
         return cls(**changes)  # type: ignore[arg-type]  # each was held against its default
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import sleep_or
+from workspaces_apps._base.detached import start_detached
+from workspaces_apps._observe.audience import polled
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout._connections import STOPPED, ConnectionReading, Presence, read_connections
 from workspaces_apps.rollout._plan.reading import PAGE
@@ -101,7 +103,7 @@ class ConnectionWatch:
         self._followers[follower] = None
         self._joined.set()
         if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll())
+            self._polling = start_detached(self._poll, name="workspaces-apps connections")
         try:
             yield follower
         finally:
@@ -113,7 +115,7 @@ class ConnectionWatch:
         answer: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
         self._wanted[workspace_id].append(answer)
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read_wanted())
+            self._reading = start_detached(self._read_wanted, name="workspaces-apps connections")
         return await answer
 
     async def close(self) -> None:
@@ -144,7 +146,9 @@ class ConnectionWatch:
                 await sleep_or(clock, left, self._joined)
 
     async def _tell(self, followers: Sequence[Follower]) -> None:
-        seen = await self._look([one.workspace_id for one in followers])
+        ids = [one.workspace_id for one in followers]
+        with polled("DescribeWorkspacesConnectionStatus", len(ids), (), self._clock):
+            seen = await self._look(ids)
         for one in followers:
             one.seen = seen[one.workspace_id]
             one.news.set()

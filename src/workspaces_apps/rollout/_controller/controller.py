@@ -530,7 +530,7 @@ class RolloutController:
         if self._breaker.lost:
             return (
                 "credentials",
-                f"{self._breaker.lost}. Then the same command goes on where this run has ended",
+                f"{self._breaker.lost}. Then run the same command to resume",
             )
         if self._breaker.reason is not None:
             reason, message = self._breaker.reason

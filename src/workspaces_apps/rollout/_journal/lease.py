@@ -196,7 +196,7 @@ class LeaseKeeper:
         """Give it up because somebody else writes to the journal now."""
         return self.lose(
             f"the journal {self._journal} was taken over by another apply while this one could not renew its lease;"
-            " no new deployments start or written here"
+            " nothing more is started or written here"
         )
 
     async def close(self) -> None:

@@ -46,6 +46,17 @@ nothing more; ``stopped``: asked to stop at once; ``budget-spent``: too much fai
 ``dry-run``: nothing was to be written.
 """
 
+GRAVEST_ENDINGS: Final[tuple[Ending, ...]] = (
+    "stopped",
+    "credentials",
+    "budget-spent",
+    "drained",
+    "incomplete",
+    "dry-run",
+    "complete",
+)
+"""The order of precedence of endings: of an apply the first that fits, of several applies the first that there is."""
+
 
 def bounded(text: str) -> str:
     """Return the text as a file can hold it, without secrets, and of `TEXT_LIMIT` characters at most; the last one is … if more was there."""

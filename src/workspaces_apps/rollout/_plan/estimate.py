@@ -26,9 +26,6 @@ _TICK: Final = 30.0
 _HINTS: Final = 7
 """Rounds of hints that a batch of deployments takes once that is known; as measured."""
 
-HINTS: Final = 8
-"""Hints that a deployment takes, each for 25 WorkSpaces; `python -m benchmarks.rollout` counts them."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:

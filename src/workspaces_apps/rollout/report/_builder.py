@@ -11,6 +11,7 @@ from workspaces_apps._associations.states import SETTLED_BY
 from workspaces_apps._reconcile.reasons import NEVER_STARTED
 from workspaces_apps.rollout._licences import HELD
 from workspaces_apps.rollout._log.events import (
+    GRAVEST_ENDINGS,
     AboutWorkspace,
     Action,
     ApprovalRequested,
@@ -54,16 +55,7 @@ from workspaces_apps.rollout.report._report import Report
 _Trouble: TypeAlias = Literal["failed", "skipped", "blocked"]
 
 # None: one still goes on.
-_GRAVEST_ENDINGS: Final[tuple[Ending | None, ...]] = (
-    None,
-    "stopped",
-    "credentials",
-    "drained",
-    "budget-spent",
-    "incomplete",
-    "dry-run",
-    "complete",
-)
+_GRAVEST_ENDINGS: Final[tuple[Ending | None, ...]] = (None, *GRAVEST_ENDINGS)
 
 
 @dataclass(slots=True)
