@@ -1,8 +1,10 @@
 """What may reach a terminal."""
 
+import asyncio
 import io
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, is_live, out
+from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, drawn_again, is_live, out
 
 
 class Terminal(io.StringIO):
@@ -109,3 +111,23 @@ def test_only_a_capable_terminal_is_drawn_on(terminal: bool, term: str, live: bo
     console = Console(file=io.StringIO(), force_terminal=terminal, _environ={"TERM": term})
 
     assert is_live(console) is live
+
+
+async def test_what_is_drawn_is_made_by_the_event_loop() -> None:
+    """Whatever it shows changes on the event loop, so it is read there; a thread only writes it."""
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, color_system=None, _environ={"TERM": "xterm"})
+    made_in: set[int] = set()
+    drawn = asyncio.Event()
+
+    def draw() -> str:
+        made_in.add(threading.get_ident())
+        if len(written.getvalue()) > 100:
+            drawn.set()
+        return f"drawn {len(written.getvalue())}"
+
+    with drawn_again(console, draw, 100):
+        await asyncio.wait_for(drawn.wait(), 60)
+
+    assert made_in == {threading.get_ident()}
+    assert written.getvalue().count("drawn ") > 2

@@ -117,7 +117,7 @@ def test_a_pipe_gets_a_line_for_each_change(deployments: Deployments, watch: Wat
     ]
 
 
-def test_a_terminal_is_drawn_on_and_left_clean(deployments: Deployments) -> None:
+async def test_a_terminal_is_drawn_on_and_left_clean(deployments: Deployments) -> None:
     """On a terminal the table is drawn, and erased in the end for the one that stays."""
     console = terminal()
     with console.capture() as capture, following(console, deployments, lambda: "7 requests"):

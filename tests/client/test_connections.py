@@ -127,7 +127,7 @@ async def test_a_body_that_drips_ends() -> None:
         with pytest.raises(TransportError, match="not complete") as caught:
             await ws.describe_account()
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     assert caught.value.request_sent is True
 
 

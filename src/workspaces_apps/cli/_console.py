@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -9,7 +10,8 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -20,7 +22,7 @@ from workspaces_apps._base.logs import BENEATH, WAITING, HarmlessFormatter
 from workspaces_apps._base.text import harmless, redacted
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 COMPLAINT_LIMIT: Final = 4000
 """Characters at most of a message on standard error."""
@@ -59,6 +61,47 @@ def err() -> Console:
 def is_live(console: Console) -> bool:
     """Tell if lines that were written can be written over."""
     return console.is_terminal and not console.is_dumb_terminal
+
+
+@contextmanager
+def drawn_again(
+    console: Console, draw: Callable[[], RenderableType], per_second: float, *, redirect: bool = True
+) -> Generator[None]:
+    """Draw something again and again while the block runs, and remove it afterwards; inside an event loop.
+
+    It is made on the event loop, which owns what it shows, and written by a thread of rich's: a terminal that
+    takes nothing (after Ctrl-S, say) does not hold up the work.
+
+    Args:
+        console: A terminal.
+        draw: Makes what is shown.
+        per_second: How often.
+        redirect: Whether what is printed meanwhile goes above it.
+    """
+    from rich.live import Live
+
+    latest = draw()
+
+    async def draw_again() -> None:
+        nonlocal latest
+        while True:
+            await asyncio.sleep(1 / per_second)
+            latest = draw()
+
+    drawing = asyncio.create_task(draw_again())
+    try:
+        with Live(
+            get_renderable=lambda: latest,
+            console=console,
+            refresh_per_second=per_second,
+            transient=True,
+            redirect_stdout=redirect,
+            redirect_stderr=redirect,
+        ):
+            yield
+            latest = draw()
+    finally:
+        drawing.cancel()
 
 
 def say(console: Console, text: str, style: str = "") -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._console import is_live
+from workspaces_apps.cli._console import drawn_again, is_live
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -149,13 +149,8 @@ def following(console: Console, deployments: Deployments, facts: Callable[[], st
         )
         yield
         return
-    from rich.live import Live
-
-    def draw() -> RenderableType:
-        return drawing(console, deployments, facts())
-
     # The table of the end is printed by whoever follows the deployments; this one goes.
-    with Live(get_renderable=draw, console=console, refresh_per_second=12, transient=True):
+    with drawn_again(console, lambda: drawing(console, deployments, facts()), 12):
         yield
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._console import is_live
+from workspaces_apps.cli._console import drawn_again, is_live
 from workspaces_apps.cli._deployments import short_duration
 from workspaces_apps.cli._words import about, count, explained, short_name
 from workspaces_apps.rollout import (
@@ -60,13 +60,8 @@ def showing(console: Console, board: Board, traffic: Traffic) -> Generator[Calla
 
         yield tell
         return
-    from rich.live import Live
-
-    def draw() -> RenderableType:
-        return panel(board, traffic, console.width)
-
     # The summary is printed by whoever began it; the panel goes.
-    with Live(get_renderable=draw, console=console, refresh_per_second=8, transient=True):
+    with drawn_again(console, lambda: panel(board, traffic, console.width), 8):
         yield board.apply
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.cli._console import complain, err, is_live
+from workspaces_apps.cli._console import complain, drawn_again, err, is_live
 from workspaces_apps.cli._deployments import short_duration
 from workspaces_apps.cli._words import count
 
@@ -38,17 +38,8 @@ def reading(traffic: Traffic) -> Generator[None]:
         finally:
             traffic.on_call = None
         return
-    from rich.live import Live
-
     # What is printed meanwhile is for others: standard output may be a file.
-    with Live(
-        get_renderable=lambda: drawing(traffic),
-        console=console,
-        refresh_per_second=4,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ):
+    with drawn_again(console, lambda: drawing(traffic), 4, redirect=False):
         yield
 
 

@@ -154,6 +154,7 @@ class Recorder:
         return self._number
 
     def __iter__(self) -> Iterator[RequestRecord]:
+        # A copy: the service may run in another thread, and record meanwhile.
         return iter(tuple(self._records))
 
     def count(
@@ -176,7 +177,7 @@ class Recorder:
         """The requests that fit, oldest first; the arguments are those of `count`."""
         return tuple(
             record
-            for record in self._records
+            for record in self
             if (operation is None or record.operation == operation)
             and (error is None or record.error == error)
             and (succeeded is None or (record.status == 200) == succeeded)
@@ -184,7 +185,7 @@ class Recorder:
 
     def last(self, operation: str | None = None) -> RequestRecord | None:
         """The newest request, of an operation if one is named."""
-        for record in reversed(self._records):
+        for record in reversed(tuple(self._records)):
             if operation is None or record.operation == operation:
                 return record
         return None
