@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
@@ -78,6 +77,8 @@ def drawn_again(
         per_second: How often.
         redirect: Whether what is printed meanwhile goes above it.
     """
+    import asyncio
+
     from rich.live import Live
 
     latest = draw()
