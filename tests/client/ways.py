@@ -35,7 +35,7 @@ def client_of(
         session=session,
         credentials=CREDENTIALS,
         config=make_config(
-            retry=RetryPolicy(max_attempts=1, budget=None), read_timeout=1, request_checks=request_checks
+            retry=RetryPolicy(max_attempts=1, budget=None), read_timeout=3, request_checks=request_checks
         ),
     )
 

@@ -280,7 +280,7 @@ class Commits(RuleBasedStateMachine):
         self.go_on()
         self.close()
         assert self._closing is not None
-        self._loop.run_until_complete(asyncio.wait_for(self._closing, 10))
+        self._loop.run_until_complete(asyncio.wait_for(self._closing, 60))
         self._settle()
         assert all(task.done() for task, _ in self._tasks.values())
         assert self._disk.released == 1

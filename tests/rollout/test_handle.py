@@ -15,7 +15,7 @@ async def test_stopping_at_the_last_event_changes_nothing() -> None:
     async with site() as here:
         here.sim.fleet.add_workspaces(1)
         plan = await here.rollout.plan(manifest())
-        async with asyncio.timeout(30), here.rollout.apply(plan) as run:
+        async with asyncio.timeout(60), here.rollout.apply(plan) as run:
             async for event in run:
                 if isinstance(event, Finished):
                     run.stop()

@@ -323,7 +323,7 @@ async def test_a_cancelled_opening_lets_go_of_the_lock(tmp_path: Path) -> None:
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         # The thread is not simulated: what is awaited is real.
         while not await free_again(path):  # noqa: ASYNC110
             await asyncio.sleep(0.01)

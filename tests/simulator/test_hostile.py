@@ -189,7 +189,7 @@ def test_what_is_no_http_gets_a_400_and_nothing_breaks(
 ) -> None:
     """The HTTP layer refuses it; the next request is answered."""
     sim, connection = target
-    with socket.create_connection(("127.0.0.1", int(sim.url.rsplit(":", 1)[1])), timeout=5) as peer:
+    with socket.create_connection(("127.0.0.1", int(sim.url.rsplit(":", 1)[1])), timeout=60) as peer:
         peer.sendall(raw)
         peer.shutdown(socket.SHUT_WR)
         answer = peer.recv(100)
@@ -205,7 +205,7 @@ def test_a_body_that_never_comes_is_given_up() -> None:
 
     with Simulator.in_thread(settings=SimulatorSettings(body_timeout=0.1)) as sim:
         port = int(sim.url.rsplit(":", 1)[1])
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:
             peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
             assert peer.recv(100).startswith(b"HTTP/1.1 408")
 
