@@ -19,7 +19,7 @@ from workspaces_apps.rollout import JournalBusyError, Started, read_journal
 from workspaces_apps.simulator import Simulator, Throttle
 
 SERVICE = Path(__file__).parent.parent / "examples" / "rollout_service.py"
-PATIENCE = 60.0
+PATIENCE = 240.0
 READY = re.compile(r"running on (http://\S+)")
 OFFICE: JsonObject = {
     "name": "Office",
