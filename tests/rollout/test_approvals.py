@@ -138,7 +138,7 @@ async def test_another_process_approves(tmp_path: Path) -> None:
     """Beside the journal, by whoever may write there; who it was is on record."""
     async with site() as here:
         here.sim.fleet.add_workspaces(3)
-        asked = manifest(canary=1, approval="canary", approval_timeout="365d")
+        asked = manifest(canary=1, approval="canary", approval_timeout="115d")
         plan = await here.rollout.plan(asked)
         async with here.rollout.apply(plan, journal=tmp_path / "j") as run:
             async for event in run:
