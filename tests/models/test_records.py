@@ -104,7 +104,7 @@ def values_of(kind: object) -> st.SearchStrategy[Any]:
         return st.dictionaries(values_of(parts[0]), values_of(parts[1]), max_size=2)
     if isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel)):
         hints = typing.get_type_hints(kind)
-        names = {name for name, one in inspect.signature(kind).parameters.items() if not name.startswith("_")}
+        names = [name for name in inspect.signature(kind).parameters if not name.startswith("_")]
         return st.builds(kind, **{name: values_of(hints[name]) for name in names})
     return st.from_type(kind)  # type: ignore[arg-type]  # what is left are classes and literals
 
@@ -122,7 +122,7 @@ def test_every_public_name_has_its_hints(module: str) -> None:
         except (NameError, TypeError, ValueError) as error:
             failed[name] = str(error)
 
-    assert len(names) > 5
+    assert len(names) > 3
     assert failed == {}
 
 

@@ -342,22 +342,19 @@ def test_pydantics_own_ways_keep_their_error() -> None:
     assert [error["loc"] for error in caught.value.errors()] == [("policy", "canary")]
 
 
-@pytest.mark.parametrize(
-    "several", [list, tuple, deque, dict.fromkeys], ids=["list", "tuple", "deque", "keys"]
-)
+@pytest.mark.parametrize("several", [list, tuple, deque, frozenset])
 def test_any_sequence_or_set_is_a_list(several: Callable[[list[str]], Any]) -> None:
     """A manifest that is built in Python takes what constructors of models take, and holds tuples."""
 
     def of(*values: str) -> Any:
-        found = several(list(values))
-        return found.keys() if isinstance(found, dict) else found
+        return several(list(values))
 
     rule = Rule(
         select=Selector(workspace_ids=of("ws-12345678"), running_modes=of("MANUAL")), present=of("Office")
     )
     policy = Policy(
         canary="5%", pause="1h", failure_budget=3, idle_for=timedelta(minutes=5),
-        order_by=OrderByTag(key="Ring", values=of("1", "2")),
+        order_by=OrderByTag(key="Ring", values=of("1")),
         hours=[Hours(time_zone="UTC", start="22:00", end=time(6), days=of("mon"))],
     )  # fmt: skip
     manifest = Manifest(name="office", rules=[rule], policy=policy)
