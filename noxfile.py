@@ -117,6 +117,9 @@ def locked_environment(session: nox.Session, name: str, lock_name: str) -> Path:
 PEERS = {"newest": ("boto3",), "c7n": ("c7n",), "prowler": ("prowler",)}
 """Tools of others that live in an environment of their own, and what is installed there: always the newest."""
 
+CHECKERS = ("mypy", "pyright[nodejs]", "basedpyright", "ty", "pyrefly", "zuban")
+RUN_TIME_CHECKERS = ("beartype", "typeguard", "freezegun", "time-machine", "python-dateutil", "six")
+
 
 @nox.session
 def peers(session: nox.Session) -> None:
@@ -152,6 +155,32 @@ def peers(session: nox.Session) -> None:
         },
     )  # fmt: skip
     session.run("python", "-m", "codegen.simulator_truth", "--peers", str(results))
+
+
+@nox.session
+def checkers(session: nox.Session) -> None:
+    """Read the samples of tests/typing with the newest of each type checker, and write their table in docs/models.md.
+
+    Also runs the tests that need beartype, typeguard, freezegun and time-machine. `-- NAME` chooses checkers, and writes nothing.
+    """
+    install_development(session)
+    folder = ROOT / ".venv-checkers"
+    if not (folder / "installed.txt").is_file():
+        python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+        session.run("python", "-m", "venv", "--clear", str(folder))
+        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade")
+        session.run(*install, *PROJECT["dependencies"], *CHECKERS, external=True)
+        # Beside the packages of the lock: none of these may replace one of them.
+        session.run(
+            *install, "--no-deps", "--target", str(folder / "run-time"), *RUN_TIME_CHECKERS, external=True
+        )
+        (folder / "installed.txt").touch()
+    chosen = ("--only", *session.posargs) if session.posargs else ("--write",)
+    session.run("python", "-m", "tests.typing.checkers", str(folder), *chosen)
+    session.run(
+        "python", "-m", "pytest", "tests/typing/test_at_run_time.py",
+        env={"PYTHONPATH": str(folder / "run-time")},
+    )  # fmt: skip
 
 
 @nox.session

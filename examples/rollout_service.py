@@ -39,6 +39,7 @@ from workspaces_apps import (
     WorkSpacesError,
 )
 from workspaces_apps.rollout import (
+    Action,
     Apply,
     Ending,
     Event,
@@ -95,7 +96,7 @@ class PlanSummary(BaseModel):
 
     plan: str
     workspaces: int
-    counts: Mapping[str, int]
+    counts: Mapping[Action, int]
     calls: int
     seconds: float
     warnings: tuple[str, ...]

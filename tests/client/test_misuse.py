@@ -1,10 +1,12 @@
 """Misuse that is answered in words, and settings that travel."""
 
+import asyncio
 import copy
 import functools
 import gc
 import pickle
 import random
+import unittest
 import warnings
 
 import pytest
@@ -25,6 +27,7 @@ from workspaces_apps import (
 from workspaces_apps._model.models import Request
 from workspaces_apps._pacing import PacingRegistry
 from workspaces_apps.api import CreateWorkspacesRequest, DescribeApplicationsRequest, Tag, WorkspaceRequest
+from workspaces_apps.simulator import ManualClock, Simulator
 
 
 def watch(record: AttemptRecord) -> None:
@@ -197,3 +200,45 @@ def test_what_cannot_travel_is_refused_by_name(config: ClientConfig, name: str) 
         pickle.dumps(config)
 
     assert copy.deepcopy(config) == config
+
+
+async def test_a_bad_parameter_of_a_listing_is_raised_when_it_is_called(ws: WorkSpacesClient) -> None:
+    """Not when it is awaited: `gather` never sees it, as docs/models.md says. Other calls are coroutines, and deliver it."""
+    with pytest.raises(RequestValidationError, match="max_results"):
+        await asyncio.gather(ws.describe_applications(max_results=99), return_exceptions=True)
+    (delivered,) = await asyncio.gather(ws.describe_tags(resource_id=""), return_exceptions=True)
+
+    assert isinstance(delivered, RequestValidationError)
+
+
+def test_a_client_in_a_unittest_fixture() -> None:
+    """`IsolatedAsyncioTestCase` sets up, runs and cleans up on one event loop, where the client lives; docs/testing.md shows it."""
+
+    class Desktops(unittest.IsolatedAsyncioTestCase):
+        """A test case as somebody would write it."""
+
+        async def asyncSetUp(self) -> None:
+            """Start a simulator and a client."""
+            self.sim = await self.enterAsyncContext(Simulator(workspaces=2, clock=ManualClock(autojump=True)))
+            self.ws = await self.enterAsyncContext(
+                WorkSpacesClient(
+                    region=self.sim.region,
+                    endpoint_url=self.sim.url,
+                    credentials=self.sim.credentials,
+                    clock=self.sim.clock,
+                    config=ClientConfig(pacing_registry=PacingRegistry()),
+                )
+            )
+
+        async def test_desktops(self) -> None:
+            """List them."""
+            assert len(await self.ws.describe_workspaces().collect()) == 2
+
+        async def test_again(self) -> None:
+            """List them on another loop."""
+            assert len(await self.ws.describe_workspaces().collect()) == 2
+
+    found = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(Desktops).run(found)
+
+    assert (found.testsRun, found.errors, found.failures) == (2, [], [])

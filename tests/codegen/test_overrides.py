@@ -35,6 +35,27 @@ def test_an_operation_without_a_family_fails() -> None:
         ir.build(SOURCE, dataclasses.replace(OURS, families=families))
 
 
+def test_everything_has_a_sentence() -> None:
+    """Every member of a structure and every value of an enum is described in words of our own."""
+    api = ir.build(SOURCE, OURS)
+    silent = [
+        f"{structure.name}.{member.wire}"
+        for family in api.families
+        for structure in family.structures
+        for member in structure.members
+        if not member.sentence
+    ]
+    silent += [
+        f"{enum.name}.{value.value}"
+        for family in api.families
+        for enum in family.enums
+        for value in enum.values
+        if not value.sentence
+    ]
+
+    assert silent == []
+
+
 def test_what_is_said_is_about_what_is_there() -> None:
     """No override and no sentence of this repository is stale."""
     audit.audit(SOURCE, OURS)

@@ -1,15 +1,17 @@
 """pydantic's own ways into every shape: what a model writes it reads, alone, in lists and inside other models."""
 
+import asyncio
 import inspect
 import json
 import typing
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import Annotated, Any
 
 import pytest
+from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, create_model
@@ -87,6 +89,76 @@ def test_one_schema_both_ways(name: str) -> None:
     assert list(schema.get("properties", {})) == [
         field.serialization_alias for field in shape.model_fields.values()
     ]
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_a_schema_describes_every_member(name: str) -> None:
+    """In words, by either name, for editors and for OpenAPI; the values of enums too."""
+    for by_alias in (True, False):
+        schema = model(name).model_json_schema(by_alias=by_alias)
+        for definition in (schema, *schema.get("$defs", {}).values()):
+            silent = [
+                key for key, one in definition.get("properties", {}).items() if not one.get("description")
+            ]
+            assert silent == []
+            assert all(
+                f"- `{value}`: " in definition["description"] for value in definition.get("examples", ())
+            )
+
+
+async def posted(app: FastAPI, body: bytes) -> tuple[int, bytes]:
+    """The status and the body with which an application answers a POST."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return waiting.pop()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": "/",
+        "raw_path": b"/", "root_path": "", "scheme": "http", "query_string": b"", "headers": headers,
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+
+@cache
+def mirror_of(shape: type[Model]) -> FastAPI:
+    """A service that takes a list of a shape and answers with it."""
+    app = FastAPI()
+    listed: Any = list
+
+    def mirror(body: object) -> object:
+        return body
+
+    mirror.__annotations__ = {"body": listed[shape], "return": listed[shape]}
+    app.add_api_route("/", mirror, methods=["POST"], response_model=listed[shape])
+    return app
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+@given(data=st.data())
+@settings(max_examples=2)
+def test_a_service_takes_its_own_answers(name: str, data: st.DataObject) -> None:
+    """A FastAPI body of a shape with wire names or attribute names gives the same answer, which it takes again."""
+    shape = model(name)
+    unknown = Unknown.NONE if issubclass(shape, Input) else Unknown.NO_ATTRIBUTES
+    one = shape.from_wire(json.dumps(data.draw(payload(name, unknown))).encode())
+
+    async def answers() -> list[tuple[int, bytes]]:
+        app = mirror_of(shape)
+        first = await posted(app, f"[{one.model_dump_json(by_alias=True)}]".encode())
+        again = await posted(app, first[1])
+        return [first, again, await posted(app, f"[{one.model_dump_json()}]".encode())]
+
+    first, again, by_attribute = asyncio.run(answers())
+    assert first[0] == 200
+    assert first == again == by_attribute
+    assert shape.model_validate(json.loads(first[1])[0]) == one
 
 
 @pytest.mark.parametrize("name", STRUCTURES)

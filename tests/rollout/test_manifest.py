@@ -1,16 +1,34 @@
 """Manifests: what they say, and how they say what is wrong with them."""
 
 import json
+import re
+from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from workspaces_apps.rollout import Amount, Manifest, ManifestError, Policy
+from workspaces_apps import Credentials, WorkSpacesClient
+from workspaces_apps.rollout import (
+    Amount,
+    ApplicationRef,
+    Hours,
+    LastConnected,
+    Manifest,
+    ManifestError,
+    OrderByTag,
+    Policy,
+    Price,
+    Rollout,
+    Rule,
+    Selector,
+    Target,
+)
 
 TOML = """
 name = "office"
@@ -275,3 +293,96 @@ def test_a_mark_at_the_beginning_and_other_line_ends_change_nothing(
 def test_a_policy_takes_durations_as_the_rest_of_the_api_does(duration: object) -> None:
     """Seconds, a timedelta, or the words of manifests; all of them are seconds afterwards."""
     assert Policy.model_validate({"idle_for": duration}).idle_for == 300.0
+
+
+EVERYTHING = Selector(everything=True)
+WRONG_IN_PYTHON: list[tuple[Callable[..., object], dict[str, object], str]] = [
+    (Policy, {"canary": "500%"}, "canary: a percentage is from 0% to 100%"),
+    (Policy, {"canary": 1.5}, "canary: an amount is a count"),
+    (Policy, {"canry": "5%"}, "canry: unknown key; did you mean canary?"),
+    (Policy, {"pause": "soon"}, "pause: a duration is a number of seconds"),
+    (Policy, {"approval": "canary"}, "needs a canary"),
+    (Policy, {"skip_connected": 1}, "skip_connected: is a boolean"),
+    (Amount, {"number": -1}, "a count is a whole number"),
+    (Amount, {"number": 101, "percent": True}, "a percentage is from 0% to 100%"),
+    (Rule, {"select": EVERYTHING}, "a rule needs applications"),
+    (Rule, {"select": EVERYTHING, "present": "Office"}, "present: "),
+    (Rule, {"present": ["Office"]}, "select: is missing"),
+    (Selector, {}, "a selector needs at least one condition"),
+    (Selector, {"compute_types": ("NOPE",)}, "compute_types: 'NOPE' is not one of"),
+    (LastConnected, {"before": -1}, "before: "),
+    (Hours, {"time_zone": "UTC", "start": "1", "end": "02:00"}, "start: a time of day is written like 22:30"),
+    (OrderByTag, {"key": "Ring", "values": []}, "values: must not be empty"),
+    (ApplicationRef, {}, "an application has either an id or a name"),
+    (Target, {"name": "eu", "external_id": "12"}, "external_id goes with role_arn"),
+    (Price, {"monthly": 1, "currency": "dollars"}, "currency: "),
+    (Manifest, {"name": "x", "rules": []}, "rules: must not be empty"),
+]
+
+
+@pytest.mark.parametrize(
+    "build,values,words", WRONG_IN_PYTHON, ids=lambda part: getattr(part, "__name__", None)
+)
+def test_a_bad_value_in_python_is_a_mistake_like_one_in_a_file(
+    build: Callable[..., object], values: dict[str, object], words: str
+) -> None:
+    """Whichever part of a manifest is built, ManifestError names the key and the rule; it is a ValueError too."""
+    with pytest.raises(ManifestError, match=re.escape(words)) as caught:
+        build(**values)
+
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.mistakes[0].file is None
+
+
+def test_pydantics_own_ways_keep_their_error() -> None:
+    """A body of a service that is no manifest is refused as pydantic refuses it, at the place where it is wrong."""
+    with pytest.raises(ValidationError) as caught:
+        Manifest.model_validate({**MINIMAL, "policy": {"canary": "500%"}})
+
+    assert [error["loc"] for error in caught.value.errors()] == [("policy", "canary")]
+
+
+@pytest.mark.parametrize("several", [list, tuple, deque, frozenset])
+def test_any_sequence_or_set_is_a_list(several: Callable[[list[str]], Any]) -> None:
+    """A manifest that is built in Python takes what constructors of models take, and holds tuples."""
+
+    def of(*values: str) -> Any:
+        return several(list(values))
+
+    rule = Rule(
+        select=Selector(workspace_ids=of("ws-12345678"), running_modes=of("MANUAL")), present=of("Office")
+    )
+    policy = Policy(
+        canary="5%", pause="1h", failure_budget=3, idle_for=timedelta(minutes=5),
+        order_by=OrderByTag(key="Ring", values=of("1")),
+        hours=[Hours(time_zone="UTC", start="22:00", end=time(6), days=of("mon"))],
+    )  # fmt: skip
+    manifest = Manifest(name="office", rules=[rule], policy=policy)
+
+    assert (str(policy.canary), policy.pause, policy.idle_for) == ("5%", 3600.0, 300.0)
+    assert manifest.rules[0].present == (ApplicationRef(name="Office"),)
+    assert manifest.rules[0].select.workspace_ids == ("ws-12345678",)
+    assert Manifest.from_data(json.loads(manifest.model_dump_json(exclude_none=True))) == manifest
+
+
+async def test_a_path_is_no_manifest() -> None:
+    """The error says how one is read from a file."""
+    async with WorkSpacesClient(region="eu-west-1", credentials=Credentials("a", "b")) as ws:
+        with pytest.raises(
+            ManifestError, match=re.escape("plan() takes a Manifest: Manifest.load('fleet.toml')")
+        ):
+            await Rollout(ws).plan("fleet.toml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def test_the_schema_of_a_manifest_describes_every_key() -> None:
+    """At any depth, policies included."""
+    schema: Any = Manifest.json_schema()
+    definitions = {"": schema, **schema["$defs"]}
+
+    assert {"Policy", "Rule", "Selector", "Hours", "Target"} <= definitions.keys()
+    assert [
+        f"{name}.{key}"
+        for name, definition in definitions.items()
+        for key, one in definition.get("properties", {}).items()
+        if not one.get("description")
+    ] == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.rollout import ManifestError
 from workspaces_apps.rollout._controller.waves import Amount, cut, wave_sizes
 
 amounts = st.builds(Amount, st.integers(0, 200)) | st.builds(Amount, st.floats(0, 100), percent=st.just(True))
@@ -61,5 +61,5 @@ def test_amounts_are_read(text: object, amount: Amount) -> None:
 @pytest.mark.parametrize("wrong", ["5", "-5%", "101%", "%", "1e3%", -1, 2.5, True, None, "५%"])
 def test_what_is_no_amount_is_refused(wrong: object) -> None:
     """Neither a count nor a share from 0 to 100."""
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ManifestError):
         Amount.parse(wrong)

@@ -22,6 +22,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    runtime_checkable,
 )
 
 from pydantic import (
@@ -47,6 +48,7 @@ from pydantic_core import (
 )
 
 from workspaces_apps._base.public import public
+from workspaces_apps._model.descriptions import descriptions_of
 from workspaces_apps._model.headers import Headers
 from workspaces_apps._model.operation_spec import OperationSpec
 from workspaces_apps._model.parameters import Many
@@ -212,6 +214,21 @@ class Model(BaseModel, frozen=True):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pydantic's own mark, as on BaseModel
 
     @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        described = handler(schema)
+        properties = handler.resolve_ref_schema(described).get("properties", {})
+        texts = descriptions_of(cls)
+        for name, field_info in cls.model_fields.items():
+            # By one name or the other: the schema's reader chooses.
+            member = properties.get(field_info.serialization_alias, properties.get(name))
+            if member is not None and name in texts:
+                parts = (texts[name], member.get("description"))
+                member["description"] = " ".join(part for part in parts if part)
+        return described
+
+    @classmethod
     def __pydantic_on_complete__(cls) -> None:
         # pydantic has put a signature of its own there, of wire names.
         # Not by assignment, from which checkers would infer a member of another type than the base's.
@@ -367,7 +384,7 @@ class Input(Model, frozen=True):
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        described = handler(schema)
+        described = super().__get_pydantic_json_schema__(schema, handler)
         handler.resolve_ref_schema(described)["additionalProperties"] = False
         return described
 
@@ -446,6 +463,7 @@ ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
 
 
 @public("workspaces_apps.types")
+@runtime_checkable
 class Operation(Protocol[ResultT_co]):
     """A request that knows its result: what `WorkSpacesClient.execute` takes."""
 

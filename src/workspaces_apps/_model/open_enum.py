@@ -1,5 +1,6 @@
 """Enums that take values they do not know."""
 
+import inspect
 import threading
 from enum import Enum, EnumType, StrEnum
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from workspaces_apps._base.public import public
+from workspaces_apps._model.descriptions import descriptions_of
 
 _strangers: WeakValueDictionary[tuple[type["OpenEnum"], str], "OpenEnum"] = WeakValueDictionary()
 # Reentrant: a signal handler or a finalizer that runs while the lock is held may meet a stranger too.
@@ -94,4 +96,8 @@ class OpenEnum(StrEnum, metaclass=OpenEnumType):
     ) -> JsonSchemaValue:
         described = handler.resolve_ref_schema(handler(schema))
         known = described.pop("enum", None) or [described.pop("const")]
+        texts = descriptions_of(cls)
+        rows = [f"- `{value}`: {texts[value.name]}" for value in cls if value.name in texts]
+        if rows:
+            described["description"] = "\n\n".join((inspect.getdoc(cls) or cls.__name__, "\n".join(rows)))
         return described | {"examples": known}

@@ -16,10 +16,15 @@ class AccountLinkStatusEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     LINKED = "LINKED"
+    """The accounts are linked."""
     LINKING_FAILED = "LINKING_FAILED"
+    """The link could not be made."""
     LINK_NOT_FOUND = "LINK_NOT_FOUND"
+    """There is no such link."""
     PENDING_ACCEPTANCE_BY_TARGET_ACCOUNT = "PENDING_ACCEPTANCE_BY_TARGET_ACCOUNT"
+    """The invited account has not answered."""
     REJECTED = "REJECTED"
+    """The invited account has turned it down."""
 
 
 AccountLinkStatusEnumLike: TypeAlias = (
@@ -37,7 +42,9 @@ class DedicatedTenancyAccountType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     SOURCE_ACCOUNT = "SOURCE_ACCOUNT"
+    """The account that invites another."""
     TARGET_ACCOUNT = "TARGET_ACCOUNT"
+    """The account that is invited."""
 
 
 DedicatedTenancyAccountTypeLike: TypeAlias = (
@@ -52,8 +59,11 @@ class DedicatedTenancyModificationStateEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     PENDING = "PENDING"
+    """The change goes on."""
     COMPLETED = "COMPLETED"
+    """The change is made."""
     FAILED = "FAILED"
+    """The change failed."""
 
 
 DedicatedTenancyModificationStateEnumLike: TypeAlias = (
@@ -68,6 +78,7 @@ class DedicatedTenancySupportEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     ENABLED = "ENABLED"
+    """The account may bring its own licences."""
 
 
 DedicatedTenancySupportEnumLike: TypeAlias = DedicatedTenancySupportEnum | Literal["ENABLED"]
@@ -80,7 +91,9 @@ class DedicatedTenancySupportResultEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     ENABLED = "ENABLED"
+    """The account may bring its own licences."""
     DISABLED = "DISABLED"
+    """The account may not bring its own licences."""
 
 
 DedicatedTenancySupportResultEnumLike: TypeAlias = (
@@ -131,8 +144,11 @@ class AccountLink(Model, frozen=True):
     """Account link."""
 
     account_link_id: str | None = None
+    """The link's id."""
     account_link_status: AccountLinkStatusEnum | None = None
+    """The progress of the link."""
     source_account_id: str | None = None
+    """The account that invited the other."""
     target_account_id: str | None = None
     """The account at the other end."""
 
@@ -167,6 +183,7 @@ class AccountModification(Model, frozen=True):
     """Account modification."""
 
     modification_state: DedicatedTenancyModificationStateEnum | None = None
+    """The progress of the change."""
     dedicated_tenancy_support: DedicatedTenancySupportResultEnum | None = None
     """Whether the account may bring its own licences."""
     dedicated_tenancy_management_cidr_range: str | None = None
@@ -330,6 +347,7 @@ class DescribeAccountModificationsResult(PageResult, frozen=True):
     """The result of `describe_account_modifications`."""
 
     account_modifications: Items[AccountModification] = ()
+    """The changes of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -371,6 +389,7 @@ class DescribeAccountResult(Result, frozen=True):
     dedicated_tenancy_management_cidr_range: str | None = None
     """The address range of the management network interface."""
     dedicated_tenancy_account_type: DedicatedTenancyAccountType | None = None
+    """The account's part in an account link."""
     message: str | None = None
     """What the service has to say."""
 
@@ -406,7 +425,7 @@ class GetAccountLinkRequest(Request, frozen=True):
     link_id: str | None = None
     """The account link. Matches ``^link-.{8,24}$``."""
     linked_account_id: str | None = None
-    """Matches ``^\\d{12}$``."""
+    """The account at the other end of the link. Matches ``^\\d{12}$``."""
 
     if TYPE_CHECKING:
 
@@ -456,6 +475,7 @@ class ListAccountLinksRequest(Request, frozen=True):
     }
 
     link_status_filter: Items[AccountLinkStatusEnum] = ()
+    """The states of the links to list."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
     max_results: int | None = None
@@ -481,6 +501,7 @@ class ListAccountLinksResult(PageResult, frozen=True):
     """The result of `list_account_links`."""
 
     account_links: Items[AccountLink] = ()
+    """The links of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -514,7 +535,7 @@ class ListAvailableManagementCidrRangesRequest(Request, frozen=True):
     }
 
     management_cidr_range_constraint: str
-    """Matches
+    """The address range to look in, in CIDR notation. Matches
     ``^(([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])\\.){3}([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])(\\/(3[0-2]|[1-2][0-9]|[0-9]))$``."""
     max_results: int | None = None
     """The most items to put on one page. 1 to 5."""
@@ -541,6 +562,7 @@ class ListAvailableManagementCidrRangesResult(PageResult, frozen=True):
     """The result of `list_available_management_cidr_ranges`."""
 
     management_cidr_ranges: Items[str] = ()
+    """The free address ranges of this page, in CIDR notation."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 

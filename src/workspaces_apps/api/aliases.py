@@ -17,10 +17,15 @@ class AssociationStatus(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     NOT_ASSOCIATED = "NOT_ASSOCIATED"
+    """It is on no directory."""
     ASSOCIATED_WITH_OWNER_ACCOUNT = "ASSOCIATED_WITH_OWNER_ACCOUNT"
+    """It is on a directory of the account that owns it."""
     ASSOCIATED_WITH_SHARED_ACCOUNT = "ASSOCIATED_WITH_SHARED_ACCOUNT"
+    """It is on a directory of an account that it is shared with."""
     PENDING_ASSOCIATION = "PENDING_ASSOCIATION"
+    """It is being put on a directory."""
     PENDING_DISASSOCIATION = "PENDING_DISASSOCIATION"
+    """It is being taken off its directory."""
 
 
 AssociationStatusLike: TypeAlias = (
@@ -42,8 +47,11 @@ class ConnectionAliasState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     CREATING = "CREATING"
+    """It is being made."""
     CREATED = "CREATED"
+    """It can be used."""
     DELETING = "DELETING"
+    """It is being deleted."""
 
 
 ConnectionAliasStateLike: TypeAlias = ConnectionAliasState | Literal["CREATING", "CREATED", "DELETING"]
@@ -108,7 +116,9 @@ class ConnectionAliasAssociation(Model, frozen=True):
     """Connection alias association."""
 
     association_status: AssociationStatus | None = None
+    """The progress of the association."""
     associated_account_id: str | None = None
+    """The account that the directory belongs to."""
     resource_id: str | None = None
     """The resource."""
     connection_identifier: str | None = None
@@ -163,6 +173,7 @@ class ConnectionAliasPermission(Model, frozen=True):
     shared_account_id: str
     """The account it is shared with. Matches ``^\\d{12}$``."""
     allow_association: bool
+    """True if the account may put the alias on a directory of its own."""
 
     if TYPE_CHECKING:
 
@@ -321,6 +332,7 @@ class DescribeConnectionAliasPermissionsResult(PageResult, frozen=True):
     alias_id: str | None = None
     """The connection alias."""
     connection_alias_permissions: Items[ConnectionAliasPermission] = ()
+    """The accounts that the alias is shared with."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -355,7 +367,8 @@ class DescribeConnectionAliasesRequest(Request, frozen=True):
     }
 
     alias_ids: Items[str] = ()
-    """1 to 25 items, each 13 to 68 characters, each matches ``^wsca-[0-9a-z]{8,63}$``."""
+    """The connection aliases. 1 to 25 items, each 13 to 68 characters, each matches
+    ``^wsca-[0-9a-z]{8,63}$``."""
     resource_id: str | None = None
     """The resource. At least 1 characters."""
     limit: int | None = None
@@ -384,6 +397,7 @@ class DescribeConnectionAliasesResult(PageResult, frozen=True):
     """The result of `describe_connection_aliases`."""
 
     connection_aliases: Items[ConnectionAlias] = ()
+    """The connection aliases of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -463,6 +477,7 @@ class UpdateConnectionAliasPermissionRequest(Request, frozen=True):
     alias_id: str
     """The connection alias. 13 to 68 characters, matches ``^wsca-[0-9a-z]{8,63}$``."""
     connection_alias_permission: ConnectionAliasPermission
+    """The account, and its permission."""
 
     if TYPE_CHECKING:
 

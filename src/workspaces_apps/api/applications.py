@@ -17,8 +17,11 @@ class ApplicationAssociatedResourceType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     WORKSPACE = "WORKSPACE"
+    """A WorkSpace."""
     BUNDLE = "BUNDLE"
+    """A bundle."""
     IMAGE = "IMAGE"
+    """An image."""
 
 
 ApplicationAssociatedResourceTypeLike: TypeAlias = (
@@ -108,6 +111,7 @@ class BundleAssociatedResourceType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     APPLICATION = "APPLICATION"
+    """An application."""
 
 
 BundleAssociatedResourceTypeLike: TypeAlias = BundleAssociatedResourceType | Literal["APPLICATION"]
@@ -120,6 +124,7 @@ class ImageAssociatedResourceType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     APPLICATION = "APPLICATION"
+    """An application."""
 
 
 ImageAssociatedResourceTypeLike: TypeAlias = ImageAssociatedResourceType | Literal["APPLICATION"]
@@ -132,7 +137,9 @@ class WorkSpaceApplicationLicenseType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     LICENSED = "LICENSED"
+    """With its licence, which AWS bills."""
     UNLICENSED = "UNLICENSED"
+    """Without a licence: the customer brings one. [assumed]"""
 
 
 WorkSpaceApplicationLicenseTypeLike: TypeAlias = (
@@ -168,6 +175,7 @@ class WorkSpaceAssociatedResourceType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     APPLICATION = "APPLICATION"
+    """An application."""
 
 
 WorkSpaceAssociatedResourceTypeLike: TypeAlias = WorkSpaceAssociatedResourceType | Literal["APPLICATION"]

@@ -17,7 +17,9 @@ class BundleType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     REGULAR = "REGULAR"
+    """For ordinary WorkSpaces."""
     STANDBY = "STANDBY"
+    """For standby WorkSpaces."""
 
 
 BundleTypeLike: TypeAlias = BundleType | Literal["REGULAR", "STANDBY"]
@@ -30,8 +32,11 @@ class WorkspaceBundleState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     AVAILABLE = "AVAILABLE"
+    """It can be used."""
     PENDING = "PENDING"
+    """It is being made."""
     ERROR = "ERROR"
+    """It could not be made."""
 
 
 WorkspaceBundleStateLike: TypeAlias = WorkspaceBundleState | Literal["AVAILABLE", "PENDING", "ERROR"]
@@ -113,9 +118,11 @@ class WorkspaceBundle(Model, frozen=True):
     last_updated_time: Timestamp | None = None
     """When it last changed."""
     creation_time: Timestamp | None = None
+    """The time at which it was made."""
     state: WorkspaceBundleState | None = None
     """How it does, or how far it has come."""
     bundle_type: BundleType | None = None
+    """Its use: for ordinary WorkSpaces or for standby ones."""
 
     if TYPE_CHECKING:
 
@@ -158,9 +165,9 @@ class CreateWorkspaceBundleRequest(Request, frozen=True):
     }
 
     bundle_name: str
-    """1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``."""
+    """The bundle's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``."""
     bundle_description: str
-    """1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
+    """A few words about the bundle. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
     image_id: str
     """The image. Matches ``^wsi-[0-9a-z]{9,63}$``."""
     compute_type: ComputeType
@@ -196,6 +203,7 @@ class CreateWorkspaceBundleResult(Result, frozen=True):
     """The result of `create_workspace_bundle`."""
 
     workspace_bundle: WorkspaceBundle | None = None
+    """The bundle."""
 
     if TYPE_CHECKING:
 
@@ -289,6 +297,7 @@ class DescribeWorkspaceBundlesResult(PageResult, frozen=True):
     """The result of `describe_workspace_bundles`."""
 
     bundles: Items[WorkspaceBundle] = ()
+    """The bundles of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 

@@ -20,11 +20,17 @@ class ClientDeviceType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     DEVICE_TYPE_WINDOWS = "DeviceTypeWindows"
+    """Clients on Windows."""
     DEVICE_TYPE_OSX = "DeviceTypeOsx"
+    """Clients on macOS."""
     DEVICE_TYPE_ANDROID = "DeviceTypeAndroid"
+    """Clients on Android."""
     DEVICE_TYPE_IOS = "DeviceTypeIos"
+    """Clients on iOS."""
     DEVICE_TYPE_LINUX = "DeviceTypeLinux"
+    """Clients on Linux."""
     DEVICE_TYPE_WEB = "DeviceTypeWeb"
+    """The client in the browser."""
 
 
 ClientDeviceTypeLike: TypeAlias = (
@@ -47,7 +53,9 @@ class LogUploadEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     ENABLED = "ENABLED"
+    """On."""
     DISABLED = "DISABLED"
+    """Off."""
 
 
 LogUploadEnumLike: TypeAlias = LogUploadEnum | Literal["ENABLED", "DISABLED"]
@@ -62,9 +70,12 @@ class ClientProperties(Model, frozen=True):
     }
 
     reconnect_enabled: ReconnectEnum | None = None
+    """Lets clients keep users' credentials, so that they reconnect without entering them."""
     log_upload_enabled: LogUploadEnum | None = None
+    """Lets clients send diagnostic logs to the service."""
     client_experience_policy: str | None = None
-    """At most 64 characters, matches ``^[A-Z_0-9]+$``."""
+    """The look of the client that users get: FORCE_CLASSIC, FORCE_UI_2026 or USER_CHOICE. [doc]
+    At most 64 characters, matches ``^[A-Z_0-9]+$``."""
 
     if TYPE_CHECKING:
 
@@ -262,7 +273,7 @@ class DeleteClientBrandingRequest(Request, frozen=True):
     resource_id: str
     """The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     platforms: tuple[ClientDeviceType, ...]
-    """1 to 6 items."""
+    """The platforms whose branding goes. 1 to 6 items."""
 
     if TYPE_CHECKING:
 
@@ -376,7 +387,9 @@ class IosClientBrandingAttributes(Model, frozen=True):
     logo_url: str | None = None
     """Where the logo is."""
     logo2x_url: str | None = None
+    """The URL of the logo at double resolution."""
     logo3x_url: str | None = None
+    """The URL of the logo at triple resolution."""
     support_email: str | None = None
     """Where users write for help."""
     support_link: str | None = None
@@ -467,6 +480,7 @@ class DescribeClientPropertiesResult(Result, frozen=True):
     """The result of `describe_client_properties`."""
 
     client_properties_list: Items[ClientPropertiesResult] = ()
+    """The client settings of each directory."""
 
     if TYPE_CHECKING:
 
@@ -522,6 +536,7 @@ class DescribeConnectClientAddInsResult(PageResult, frozen=True):
     """The result of `describe_connect_client_add_ins`."""
 
     add_ins: Items[ConnectClientAddIn] = ()
+    """The add-ins of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -553,9 +568,9 @@ class IosImportClientBrandingAttributes(Input, frozen=True):
     logo: Blob | None = None
     """The logo, as image data. 1 to 447000 bytes."""
     logo2x: Blob | None = None
-    """1 to 1770000 bytes."""
+    """The logo at double resolution. 1 to 1770000 bytes."""
     logo3x: Blob | None = None
-    """1 to 1770000 bytes."""
+    """The logo at triple resolution. 1 to 1770000 bytes."""
     support_email: str | None = None
     """Where users write for help. 6 to 64 characters, matches
     ``^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\\.[a-zA-Z]{2,4}$``."""

@@ -19,7 +19,9 @@ class AGAModeForDirectoryEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     ENABLED_AUTO = "ENABLED_AUTO"
+    """It is used, in the way that the service chooses. [assumed]"""
     DISABLED = "DISABLED"
+    """It is not used."""
 
 
 AGAModeForDirectoryEnumLike: TypeAlias = AGAModeForDirectoryEnum | Literal["ENABLED_AUTO", "DISABLED"]
@@ -32,7 +34,9 @@ class AGAPreferredProtocolForDirectory(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     TCP = "TCP"
+    """TCP."""
     NONE = "NONE"
+    """No preference."""
 
 
 AGAPreferredProtocolForDirectoryLike: TypeAlias = AGAPreferredProtocolForDirectory | Literal["TCP", "NONE"]
@@ -45,6 +49,7 @@ class AccessEndpointType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     STREAMING_WSP = "STREAMING_WSP"
+    """Streaming by Amazon DCV."""
 
 
 AccessEndpointTypeLike: TypeAlias = AccessEndpointType | Literal["STREAMING_WSP"]
@@ -57,7 +62,9 @@ class AccessPropertyValue(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     ALLOW = "ALLOW"
+    """Such clients may connect."""
     DENY = "DENY"
+    """Such clients may not connect."""
 
 
 AccessPropertyValueLike: TypeAlias = AccessPropertyValue | Literal["ALLOW", "DENY"]
@@ -70,7 +77,9 @@ class CertificateBasedAuthStatusEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     DISABLED = "DISABLED"
+    """Off."""
     ENABLED = "ENABLED"
+    """On."""
 
 
 CertificateBasedAuthStatusEnumLike: TypeAlias = (
@@ -87,6 +96,7 @@ class DeletableCertificateBasedAuthProperty(OpenEnum):
     CERTIFICATE_BASED_AUTH_PROPERTIES_CERTIFICATE_AUTHORITY_ARN = (
         "CERTIFICATE_BASED_AUTH_PROPERTIES_CERTIFICATE_AUTHORITY_ARN"
     )
+    """The ARN of the certificate authority."""
 
 
 DeletableCertificateBasedAuthPropertyLike: TypeAlias = (
@@ -102,7 +112,9 @@ class DeletableSamlProperty(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     SAML_PROPERTIES_USER_ACCESS_URL = "SAML_PROPERTIES_USER_ACCESS_URL"
+    """The URL at which users sign in."""
     SAML_PROPERTIES_RELAY_STATE_PARAMETER_NAME = "SAML_PROPERTIES_RELAY_STATE_PARAMETER_NAME"
+    """The name of the relay state parameter."""
 
 
 DeletableSamlPropertyLike: TypeAlias = (
@@ -118,7 +130,9 @@ class DescribeWorkspaceDirectoriesFilterName(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     USER_IDENTITY_TYPE = "USER_IDENTITY_TYPE"
+    """The place where users are kept."""
     WORKSPACE_TYPE = "WORKSPACE_TYPE"
+    """The kind of WorkSpaces: personal or in pools."""
 
 
 DescribeWorkspaceDirectoriesFilterNameLike: TypeAlias = (
@@ -133,7 +147,9 @@ class EndpointEncryptionMode(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     STANDARD_TLS = "STANDARD_TLS"
+    """TLS as usual."""
     FIPS_VALIDATED = "FIPS_VALIDATED"
+    """TLS with cryptography validated by FIPS 140-2."""
 
 
 EndpointEncryptionModeLike: TypeAlias = EndpointEncryptionMode | Literal["STANDARD_TLS", "FIPS_VALIDATED"]
@@ -146,6 +162,7 @@ class InternetFallbackProtocol(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     PCOIP = "PCOIP"
+    """PC over IP."""
 
 
 InternetFallbackProtocolLike: TypeAlias = InternetFallbackProtocol | Literal["PCOIP"]
@@ -158,8 +175,12 @@ class SamlStatusEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     DISABLED = "DISABLED"
+    """Users sign in with the credentials of their directory. [doc]"""
     ENABLED = "ENABLED"
+    """Users sign in at the identity provider. [doc]"""
     ENABLED_WITH_DIRECTORY_LOGIN_FALLBACK = "ENABLED_WITH_DIRECTORY_LOGIN_FALLBACK"
+    """Users sign in at the identity provider; a client that cannot do that falls back to the
+    credentials of the directory. [doc]"""
 
 
 SamlStatusEnumLike: TypeAlias = (
@@ -174,7 +195,9 @@ class StorageConnectorStatusEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     ENABLED = "ENABLED"
+    """On."""
     DISABLED = "DISABLED"
+    """Off."""
 
 
 StorageConnectorStatusEnumLike: TypeAlias = StorageConnectorStatusEnum | Literal["ENABLED", "DISABLED"]
@@ -187,6 +210,7 @@ class StorageConnectorTypeEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     HOME_FOLDER = "HOME_FOLDER"
+    """A home folder."""
 
 
 StorageConnectorTypeEnumLike: TypeAlias = StorageConnectorTypeEnum | Literal["HOME_FOLDER"]
@@ -199,7 +223,9 @@ class StreamingExperiencePreferredProtocolEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     TCP = "TCP"
+    """TCP."""
     UDP = "UDP"
+    """UDP."""
 
 
 StreamingExperiencePreferredProtocolEnumLike: TypeAlias = (
@@ -214,7 +240,9 @@ class Tenancy(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     DEDICATED = "DEDICATED"
+    """Hardware of the customer's own, as licences of one's own need. [doc]"""
     SHARED = "SHARED"
+    """Hardware shared with other customers."""
 
 
 TenancyLike: TypeAlias = Tenancy | Literal["DEDICATED", "SHARED"]
@@ -227,8 +255,11 @@ class UserIdentityType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     CUSTOMER_MANAGED = "CUSTOMER_MANAGED"
+    """At an identity provider of the customer's."""
     AWS_DIRECTORY_SERVICE = "AWS_DIRECTORY_SERVICE"
+    """In AWS Directory Service."""
     AWS_IAM_IDENTITY_CENTER = "AWS_IAM_IDENTITY_CENTER"
+    """In IAM Identity Center."""
 
 
 UserIdentityTypeLike: TypeAlias = (
@@ -243,9 +274,13 @@ class UserSettingActionEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     CLIPBOARD_COPY_FROM_LOCAL_DEVICE = "CLIPBOARD_COPY_FROM_LOCAL_DEVICE"
+    """Copy from the local device into the session."""
     CLIPBOARD_COPY_TO_LOCAL_DEVICE = "CLIPBOARD_COPY_TO_LOCAL_DEVICE"
+    """Copy from the session to the local device."""
     PRINTING_TO_LOCAL_DEVICE = "PRINTING_TO_LOCAL_DEVICE"
+    """Print on the local device."""
     SMART_CARD = "SMART_CARD"
+    """Use a smart card in the session."""
 
 
 UserSettingActionEnumLike: TypeAlias = (
@@ -266,7 +301,9 @@ class UserSettingPermissionEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     ENABLED = "ENABLED"
+    """Allowed."""
     DISABLED = "DISABLED"
+    """Not allowed."""
 
 
 UserSettingPermissionEnumLike: TypeAlias = UserSettingPermissionEnum | Literal["ENABLED", "DISABLED"]
@@ -279,10 +316,15 @@ class WorkspaceDirectoryState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     REGISTERING = "REGISTERING"
+    """It is being registered with WorkSpaces."""
     REGISTERED = "REGISTERED"
+    """Its users can have WorkSpaces."""
     DEREGISTERING = "DEREGISTERING"
+    """It is being taken out of WorkSpaces."""
     DEREGISTERED = "DEREGISTERED"
+    """It is out of WorkSpaces; seen only for a moment, before it is no longer listed. [doc]"""
     ERROR = "ERROR"
+    """Its registration failed."""
 
 
 WorkspaceDirectoryStateLike: TypeAlias = (
@@ -297,9 +339,13 @@ class WorkspaceDirectoryType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     SIMPLE_AD = "SIMPLE_AD"
+    """A Simple AD of AWS Directory Service, or another directory that AWS runs. [assumed]"""
     AD_CONNECTOR = "AD_CONNECTOR"
+    """A connector to an Active Directory of the customer's."""
     CUSTOMER_MANAGED = "CUSTOMER_MANAGED"
+    """An Active Directory of the customer's, without a connector. [assumed]"""
     AWS_IAM_IDENTITY_CENTER = "AWS_IAM_IDENTITY_CENTER"
+    """IAM Identity Center."""
 
 
 WorkspaceDirectoryTypeLike: TypeAlias = (
@@ -315,9 +361,13 @@ class WorkspaceOSUserMode(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     LOCAL_USER = "LOCAL_USER"
+    """Users are local to the WorkSpace. [assumed]"""
     DOMAIN_JOIN = "DOMAIN_JOIN"
+    """The WorkSpace joins an Active Directory domain. [assumed]"""
     ENTRA_JOIN = "ENTRA_JOIN"
+    """The WorkSpace joins Microsoft Entra. [assumed]"""
     SELF_MANAGED = "SELF_MANAGED"
+    """The customer sees to users on the WorkSpace. [assumed]"""
 
 
 WorkspaceOSUserModeLike: TypeAlias = (
@@ -332,7 +382,9 @@ class WorkspaceType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     PERSONAL = "PERSONAL"
+    """Each user has a WorkSpace of their own."""
     POOLS = "POOLS"
+    """Users share the WorkSpaces of a pool."""
 
 
 WorkspaceTypeLike: TypeAlias = WorkspaceType | Literal["PERSONAL", "POOLS"]
@@ -347,8 +399,9 @@ class AccessEndpoint(Model, frozen=True):
     }
 
     access_endpoint_type: AccessEndpointType | None = None
+    """The kind of traffic that the endpoint takes."""
     vpc_endpoint_id: str | None = None
-    """Matches ``^[a-zA-Z0-9\\_\\-]{1,1000}$``."""
+    """The VPC endpoint. Matches ``^[a-zA-Z0-9\\_\\-]{1,1000}$``."""
 
     if TYPE_CHECKING:
 
@@ -364,7 +417,9 @@ class AccessEndpointConfig(Model, frozen=True):
     """Access endpoint config."""
 
     access_endpoints: tuple[AccessEndpoint, ...]
+    """The VPC endpoints to stream through."""
     internet_fallback_protocols: Items[InternetFallbackProtocol] = ()
+    """The protocols that go over the Internet while no VPC endpoint is available."""
 
     if TYPE_CHECKING:
 
@@ -387,9 +442,9 @@ class ActiveDirectoryConfig(Model, frozen=True):
     }
 
     domain_name: str
-    """Matches ``^([a-zA-Z0-9]+[.-])+([a-zA-Z0-9])+$``."""
+    """The Active Directory domain's name. Matches ``^([a-zA-Z0-9]+[.-])+([a-zA-Z0-9])+$``."""
     service_account_secret_arn: str
-    """Matches
+    """The ARN of the secret with the service account's credentials. Matches
     ``^arn:aws[a-z-]{0,7}:secretsmanager:[A-za-z0-9_/.-]{0,63}:[A-za-z0-9_/.-]{0,63}:secret:[A-Za-z0-9][A-za-z0-9_/.-]{8,519}$``."""
 
     if TYPE_CHECKING:
@@ -415,7 +470,8 @@ class CertificateBasedAuthProperties(Model, frozen=True):
     status: CertificateBasedAuthStatusEnum | None = None
     """How far it has come."""
     certificate_authority_arn: str | None = None
-    """5 to 200 characters, matches
+    """The ARN of the private certificate authority that issues users' certificates. 5 to 200
+    characters, matches
     ``arn:[\\w+=/,.@-]+:[\\w+=/,.@-]+:[\\w+=/,.@-]*:[0-9]*:[\\w+=,.@-]+(/[\\w+=,.@-]+)*``."""
 
     if TYPE_CHECKING:
@@ -546,7 +602,8 @@ class DescribeWorkspaceDirectoriesRequest(Request, frozen=True):
     """The directories. 1 to 25 items, each 10 to 65 characters, each matches
     ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     workspace_directory_names: Items[str] = ()
-    """1 to 25 items, each matches ``^[a-zA-Z0-9][a-zA-Z0-9_.\\s-]{1,64}$``."""
+    """The directories, by name. 1 to 25 items, each matches
+    ``^[a-zA-Z0-9][a-zA-Z0-9_.\\s-]{1,64}$``."""
     limit: int | None = None
     """The most items to put on one page. 1 to 25."""
     next_token: str | None = None
@@ -586,11 +643,15 @@ class WorkspaceAccessProperties(Model, frozen=True):
     device_type_android: AccessPropertyValue | None = None
     """For clients on Android."""
     device_type_chrome_os: AccessPropertyValue | None = None
+    """For clients on Chromebooks."""
     device_type_zero_client: AccessPropertyValue | None = None
+    """For zero clients."""
     device_type_linux: AccessPropertyValue | None = None
     """For clients on Linux."""
     device_type_work_spaces_thin_client: AccessPropertyValue | None = None
+    """For WorkSpaces Thin Client devices."""
     access_endpoint_config: AccessEndpointConfig | None = None
+    """The VPC endpoints through which users reach their WorkSpaces."""
 
     if TYPE_CHECKING:
 
@@ -614,12 +675,19 @@ class SelfservicePermissions(Model, frozen=True):
     """Selfservice permissions."""
 
     restart_workspace: ReconnectEnum | None = None
+    """Lets users restart their WorkSpace."""
     increase_volume_size: ReconnectEnum | None = None
+    """Lets users enlarge the volumes of their WorkSpace."""
     change_compute_type: ReconnectEnum | None = None
+    """Lets users change the hardware of their WorkSpace."""
     switch_running_mode: ReconnectEnum | None = None
+    """Lets users change the running mode of their WorkSpace."""
     rebuild_workspace: ReconnectEnum | None = None
+    """Lets users rebuild their WorkSpace from its image."""
     nested_virtualization: ReconnectEnum | None = None
+    """Lets users switch nested virtualization of their WorkSpace. [assumed]"""
     enable_end_user_advisor: ReconnectEnum | None = None
+    """Lets users use the end user advisor. [assumed]"""
 
     if TYPE_CHECKING:
 
@@ -647,9 +715,11 @@ class SamlProperties(Model, frozen=True):
     status: SamlStatusEnum | None = None
     """How far it has come."""
     user_access_url: str | None = None
-    """8 to 200 characters, matches ``^(http|https)\\://\\S+$``."""
+    """The URL of the identity provider at which users sign in. 8 to 200 characters, matches
+    ``^(http|https)\\://\\S+$``."""
     relay_state_parameter_name: str | None = None
-    """At least 1 characters."""
+    """The name of the URL parameter by which the identity provider leads users back to their
+    client. At least 1 characters."""
 
     if TYPE_CHECKING:
 
@@ -673,9 +743,9 @@ class MicrosoftEntraConfig(Model, frozen=True):
     }
 
     tenant_id: str | None = None
-    """Matches ``^[a-zA-Z0-9-]{1,100}$``."""
+    """The tenant in Microsoft Entra. Matches ``^[a-zA-Z0-9-]{1,100}$``."""
     application_config_secret_arn: str | None = None
-    """Matches
+    """The ARN of the secret with the settings of the Entra application. Matches
     ``^arn:aws[a-z-]{0,7}:secretsmanager:[A-za-z0-9_/.-]{0,63}:[A-za-z0-9_/.-]{0,63}:secret:[A-Za-z0-9][A-za-z0-9_/.-]{8,519}$``."""
 
     if TYPE_CHECKING:
@@ -692,7 +762,9 @@ class IDCConfig(Model, frozen=True):
     """IDC config."""
 
     instance_arn: str | None = None
+    """The ARN of the IAM Identity Center instance."""
     application_arn: str | None = None
+    """The ARN of the application in IAM Identity Center."""
 
     if TYPE_CHECKING:
 
@@ -712,9 +784,11 @@ class UserSetting(Model, frozen=True):
     }
 
     action: UserSettingActionEnum
+    """The thing that users may do or not."""
     permission: UserSettingPermissionEnum
+    """The permission to do it."""
     maximum_length: int | None = None
-    """At least 0."""
+    """The most that one use may carry, where the action has a length. [assumed] At least 0."""
 
     if TYPE_CHECKING:
 
@@ -731,6 +805,7 @@ class StorageConnector(Model, frozen=True):
     """Storage connector."""
 
     connector_type: StorageConnectorTypeEnum
+    """The kind of storage for users' files."""
     status: StorageConnectorStatusEnum
     """How far it has come."""
 
@@ -771,10 +846,11 @@ class StreamingProperties(Model, frozen=True):
     }
 
     streaming_experience_preferred_protocol: StreamingExperiencePreferredProtocolEnum | None = None
+    """The transport to prefer for streaming."""
     user_settings: Items[UserSetting] = ()
-    """At least 1 items."""
+    """The things that users may do or not while they stream. At least 1 items."""
     storage_connectors: Items[StorageConnector] = ()
-    """At least 1 items."""
+    """The storage for users' files. At least 1 items."""
     global_accelerator: GlobalAcceleratorForDirectory | None = None
     """Whether streaming takes the way over AWS Global Accelerator."""
 
@@ -797,16 +873,25 @@ class WorkspaceDirectory(Model, frozen=True):
     directory_id: str
     """The directory."""
     alias: str | None = None
+    """The directory's alias."""
     directory_name: str | None = None
+    """The directory's name, as the directory service has it."""
     registration_code: str | None = None
+    """The code that users enter in their client to reach this directory."""
     subnet_ids: Items[str] = ()
     """The subnets."""
     dns_ip_addresses: Items[str] = ()
+    """The IPv4 addresses of the directory's DNS servers."""
     dns_ipv6_addresses: Items[str] = ()
+    """The IPv6 addresses of the directory's DNS servers."""
     customer_user_name: str | None = None
+    """The user name of the service account."""
     iam_role_id: str | None = None
+    """The IAM role by which WorkSpaces calls other services, such as EC2."""
     directory_type: WorkspaceDirectoryType | None = None
+    """The kind of directory."""
     workspace_security_group_id: str | None = None
+    """The security group that new WorkSpaces are in."""
     state: WorkspaceDirectoryState | None = None
     """How it does, or how far it has come."""
     workspace_creation_properties: DefaultWorkspaceCreationProperties | None = None
@@ -814,6 +899,7 @@ class WorkspaceDirectory(Model, frozen=True):
     ip_group_ids: Items[str] = Field(
         default=(), validation_alias="ipGroupIds", serialization_alias="ipGroupIds"
     )
+    """The IP access control groups of the directory."""
     workspace_access_properties: WorkspaceAccessProperties | None = None
     """Which devices may connect."""
     tenancy: Tenancy | None = None
@@ -839,6 +925,7 @@ class WorkspaceDirectory(Model, frozen=True):
     idc_config: IDCConfig | None = Field(
         default=None, validation_alias="IDCConfig", serialization_alias="IDCConfig"
     )
+    """The IAM Identity Center instance and application of the directory."""
     active_directory_config: ActiveDirectoryConfig | None = None
     """How the directory's Active Directory is reached."""
     streaming_properties: StreamingProperties | None = None
@@ -890,6 +977,7 @@ class DescribeWorkspaceDirectoriesResult(PageResult, frozen=True):
     """The result of `describe_workspace_directories`."""
 
     directories: Items[WorkspaceDirectory] = ()
+    """The directories of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -1305,6 +1393,7 @@ class RegisterWorkspaceDirectoryRequest(Request, frozen=True):
     """The subnets. At most 2 items, each 15 to 24 characters, each matches
     ``^(subnet-([0-9a-f]{8}|[0-9a-f]{17}))$``."""
     enable_self_service: bool | None = None
+    """True if users may manage their WorkSpaces themselves."""
     tenancy: Tenancy | None = None
     """Whether the hardware is shared or dedicated."""
     tags: Items[Tag] = ()
@@ -1319,7 +1408,7 @@ class RegisterWorkspaceDirectoryRequest(Request, frozen=True):
     workspace_os_user_mode: WorkspaceOSUserMode | None = None
     """How users log on to the operating system."""
     idc_instance_arn: str | None = None
-    """Matches
+    """The ARN of the IAM Identity Center instance. Matches
     ``^arn:aws[a-z-]{0,7}:[A-Za-z0-9][A-za-z0-9_/.-]{0,62}:[A-za-z0-9_/.-]{0,63}:[A-za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.\\\\-]{0,1023}$``."""
     microsoft_entra_config: MicrosoftEntraConfig | None = None
     """How Microsoft Entra ID is connected."""

@@ -17,7 +17,9 @@ class Application(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     MICROSOFT_OFFICE_2016 = "Microsoft_Office_2016"
+    """Microsoft Office 2016."""
     MICROSOFT_OFFICE_2019 = "Microsoft_Office_2019"
+    """Microsoft Office 2019."""
 
 
 ApplicationLike: TypeAlias = Application | Literal["Microsoft_Office_2016", "Microsoft_Office_2019"]
@@ -30,8 +32,11 @@ class CustomImageProtocol(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     PCOIP = "PCOIP"
+    """PC over IP."""
     DCV = "DCV"
+    """Amazon DCV."""
     BYOP = "BYOP"
+    """A protocol that the customer brings."""
 
 
 CustomImageProtocolLike: TypeAlias = CustomImageProtocol | Literal["PCOIP", "DCV", "BYOP"]
@@ -44,19 +49,33 @@ class CustomWorkspaceImageImportState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     PENDING = "PENDING"
+    """The import has not begun."""
     IN_PROGRESS = "IN_PROGRESS"
+    """The import goes on."""
     PROCESSING_SOURCE_IMAGE = "PROCESSING_SOURCE_IMAGE"
+    """The source is being read."""
     IMAGE_TESTING_START = "IMAGE_TESTING_START"
+    """Tests of the image begin."""
     UPDATING_OPERATING_SYSTEM = "UPDATING_OPERATING_SYSTEM"
+    """The operating system is being updated."""
     IMAGE_COMPATIBILITY_CHECKING = "IMAGE_COMPATIBILITY_CHECKING"
+    """The image is being checked against what WorkSpaces need."""
     IMAGE_TESTING_GENERALIZATION = "IMAGE_TESTING_GENERALIZATION"
+    """The image is being generalized for its tests."""
     CREATING_TEST_INSTANCE = "CREATING_TEST_INSTANCE"
+    """The instance for the tests is being made."""
     INSTALLING_COMPONENTS = "INSTALLING_COMPONENTS"
+    """The components of WorkSpaces are being installed."""
     GENERALIZING = "GENERALIZING"
+    """Everything particular to one machine is being removed from it."""
     VALIDATING = "VALIDATING"
+    """The result is being validated."""
     PUBLISHING = "PUBLISHING"
+    """The image is being published."""
     COMPLETED = "COMPLETED"
+    """The image can be used."""
     ERROR = "ERROR"
+    """The import failed; the error details say why."""
 
 
 CustomWorkspaceImageImportStateLike: TypeAlias = (
@@ -87,9 +106,13 @@ class ImageComputeType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     BASE = "BASE"
+    """Hardware without a GPU."""
     GRAPHICS_G4DN = "GRAPHICS_G4DN"
+    """Hardware with a GPU, of EC2's family G4dn."""
     GRAPHICS_G6 = "GRAPHICS_G6"
+    """Hardware with a GPU, of EC2's family G6."""
     GRAPHICS_G7 = "GRAPHICS_G7"
+    """Hardware with a GPU, of EC2's family G7."""
 
 
 ImageComputeTypeLike: TypeAlias = (
@@ -104,7 +127,9 @@ class ImageType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     OWNED = "OWNED"
+    """Images of this account's own."""
     SHARED = "SHARED"
+    """Images that other accounts share with this one."""
 
 
 ImageTypeLike: TypeAlias = ImageType | Literal["OWNED", "SHARED"]
@@ -117,7 +142,9 @@ class ImageValidationMode(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     CUSTOMER_MANAGED = "CUSTOMER_MANAGED"
+    """The customer validates the image."""
     SERVICE_MANAGED = "SERVICE_MANAGED"
+    """The service validates the image."""
 
 
 ImageValidationModeLike: TypeAlias = ImageValidationMode | Literal["CUSTOMER_MANAGED", "SERVICE_MANAGED"]
@@ -130,7 +157,9 @@ class OSVersion(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     WINDOWS_10 = "Windows_10"
+    """Windows 10."""
     WINDOWS_11 = "Windows_11"
+    """Windows 11."""
 
 
 OSVersionLike: TypeAlias = OSVersion | Literal["Windows_10", "Windows_11"]
@@ -143,7 +172,9 @@ class OperatingSystemType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     WINDOWS = "WINDOWS"
+    """Windows."""
     LINUX = "LINUX"
+    """Linux."""
 
 
 OperatingSystemTypeLike: TypeAlias = OperatingSystemType | Literal["WINDOWS", "LINUX"]
@@ -156,6 +187,7 @@ class Platform(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     WINDOWS = "WINDOWS"
+    """Windows."""
 
 
 PlatformLike: TypeAlias = Platform | Literal["WINDOWS"]
@@ -168,53 +200,101 @@ class WorkspaceImageErrorDetailCode(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     OUTDATED_POWERSHELL_VERSION = "OutdatedPowershellVersion"
+    """PowerShell is too old."""
     OFFICE_INSTALLED = "OfficeInstalled"
+    """Microsoft Office is installed."""
     P_CO_IP_AGENT_INSTALLED = "PCoIPAgentInstalled"
+    """A PCoIP agent is installed."""
     WINDOWS_UPDATES_ENABLED = "WindowsUpdatesEnabled"
+    """Windows updates are switched on."""
     AUTO_MOUNT_DISABLED = "AutoMountDisabled"
+    """New volumes are not mounted by themselves."""
     WORKSPACES_BYOL_ACCOUNT_NOT_FOUND = "WorkspacesBYOLAccountNotFound"
+    """The account that the import needs inside the image is missing."""
     WORKSPACES_BYOL_ACCOUNT_DISABLED = "WorkspacesBYOLAccountDisabled"
+    """The account that the import needs inside the image is disabled."""
     DHCP_DISABLED = "DHCPDisabled"
+    """The network is set up without DHCP."""
     DISK_FREE_SPACE = "DiskFreeSpace"
+    """The system drive has too little free space."""
     ADDITIONAL_DRIVES_ATTACHED = "AdditionalDrivesAttached"
+    """More drives than the system drive are attached."""
     OS_NOT_SUPPORTED = "OSNotSupported"
+    """The operating system cannot be imported."""
     DOMAIN_JOINED = "DomainJoined"
+    """The machine is in an Active Directory domain."""
     AZURE_DOMAIN_JOINED = "AzureDomainJoined"
+    """The machine is joined to Microsoft Entra."""
     FIREWALL_ENABLED = "FirewallEnabled"
+    """The Windows firewall is switched on."""
     VM_WARE_TOOLS_INSTALLED = "VMWareToolsInstalled"
+    """VMware Tools are installed."""
     DISK_SIZE_EXCEEDED = "DiskSizeExceeded"
+    """The disk is too large."""
     INCOMPATIBLE_PARTITIONING = "IncompatiblePartitioning"
+    """The disk is partitioned in a way that cannot be imported."""
     PENDING_REBOOT = "PendingReboot"
+    """Windows waits to be rebooted."""
     AUTO_LOGON_ENABLED = "AutoLogonEnabled"
+    """A user is logged on by itself at the start."""
     REAL_TIME_UNIVERSAL_DISABLED = "RealTimeUniversalDisabled"
+    """The hardware clock is not set to run on UTC."""
     MULTIPLE_BOOT_PARTITION = "MultipleBootPartition"
+    """There is more than one boot partition."""
     REQUIRES64_BIT_OS = "Requires64BitOS"
+    """The operating system is not a 64-bit one."""
     ZERO_REARM_COUNT = "ZeroRearmCount"
+    """The activation of Windows cannot be reset any more."""
     IN_PLACE_UPGRADE = "InPlaceUpgrade"
+    """Windows was upgraded in place from an earlier version."""
     ANTI_VIRUS_INSTALLED = "AntiVirusInstalled"
+    """Antivirus software is installed."""
     UEFI_NOT_SUPPORTED = "UEFINotSupported"
+    """The machine boots by UEFI in a way that cannot be imported."""
     UNKNOWN_ERROR = "UnknownError"
+    """The cause is not known."""
     APP_X_PACKAGES_INSTALLED = "AppXPackagesInstalled"
+    """App packages are installed that keep Sysprep from running."""
     RESERVED_STORAGE_IN_USE = "ReservedStorageInUse"
+    """The storage that Windows reserves is in use."""
     ADDITIONAL_DRIVES_PRESENT = "AdditionalDrivesPresent"
+    """There are more drives than the system drive."""
     WINDOWS_UPDATES_REQUIRED = "WindowsUpdatesRequired"
+    """Windows updates are missing."""
     SYS_PREP_FILE_MISSING = "SysPrepFileMissing"
+    """A file that Sysprep needs is missing."""
     USER_PROFILE_MISSING = "UserProfileMissing"
+    """A user profile is missing."""
     INSUFFICIENT_DISK_SPACE = "InsufficientDiskSpace"
+    """The disk has too little space."""
     ENVIRONMENT_VARIABLES_PATH_MISSING_ENTRIES = "EnvironmentVariablesPathMissingEntries"
+    """Entries are missing in the variable PATH."""
     DOMAIN_ACCOUNT_SERVICES_FOUND = "DomainAccountServicesFound"
+    """Services run under an account of a domain."""
     INVALID_IP = "InvalidIp"
+    """The IP address cannot be used."""
     REMOTE_DESKTOP_SERVICES_DISABLED = "RemoteDesktopServicesDisabled"
+    """Remote Desktop Services are switched off."""
     WINDOWS_MODULES_INSTALLER_DISABLED = "WindowsModulesInstallerDisabled"
+    """The Windows Modules Installer is switched off."""
     AMAZON_SSM_AGENT_ENABLED = "AmazonSsmAgentEnabled"
+    """The SSM agent is switched on."""
     UNSUPPORTED_SECURITY_PROTOCOL = "UnsupportedSecurityProtocol"
+    """A security protocol is set that cannot be used."""
     MULTIPLE_USER_PROFILES = "MultipleUserProfiles"
+    """There is more than one user profile."""
     STAGED_APPX_PACKAGE = "StagedAppxPackage"
+    """An app package is staged that keeps Sysprep from running."""
     UNSUPPORTED_OS_UPGRADE = "UnsupportedOsUpgrade"
+    """Windows was upgraded in a way that cannot be imported."""
     INSUFFICIENT_REARM_COUNT = "InsufficientRearmCount"
+    """The activation of Windows can be reset too few times."""
     PROTOCOL_OS_INCOMPATIBILITY = "ProtocolOSIncompatibility"
+    """The streaming protocol does not work with the operating system."""
     MEMORY_INTEGRITY_INCOMPATIBILITY = "MemoryIntegrityIncompatibility"
+    """Memory integrity of Windows is on and cannot be used."""
     RESTRICTED_DRIVE_LETTER_IN_USE = "RestrictedDriveLetterInUse"
+    """A drive letter is in use that WorkSpaces need."""
 
 
 WorkspaceImageErrorDetailCodeLike: TypeAlias = (
@@ -279,13 +359,22 @@ class WorkspaceImageIngestionProcess(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     BYOL_REGULAR = "BYOL_REGULAR"
+    """For hardware without a GPU, streamed by PC over IP."""
     BYOL_GRAPHICS = "BYOL_GRAPHICS"
+    """For hardware with the first GPUs, streamed by PC over IP."""
     BYOL_GRAPHICSPRO = "BYOL_GRAPHICSPRO"
+    """For hardware with the first GPUs, in the larger size, streamed by PC over IP."""
     BYOL_GRAPHICS_G4DN = "BYOL_GRAPHICS_G4DN"
+    """For hardware with a GPU of EC2's family G4dn, streamed by PC over IP."""
     BYOL_REGULAR_WSP = "BYOL_REGULAR_WSP"
+    """For hardware without a GPU, streamed by Amazon DCV."""
     BYOL_GRAPHICS_G4DN_WSP = "BYOL_GRAPHICS_G4DN_WSP"
+    """For hardware with a GPU of EC2's family G4dn, streamed by Amazon DCV."""
     BYOL_REGULAR_BYOP = "BYOL_REGULAR_BYOP"
+    """For hardware without a GPU, streamed by a protocol that the customer brings."""
     BYOL_GRAPHICS_G4DN_BYOP = "BYOL_GRAPHICS_G4DN_BYOP"
+    """For hardware with a GPU of EC2's family G4dn, streamed by a protocol that the customer
+    brings."""
 
 
 WorkspaceImageIngestionProcessLike: TypeAlias = (
@@ -310,7 +399,9 @@ class WorkspaceImageRequiredTenancy(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     DEFAULT = "DEFAULT"
+    """It runs on shared hardware."""
     DEDICATED = "DEDICATED"
+    """It needs dedicated hardware, as with a licence of one's own. [doc]"""
 
 
 WorkspaceImageRequiredTenancyLike: TypeAlias = WorkspaceImageRequiredTenancy | Literal["DEFAULT", "DEDICATED"]
@@ -323,8 +414,11 @@ class WorkspaceImageState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     AVAILABLE = "AVAILABLE"
+    """It can be used."""
     PENDING = "PENDING"
+    """It is being made."""
     ERROR = "ERROR"
+    """It could not be made or imported."""
 
 
 WorkspaceImageStateLike: TypeAlias = WorkspaceImageState | Literal["AVAILABLE", "PENDING", "ERROR"]
@@ -358,7 +452,7 @@ class CopyWorkspaceImageRequest(Request, frozen=True):
     source_image_id: str
     """The image to start from. Matches ``^wsi-[0-9a-z]{9,63}$``."""
     source_region: str
-    """1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``."""
+    """The Region to copy from. 1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``."""
     description: str | None = None
     """What it is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
     tags: Items[Tag] = ()
@@ -664,9 +758,10 @@ class ImageSourceIdentifier(Model, frozen=True):
     union: ClassVar[bool] = True
 
     ec2_import_task_id: str | None = None
-    """19 to 28 characters, matches ``^import-ami\\-([a-zA-Z0-9]{8}|[a-zA-Z0-9]{17})$``."""
+    """The import task of EC2's VM import. 19 to 28 characters, matches
+    ``^import-ami\\-([a-zA-Z0-9]{8}|[a-zA-Z0-9]{17})$``."""
     image_build_version_arn: str | None = None
-    """1 to 2048 characters, matches
+    """The ARN of an image that EC2 Image Builder made. 1 to 2048 characters, matches
     ``^arn:aws[^:]*:imagebuilder:[^:]+:(?:[0-9]{12}|aws(?:-[a-z-]+)?):image/[a-z0-9-_]+/(?:(?:([0-9]+|x)\\.([0-9]+|x)\\.([0-9]+|x))|(?:[0-9]+\\.[0-9]+\\.[0-9]+/[0-9]+))$``."""
     ec2_image_id: str | None = None
     """The EC2 image (AMI). Matches ``^ami\\-([a-f0-9]{8}|[a-f0-9]{17})$``."""
@@ -692,7 +787,9 @@ class DescribeCustomWorkspaceImageImportResult(Result, frozen=True):
     state: CustomWorkspaceImageImportState | None = None
     """How it does, or how far it has come."""
     state_message: str | None = None
+    """The state in words, for people."""
     progress_percentage: int | None = None
+    """The estimated progress in percent."""
     created: Timestamp | None = None
     """When it was made."""
     last_updated_time: Timestamp | None = None
@@ -700,6 +797,7 @@ class DescribeCustomWorkspaceImageImportResult(Result, frozen=True):
     image_source: ImageSourceIdentifier | None = None
     """Where the image comes from."""
     image_builder_instance_id: str | None = None
+    """The EC2 instance that the import builds the image on."""
     error_details: Items[CustomWorkspaceImageImportErrorDetails] = ()
     """The failures, one by one."""
 
@@ -783,6 +881,7 @@ class DescribeWorkspaceImagePermissionsResult(PageResult, frozen=True):
     image_id: str | None = None
     """The image."""
     image_permissions: Items[ImagePermission] = ()
+    """The accounts that the image is shared with."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -814,6 +913,7 @@ class DescribeWorkspaceImagesRequest(Request, frozen=True):
     image_ids: Items[str] = ()
     """The images. 1 to 25 items, each matches ``^wsi-[0-9a-z]{9,63}$``."""
     image_type: ImageType | None = None
+    """Restricts the listing to images of this account's own or to those shared with it."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
     max_results: int | None = None
@@ -840,6 +940,7 @@ class UpdateResult(Model, frozen=True):
     """Update result."""
 
     update_available: bool | None = None
+    """True if a newer image can be made of it, with CreateUpdatedWorkspaceImage."""
     description: str | None = None
     """What it is, in a few words."""
 
@@ -895,6 +996,7 @@ class WorkspaceImage(Model, frozen=True):
     owner_account_id: str | None = None
     """The account that owns it."""
     updates: UpdateResult | None = None
+    """The updates that the image could get."""
     error_details: Items[ErrorDetails] = ()
     """The failures, one by one."""
 
@@ -922,6 +1024,7 @@ class DescribeWorkspaceImagesResult(PageResult, frozen=True):
     """The result of `describe_workspace_images`."""
 
     images: Items[WorkspaceImage] = ()
+    """The images of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -965,16 +1068,20 @@ class ImportCustomWorkspaceImageRequest(Request, frozen=True):
     compute_type: ImageComputeType
     """The hardware to run on."""
     protocol: CustomImageProtocol
+    """The streaming protocol that the image is for; Windows 11 cannot have PCOIP. [doc]"""
     image_source: ImageSourceIdentifier
     """Where the image comes from."""
     infrastructure_configuration_arn: str
     """The ARN of the Image Builder infrastructure to import with. 1 to 2048 characters, matches
     ``^arn:aws[^:]*:imagebuilder:[^:]+:(?:[0-9]{12}|aws):infrastructure-configuration/[a-z0-9-_]+$``."""
     platform: Platform
+    """The platform of the source."""
     os_version: OSVersion
+    """The version of the source's operating system."""
     tags: Items[Tag] = ()
     """Labels on the resource."""
     image_validation_mode: ImageValidationMode | None = None
+    """The party that validates the image."""
 
     if TYPE_CHECKING:
 
@@ -1041,6 +1148,7 @@ class ImportWorkspaceImageRequest(Request, frozen=True):
     ec2_image_id: str
     """The EC2 image (AMI). Matches ``^ami\\-([a-f0-9]{8}|[a-f0-9]{17})$``."""
     ingestion_process: WorkspaceImageIngestionProcess
+    """The kind of import, by hardware and streaming protocol."""
     image_name: str
     """The image's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``."""
     image_description: str
@@ -1105,6 +1213,7 @@ class UpdateWorkspaceImagePermissionRequest(Request, frozen=True):
     image_id: str
     """The image. Matches ``^wsi-[0-9a-z]{9,63}$``."""
     allow_copy_image: bool
+    """True to share the image with the account, False to end that."""
     shared_account_id: str
     """The account it is shared with. Matches ``^\\d{12}$``."""
 

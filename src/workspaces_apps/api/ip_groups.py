@@ -65,7 +65,9 @@ class IpRuleItem(Model, frozen=True):
     """Ip rule item."""
 
     ip_rule: str | None = Field(default=None, validation_alias="ipRule", serialization_alias="ipRule")
+    """The range of addresses, in CIDR notation."""
     rule_desc: str | None = Field(default=None, validation_alias="ruleDesc", serialization_alias="ruleDesc")
+    """A few words about the rule."""
 
     if TYPE_CHECKING:
 
@@ -139,7 +141,9 @@ class CreateIpGroupRequest(Request, frozen=True):
     )
 
     group_name: str
+    """The group's name."""
     group_desc: str | None = None
+    """A few words about the group."""
     user_rules: Items[IpRuleItem] = ()
     """The rules: which addresses may connect."""
     tags: Items[Tag] = ()
@@ -264,15 +268,19 @@ class WorkspacesIpGroup(Model, frozen=True):
     """WorkSpaces ip group."""
 
     group_id: str | None = Field(default=None, validation_alias="groupId", serialization_alias="groupId")
+    """The group's id."""
     group_name: str | None = Field(
         default=None, validation_alias="groupName", serialization_alias="groupName"
     )
+    """The group's name."""
     group_desc: str | None = Field(
         default=None, validation_alias="groupDesc", serialization_alias="groupDesc"
     )
+    """A few words about the group."""
     user_rules: Items[IpRuleItem] = Field(
         default=(), validation_alias="userRules", serialization_alias="userRules"
     )
+    """The rules of the group."""
 
     if TYPE_CHECKING:
 
@@ -290,6 +298,7 @@ class DescribeIpGroupsResult(PageResult, frozen=True):
     """The result of `describe_ip_groups`."""
 
     result: Items[WorkspacesIpGroup] = ()
+    """The groups of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 

@@ -17,7 +17,9 @@ class ApplicationSettingsStatusEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     DISABLED = "DISABLED"
+    """Off."""
     ENABLED = "ENABLED"
+    """On."""
 
 
 ApplicationSettingsStatusEnumLike: TypeAlias = ApplicationSettingsStatusEnum | Literal["DISABLED", "ENABLED"]
@@ -30,6 +32,7 @@ class AuthenticationType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     SAML = "SAML"
+    """By SAML 2.0."""
 
 
 AuthenticationTypeLike: TypeAlias = AuthenticationType | Literal["SAML"]
@@ -42,6 +45,7 @@ class DescribeWorkspacesPoolsFilterName(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     POOL_NAME = "PoolName"
+    """The pool's name."""
 
 
 DescribeWorkspacesPoolsFilterNameLike: TypeAlias = DescribeWorkspacesPoolsFilterName | Literal["PoolName"]
@@ -54,9 +58,13 @@ class DescribeWorkspacesPoolsFilterOperator(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     EQUALS = "EQUALS"
+    """The same as one of the values."""
     NOTEQUALS = "NOTEQUALS"
+    """Different from all values."""
     CONTAINS = "CONTAINS"
+    """One of the values is part of it."""
     NOTCONTAINS = "NOTCONTAINS"
+    """None of the values is part of it."""
 
 
 DescribeWorkspacesPoolsFilterOperatorLike: TypeAlias = (
@@ -71,7 +79,9 @@ class PoolsRunningMode(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     AUTO_STOP = "AUTO_STOP"
+    """Instances run while they are needed. [assumed]"""
     ALWAYS_ON = "ALWAYS_ON"
+    """Instances run all the time. [assumed]"""
 
 
 PoolsRunningModeLike: TypeAlias = PoolsRunningMode | Literal["AUTO_STOP", "ALWAYS_ON"]
@@ -84,7 +94,9 @@ class SessionConnectionState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     CONNECTED = "CONNECTED"
+    """The user is connected."""
     NOT_CONNECTED = "NOT_CONNECTED"
+    """The user is not connected."""
 
 
 SessionConnectionStateLike: TypeAlias = SessionConnectionState | Literal["CONNECTED", "NOT_CONNECTED"]
@@ -97,51 +109,91 @@ class WorkspacesPoolErrorCode(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     IAM_SERVICE_ROLE_IS_MISSING = "IAM_SERVICE_ROLE_IS_MISSING"
+    """The service's role is missing."""
     IAM_SERVICE_ROLE_MISSING_ENI_DESCRIBE_ACTION = "IAM_SERVICE_ROLE_MISSING_ENI_DESCRIBE_ACTION"
+    """The service's role may not describe network interfaces."""
     IAM_SERVICE_ROLE_MISSING_ENI_CREATE_ACTION = "IAM_SERVICE_ROLE_MISSING_ENI_CREATE_ACTION"
+    """The service's role may not create network interfaces."""
     IAM_SERVICE_ROLE_MISSING_ENI_DELETE_ACTION = "IAM_SERVICE_ROLE_MISSING_ENI_DELETE_ACTION"
+    """The service's role may not delete network interfaces."""
     NETWORK_INTERFACE_LIMIT_EXCEEDED = "NETWORK_INTERFACE_LIMIT_EXCEEDED"
+    """The account's limit of network interfaces is reached."""
     INTERNAL_SERVICE_ERROR = "INTERNAL_SERVICE_ERROR"
+    """The service failed."""
     MACHINE_ROLE_IS_MISSING = "MACHINE_ROLE_IS_MISSING"
+    """The role of the instances is missing."""
     STS_DISABLED_IN_REGION = "STS_DISABLED_IN_REGION"
+    """STS is switched off in the Region."""
     SUBNET_HAS_INSUFFICIENT_IP_ADDRESSES = "SUBNET_HAS_INSUFFICIENT_IP_ADDRESSES"
+    """A subnet has too few free addresses."""
     IAM_SERVICE_ROLE_MISSING_DESCRIBE_SUBNET_ACTION = "IAM_SERVICE_ROLE_MISSING_DESCRIBE_SUBNET_ACTION"
+    """The service's role may not describe subnets."""
     SUBNET_NOT_FOUND = "SUBNET_NOT_FOUND"
+    """A subnet does not exist."""
     IMAGE_NOT_FOUND = "IMAGE_NOT_FOUND"
+    """The image does not exist."""
     INVALID_SUBNET_CONFIGURATION = "INVALID_SUBNET_CONFIGURATION"
+    """The subnets do not go together."""
     SECURITY_GROUPS_NOT_FOUND = "SECURITY_GROUPS_NOT_FOUND"
+    """A security group does not exist."""
     IGW_NOT_ATTACHED = "IGW_NOT_ATTACHED"
+    """The network has no Internet gateway."""
     IAM_SERVICE_ROLE_MISSING_DESCRIBE_SECURITY_GROUPS_ACTION = (
         "IAM_SERVICE_ROLE_MISSING_DESCRIBE_SECURITY_GROUPS_ACTION"
     )
+    """The service's role may not describe security groups."""
     WORKSPACES_POOL_STOPPED = "WORKSPACES_POOL_STOPPED"
+    """The pool is stopped."""
     WORKSPACES_POOL_INSTANCE_PROVISIONING_FAILURE = "WORKSPACES_POOL_INSTANCE_PROVISIONING_FAILURE"
+    """An instance could not be made."""
     DOMAIN_JOIN_ERROR_FILE_NOT_FOUND = "DOMAIN_JOIN_ERROR_FILE_NOT_FOUND"
+    """Joining the domain failed: a file was not found."""
     DOMAIN_JOIN_ERROR_ACCESS_DENIED = "DOMAIN_JOIN_ERROR_ACCESS_DENIED"
+    """Joining the domain failed: access was denied."""
     DOMAIN_JOIN_ERROR_LOGON_FAILURE = "DOMAIN_JOIN_ERROR_LOGON_FAILURE"
+    """Joining the domain failed: the log-on was refused."""
     DOMAIN_JOIN_ERROR_INVALID_PARAMETER = "DOMAIN_JOIN_ERROR_INVALID_PARAMETER"
+    """Joining the domain failed: a parameter was wrong."""
     DOMAIN_JOIN_ERROR_MORE_DATA = "DOMAIN_JOIN_ERROR_MORE_DATA"
+    """Joining the domain failed: there was more data than expected."""
     DOMAIN_JOIN_ERROR_NO_SUCH_DOMAIN = "DOMAIN_JOIN_ERROR_NO_SUCH_DOMAIN"
+    """Joining the domain failed: there is no such domain."""
     DOMAIN_JOIN_ERROR_NOT_SUPPORTED = "DOMAIN_JOIN_ERROR_NOT_SUPPORTED"
+    """Joining the domain failed: the request was not supported."""
     DOMAIN_JOIN_NERR_INVALID_WORKGROUP_NAME = "DOMAIN_JOIN_NERR_INVALID_WORKGROUP_NAME"
+    """Joining the domain failed: the workgroup's name was wrong."""
     DOMAIN_JOIN_NERR_WORKSTATION_NOT_STARTED = "DOMAIN_JOIN_NERR_WORKSTATION_NOT_STARTED"
+    """Joining the domain failed: the Workstation service did not run."""
     DOMAIN_JOIN_ERROR_DS_MACHINE_ACCOUNT_QUOTA_EXCEEDED = (
         "DOMAIN_JOIN_ERROR_DS_MACHINE_ACCOUNT_QUOTA_EXCEEDED"
     )
+    """Joining the domain failed: the service account may join no more machines."""
     DOMAIN_JOIN_NERR_PASSWORD_EXPIRED = "DOMAIN_JOIN_NERR_PASSWORD_EXPIRED"
+    """Joining the domain failed: the password has expired."""
     DOMAIN_JOIN_INTERNAL_SERVICE_ERROR = "DOMAIN_JOIN_INTERNAL_SERVICE_ERROR"
+    """Joining the domain failed: the service failed."""
     DOMAIN_JOIN_ERROR_SECRET_ACTION_PERMISSION_IS_MISSING = (
         "DOMAIN_JOIN_ERROR_SECRET_ACTION_PERMISSION_IS_MISSING"
     )
+    """Joining the domain failed: the secret may not be read."""
     DOMAIN_JOIN_ERROR_SECRET_DECRYPTION_FAILURE = "DOMAIN_JOIN_ERROR_SECRET_DECRYPTION_FAILURE"
+    """Joining the domain failed: the secret could not be decrypted."""
     DOMAIN_JOIN_ERROR_SECRET_STATE_INVALID = "DOMAIN_JOIN_ERROR_SECRET_STATE_INVALID"
+    """Joining the domain failed: the secret is in no state to be read."""
     DOMAIN_JOIN_ERROR_SECRET_NOT_FOUND = "DOMAIN_JOIN_ERROR_SECRET_NOT_FOUND"
+    """Joining the domain failed: the secret does not exist."""
     DOMAIN_JOIN_ERROR_SECRET_VALUE_KEY_NOT_FOUND = "DOMAIN_JOIN_ERROR_SECRET_VALUE_KEY_NOT_FOUND"
+    """Joining the domain failed: the secret lacks a key."""
     DOMAIN_JOIN_ERROR_SECRET_INVALID = "DOMAIN_JOIN_ERROR_SECRET_INVALID"
+    """Joining the domain failed: the secret is not in the form that is expected."""
     BUNDLE_NOT_FOUND = "BUNDLE_NOT_FOUND"
+    """The bundle does not exist."""
     DIRECTORY_NOT_FOUND = "DIRECTORY_NOT_FOUND"
+    """The directory does not exist."""
     INSUFFICIENT_PERMISSIONS_ERROR = "INSUFFICIENT_PERMISSIONS_ERROR"
+    """A permission is missing."""
     DEFAULT_OU_IS_MISSING = "DEFAULT_OU_IS_MISSING"
+    """The organizational unit for new machines is missing."""
 
 
 WorkspacesPoolErrorCodeLike: TypeAlias = (
@@ -198,12 +250,19 @@ class WorkspacesPoolState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     CREATING = "CREATING"
+    """It is being made."""
     DELETING = "DELETING"
+    """It is being deleted."""
     RUNNING = "RUNNING"
+    """Users can begin sessions."""
     STARTING = "STARTING"
+    """It is being started."""
     STOPPED = "STOPPED"
+    """It does not run; it can be started."""
     STOPPING = "STOPPING"
+    """It is being stopped."""
     UPDATING = "UPDATING"
+    """It is being changed."""
 
 
 WorkspacesPoolStateLike: TypeAlias = (
@@ -244,6 +303,7 @@ class ApplicationSettingsResponse(Model, frozen=True):
     settings_group: str | None = None
     """The path that saved settings are stored under."""
     s3_bucket_name: str | None = None
+    """The S3 bucket that users' application settings are kept in."""
 
     if TYPE_CHECKING:
 
@@ -279,10 +339,13 @@ class CapacityStatus(Model, frozen=True):
     """Capacity status."""
 
     available_user_sessions: int
+    """The sessions that users could begin now."""
     desired_user_sessions: int
     """How many user sessions to keep room for."""
     actual_user_sessions: int
+    """The sessions that are ready or in use."""
     active_user_sessions: int
+    """The sessions in use."""
 
     if TYPE_CHECKING:
 
@@ -306,11 +369,11 @@ class TimeoutSettings(Model, frozen=True):
     }
 
     disconnect_timeout_in_seconds: int | None = None
-    """60 to 36000."""
+    """The time after a disconnection for which a session is kept. 60 to 36000."""
     idle_disconnect_timeout_in_seconds: int | None = None
-    """0 to 36000."""
+    """The time without input after which a user is disconnected. 0 to 36000."""
     max_user_duration_in_seconds: int | None = None
-    """600 to 432000."""
+    """The longest that a session lasts. 600 to 432000."""
 
     if TYPE_CHECKING:
 
@@ -409,12 +472,15 @@ class WorkspacesPool(Model, frozen=True):
     pool_id: str
     """The pool."""
     pool_arn: str
+    """The pool's ARN."""
     capacity_status: CapacityStatus
+    """The pool's sessions, in numbers."""
     pool_name: str
     """The pool's name."""
     state: WorkspacesPoolState
     """How it does, or how far it has come."""
     created_at: Timestamp
+    """The time at which it was made."""
     bundle_id: str
     """The bundle."""
     directory_id: str
@@ -424,6 +490,7 @@ class WorkspacesPool(Model, frozen=True):
     description: str | None = None
     """What it is, in a few words."""
     errors: Items[WorkspacesPoolError] = ()
+    """The faults of the pool, one by one."""
     application_settings: ApplicationSettingsResponse | None = None
     """Whether users' application settings outlive their sessions."""
     timeout_settings: TimeoutSettings | None = None
@@ -514,7 +581,9 @@ class NetworkAccessConfiguration(Model, frozen=True):
     """Network access configuration."""
 
     eni_private_ip_address: str | None = None
+    """The private IP address of the network interface."""
     eni_id: str | None = None
+    """The elastic network interface."""
 
     if TYPE_CHECKING:
 
@@ -536,11 +605,15 @@ class WorkspacesPoolSession(Model, frozen=True):
     user_id: str
     """The user."""
     authentication_type: AuthenticationType | None = None
+    """The way in which the user signed in."""
     connection_state: SessionConnectionState | None = None
     """Whether a user is connected."""
     instance_id: str | None = None
+    """The instance that the session runs on."""
     expiration_time: Timestamp | None = None
+    """The time at which the session ended."""
     network_access_configuration: NetworkAccessConfiguration | None = None
+    """The network interface of the session."""
     start_time: Timestamp | None = None
     """When it began."""
 
@@ -565,6 +638,7 @@ class DescribeWorkspacesPoolSessionsResult(PageResult, frozen=True):
     """The result of `describe_workspaces_pool_sessions`."""
 
     sessions: Items[WorkspacesPoolSession] = ()
+    """The sessions of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -591,6 +665,7 @@ class DescribeWorkspacesPoolsFilter(Input, frozen=True):
     """The values to match. 1 to 25 items, each 1 to 128 characters, each matches
     ``^[A-Za-z0-9][A-Za-z0-9_.-]+$``."""
     operator: DescribeWorkspacesPoolsFilterOperator
+    """The comparison between the pool's value and those given."""
 
     if TYPE_CHECKING:
 
@@ -652,6 +727,7 @@ class DescribeWorkspacesPoolsResult(PageResult, frozen=True):
     """The result of `describe_workspaces_pools`."""
 
     workspaces_pools: Items[WorkspacesPool] = ()
+    """The pools of this page."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 

@@ -73,7 +73,7 @@ class DeleteTagsRequest(Request, frozen=True):
     resource_id: str
     """The resource. At least 1 characters."""
     tag_keys: tuple[str, ...]
-    """Each at least 1 characters."""
+    """The keys of the tags to remove. Each at least 1 characters."""
 
     if TYPE_CHECKING:
 
@@ -132,6 +132,7 @@ class DescribeTagsResult(Result, frozen=True):
     """The result of `describe_tags`."""
 
     tag_list: Items[Tag] = ()
+    """The tags of the resource."""
 
     if TYPE_CHECKING:
 

@@ -19,6 +19,7 @@ class AGAModeForWorkSpaceEnum(OpenEnum):
     ENABLED_AUTO = "ENABLED_AUTO"
     """It is used, in the way that the service chooses. [assumed]"""
     DISABLED = "DISABLED"
+    """It is not used."""
     INHERITED = "INHERITED"
     """The directory decides."""
 
@@ -35,6 +36,7 @@ class AGAPreferredProtocolForWorkSpace(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     TCP = "TCP"
+    """TCP."""
     NONE = "NONE"
     """No preference."""
     INHERITED = "INHERITED"
@@ -53,8 +55,11 @@ class ConnectionState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     CONNECTED = "CONNECTED"
+    """A user is connected."""
     DISCONNECTED = "DISCONNECTED"
+    """No user is connected."""
     UNKNOWN = "UNKNOWN"
+    """The service cannot tell, as of a WorkSpace that is stopped. [doc]"""
 
 
 ConnectionStateLike: TypeAlias = ConnectionState | Literal["CONNECTED", "DISCONNECTED", "UNKNOWN"]
@@ -82,10 +87,15 @@ class ModificationResourceEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     ROOT_VOLUME = "ROOT_VOLUME"
+    """The size of the root volume."""
     USER_VOLUME = "USER_VOLUME"
+    """The size of the user volume."""
     COMPUTE_TYPE = "COMPUTE_TYPE"
+    """The hardware."""
     PROTOCOL = "PROTOCOL"
+    """The streaming protocol."""
     NESTED_VIRTUALIZATION = "NESTED_VIRTUALIZATION"
+    """Nested virtualization."""
 
 
 ModificationResourceEnumLike: TypeAlias = (
@@ -101,8 +111,11 @@ class ModificationStateEnum(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     UPDATE_INITIATED = "UPDATE_INITIATED"
+    """The change is accepted and has not begun. [assumed]"""
     UPDATE_IN_PROGRESS = "UPDATE_IN_PROGRESS"
+    """The change is being made."""
     UPDATE_FAILED = "UPDATE_FAILED"
+    """The change failed."""
 
 
 ModificationStateEnumLike: TypeAlias = (
@@ -150,7 +163,9 @@ class StandbyWorkspaceRelationshipType(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     PRIMARY = "PRIMARY"
+    """The WorkSpace that its user works on."""
     STANDBY = "STANDBY"
+    """The WorkSpace that stands in when the other's Region fails."""
 
 
 StandbyWorkspaceRelationshipTypeLike: TypeAlias = (
@@ -165,7 +180,9 @@ class TargetWorkspaceState(OpenEnum):
     if TYPE_CHECKING:
         _OPEN = ""
     AVAILABLE = "AVAILABLE"
+    """Open to its user."""
     ADMIN_MAINTENANCE = "ADMIN_MAINTENANCE"
+    """Closed to its user, for an administrator's work."""
 
 
 TargetWorkspaceStateLike: TypeAlias = TargetWorkspaceState | Literal["AVAILABLE", "ADMIN_MAINTENANCE"]
@@ -186,19 +203,27 @@ class WorkspaceState(OpenEnum):
     UNHEALTHY = "UNHEALTHY"
     """It does not answer the service's health checks."""
     REBOOTING = "REBOOTING"
+    """It is being rebooted."""
     STARTING = "STARTING"
+    """It is being started."""
     REBUILDING = "REBUILDING"
+    """It is being rebuilt from its image."""
     RESTORING = "RESTORING"
+    """It is being restored from a snapshot."""
     MAINTENANCE = "MAINTENANCE"
+    """The service is maintaining it."""
     ADMIN_MAINTENANCE = "ADMIN_MAINTENANCE"
     """An administrator has closed it to its user."""
     TERMINATING = "TERMINATING"
+    """It is being terminated."""
     TERMINATED = "TERMINATED"
+    """It is gone for good."""
     SUSPENDED = "SUSPENDED"
     """It is set aside, as while an image is made from it. [doc]"""
     UPDATING = "UPDATING"
     """Applications are being installed or removed, [doc] or it is updated otherwise. [assumed]"""
     STOPPING = "STOPPING"
+    """It is being stopped."""
     STOPPED = "STOPPED"
     """It does not run; it can be started."""
     ERROR = "ERROR"
@@ -239,7 +264,7 @@ class StandbyWorkspace(Model, frozen=True):
     }
 
     primary_workspace_id: str
-    """Matches ``^ws-[0-9a-z]{8,63}$``."""
+    """The WorkSpace that the new one stands in for. Matches ``^ws-[0-9a-z]{8,63}$``."""
     directory_id: str
     """The directory. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     volume_encryption_key: str | None = None
@@ -280,8 +305,9 @@ class CreateStandbyWorkspacesRequest(Request, frozen=True):
     }
 
     primary_region: str
-    """1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``."""
+    """The Region of the primary WorkSpaces. 1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``."""
     standby_workspaces: tuple[StandbyWorkspace, ...]
+    """The standby WorkSpaces to create."""
 
     if TYPE_CHECKING:
 
@@ -302,6 +328,7 @@ class FailedCreateStandbyWorkspacesRequest(Model, frozen=True):
     """Failed create standby WorkSpaces request."""
 
     standby_workspace_request: StandbyWorkspace | None = None
+    """The standby WorkSpace that was asked for."""
     error_code: str | None = None
     """The kind of failure, for programs."""
     error_message: str | None = None
@@ -346,7 +373,9 @@ class CreateStandbyWorkspacesResult(BatchResult, frozen=True):
     """The result of `create_standby_workspaces`."""
 
     failed_standby_requests: Items[FailedCreateStandbyWorkspacesRequest] = ()
+    """The requests that failed, each with its reason."""
     pending_standby_requests: Items[PendingCreateStandbyWorkspacesRequest] = ()
+    """The standby WorkSpaces that are being created."""
 
     if TYPE_CHECKING:
 
@@ -739,6 +768,7 @@ class Snapshot(Model, frozen=True):
     """Snapshot."""
 
     snapshot_time: Timestamp | None = None
+    """The time at which the snapshot was taken."""
 
     if TYPE_CHECKING:
 
@@ -753,7 +783,9 @@ class DescribeWorkspaceSnapshotsResult(Result, frozen=True):
     """The result of `describe_workspace_snapshots`."""
 
     rebuild_snapshots: Items[Snapshot] = ()
+    """The snapshots of the user volume, from which RebuildWorkspaces takes it. [doc]"""
     restore_snapshots: Items[Snapshot] = ()
+    """The snapshots of both volumes, from which RestoreWorkspace takes them. [doc]"""
 
     if TYPE_CHECKING:
 
@@ -806,7 +838,10 @@ class WorkspaceConnectionStatus(Model, frozen=True):
     connection_state: ConnectionState | None = None
     """Whether a user is connected."""
     connection_state_check_timestamp: Timestamp | None = None
+    """The time at which the service last checked the connection; an old one says little about
+    now."""
     last_known_user_connection_timestamp: Timestamp | None = None
+    """The last time at which the service knows of a connected user; None if it knows of none."""
 
     if TYPE_CHECKING:
 
@@ -824,6 +859,7 @@ class DescribeWorkspacesConnectionStatusResult(PageResult, frozen=True):
     """The result of `describe_workspaces_connection_status`."""
 
     workspaces_connection_status: Items[WorkspaceConnectionStatus] = ()
+    """The connection of each WorkSpace."""
     next_token: str | None = None
     """Where to go on; absent when there is nothing more."""
 
@@ -982,6 +1018,8 @@ class MigrateWorkspaceResult(Result, frozen=True):
     source_workspace_id: str | None = None
     """The WorkSpace to start from."""
     target_workspace_id: str | None = None
+    """The id that the WorkSpace has after the migration; where that fails, it is never used.
+    [doc]"""
 
     if TYPE_CHECKING:
 
@@ -1064,6 +1102,7 @@ class ModifyWorkspaceStateRequest(Request, frozen=True):
     workspace_id: str
     """The WorkSpace. Matches ``^ws-[0-9a-z]{8,63}$``."""
     workspace_state: TargetWorkspaceState
+    """The state to put it into."""
 
     if TYPE_CHECKING:
 
@@ -1121,7 +1160,7 @@ class RebootWorkspacesRequest(Request, frozen=True):
     }
 
     reboot_workspace_requests: tuple[RebootRequest, ...]
-    """1 to 25 items."""
+    """The WorkSpaces to reboot. 1 to 25 items."""
 
     if TYPE_CHECKING:
 
@@ -1188,7 +1227,7 @@ class RebuildWorkspacesRequest(Request, frozen=True):
     }
 
     rebuild_workspace_requests: tuple[RebuildRequest, ...]
-    """1 items."""
+    """The WorkSpaces to rebuild. 1 items."""
 
     if TYPE_CHECKING:
 
@@ -1297,7 +1336,7 @@ class StartWorkspacesRequest(Request, frozen=True):
     }
 
     start_workspace_requests: tuple[StartRequest, ...]
-    """1 to 25 items."""
+    """The WorkSpaces to start. 1 to 25 items."""
 
     if TYPE_CHECKING:
 
@@ -1363,7 +1402,7 @@ class StopWorkspacesRequest(Request, frozen=True):
     }
 
     stop_workspace_requests: tuple[StopRequest, ...]
-    """1 to 25 items."""
+    """The WorkSpaces to stop. 1 to 25 items."""
 
     if TYPE_CHECKING:
 
@@ -1429,7 +1468,7 @@ class TerminateWorkspacesRequest(Request, frozen=True):
     }
 
     terminate_workspace_requests: tuple[TerminateRequest, ...]
-    """1 to 25 items."""
+    """The WorkSpaces to terminate, with all data on them. 1 to 25 items."""
 
     if TYPE_CHECKING:
 

@@ -15,16 +15,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 import pytest
 
+from workspaces_apps.pytest_plugin import _types as types
 from workspaces_apps.pytest_plugin._environment import isolated_environment
 from workspaces_apps.pytest_plugin._marker import MARKER, add_faults, read_marker, simulator_options, told
-
-if TYPE_CHECKING:
-    from workspaces_apps import WorkSpacesClient
-    from workspaces_apps.simulator import ManualClock, Simulator
 
 _ON_LOOP = "workspaces_apps_on_loop"
 _NEEDS_ASYNCIO = (
@@ -50,7 +46,7 @@ def _has_asyncio(plugins: pytest.PytestPluginManager) -> bool:
 
 
 @pytest.fixture
-def workspaces_simulator(request: pytest.FixtureRequest) -> Simulator:
+def workspaces_simulator(request: pytest.FixtureRequest) -> types.Simulator:
     """A running simulator: on the event loop of a coroutine test, in a thread of its own for any other test.
 
     While the test runs, the AWS settings of the machine are hidden, and the environment names the simulator as the
@@ -64,12 +60,12 @@ def workspaces_simulator(request: pytest.FixtureRequest) -> Simulator:
         from workspaces_apps.pytest_plugin._on_loop import loop_scope_of, simulator_fixture
 
         fixture = simulator_fixture(loop_scope_of(request))
-    simulator: Simulator = request.getfixturevalue(fixture)
+    simulator: types.Simulator = request.getfixturevalue(fixture)
     return simulator
 
 
 @pytest.fixture
-def _workspaces_simulator_in_thread(request: pytest.FixtureRequest) -> Iterator[Simulator]:
+def _workspaces_simulator_in_thread(request: pytest.FixtureRequest) -> Iterator[types.Simulator]:
     # Imported only now: it brings aiohttp and pydantic.
     from workspaces_apps.pytest_plugin._watched import WatchedSimulator
 
@@ -87,7 +83,7 @@ def _workspaces_simulator_in_thread(request: pytest.FixtureRequest) -> Iterator[
 
 
 @pytest.fixture
-def workspaces_clock(workspaces_simulator: Simulator) -> ManualClock:
+def workspaces_clock(workspaces_simulator: types.Simulator) -> types.ManualClock:
     """The simulator's clock: ``await workspaces_clock.advance(minutes=5)``, or `jump` in a blocking test."""
     from workspaces_apps.simulator import ManualClock
 
@@ -102,7 +98,7 @@ def workspaces_clock(workspaces_simulator: Simulator) -> ManualClock:
 
 
 @pytest.fixture
-def workspaces_client(request: pytest.FixtureRequest) -> WorkSpacesClient:
+def workspaces_client(request: pytest.FixtureRequest) -> types.WorkSpacesClient:
     """Our client, connected to ``workspaces_simulator``, living by its clock, with a pacing registry of its own.
 
     It belongs to the event loop of the test, whatever its ``loop_scope``, and is closed at the end.
@@ -111,5 +107,5 @@ def workspaces_client(request: pytest.FixtureRequest) -> WorkSpacesClient:
         pytest.fail(_NEEDS_ASYNCIO, pytrace=False)
     from workspaces_apps.pytest_plugin._on_loop import client_fixture, loop_scope_of
 
-    client: WorkSpacesClient = request.getfixturevalue(client_fixture(loop_scope_of(request)))
+    client: types.WorkSpacesClient = request.getfixturevalue(client_fixture(loop_scope_of(request)))
     return client

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from workspaces_apps._base.files import read_file
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._manifest.file import MAX_BYTES
+from workspaces_apps.rollout._manifest.part import Part
 
 HELD: Final = frozenset({"COMPLETED", "PENDING_UNINSTALL_DEPLOYMENT", "PENDING_UNINSTALL", "UNINSTALLING"})
 """The states in which an application is on a WorkSpace, and counts as licensed [assumed]. What is in ERROR does not: nobody
@@ -32,7 +33,7 @@ def _exact(value: object) -> object:
 
 
 @public("workspaces_apps.rollout")
-class Price(BaseModel, frozen=True):
+class Price(Part, frozen=True):
     """A price of one licence.
 
     Attributes:
@@ -48,6 +49,10 @@ class Price(BaseModel, frozen=True):
         Field(ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=6),
     ]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, monthly: Decimal | float | str, currency: str) -> None: ...
 
 
 @public("workspaces_apps.rollout")

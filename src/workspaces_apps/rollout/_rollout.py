@@ -1,7 +1,7 @@
 """`Rollout`: plan, apply, and see how a fleet stands."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -397,7 +397,7 @@ class Rollout:
         journal: AnyJournal | None = None,
         interval: Duration = 60.0,
         allow_empty: bool = False,
-    ) -> AsyncIterator[Status]:
+    ) -> AsyncGenerator[Status]:
         """Compare again and again, for as long as somebody asks.
 
         Args:

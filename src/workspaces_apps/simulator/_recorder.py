@@ -86,7 +86,7 @@ class RequestRecord:
     user_agent: str | None
     fault: str | None
     protocol: ProtocolName
-    _bodies: Annotated[Bodies, Field(exclude=True)] = field(repr=False, compare=False)
+    _bodies: Annotated[Bodies, Field(exclude=True)] = field(default_factory=Bodies, repr=False, compare=False)
 
     @property
     def parameters(self) -> JsonObject | None:

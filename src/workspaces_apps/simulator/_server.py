@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Generator, Sequence
+from inspect import Parameter, Signature, get_annotations
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypedDict, Unpack
@@ -65,6 +66,19 @@ class SimulatorOptions(TypedDict, total=False):
     fleet_file: str | Path | None
     control_token: str | None
     host_names: Sequence[str]
+
+
+# Of a TypedDict, `inspect.signature` knows nothing by itself.
+type.__setattr__(
+    SimulatorOptions,
+    "__signature__",
+    Signature(
+        [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=..., annotation=hint)
+            for name, hint in get_annotations(SimulatorOptions).items()
+        ]
+    ),
+)
 
 
 @public("workspaces_apps.simulator")

@@ -141,7 +141,7 @@ class AccountsOperations(OperationInvoker):
 
         Args:
             link_id: The account link. Matches ``^link-.{8,24}$``.
-            linked_account_id: Matches ``^\\d{12}$``.
+            linked_account_id: The account at the other end of the link. Matches ``^\\d{12}$``.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -167,7 +167,7 @@ class AccountsOperations(OperationInvoker):
         """List the account's links with other accounts.
 
         Args:
-            link_status_filter: See the API reference.
+            link_status_filter: The states of the links to list.
             next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
             max_results: The most items to put on one page. 1 to 25.
 
@@ -200,7 +200,7 @@ class AccountsOperations(OperationInvoker):
         """List the address ranges free for the management network interface.
 
         Args:
-            management_cidr_range_constraint: Matches
+            management_cidr_range_constraint: The address range to look in, in CIDR notation. Matches
                 ``^(([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])\\.){3}([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])(\\/(3[0-2]|[1-2][0-9]|[0-9]))$``.
             max_results: The most items to put on one page. 1 to 5.
             next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.

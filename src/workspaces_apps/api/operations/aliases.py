@@ -134,7 +134,8 @@ class AliasesOperations(OperationInvoker):
         """List connection aliases, by id or by directory.
 
         Args:
-            alias_ids: 1 to 25 items, each 13 to 68 characters, each matches ``^wsca-[0-9a-z]{8,63}$``.
+            alias_ids: The connection aliases. 1 to 25 items, each 13 to 68 characters, each matches
+                ``^wsca-[0-9a-z]{8,63}$``.
             resource_id: The resource. At least 1 characters.
             limit: The most items to put on one page. 1 to 25.
             next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
@@ -193,7 +194,7 @@ class AliasesOperations(OperationInvoker):
 
         Args:
             alias_id: The connection alias. 13 to 68 characters, matches ``^wsca-[0-9a-z]{8,63}$``.
-            connection_alias_permission: See the API reference.
+            connection_alias_permission: The account, and its permission.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.

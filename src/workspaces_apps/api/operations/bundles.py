@@ -25,8 +25,8 @@ class BundlesOperations(OperationInvoker):
         """Make a bundle from an image, a compute type and volume sizes.
 
         Args:
-            bundle_name: 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
-            bundle_description: 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
+            bundle_name: The bundle's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
+            bundle_description: A few words about the bundle. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             image_id: The image. Matches ``^wsi-[0-9a-z]{9,63}$``.
             compute_type: The hardware to run on.
             user_storage: The size of the volume with the user's data.

@@ -51,7 +51,7 @@ class ClientsOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            platforms: 1 to 6 items.
+            platforms: The platforms whose branding goes. 1 to 6 items.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.

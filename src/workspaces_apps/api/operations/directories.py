@@ -49,7 +49,8 @@ class DirectoriesOperations(OperationInvoker):
         Args:
             directory_ids: The directories. 1 to 25 items, each 10 to 65 characters, each matches
                 ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            workspace_directory_names: 1 to 25 items, each matches ``^[a-zA-Z0-9][a-zA-Z0-9_.\\s-]{1,64}$``.
+            workspace_directory_names: The directories, by name. 1 to 25 items, each matches
+                ``^[a-zA-Z0-9][a-zA-Z0-9_.\\s-]{1,64}$``.
             limit: The most items to put on one page. 1 to 25.
             next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
             filters: Conditions that results must meet. 1 to 25 items.
@@ -286,7 +287,7 @@ class DirectoriesOperations(OperationInvoker):
             directory_id: The directory. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
             subnet_ids: The subnets. At most 2 items, each 15 to 24 characters, each matches
                 ``^(subnet-([0-9a-f]{8}|[0-9a-f]{17}))$``.
-            enable_self_service: See the API reference.
+            enable_self_service: True if users may manage their WorkSpaces themselves.
             tenancy: Whether the hardware is shared or dedicated.
             tags: Labels on the resource.
             workspace_directory_name: The directory's name in WorkSpaces. Matches ``^[a-zA-Z0-9][a-zA-Z0-9_.\\s-]{1,64}$``.
@@ -294,7 +295,7 @@ class DirectoriesOperations(OperationInvoker):
                 ``^([a-zA-Z0-9_])[\\\\a-zA-Z0-9_@#%*+=:?./!\\s-]{1,255}$``.
             user_identity_type: Where user identities are kept.
             workspace_os_user_mode: How users log on to the operating system.
-            idc_instance_arn: Matches
+            idc_instance_arn: The ARN of the IAM Identity Center instance. Matches
                 ``^arn:aws[a-z-]{0,7}:[A-Za-z0-9][A-za-z0-9_/.-]{0,62}:[A-za-z0-9_/.-]{0,63}:[A-za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.\\\\-]{0,1023}$``.
             microsoft_entra_config: How Microsoft Entra ID is connected.
             workspace_type: Whether the WorkSpaces are personal or pooled.

@@ -25,7 +25,7 @@ class ImagesOperations(OperationInvoker):
         Args:
             name: The name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
             source_image_id: The image to start from. Matches ``^wsi-[0-9a-z]{9,63}$``.
-            source_region: 1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``.
+            source_region: The Region to copy from. 1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``.
             description: What it is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             tags: Labels on the resource.
 
@@ -206,7 +206,7 @@ class ImagesOperations(OperationInvoker):
 
         Args:
             image_ids: The images. 1 to 25 items, each matches ``^wsi-[0-9a-z]{9,63}$``.
-            image_type: See the API reference.
+            image_type: Restricts the listing to images of this account's own or to those shared with it.
             next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
             max_results: The most items to put on one page. 1 to 25.
 
@@ -249,14 +249,14 @@ class ImagesOperations(OperationInvoker):
             image_name: The image's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
             image_description: What the image is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             compute_type: The hardware to run on.
-            protocol: See the API reference.
+            protocol: The streaming protocol that the image is for; Windows 11 cannot have PCOIP. [doc]
             image_source: Where the image comes from.
             infrastructure_configuration_arn: The ARN of the Image Builder infrastructure to import with. 1 to 2048 characters, matches
                 ``^arn:aws[^:]*:imagebuilder:[^:]+:(?:[0-9]{12}|aws):infrastructure-configuration/[a-z0-9-_]+$``.
-            platform: See the API reference.
-            os_version: See the API reference.
+            platform: The platform of the source.
+            os_version: The version of the source's operating system.
             tags: Labels on the resource.
-            image_validation_mode: See the API reference.
+            image_validation_mode: The party that validates the image.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -295,7 +295,7 @@ class ImagesOperations(OperationInvoker):
 
         Args:
             ec2_image_id: The EC2 image (AMI). Matches ``^ami\\-([a-f0-9]{8}|[a-f0-9]{17})$``.
-            ingestion_process: See the API reference.
+            ingestion_process: The kind of import, by hardware and streaming protocol.
             image_name: The image's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
             image_description: What the image is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             tags: Labels on the resource.
@@ -331,7 +331,7 @@ class ImagesOperations(OperationInvoker):
 
         Args:
             image_id: The image. Matches ``^wsi-[0-9a-z]{9,63}$``.
-            allow_copy_image: See the API reference.
+            allow_copy_image: True to share the image with the account, False to end that.
             shared_account_id: The account it is shared with. Matches ``^\\d{12}$``.
 
         Raises:

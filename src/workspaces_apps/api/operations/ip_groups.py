@@ -76,8 +76,8 @@ class IpGroupsOperations(OperationInvoker):
         """Make an IP access control group.
 
         Args:
-            group_name: See the API reference.
-            group_desc: See the API reference.
+            group_name: The group's name.
+            group_desc: A few words about the group.
             user_rules: The rules: which addresses may connect.
             tags: Labels on the resource.
 

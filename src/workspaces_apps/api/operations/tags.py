@@ -47,7 +47,7 @@ class TagsOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. At least 1 characters.
-            tag_keys: Each at least 1 characters.
+            tag_keys: The keys of the tags to remove. Each at least 1 characters.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.

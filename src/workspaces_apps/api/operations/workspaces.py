@@ -20,8 +20,8 @@ class WorkspacesOperations(OperationInvoker):
         """Make standby WorkSpaces in this Region for primary ones in another.
 
         Args:
-            primary_region: 1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``.
-            standby_workspaces: See the API reference.
+            primary_region: The Region of the primary WorkSpaces. 1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``.
+            standby_workspaces: The standby WorkSpaces to create.
 
         Returns:
             The answer. Requests that failed are in `.failures`, not raised: see `.raise_for_failures()`.
@@ -249,7 +249,7 @@ class WorkspacesOperations(OperationInvoker):
 
         Args:
             workspace_id: The WorkSpace. Matches ``^ws-[0-9a-z]{8,63}$``.
-            workspace_state: See the API reference.
+            workspace_state: The state to put it into.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -274,7 +274,7 @@ class WorkspacesOperations(OperationInvoker):
         """Reboot WorkSpaces, a batch at a time.
 
         Args:
-            reboot_workspace_requests: 1 to 25 items.
+            reboot_workspace_requests: The WorkSpaces to reboot. 1 to 25 items.
 
         Returns:
             The answer. Requests that failed are in `.failures`, not raised: see `.raise_for_failures()`.
@@ -299,7 +299,7 @@ class WorkspacesOperations(OperationInvoker):
         """Rebuild WorkSpaces from their bundles, a batch at a time.
 
         Args:
-            rebuild_workspace_requests: 1 items.
+            rebuild_workspace_requests: The WorkSpaces to rebuild. 1 items.
 
         Returns:
             The answer. Requests that failed are in `.failures`, not raised: see `.raise_for_failures()`.
@@ -347,7 +347,7 @@ class WorkspacesOperations(OperationInvoker):
         """Start stopped WorkSpaces, a batch at a time.
 
         Args:
-            start_workspace_requests: 1 to 25 items.
+            start_workspace_requests: The WorkSpaces to start. 1 to 25 items.
 
         Returns:
             The answer. Requests that failed are in `.failures`, not raised: see `.raise_for_failures()`.
@@ -372,7 +372,7 @@ class WorkspacesOperations(OperationInvoker):
         """Stop running WorkSpaces, a batch at a time.
 
         Args:
-            stop_workspace_requests: 1 to 25 items.
+            stop_workspace_requests: The WorkSpaces to stop. 1 to 25 items.
 
         Returns:
             The answer. Requests that failed are in `.failures`, not raised: see `.raise_for_failures()`.
@@ -397,7 +397,7 @@ class WorkspacesOperations(OperationInvoker):
         """Delete WorkSpaces with all their data, a batch at a time.
 
         Args:
-            terminate_workspace_requests: 1 to 25 items.
+            terminate_workspace_requests: The WorkSpaces to terminate, with all data on them. 1 to 25 items.
 
         Returns:
             The answer. Requests that failed are in `.failures`, not raised: see `.raise_for_failures()`.

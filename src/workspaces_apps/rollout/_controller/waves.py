@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from workspaces_apps._base.public import public
-from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.rollout._errors import ManifestError, Mistake
 
 T = TypeVar("T")
 
@@ -27,19 +27,19 @@ class Amount:
         """Refuse what is no amount.
 
         Raises:
-            ConfigurationError: It is negative, more than 100 %, or no whole number.
+            ManifestError: It is negative, more than 100 %, or no whole number.
         """
         if self.percent and not 0 <= self.number <= 100:
-            raise ConfigurationError("a percentage is from 0% to 100%")
+            raise _mistake("a percentage is from 0% to 100%")
         if not self.percent and (self.number < 0 or self.number != int(self.number)):
-            raise ConfigurationError("a count is a whole number, 0 or more")
+            raise _mistake("a count is a whole number, 0 or more")
 
     @classmethod
     def parse(cls, value: object) -> "Amount":
         """Read ``25`` or ``"5%"``.
 
         Raises:
-            ConfigurationError: It is neither.
+            ManifestError: It is neither.
         """
         if isinstance(value, Amount):
             return value
@@ -49,7 +49,7 @@ class Amount:
             digits = value[:-1].strip()
             if digits.isascii() and digits.replace(".", "", 1).isdigit() and len(digits) <= 8:
                 return cls(float(digits), percent=True)
-        raise ConfigurationError('an amount is a count such as 10, or a share such as "5%"')
+        raise _mistake('an amount is a count such as 10, or a share such as "5%"')
 
     def of(self, total: int) -> int:
         """Return the number that it is of `total`, a share rounded down."""
@@ -57,6 +57,10 @@ class Amount:
 
     def __str__(self) -> str:
         return f"{self.number:g}%" if self.percent else f"{self.number:g}"
+
+
+def _mistake(rule: str) -> ManifestError:
+    return ManifestError([Mistake(key="", rule=rule)])
 
 
 def wave_sizes(

@@ -12,6 +12,7 @@ from workspaces_apps.rollout._log.events import Event, Started, bounded
 
 
 @public("workspaces_apps.rollout")
+@runtime_checkable
 class JournalWriter(Protocol):
     """A journal that one roll-out writes to, and nobody else meanwhile."""
 
@@ -70,6 +71,7 @@ class FencedWriter(JournalWriter, Protocol):
 
 
 @public("workspaces_apps.rollout")
+@runtime_checkable
 class JournalStore(Protocol):
     """A place for journals, each with the control record beside it."""
 

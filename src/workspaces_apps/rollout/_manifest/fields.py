@@ -1,7 +1,7 @@
 """Reading what a parser made of a file: lists, single values where a list is meant, tables, text and durations."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from datetime import timedelta
 from typing import Annotated, Final, TypeAlias
 
@@ -24,9 +24,14 @@ def is_table(value: object) -> TypeIs[Mapping[object, object]]:
     return isinstance(value, Mapping)
 
 
+def is_collection(value: object) -> TypeIs[Sequence[object] | Set[object]]:
+    """Tell if it is a sequence or a set that is no text."""
+    return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray)
+
+
 def listed(value: object) -> object:
-    """A list as the tuple that frozen models hold."""
-    return tuple(value) if is_list(value) else value
+    """A list, or any other sequence or set, as the tuple that frozen models hold."""
+    return tuple(value) if is_collection(value) else value
 
 
 def several(value: object) -> object:
@@ -90,3 +95,6 @@ Seconds: TypeAlias = Annotated[
     Field(ge=0, le=10_000_000, allow_inf_nan=False),
 ]
 """A duration in seconds, as a timedelta, or written like ``14d``, ``1h30m`` or ``90s``."""
+
+SecondsLike: TypeAlias = timedelta | float | str
+"""The same as a constructor takes it."""

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from workspaces_apps._base.public import public
+from workspaces_apps._model.parameters import Many
 from workspaces_apps.rollout._manifest.fields import listed
+from workspaces_apps.rollout._manifest.part import Part
 from workspaces_apps.rollout._manifest.selectors import Selector
 
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -45,7 +47,7 @@ TimeOfDay: TypeAlias = Annotated[time, BeforeValidator(_read_time, json_schema_i
 
 
 @public("workspaces_apps.rollout")
-class Hours(BaseModel, frozen=True):
+class Hours(Part, frozen=True):
     """Hours in which deployments may begin. From `start` up to `end`, by the wall clock of the time zone.
 
     Attributes:
@@ -63,6 +65,18 @@ class Hours(BaseModel, frozen=True):
     end: TimeOfDay
     days: Annotated[tuple[Day, ...], BeforeValidator(listed), Field(min_length=1)] = DAYS
     select: Selector | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            time_zone: str,
+            start: time | str,
+            end: time | str,
+            days: Many[Day] = DAYS,
+            select: Selector | None = None,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _without_zones(self) -> Self:

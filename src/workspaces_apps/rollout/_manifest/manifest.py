@@ -1,10 +1,9 @@
 """The manifest: which applications are wanted present or absent, on which WorkSpaces, and how carefully."""
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -17,15 +16,16 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypeIs
 
 from workspaces_apps._base.public import public
+from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import JsonObject
 from workspaces_apps.rollout._csv_lists import CsvList, with_lists
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price, UnreadableError, read_prices
 from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table, listed, without_flaws
 from workspaces_apps.rollout._manifest.file import DEPTH, Document, Key, read_document
+from workspaces_apps.rollout._manifest.part import Part, mistake_of, models_of
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector
 from workspaces_apps.rollout._schema import described
@@ -64,7 +64,7 @@ _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), PLAIN]
 
 
 @public("workspaces_apps.rollout")
-class ApplicationRef(BaseModel, frozen=True):
+class ApplicationRef(Part, frozen=True):
     """An application, by its id, or by what the catalogue calls it.
 
     In a file also a plain string: an id, or a name.
@@ -82,6 +82,17 @@ class ApplicationRef(BaseModel, frozen=True):
     name: Annotated[str, Field(min_length=1, max_length=200), PLAIN] | None = None
     owner: Annotated[str, Field(pattern=r"^([0-9]{12}|AMAZON)$")] | None = None
     version: Annotated[str, Field(min_length=1, max_length=50), PLAIN] | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            id: str | None = None,
+            name: str | None = None,
+            owner: str | None = None,
+            version: str | None = None,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -111,7 +122,7 @@ _Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
 
 
 @public("workspaces_apps.rollout")
-class Rule(BaseModel, frozen=True):
+class Rule(Part, frozen=True):
     """The desired applications of some WorkSpaces, present and absent.
 
     Attributes:
@@ -130,6 +141,18 @@ class Rule(BaseModel, frozen=True):
     absent: _Refs = ()
     targets: Annotated[tuple[Annotated[str, PLAIN], ...] | None, BeforeValidator(listed)] = None
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            select: Selector,
+            name: str | None = None,
+            present: Many[str | ApplicationRef] = (),
+            absent: Many[str | ApplicationRef] = (),
+            targets: Many[str] | None = None,
+        ) -> None: ...
+
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.present and not self.absent:
@@ -145,7 +168,7 @@ class Rule(BaseModel, frozen=True):
 
 
 @public("workspaces_apps.rollout")
-class Target(BaseModel, frozen=True):
+class Target(Part, frozen=True):
     """An account and Region to roll out to. What is left out, AWS's standard resolution finds.
 
     Attributes:
@@ -167,6 +190,18 @@ class Target(BaseModel, frozen=True):
         Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$")] | None
     ) = None
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            region: str | None = None,
+            profile: str | None = None,
+            role_arn: str | None = None,
+            external_id: str | None = None,
+        ) -> None: ...
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.external_id is not None and self.role_arn is None:
@@ -182,7 +217,7 @@ class _Origin:
 
 
 @public("workspaces_apps.rollout")
-class Manifest(BaseModel, frozen=True):
+class Manifest(Part, frozen=True):
     """The desired state of a fleet.
 
     Attributes:
@@ -204,6 +239,19 @@ class Manifest(BaseModel, frozen=True):
     policy: Policy = Policy()
     prices: Annotated[dict[str, Price] | None, WithJsonSchema(_PRICES_SCHEMA, mode="validation")] = None
     _origin: _Origin = PrivateAttr(default_factory=_Origin)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            rules: Many[Rule],
+            targets: Many[Target] = (),
+            policy: Policy = ...,
+            prices: dict[str, Price] | None = None,
+            version: Literal[1] = 1,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -303,7 +351,7 @@ class Manifest(BaseModel, frozen=True):
     @classmethod
     def json_schema(cls) -> JsonObject:
         """Return the JSON Schema of manifest files, with descriptions, for editors and for CI."""
-        models: list[type[BaseModel]] = [*_all_models(Manifest), CsvList]
+        models: list[type[BaseModel]] = [*models_of(Manifest), CsvList]
         return described(cls, {model.__name__: model for model in models})
 
     @classmethod
@@ -393,61 +441,7 @@ def _with_prices(data: object, folder: Path, report: Callable[[Key, str], None])
         return {**data, "prices": None}
 
 
-def _meant(location: Key) -> str:
-    """Return the question about the key that a misspelt one may mean; empty where none is spelt like it."""
-    models: list[type[BaseModel]] = [Manifest]
-    *above, misspelt = location
-    for part in above:
-        if isinstance(part, str):
-            fields = [model.model_fields[part] for model in models if part in model.model_fields]
-            models = [model for one in fields for model in _models_in((one.annotation, *one.metadata))]
-    known = {name for model in models for name in model.model_fields}
-    near = difflib.get_close_matches(str(misspelt).lower(), sorted(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _all_models(root: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Yield a model, and those of its fields, to any depth."""
-    known = {root}
-    left = [root]
-    while left:
-        model = left.pop()
-        yield model
-        for field_info in model.model_fields.values():
-            found = set(_models_in((field_info.annotation, *field_info.metadata))) - known
-            known |= found
-            left += found
-
-
-def _is_parts(value: object) -> TypeIs[tuple[object, ...]]:
-    return isinstance(value, tuple)
-
-
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    if _is_parts(annotation):
-        for part in annotation:
-            yield from _models_in(part)
-        return
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    arguments: tuple[object, ...] = get_args(annotation)
-    yield from _models_in(arguments)
-
-
 def _mistake(
     location: Key, kind: str, message: str, document: Document | None, raw: Key | None = None
 ) -> Mistake:
-    rules = {"missing": "is missing"}
-    if kind == "extra_forbidden":
-        rules[kind] = f"unknown key{_meant(location)}"
-    if kind in ("too_short", "string_too_short") and " at least 1 " in message:
-        rules[kind] = "must not be empty"
-    key = ""
-    for part in location:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-    return Mistake(
-        key=key,
-        rule=rules.get(kind, message),
-        file=str(document.path) if document is not None else None,
-        line=document.line(raw or location) if document is not None else None,
-    )
+    return mistake_of(location, kind, message, document, root=Manifest, raw=raw)

@@ -1,9 +1,8 @@
 """Policy of a roll-out: waves, ceilings, budgets, retries, users, approval and hours."""
 
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -16,10 +15,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from workspaces_apps._base.public import public
-from workspaces_apps.errors import ConfigurationError
+from workspaces_apps._model.parameters import Many
 from workspaces_apps.rollout._controller.waves import Amount
-from workspaces_apps.rollout._manifest.fields import PLAIN, Seconds, is_table, listed
+from workspaces_apps.rollout._errors import ManifestError
+from workspaces_apps.rollout._manifest.fields import PLAIN, Seconds, SecondsLike, is_table, listed
 from workspaces_apps.rollout._manifest.hours import Hours
+from workspaces_apps.rollout._manifest.part import Part
 
 
 class _AmountSchema:
@@ -46,8 +47,8 @@ class _AmountSchema:
         """The amount, or the mistake."""
         try:
             return Amount.parse(value)
-        except ConfigurationError as error:
-            raise PydanticCustomError("amount", "{rule}", {"rule": error.message}) from None
+        except ManifestError as error:
+            raise PydanticCustomError("amount", "{rule}", {"rule": error.mistakes[0].rule}) from None
 
     @staticmethod
     def write(value: Amount) -> int | str:
@@ -59,7 +60,7 @@ AmountField: TypeAlias = Annotated[Amount, _AmountSchema]
 
 
 @public("workspaces_apps.rollout")
-class OrderByTag(BaseModel, frozen=True):
+class OrderByTag(Part, frozen=True):
     """In which order WorkSpaces get their turn: by the value of a tag.
 
     Attributes:
@@ -71,6 +72,10 @@ class OrderByTag(BaseModel, frozen=True):
 
     key: Annotated[str, Field(min_length=1, max_length=127), PLAIN]
     values: Annotated[tuple[Annotated[str, PLAIN], ...], BeforeValidator(listed), Field(min_length=1)]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, key: str, values: Many[str]) -> None: ...
 
     def rank(self, tags: dict[str, str]) -> int:
         """The place of a WorkSpace with these tags."""
@@ -112,7 +117,7 @@ def _with_successors(data: object) -> object:
 
 
 @public("workspaces_apps.rollout")
-class Policy(BaseModel, frozen=True):
+class Policy(Part, frozen=True):
     """The care of a roll-out. Durations are seconds, a timedelta, or written like ``1h30m``.
 
     Attributes:
@@ -174,6 +179,35 @@ class Policy(BaseModel, frozen=True):
     expected_deployment: Annotated[Seconds, Field(gt=0)] = 2700.0
     deployment_timeout: Annotated[Seconds, Field(gt=0)] = 7200.0
     ready_timeout: Annotated[Seconds, Field(gt=0)] = 1800.0
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            canary: Amount | int | str | None = None,
+            growth: float = 2.0,
+            largest_wave: int | None = None,
+            pause: SecondsLike = 0.0,
+            max_in_flight: int = 100,
+            failure_budget: Amount | int | str = ...,
+            retries: int = 1,
+            when_connected: WhenConnected = "proceed",
+            idle_for: SecondsLike = 300.0,
+            connected_timeout: SecondsLike = 28_800.0,
+            show_connected: bool = False,
+            notice: SecondsLike = 0.0,
+            allow_foreign_staged: bool = False,
+            order_by: Literal["least-recently-connected"] | OrderByTag | None = None,
+            approval: Approval = "none",
+            approval_timeout: SecondsLike = 86_400.0,
+            hours: Many[Hours] = (),
+            outside_hours: Literal["wait", "skip"] = "wait",
+            finish_within_hours: bool = True,
+            expected_deployment: SecondsLike = 2700.0,
+            deployment_timeout: SecondsLike = 7200.0,
+            ready_timeout: SecondsLike = 1800.0,
+        ) -> None: ...
 
     @model_validator(mode="before")
     @classmethod

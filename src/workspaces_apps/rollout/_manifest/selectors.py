@@ -9,16 +9,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, ClassVar, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from workspaces_apps._base.public import public
-from workspaces_apps.api.shared import Compute, OperatingSystemName
-from workspaces_apps.api.workspaces import RunningMode
+from workspaces_apps._model.parameters import Many
+from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike
+from workspaces_apps.api.workspaces import RunningMode, RunningModeLike
 from workspaces_apps.rollout._csv_lists import CsvList
-from workspaces_apps.rollout._manifest.fields import PLAIN, Seconds, is_list, is_table, listed, several
+from workspaces_apps.rollout._manifest.fields import (
+    PLAIN,
+    Seconds,
+    SecondsLike,
+    is_row,
+    is_table,
+    listed,
+    several,
+)
+from workspaces_apps.rollout._manifest.part import Part
 
 Tags: TypeAlias = Mapping[str, str]
 Verdict: TypeAlias = bool | None
@@ -112,8 +122,8 @@ def _words(kind: Callable[[str], object], names: Iterable[str]) -> Callable[[obj
     known = tuple(names)
 
     def read(value: object) -> object:
-        words = [value] if isinstance(value, str) else value
-        if not is_list(words):
+        words = several(value)
+        if not is_row(words):
             return value
         wrong = [word for word in words if not isinstance(word, str) or word not in known]
         if wrong:
@@ -141,7 +151,7 @@ _Listed: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str
 
 
 @public("workspaces_apps.rollout")
-class LastConnected(BaseModel, frozen=True):
+class LastConnected(Part, frozen=True):
     """A time at which a user was last connected.
 
     Attributes:
@@ -152,9 +162,13 @@ class LastConnected(BaseModel, frozen=True):
 
     before: Seconds
 
+    if TYPE_CHECKING:
+
+        def __init__(self, *, before: SecondsLike) -> None: ...
+
 
 @public("workspaces_apps.rollout")
-class Selector(BaseModel, frozen=True):
+class Selector(Part, frozen=True):
     """A selection of WorkSpaces: every condition that is given must hold; a list means any of its values.
 
     Attributes:
@@ -211,6 +225,27 @@ class Selector(BaseModel, frozen=True):
     all_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
     any_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
     none_of: Annotated[tuple["Selector", ...] | None, BeforeValidator(listed)] = _NonEmpty
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            everything: bool | None = None,
+            workspace_ids: str | Many[str] | None = None,
+            directory_ids: str | Many[str] | None = None,
+            user_names: str | Many[str] | None = None,
+            bundle_ids: str | Many[str] | None = None,
+            tags: Mapping[str, str | Many[str]] | None = None,
+            compute_types: ComputeLike | Many[ComputeLike] | None = None,
+            operating_systems: OperatingSystemNameLike | Many[OperatingSystemNameLike] | None = None,
+            running_modes: RunningModeLike | Many[RunningModeLike] | None = None,
+            last_connected: LastConnected | None = None,
+            never_connected: bool | None = None,
+            all_of: Many["Selector"] | None = None,
+            any_of: Many["Selector"] | None = None,
+            none_of: Many["Selector"] | None = None,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from workspaces_apps._base.files import read_file, replace_file
@@ -230,7 +230,7 @@ class Plan:
         return hashlib.sha256(content).hexdigest()[:16]
 
     @property
-    def counts(self) -> Mapping[str, int]:
+    def counts(self) -> Mapping[Action, int]:
         """Count the changes by action."""
         return Counter(change.action for workspace in self.workspaces for change in workspace.changes)
 
@@ -429,6 +429,16 @@ class Plan:
         )
 
 
+def _read_key(value: object) -> object:
+    """Return the key that JSON has as one text, with commas; only the first part may have some of its own."""
+    return tuple(value.rsplit(",", 2)) if isinstance(value, str) else value
+
+
+_ChangeKey: TypeAlias = Annotated[
+    tuple[str, str, str], BeforeValidator(_read_key, json_schema_input_type=str)
+]
+
+
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanDiff:
@@ -440,9 +450,9 @@ class PlanDiff:
         changed: What both have and say otherwise: the older one's, and the newer one's.
     """
 
-    added: Mapping[tuple[str, str, str], PlannedChange]
-    removed: Mapping[tuple[str, str, str], PlannedChange]
-    changed: Mapping[tuple[str, str, str], tuple[PlannedChange, PlannedChange]]
+    added: Mapping[_ChangeKey, PlannedChange]
+    removed: Mapping[_ChangeKey, PlannedChange]
+    changed: Mapping[_ChangeKey, tuple[PlannedChange, PlannedChange]]
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
