@@ -5,6 +5,7 @@ reported by people who run fleets; ``assumed`` no source found.
 """
 
 import dataclasses
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -229,6 +230,10 @@ class SimulatorSettings:
     )
 
     def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            _check_number(item.name, getattr(self, item.name), item.default)
+        if not self.snapshot_interval:
+            raise ConfigurationError("snapshot_interval is above 0")
         for share in ("failure_rate", "encrypted_share"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ConfigurationError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
@@ -305,10 +310,20 @@ def _of_kind(name: str, value: object, default: object) -> object:
         case int() | float(), int() | float() if not isinstance(default, bool) and not isinstance(
             value, bool
         ):
+            # Held to be whole and in its range where all settings are.
             return value
         case _:
             kind = "a mapping" if default is None else _NAMES[type(default)]
             raise ConfigurationError(f"{name} is {kind}, not {value!r}")
+
+
+def _check_number(name: str, value: object, default: object) -> None:
+    if isinstance(default, bool) or not isinstance(default, int | float):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ConfigurationError(f"{name} is a number, 0 or more, not {value!r}")
+    if isinstance(default, int) and not isinstance(value, int):
+        raise ConfigurationError(f"{name} is a whole number, not {value!r}")
 
 
 _NAMES: Mapping[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "a text"}
