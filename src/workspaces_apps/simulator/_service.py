@@ -206,10 +206,11 @@ class Service:
         early = await self._before(faults, trace, request_id)
         if early is not None:
             return early
-        now = self._clock.timestamp()
-        self._throttler.admit(caller.account_id, caller.region, name, now)
+        self._throttler.admit(caller.account_id, caller.region, name, self._clock.timestamp())
         request = served.model.validate(name, served.codec.read(trace.form, name, incoming.body))
         with self._accounts.lock:
+            # Read here: another thread may have moved the clock, and the store with it, while this one waited.
+            now = self._clock.timestamp()
             store = self._accounts.store(caller.account_id, caller.region, now)
             self._transitions.settle(store, now)
             call = Call(name, now, store, self._accounts, self._settings, self._faults, self._transitions)
