@@ -288,16 +288,18 @@ class Turn:
     found: list[float] = field(default_factory=list[float])
 
     def take(self, seconds: float) -> None:
-        """Ask for some seconds."""
+        """Ask until the server has worked for some seconds."""
         operation, members = self.asked
         # Signed anew: a signature is good for five minutes.
         request = self.server.request(operation, **members)
         self.caller.ask(request)
-        began, cpu, count = time.perf_counter(), cpu_seconds(self.server.process), 0
-        while time.perf_counter() - began < seconds:
-            self.caller.ask(request)
-            count += 1
-        self.found.append((cpu_seconds(self.server.process) - cpu) / count * 1e6)
+        began, count, took = cpu_seconds(self.server.process), 0, 0.0
+        while took < seconds:
+            for _ in range(25):
+                self.caller.ask(request)
+            count += 25
+            took = cpu_seconds(self.server.process) - began
+        self.found.append(took / count * 1e6)
 
     @property
     def median(self) -> float:
@@ -349,10 +351,11 @@ def section(
 ) -> tuple[list[str], bool]:
     """Write the tables down, and say whether all bars are met."""
     large = starts[f"ours, {SIZES[1]:,}"]
-    quick, small = large.seconds <= START_BAR, large.megabytes < MEGABYTES_BAR
+    quick, small = large.cpu <= START_BAR, large.megabytes < MEGABYTES_BAR
     met = [quick, small]
     lines = [
-        "Written by `python -m benchmarks.simulator`. Processor time is that of the server's process. moto's server has",
+        "Written by `python -m benchmarks.simulator`. Processor time is that of the server's process; a start waits for",
+        "nothing, so on a machine that nobody else uses it takes as long, and the bar is held against it. moto's server has",
         "DescribeWorkspaces and none of the application operations; it checks no signatures, and its WorkSpaces are made",
         f"over its API, {PAGE} in a request.",
         "",
@@ -404,7 +407,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and fail if a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulator", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="how often each contender has its turn")
-    parser.add_argument("--seconds", type=float, default=1.0, help="how long a turn is")
+    parser.add_argument("--seconds", type=float, default=0.5, help="processor time of a turn")
     parser.add_argument("--output", type=Path, help=f"a page whose section {HEADING!r} is written anew")
     options = parser.parse_args(arguments)
     lines, met = measure(options.rounds, options.seconds)

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 COMMAND = (sys.executable, "-m", "workspaces_apps")
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Real seconds after which a process is taken for hung; nothing waits that long when it works."""
 
 

@@ -73,7 +73,7 @@ def directories(place: Place) -> None:
 
 
 def encryption(place: Place) -> None:
-    """What was ordered encrypted is described so."""
+    """An encrypted WorkSpace is described so."""
     key = "alias/aws/workspaces"
     made = create(place, "devon", VolumeEncryptionKey=key, RootVolumeEncryptionEnabled=True)
     (found,) = place.call("describe_workspaces", WorkspaceIds=[made])["Workspaces"]
@@ -81,7 +81,7 @@ def encryption(place: Place) -> None:
 
 
 def errors(place: Place) -> None:
-    """What is not there is a ResourceNotFoundException."""
+    """A WorkSpace that is not there is a ResourceNotFoundException."""
     with pytest.raises(ClientError) as caught:
         place.call("describe_workspace_associations", WorkspaceId="ws-00000000",
                    AssociatedResourceTypes=["APPLICATION"])  # fmt: skip
@@ -136,7 +136,7 @@ def pools(place: Place) -> None:
 
 
 def tags(place: Place) -> None:
-    """What was ordered with tags has them."""
+    """A WorkSpace ordered with tags has them."""
     found = place.call("describe_tags", ResourceId=first(place)["WorkspaceId"])["TagList"]
     assert found == [{"Key": "Ring", "Value": "pilot"}]
 

@@ -167,7 +167,7 @@ class Recorder:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many requests there were by operation, those that named none under the empty text."""
+        """The number of requests by operation; of those that named none under the empty text."""
         with self._lock:
             return dict(self._counts)
 
