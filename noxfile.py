@@ -125,8 +125,9 @@ RUN_TIME_CHECKERS = ("beartype", "typeguard", "freezegun", "time-machine", "pyth
 def peers(session: nox.Session) -> None:
     """Run other people's tools against the simulator and take what they found into docs/simulator-truth.md.
 
-    The newest boto3, the JavaScript SDK, Cloud Custodian and Prowler come from their package registries, Terraform
-    is used where it is on the machine with its provider. `-- javascript` and the like choose tests by name.
+    The newest boto3, the JavaScript SDK, Cloud Custodian and Prowler come from their package registries. Terraform is
+    used where it is on the machine and the variable WORKSPACES_TERRAFORM_PROVIDERS names the folder of its AWS
+    provider, laid out as for `terraform init -plugin-dir`. `-- javascript` and the like choose tests by name.
     """
     install_development(session)
     folder = ROOT / ".venv-peers"

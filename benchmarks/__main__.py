@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import models, packages, rollout, throttling, waiters
+from benchmarks import models, packages, rollout, simulator, throttling, waiters
 from benchmarks.contenders import NAMES
 from benchmarks.tables import put_page
 
@@ -338,7 +338,8 @@ def main() -> int:
         text += "\n" + "\n".join(throttling.table(throttling.measure(arguments.seeds), arguments.seeds))
     print(text)
     if str(arguments.output) != "-":
-        put_page(arguments.output, text, kept=(rollout.HEADING, waiters.HEADING, models.HEADING))
+        headings = (rollout.HEADING, waiters.HEADING, models.HEADING, simulator.HEADING)
+        put_page(arguments.output, text, kept=headings)
     return 0
 
 

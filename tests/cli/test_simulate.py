@@ -11,7 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boto3.session
 import botocore.session
@@ -23,6 +23,7 @@ from workspaces_apps.cli import main
 from workspaces_apps.cli._console import log_to_stderr
 from workspaces_apps.cli._exports import shell_lines
 from workspaces_apps.cli._simulate import settings_of
+from workspaces_apps.simulator import SimulatorSettings, Span
 
 SIGNALS = [
     pytest.param(
@@ -181,8 +182,19 @@ def test_a_shell_evaluates_what_env_prints_while_the_simulator_runs() -> None:
     ask = "import boto3; print(len(boto3.client('workspaces').describe_workspaces()['Workspaces']))"
     script = f'eval "$({line} 2>/dev/null &)"; {sys.executable} -c "{ask}"; kill "$WORKSPACES_SIMULATOR_PID"'
 
+    in_the_way = {
+        "AWS_DEFAULT_PROFILE": "of-ours",
+        "AWS_SECURITY_TOKEN": "old",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "AWS_USE_FIPS_ENDPOINT": "true",
+    }
     done = subprocess.run(
-        ["sh", "-euc", script], capture_output=True, text=True, timeout=PATIENCE, check=False
+        ["sh", "-euc", script],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, **in_the_way},
     )
 
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
@@ -263,6 +275,38 @@ def test_settings_come_from_a_file_and_from_the_command_line(tmp_path: Path) -> 
     assert (settings.install_duration.high, settings.pending_delay.low) == (120, 5)
     assert (settings.error_record, settings.volume_groups) == ("refuse", False)
     assert (settings.encrypted_share, settings.presence) == (0.5, "seeded")
+
+
+CHANGED: Final = {
+    "deploy_nothing": '"refuse"',
+    "error_record": '"keep"',
+    "presence": '"seeded"',
+    "exceptions": '{"compute type" = "X"}',
+}
+"""What cannot be worked out from a setting's default, as TOML writes it."""
+
+
+@pytest.mark.parametrize("name", [item.name for item in SimulatorSettings.assumptions()])
+def test_every_setting_can_be_given_in_either_way(name: str, tmp_path: Path) -> None:
+    """Another value than the default, in a file and on the command line: both give the same settings."""
+    match default := getattr(SimulatorSettings(), name):
+        case bool():
+            value = "false" if default else "true"
+        case int():
+            value = "7"
+        case float():
+            value = "0.5"
+        case Span():
+            value = "[1, 2.5]"
+        case _:
+            value = CHANGED[name]
+    file = tmp_path / "settings.toml"
+    file.write_text(f"{name} = {value}\n")
+
+    by_file = settings_of(file, [], encrypted=0, presence=False)
+
+    assert by_file == settings_of(None, [f"{name}={value}"], encrypted=0, presence=False)
+    assert getattr(by_file, name) != default
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 RESULTS: Final = os.environ.get("WORKSPACES_PEERS_RESULTS", "")
 """The file to write outcomes to; none are written if empty."""
 Tried: TypeAlias = Callable[[str, str], None]
+Found: TypeAlias = Callable[[str, str, bool], None]
 _found: Final[dict[str, dict[str, str]]] = {}
 
 
@@ -25,6 +26,17 @@ def tried(record_property: Callable[[str, object], None]) -> Tried:
     return say
 
 
+@pytest.fixture
+def found(record_property: Callable[[str, object], None]) -> Found:
+    """`found("moto's server 5.1, for contrast", "pages", False)`: a finding of a test that passes either way."""
+
+    def say(peer: str, scenario: str, good: bool) -> None:
+        record_property("peer", peer)
+        record_property("scenario" if good else "missing", scenario)
+
+    return say
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Collect outcomes; a scenario of several tests is good if all are."""
     peer = dict(report.user_properties).get("peer")
@@ -35,6 +47,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         if name == "scenario":
             good = report.passed and outcomes.get(str(scenario), "yes") == "yes"
             outcomes[str(scenario)] = "yes" if good else "no"
+        if name == "missing":
+            outcomes[str(scenario)] = "no"
 
 
 def pytest_sessionfinish() -> None:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.cli.process import PATIENCE, Endpoint, simulating
+from tests.cli.process import Endpoint, simulating
 from tests.peers.conftest import Tried
+from tests.peers.tools import PATIENCE
 
 PYTHON: Final = os.environ.get("WORKSPACES_AWS_CLI_PYTHON", "")
 """The Python that has the AWS CLI."""

@@ -11,6 +11,7 @@ from tests.cli.process import Simulation, simulating
 from tests.peers.boto3_client import Call, boto3_client
 from tests.peers.conftest import Tried
 from tests.peers.tools import FOLDER, needs, run
+from tests.plugin.test_docs import blocks
 
 pytestmark = needs("c7n", "bin", "custodian")
 TOOL = Path(FOLDER, "c7n", "bin")
@@ -145,3 +146,20 @@ def test_it_reads_images_and_bundles(custodian: Any, resource: str, filters: lis
     found = custodian("images and bundles", resource=resource, filters=filters)
 
     assert len(found) == (0 if "image" in resource else 4)
+
+
+def test_the_recipe_of_the_docs(simulation: Simulation, tmp_path: Path, call: Call) -> None:
+    """The policy of docs/testing.md tags just the desktops that it means."""
+    (recipe,) = blocks("yaml").values()
+    (tmp_path / "policy.yml").write_text(recipe, "utf-8")
+
+    done = run(
+        simulation.endpoint, tmp_path,
+        str(TOOL / "custodian"), "run", "-s", "out", "--cache-period", "0", "policy.yml",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    for one in call("describe_workspaces")["Workspaces"]:
+        tags = call("describe_tags", ResourceId=one["WorkspaceId"])["TagList"]
+        meant = one["WorkspaceProperties"]["RunningMode"] == "AUTO_STOP"
+        assert ({"Key": "Reviewed", "Value": "yes"} in tags) is meant

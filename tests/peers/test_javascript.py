@@ -12,6 +12,7 @@ import pytest
 from tests.cli.process import Simulation, simulating
 from tests.peers.conftest import Tried
 from tests.peers.tools import FOLDER, answer_of, needs, run
+from tests.plugin.test_docs import blocks
 
 pytestmark = needs("javascript", "node_modules")
 SCRIPT = Path(__file__).parent / "javascript" / "scenarios.mjs"
@@ -94,6 +95,23 @@ def test_its_dates(sdk: Any) -> None:
 
     assert found["isDate"]
     assert 2010 < found["year"] < 2100
+
+
+def test_the_recipe_of_the_docs(tried: Tried) -> None:
+    """It adds a fault over the control endpoint, lists through it, and reads what was asked."""
+    (recipe,) = blocks("js").values()
+    folder = Path(FOLDER) / "javascript"
+    (folder / "recipe.mjs").write_text(recipe, "utf-8")
+    version = json.loads((folder / "node_modules/@aws-sdk/client-workspaces/package.json").read_text())[
+        "version"
+    ]
+    tried(f"JavaScript SDK {version} (JSON)", "control endpoint")
+    with simulating("--workspaces", "30") as simulation:
+        done = run(simulation.endpoint, folder, "node", "recipe.mjs")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:2] == ["25", "5"]
+    assert "DescribeWorkspaces: 3" in done.stdout
 
 
 @pytest.mark.parametrize("kind", ["throttle", "internal_error", "unavailable", "reset_before"])

@@ -6,7 +6,6 @@ The provider itself is used where it is on the machine; it comes from no package
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from tests.cli.process import simulating
-from tests.peers.boto3_client import Speaks
+from tests.peers.boto3_client import Speaks, boto3_client
 from tests.peers.conftest import Tried
 from tests.peers.tools import run
 from tests.simulator.peer import Call, peer_of
@@ -22,7 +21,9 @@ from workspaces_apps.simulator import ManualClock, Simulator
 
 DIRECTORY: Final = "d-90678fbbbb"
 PEER: Final = "Terraform provider (its calls and assertions)"
-TERRAFORM: Final = shutil.which("terraform") if os.environ.get("WORKSPACES_TERRAFORM") else None
+PROVIDERS: Final = os.environ.get("WORKSPACES_TERRAFORM_PROVIDERS", "")
+"""A folder with the AWS provider, laid out as `terraform init -plugin-dir` wants it: it comes from no package registry."""
+TERRAFORM: Final = shutil.which("terraform") if PROVIDERS else None
 CERTIFICATE_AUTHORITY: Final = (
     "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/12345678-1234-1234-1234-123456789012"
 )
@@ -228,43 +229,46 @@ def test_a_destroyed_directory_is_gone(call: Call, clock: ManualClock, tried: Tr
     assert call("describe_workspace_directories", DirectoryIds=[DIRECTORY])["Directories"] == []
 
 
-CONFIGURATION: Final = """
-provider "aws" {{
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-  endpoints {{ workspaces = "{url}" }}
-}}
-resource "aws_workspaces_ip_group" "office" {{
-  name = "office"
-  rules {{ source = "10.0.0.0/16" }}
-}}
-resource "aws_workspaces_directory" "main" {{
-  directory_id = "d-90678fbbbb"
-  subnet_ids   = ["subnet-00000000000000001", "subnet-00000000000000002"]
-  ip_group_ids = [aws_workspaces_ip_group.office.id]
-  tags         = {{ Name = "main" }}
-}}
-"""
+CONFIGURATION: Final = Path(__file__).parent / "terraform" / "main.tf"
+"""Every resource and source of data that the provider has for WorkSpaces."""
 
 
-@pytest.mark.skipif(TERRAFORM is None, reason="needs terraform with its provider, and WORKSPACES_TERRAFORM=1")
+@pytest.mark.skipif(
+    TERRAFORM is None,
+    reason="needs terraform, and in WORKSPACES_TERRAFORM_PROVIDERS the folder of its AWS provider",
+)
 def test_terraform_applies_plans_nothing_and_destroys(tmp_path: Path, tried: Tried) -> None:
-    """The real thing: apply, an empty plan, destroy."""
+    """The real thing: apply, an empty plan, destroy, after which the simulator has nothing of it."""
     assert TERRAFORM is not None
-    with simulating("--workspaces", "1", "--no-throttle", "--time-scale", "60") as simulation:
+    shutil.copy(CONFIGURATION, tmp_path)
+    with simulating("--workspaces", "4", "--no-throttle", "--time-scale", "300") as simulation:
         endpoint = simulation.endpoint
-        (tmp_path / "main.tf").write_text(CONFIGURATION.format(url=endpoint.url))
-        version = json.loads(run(endpoint, tmp_path, TERRAFORM, "version", "-json").stdout)
-        tried(f"Terraform {version['terraform_version']}", "directories")
-        began = time.monotonic()
-        for step in (
-            ["init"],
-            ["apply", "-auto-approve"],
-            ["plan", "-detailed-exitcode"],
-            ["destroy", "-auto-approve"],
-        ):
-            done = run(endpoint, tmp_path, TERRAFORM, *step, "-no-color")
-            assert done.returncode == 0, (
-                f"{step} after {time.monotonic() - began:.0f} s: {done.stdout}{done.stderr}"
-            )
+
+        def terraform(*arguments: str) -> str:
+            done = run(endpoint, tmp_path, str(TERRAFORM), *arguments)
+            assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+            return done.stdout
+
+        with boto3_client(
+            "workspaces",
+            url=endpoint.url,
+            region=endpoint.region,
+            access_key_id=endpoint.access_key_id,
+            secret_access_key=endpoint.secret_access_key,
+        ) as ask:
+            image = ask("describe_workspace_images")["Images"][0]["ImageId"]
+            terraform("init", "-no-color", f"-plugin-dir={PROVIDERS}")
+            version = json.loads(terraform("version", "-json"))
+            (provider,) = version["provider_selections"].values()
+            for scenario in ("directories", "images and bundles", "IP groups", "operations", "pools", "tags"):
+                tried(f"Terraform {version['terraform_version']} with AWS provider {provider}", scenario)
+            options = ("-no-color", f"-var=image={image}")
+            terraform("apply", "-auto-approve", *options)
+            # Its exit code is 2 where there is anything to change.
+            terraform("plan", "-detailed-exitcode", *options)
+            terraform("destroy", "-auto-approve", *options)
+
+            assert len(ask("describe_workspaces")["Workspaces"]) == 4
+            assert len(ask("describe_workspace_directories")["Directories"]) == 3
+            assert ask("describe_ip_groups")["Result"] == []
+            assert ask("describe_connection_aliases")["ConnectionAliases"] == []

@@ -22,7 +22,7 @@ def needs(*parts: str) -> pytest.MarkDecorator:
 
 
 def environment(endpoint: Endpoint, home: Path) -> dict[str, str]:
-    """Nothing of this machine's AWS settings, and the simulator as the endpoint of every service."""
+    """Nothing of this machine's AWS settings, the simulator as the endpoint of every service, and its control."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COV_"))}
     return {
         **kept,
@@ -33,6 +33,8 @@ def environment(endpoint: Endpoint, home: Path) -> dict[str, str]:
         "AWS_DEFAULT_REGION": endpoint.region,
         "AWS_REGION": endpoint.region,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "WORKSPACES_SIMULATOR_CONTROL_URL": endpoint.control_url,
+        "WORKSPACES_SIMULATOR_CONTROL_TOKEN": endpoint.control_token,
         "PYTHONPATH": "",
     }
 

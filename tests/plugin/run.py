@@ -17,7 +17,7 @@ INI: Final = """
 """
 """What a project's pytest.ini may look like."""
 
-PATIENCE: Final = 120.0
+PATIENCE: Final = 300.0
 """Real seconds after which a run is taken for hung."""
 
 

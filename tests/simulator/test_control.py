@@ -163,6 +163,7 @@ def test_requests_can_be_read(sim: Simulator, call: Call, control: Ask) -> None:
     assert failed == second == later[0]
     assert control("GET", "/requests/records?limit=many")[0] == 400
     assert control("GET", "/requests/records?colour=red")[0] == 400
+    assert control("GET", "/requests/records?operation=DescribeTag")[0] == 400
 
 
 def test_the_connection_can_be_asked_for(sim: Simulator, control: Ask) -> None:

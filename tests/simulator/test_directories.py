@@ -158,7 +158,10 @@ SETTINGS = SimulatorSettings(
     certificate_auth_needs_saml=False,
     deleted_relay_state_is_default=False,
     pools_apart=False,
+    pools_keep_directory=False,
     user_names_ignore_case=False,
+    ip_rules_with_host_bits=False,
+    images_bring_applications=False,
 )
 
 
@@ -184,6 +187,48 @@ def test_each_assumption_can_be_taken_back() -> None:
         assert desktop_in(call, sim, NEW, "Zoe") == desktop_in(call, sim, NEW, "zoe") == []
 
 
+def test_what_hangs_on_others_can_be_let_go_of() -> None:
+    """A directory with a pool is deregistered, a rule must name its range exactly, an image brings nothing."""
+    clock = ManualClock()
+    with Simulator.in_thread(clock=clock, throttle=None, settings=SETTINGS) as sim, peer_of(sim) as call:
+        office = sim.fleet.application("office ltsc standard 2021")
+        (desktop,) = sim.fleet.add_workspaces()
+        sim.fleet.set_association(desktop, office, "COMPLETED")
+        directory = register(call, clock, **POOLS)["DirectoryId"]
+        pool_in(call, sim, directory)
+        call("deregister_workspace_directory", DirectoryId=directory)
+        rule = [{"ipRule": "10.0.0.1/16"}]
+        error = refusal(lambda: call("create_ip_group", GroupName="g", UserRules=rule))
+        image = call("create_workspace_image", Name="i", Description="ours", WorkspaceId=desktop)["ImageId"]
+        brought = call("describe_image_associations", ImageId=image, AssociatedResourceTypes=["APPLICATION"])
+
+        assert error["Code"] == "InvalidParameterValuesException"
+        assert brought["Associations"] == []
+
+
+def test_a_copy_from_another_region_brings_its_applications() -> None:
+    """The image is looked up where it is, and so is what is installed in it."""
+    clock = ManualClock()
+    with (
+        Simulator.in_thread(clock=clock, throttle=None, other_regions=["eu-west-1"]) as sim,
+        peer_of(sim) as here,
+        peer_of(sim, region="eu-west-1") as there,
+    ):
+        found = here("describe_workspace_images")["Images"]
+        source = next(one["ImageId"] for one in found if one["Name"].startswith("Office"))
+        copy = there("copy_workspace_image", Name="copy", SourceImageId=source, SourceRegion=sim.region)[
+            "ImageId"
+        ]
+
+        def brought(call: Call, image: str) -> list[str]:
+            answer = call(
+                "describe_image_associations", ImageId=image, AssociatedResourceTypes=["APPLICATION"]
+            )
+            return [one["AssociatedResourceId"] for one in answer["Associations"]]
+
+        assert brought(there, copy) == brought(here, source) != []
+
+
 @pytest.mark.parametrize(
     "rules,code",
     [
@@ -193,7 +238,7 @@ def test_each_assumption_can_be_taken_back() -> None:
         (["::/0"], "InvalidParameterValuesException"),
         (["office"], "InvalidParameterValuesException"),
         ([f"10.{n}.0.0/16" for n in range(11)], "ResourceLimitExceededException"),
-        (["0.0.0.0/0", "10.1.2.3/32"], None),
+        (["0.0.0.0/0", "10.1.2.3/32", "10.0.0.1/16"], None),
     ],
 )
 def test_ip_rules_are_ranges(call: Call, rules: list[str], code: str | None) -> None:

@@ -175,6 +175,12 @@ def test_what_is_no_listing_is_refused(tmp_path: Path, text: str, names: str) ->
         ({"failure_rate": "x"}, "failure_rate is a number"),
         ({"failure_rate": 2}, "a share from 0 to 1"),
         ({"presence": "wild"}, "presence is one of"),
+        ({"default_page_size": 2.5}, "default_page_size is a whole number"),
+        ({"tags_per_resource": 1.5}, "tags_per_resource is a whole number"),
+        ({"volume_cooling_off": -1}, "volume_cooling_off is a number, 0 or more"),
+        ({"clock_skew": float("nan")}, "clock_skew is a number, 0 or more"),
+        ({"body_timeout": float("inf")}, "body_timeout is a number, 0 or more"),
+        ({"snapshot_interval": 0}, "snapshot_interval is above 0"),
         ({"exceptions": []}, "exceptions is a mapping"),
     ],
 )

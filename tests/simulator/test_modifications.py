@@ -186,6 +186,9 @@ FREE = SimulatorSettings(
     smaller_compute_cooling_off=0,
     modifying_refuses_commands=False,
     manual_running_mode=True,
+    one_protocol=False,
+    operating_system_stays=False,
+    one_property_at_a_time=False,
 )
 
 
@@ -195,6 +198,11 @@ def test_each_assumption_can_be_taken_back() -> None:
         ws = sized(sim, 80, 50)
         modify(call, ws, RootVolumeSizeGib=90)
         modify(call, ws, RunningMode="MANUAL")
+        modify(call, ws, OperatingSystemName="WINDOWS_11", Protocols=["WSP", "PCOIP"])
+        other, third = sim.fleet.add_workspaces(2)
+        modify(call, other, RunningMode="ALWAYS_ON", ComputeTypeName="POWER")
+        assert refused(call, third, RootVolumeSizeGib=200, ComputeTypeName="POWERPRO") == INVALID
+        assert sim.fleet.workspace(ws).operating_system == "WINDOWS_SERVER_2022"
         assert (
             call("reboot_workspaces", RebootWorkspaceRequests=[{"WorkspaceId": ws}])["FailedRequests"] == []
         )

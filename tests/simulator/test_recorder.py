@@ -1,8 +1,12 @@
 """The record of every request."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from tests.simulator.peer import Call, bare, refusal
+from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock, Simulator
 from workspaces_apps.simulator._recorder import Bodies, Recorder
 
@@ -46,6 +50,14 @@ def test_what_names_no_operation_is_recorded_too(sim: Simulator) -> None:
     (record,) = sim.requests
 
     assert (record.operation, record.parameters, record.error) == (None, None, "UnknownOperationException")
+
+
+def test_a_misspelt_operation_is_refused(sim: Simulator) -> None:
+    """Its count would be 0 whatever was asked, and a test that wants none would pass."""
+    ask: Callable[[str], object]
+    for ask in (sim.requests.count, sim.requests.select, sim.requests.last):
+        with pytest.raises(ConfigurationError, match="did you mean 'DeployWorkspaceApplications'"):
+            ask("DeployWorkspaceApplication")
 
 
 def test_old_bodies_are_let_go() -> None:

@@ -43,7 +43,7 @@ def test_buckets_are_apart() -> None:
     assert admitted(throttler, 0.0)
 
     assert not admitted(throttler, 0.0)
-    assert admitted(throttler, 0.0, operation="Deploy")
+    assert admitted(throttler, 0.0, operation="DeployWorkspaceApplications")
     assert admitted(throttler, 0.0, account="2")
     assert admitted(throttler, 0.0, region="s")
 
@@ -83,11 +83,20 @@ def test_boto3_sees_the_code_that_is_not_in_the_model(clock: ManualClock) -> Non
 
 def test_rates_can_be_given_by_operation_and_changed() -> None:
     """An operation's own rate, and none at all."""
-    throttle = Throttle(default=None, operations={"Deploy": Rate(0, 1)})
+    throttle = Throttle(default=None, operations={"DeployWorkspaceApplications": Rate(0, 1)})
     throttler = Throttler(throttle)
 
     assert all(admitted(throttler, 0.0) for _ in range(100))
-    assert [admitted(throttler, 0.0, operation="Deploy") for _ in range(2)] == [True, False]
+    assert [admitted(throttler, 0.0, operation="DeployWorkspaceApplications") for _ in range(2)] == [
+        True,
+        False,
+    ]
+
+
+def test_a_rate_of_no_operation_is_refused() -> None:
+    """A misspelt name would limit nothing."""
+    with pytest.raises(ConfigurationError, match="did you mean 'DescribeWorkspaces'"):
+        Throttle(operations={"DescribeWorkspace": Rate(1, 1)})
 
 
 @pytest.mark.parametrize("rate,burst", [(-1, 5), (1, 0), (float("inf"), 1)])

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
 SERVICES: Final = ("workspaces", "resource_groups_tagging_api", "sts")
 """The services that the simulator answers for, as the AWS configuration file names them."""
-_UNSET: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
-"""What would go before the variables that are set: the JavaScript SDK prefers a profile to keys."""
+_UNSET: Final = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+)
+"""What would go before the variables that are set, or not with them: the JavaScript SDK prefers a profile to keys,
+botocore sends the older name of the session token too, and no endpoint of one's own can be FIPS or dual-stack."""
 _MARK: Final = "# written by workspaces-apps simulate"
 _SECTION: Final = re.compile(r"^\[(?:profile |services )?(?P<name>[^\]]+)\]\s*$")
 

@@ -274,7 +274,8 @@ class ManualClock:
         try:
             await sleeper.future
         finally:
-            self._events += 1
+            with self._lock:
+                self._events += 1
 
     def jump(self, duration: Duration) -> None:
         """Move the clock at once, past every sleeper on the way; for synchronous tests."""

@@ -140,10 +140,9 @@ class Control:
             raise ApiError("BadRequest", error.message) from error
 
     def _requests(self) -> JsonObject:
-        counts: JsonObject = {}
-        for name in sorted({record.operation or "" for record in self._recorder}):
-            counts[name] = self._recorder.count(name)
-        return {"total": len(self._recorder), "operations": counts}
+        counts = self._recorder.counts
+        operations: JsonObject = {name: counts[name] for name in sorted(counts)}
+        return {"total": sum(counts.values()), "operations": operations}
 
     def _records(self, query: str) -> JsonObject:
         asked = {name: values[-1] for name, values in parse_qs(query, max_num_fields=100).items()}
@@ -151,11 +150,11 @@ class Control:
         if unknown:
             raise ApiError("BadRequest", f"There is no parameter {', '.join(sorted(unknown))}.")
         limit, after = _count(asked, "limit", 100), _count(asked, "after", 0)
-        found = [
-            record
-            for record in self._recorder.select(asked.get("operation"), error=asked.get("error"))
-            if record.number > after
-        ]
+        try:
+            chosen = self._recorder.select(asked.get("operation"), error=asked.get("error"))
+        except ConfigurationError as error:
+            raise ApiError("BadRequest", error.message) from error
+        found = [record for record in chosen if record.number > after]
         return {"records": [_record(one) for one in found[: min(limit, _RECORDS)]]}
 
     async def _advance(self, asked: JsonObject) -> JsonObject:

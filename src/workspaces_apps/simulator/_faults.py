@@ -7,12 +7,12 @@ sim.faults.add("deployment_error", workspace_id="ws-...", reason="ValidationErro
 
 import random
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Literal, TypeAlias, get_args
 
 from workspaces_apps._base.public import public
 from workspaces_apps._base.spelling import advice
 from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator._names import check_operations
 from workspaces_apps.simulator._wire import JsonObject, JsonValue
 
 FaultKind: TypeAlias = Literal[
@@ -177,10 +177,7 @@ class Faults:
         operations = (
             None if operation is None else frozenset([operation] if isinstance(operation, str) else operation)
         )
-        unknown = (operations or frozenset()) - _operations()
-        if unknown:
-            name = min(unknown)
-            raise ConfigurationError(f"{name!r} is no operation; {advice(name, _operations())}")
+        check_operations(operations or ())
         fault = Fault(
             kind,
             operations=operations,
@@ -199,9 +196,10 @@ class Faults:
 
     def clear(self) -> None:
         """Remove every rule."""
-        for fault in self._rules:
+        # Taken away in one step: the service may go through them in another thread.
+        rules, self._rules = self._rules, []
+        for fault in rules:
             fault.remove()
-        self._rules.clear()
 
     def for_request(self, operation: str, request: JsonObject) -> list[Fault]:
         """The faults that hit a request as a whole."""
@@ -260,13 +258,3 @@ def _mentioned(value: JsonValue, members: frozenset[str]) -> set[str]:
                     )
                 waiting.append(item)
     return found
-
-
-@cache
-def _operations() -> frozenset[str]:
-    """Return the names of what the simulator can be asked for."""
-    # Imported late: these modules know the faults.
-    from workspaces_apps.simulator import _identity, _tagging
-    from workspaces_apps.simulator._model import service_model
-
-    return frozenset({*service_model().operations, _identity.OPERATION, *_tagging.OPERATIONS})

@@ -1,6 +1,7 @@
 """The sample fleet, made from a seed; and the way into a simulator's state for tests in the same process."""
 
 import gc
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -317,23 +318,36 @@ def _installed(
 class Fleet:
     """The resources of one account in one Region, for tests: nothing here goes over the wire, or is throttled.
 
+    Its methods can be called from any thread, whichever the simulator runs in.
+
     Args:
         current: The store, with everything carried out that was due.
         settings: The simulator's settings.
         now: Simulated epoch seconds.
+        lock: Held by whoever reads or changes the store.
     """
 
     def __init__(
-        self, current: Callable[[], RegionStore], settings: SimulatorSettings, now: Callable[[], float]
+        self,
+        current: Callable[[], RegionStore],
+        settings: SimulatorSettings,
+        now: Callable[[], float],
+        lock: threading.RLock,
     ) -> None:
         self._current = current
         self._settings = settings
         self._now = now
+        self._lock = lock
 
     @property
     def store(self) -> RegionStore:
-        """The records themselves."""
+        """The records themselves, for when no request is being answered: nothing is locked after this."""
         return self._current()
+
+    @contextmanager
+    def _locked(self) -> Generator[RegionStore]:
+        with self._lock:
+            yield self._current()
 
     def __len__(self) -> int:
         return len(self.store.workspaces)
@@ -344,7 +358,8 @@ class Fleet:
     @property
     def workspace_ids(self) -> list[str]:
         """The WorkSpaces that can be described, oldest first."""
-        return [workspace.id for workspace in self.store.all_workspaces if workspace.visible]
+        with self._locked() as store:
+            return [workspace.id for workspace in store.all_workspaces if workspace.visible]
 
     @property
     def application_ids(self) -> list[str]:
@@ -381,17 +396,17 @@ class Fleet:
             ConfigurationError: There is none.
         """
         words = name.lower().split()
-        found = [
-            one for one in self.store.all_applications if all(word in one.name.lower() for word in words)
-        ]
+        with self._locked() as store:
+            found = [one for one in store.all_applications if all(word in one.name.lower() for word in words)]
         if not found:
             raise ConfigurationError(f"the catalogue has no application like {name!r}")
         return max(found, key=lambda one: (one.state == "AVAILABLE", one.version or "")).id
 
     def associations(self, workspace_id: str) -> dict[str, State]:
         """The state of each application on a WorkSpace."""
-        associations = self.workspace(workspace_id).associations
-        return {one: association.state for one, association in associations.items()}
+        with self._locked() as store:
+            associations = store.workspaces[workspace_id].associations
+            return {one: association.state for one, association in associations.items()}
 
     def compatible(self, application: str, count: int = 1) -> list[str]:
         """WorkSpaces on which an application can be installed now, and is not.
@@ -403,19 +418,19 @@ class Fleet:
         Raises:
             ConfigurationError: There are not so many.
         """
-        store = self.store
-        wanted = store.applications[application]
-        found: list[str] = []
-        for workspace in store.all_workspaces:
-            if len(found) == count:
-                break
-            if self._fits(store, workspace, wanted):
-                found.append(workspace.id)
-        if len(found) < count:
-            raise ConfigurationError(
-                f"only {len(found)} of {len(store.workspaces)} WorkSpaces can take {wanted.name}, not {count}: "
-                "ask for a larger fleet, or add_workspaces()"
-            )
+        with self._locked() as store:
+            wanted = store.applications[application]
+            found: list[str] = []
+            for workspace in store.all_workspaces:
+                if len(found) == count:
+                    break
+                if self._fits(store, workspace, wanted):
+                    found.append(workspace.id)
+            if len(found) < count:
+                raise ConfigurationError(
+                    f"only {len(found)} of {len(store.workspaces)} WorkSpaces can take {wanted.name}, not {count}: "
+                    "ask for a larger fleet, or add_workspaces()"
+                )
         return found
 
     def _fits(self, store: RegionStore, workspace: Workspace, application: Application) -> bool:
@@ -453,30 +468,32 @@ class Fleet:
         Returns:
             Their ids.
         """
-        store, now = self.store, self._now()
-        directory = store.directories[directory_id or next(iter(store.directories))]
         kind = SampleBundle(
             f"Test {operating_system} {compute}", operating_system, compute, "WSP", 175, 100, 0
         )
-        known = [bundle for bundle in store.bundles.values() if bundle.name == kind.name]
-        bundle = known[0] if known else add_bundle(store, kind, now)
         added: list[str] = []
-        for _ in range(count):
-            workspace = new_workspace(store, kind, bundle, directory, len(store.workspaces), now)
-            workspace.user_name = f"added.{workspace.sequence}"
-            workspace.state = state
-            workspace.running_mode = running_mode
-            workspace.auto_stop_minutes = 60 if running_mode == "AUTO_STOP" else None
-            workspace.tags = dict(tags or {})
-            store.add_workspace(workspace)
-            added.append(workspace.id)
+        with self._locked() as store:
+            now = self._now()
+            directory = store.directories[directory_id or next(iter(store.directories))]
+            known = [bundle for bundle in store.bundles.values() if bundle.name == kind.name]
+            bundle = known[0] if known else add_bundle(store, kind, now)
+            for _ in range(count):
+                workspace = new_workspace(store, kind, bundle, directory, len(store.workspaces), now)
+                workspace.user_name = f"added.{workspace.sequence}"
+                workspace.state = state
+                workspace.running_mode = running_mode
+                workspace.auto_stop_minutes = 60 if running_mode == "AUTO_STOP" else None
+                workspace.tags = dict(tags or {})
+                store.add_workspace(workspace)
+                added.append(workspace.id)
         return added
 
     def set_state(self, workspace_id: str, state: str) -> None:
         """Put a WorkSpace into a state; whatever it was on its way to is off."""
-        workspace = self.workspace(workspace_id)
-        workspace.state = state
-        workspace.epoch += 1
+        with self._locked() as store:
+            workspace = store.workspaces[workspace_id]
+            workspace.state = state
+            workspace.epoch += 1
 
     def set_association(
         self,
@@ -496,21 +513,22 @@ class Fleet:
             direction: What a record in ERROR had failed to become; install if None.
             reason: The StateReason's ErrorCode, for ERROR.
         """
-        store, now = self.store, self._now()
-        workspace = self.workspace(workspace_id)
-        known = workspace.associations.get(application)
-        if known is not None:
-            store.drop_association(known)
-        if state is None:
-            return
-        association = _installed(store, workspace_id, "WORKSPACE", application, now)
-        association.state = state
-        association.before = "COMPLETED" if state == "PENDING_UNINSTALL_DEPLOYMENT" else "ABSENT"
-        association.direction = None if state in ("COMPLETED", "REMOVED") else direction or _direction(state)
-        if state == "ERROR":
-            association.reason_code = reason or "DeploymentError.InternalServerError"
-            association.reason_message = "Set by a test."
-        store.add_association(association)
+        with self._locked() as store:
+            known = store.workspaces[workspace_id].associations.get(application)
+            if known is not None:
+                store.drop_association(known)
+            if state is None:
+                return
+            association = _installed(store, workspace_id, "WORKSPACE", application, self._now())
+            association.state = state
+            association.before = "COMPLETED" if state == "PENDING_UNINSTALL_DEPLOYMENT" else "ABSENT"
+            association.direction = (
+                None if state in ("COMPLETED", "REMOVED") else direction or _direction(state)
+            )
+            if state == "ERROR":
+                association.reason_code = reason or "DeploymentError.InternalServerError"
+                association.reason_message = "Set by a test."
+            store.add_association(association)
 
 
 def _direction(state: State) -> Direction:

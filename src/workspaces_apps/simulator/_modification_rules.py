@@ -140,22 +140,28 @@ RULES: Final[tuple[Rule, ...]] = (
         "MANUAL is supported by WorkSpaces Core only.",
     ),
     Rule(
-        lambda asked: len(asked.properties.texts("Protocols")) > 1,
-        _INVALID, "A WorkSpace has one protocol.", None, "assumed",
+        lambda asked: len(asked.properties.texts("Protocols")) > 1 and asked.settings.one_protocol,
+        _INVALID, "A WorkSpace has one protocol.", "one_protocol", "assumed",
         "The member is a list, and a WorkSpace streams by one protocol.",
     ),
     Rule(
         lambda asked: (
             asked.properties.maybe_text("OperatingSystemName")
             not in (None, asked.workspace.operating_system)
+            and asked.settings.operating_system_stays
         ),
-        _INVALID, "The operating system cannot be modified.", None, "assumed",
+        _INVALID, "The operating system cannot be modified.", "operating_system_stays", "assumed",
         "Another operating system takes another bundle: Migrate.",
     ),
     Rule(
-        lambda asked: len(asked.changes) > 1,
+        lambda asked: len({ROOT, USER, COMPUTE} & asked.changes.keys()) > 1,
         _INVALID, "Only one property can be modified at a time.", None, "doc",
-        "Volumes and compute type cannot be changed together, nor both volumes; of other properties it is assumed.",
+        "Volumes and compute type cannot be changed together, nor both volumes.",
+    ),
+    Rule(
+        lambda asked: len(asked.changes) > 1 and asked.settings.one_property_at_a_time,
+        _INVALID, "Only one property can be modified at a time.", "one_property_at_a_time", "assumed",
+        "Any two properties cannot be changed together.",
     ),
     Rule(
         lambda asked: asked.volumes()[0] < asked.workspace.root_gib

@@ -2,6 +2,7 @@
 
 import collections
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from workspaces_apps._base.public import public
 from workspaces_apps.simulator._cbor import decode, to_json
+from workspaces_apps.simulator._names import check_operations
 from workspaces_apps.simulator._protocols import ProtocolName
 from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue
 
@@ -108,6 +110,8 @@ class Recorder:
         self._counts: collections.Counter[str] = collections.Counter()
         self._bodies = Bodies()
         self._number = 0
+        # The service may run in another thread than whoever asks, and record meanwhile.
+        self._lock = threading.Lock()
 
     def add(
         self,
@@ -128,34 +132,44 @@ class Recorder:
         answer: bytes,
     ) -> None:
         """Record a request that was dealt with."""
-        self._number += 1
-        self._bodies.keep(self._number, request, answer)
-        self._counts[operation or ""] += 1
-        self._records.append(
-            RequestRecord(
-                number=self._number,
-                operation=operation,
-                at=datetime.fromtimestamp(at, UTC),
-                account_id=account_id,
-                region=region,
-                status=status,
-                error=error,
-                request_id=request_id,
-                attempt=attempt,
-                invocation=invocation,
-                user_agent=user_agent,
-                fault=fault,
-                protocol=protocol,
-                _bodies=self._bodies,
+        with self._lock:
+            self._number += 1
+            self._bodies.keep(self._number, request, answer)
+            self._counts[operation or ""] += 1
+            self._records.append(
+                RequestRecord(
+                    number=self._number,
+                    operation=operation,
+                    at=datetime.fromtimestamp(at, UTC),
+                    account_id=account_id,
+                    region=region,
+                    status=status,
+                    error=error,
+                    request_id=request_id,
+                    attempt=attempt,
+                    invocation=invocation,
+                    user_agent=user_agent,
+                    fault=fault,
+                    protocol=protocol,
+                    _bodies=self._bodies,
+                )
             )
-        )
 
     def __len__(self) -> int:
         return self._number
 
     def __iter__(self) -> Iterator[RequestRecord]:
-        # A copy: the service may run in another thread, and record meanwhile.
-        return iter(tuple(self._records))
+        return iter(self._copy())
+
+    def _copy(self) -> tuple[RequestRecord, ...]:
+        with self._lock:
+            return tuple(self._records)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of requests by operation; of those that named none under the empty text."""
+        with self._lock:
+            return dict(self._counts)
 
     def count(
         self, operation: str | None = None, *, error: str | None = None, succeeded: bool | None = None
@@ -166,15 +180,23 @@ class Recorder:
             operation: Only of this operation.
             error: Only those answered with this code.
             succeeded: Only those that were answered with success (True) or were not (False).
+
+        Raises:
+            ConfigurationError: There is no such operation.
         """
         if error is None and succeeded is None:
-            return self._number if operation is None else self._counts[operation]
+            if operation is None:
+                return self._number
+            check_operations([operation])
+            return self._counts[operation]
         return len(self.select(operation, error=error, succeeded=succeeded))
 
     def select(
         self, operation: str | None = None, *, error: str | None = None, succeeded: bool | None = None
     ) -> tuple[RequestRecord, ...]:
-        """The requests that fit, oldest first; the arguments are those of `count`."""
+        """The requests that fit, oldest first; the arguments are those of `count`, as is what is raised."""
+        if operation is not None:
+            check_operations([operation])
         return tuple(
             record
             for record in self
@@ -184,18 +206,25 @@ class Recorder:
         )
 
     def last(self, operation: str | None = None) -> RequestRecord | None:
-        """The newest request, of an operation if one is named."""
-        for record in reversed(tuple(self._records)):
+        """The newest request, of an operation if one is named.
+
+        Raises:
+            ConfigurationError: There is no such operation.
+        """
+        if operation is not None:
+            check_operations([operation])
+        for record in reversed(self._copy()):
             if operation is None or record.operation == operation:
                 return record
         return None
 
     def clear(self) -> None:
         """Forget everything, counts included."""
-        self._records.clear()
-        self._counts.clear()
-        self._bodies = Bodies()
-        self._number = 0
+        with self._lock:
+            self._records.clear()
+            self._counts.clear()
+            self._bodies = Bodies()
+            self._number = 0
 
 
 def _parse(body: bytes | None, protocol: ProtocolName) -> JsonObject | None:

@@ -214,7 +214,8 @@ class Simulator:
         """Write the state file; False if there is none."""
         if self._state_file is None:
             return False
-        save(self._state_file, self.accounts, self.clock.timestamp())
+        with self.accounts.lock:
+            save(self._state_file, self.accounts, self.clock.timestamp())
         return True
 
     @property
@@ -241,7 +242,10 @@ class Simulator:
     def fleet_of(self, account_id: str, region: str) -> Fleet:
         """The way into what an account has in a Region, for tests."""
         return Fleet(
-            lambda: self._service.settled_store(account_id, region), self.settings, self.clock.timestamp
+            lambda: self._service.settled_store(account_id, region),
+            self.settings,
+            self.clock.timestamp,
+            self.accounts.lock,
         )
 
     def add_account(self, account_id: str, *, workspaces: int = 0, region: str | None = None) -> Credentials:
@@ -258,8 +262,9 @@ class Simulator:
         _check_account(account_id)
         if workspaces:
             now = self.clock.timestamp()
-            store = self.accounts.store(account_id, region or self.region, now)
-            seed_store(store, now, workspaces, 0, self.settings)
+            with self.accounts.lock:
+                store = self.accounts.store(account_id, region or self.region, now)
+                seed_store(store, now, workspaces, 0, self.settings)
         credentials = self._keys.issue(account_id)
         self._others.append(credentials)
         return credentials

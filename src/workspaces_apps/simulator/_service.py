@@ -1,7 +1,6 @@
 """One request in, one reply out: protocol, signature, faults, throttle, validation, handler, in that order."""
 
 import random
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -132,8 +131,6 @@ class Service:
         self._verify = verify_signatures
         self._transitions = Transitions(settings, faults)
         self._source = random.Random(f"requests:{seed}")
-        # A test looks into the fleet from its own thread while the simulator answers in another.
-        self._lock = threading.RLock()
         self._served: dict[str, _Served] = {
             model.target_prefix: _Served(model, Codec(model), OPERATIONS, is_whole=True)
         }
@@ -145,7 +142,7 @@ class Service:
 
     def settled_store(self, account_id: str, region: str) -> RegionStore:
         """A store with everything carried out that was due."""
-        with self._lock:
+        with self._accounts.lock:
             now = self._clock.timestamp()
             store = self._accounts.store(account_id, region, now)
             self._transitions.settle(store, now)
@@ -209,10 +206,11 @@ class Service:
         early = await self._before(faults, trace, request_id)
         if early is not None:
             return early
-        now = self._clock.timestamp()
-        self._throttler.admit(caller.account_id, caller.region, name, now)
+        self._throttler.admit(caller.account_id, caller.region, name, self._clock.timestamp())
         request = served.model.validate(name, served.codec.read(trace.form, name, incoming.body))
-        with self._lock:
+        with self._accounts.lock:
+            # Read here: another thread may have moved the clock, and the store with it, while this one waited.
+            now = self._clock.timestamp()
             store = self._accounts.store(caller.account_id, caller.region, now)
             self._transitions.settle(store, now)
             call = Call(name, now, store, self._accounts, self._settings, self._faults, self._transitions)

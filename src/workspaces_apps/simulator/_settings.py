@@ -5,6 +5,7 @@ reported by people who run fleets; ``assumed`` no source found.
 """
 
 import dataclasses
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -157,6 +158,22 @@ class SimulatorSettings:
     manual_running_mode: bool = _setting(
         False, "doc", "Whether the running mode MANUAL, which is for WorkSpaces Core, can be asked for."
     )
+    one_protocol: bool = _setting(
+        True,
+        "assumed",
+        "A WorkSpace streams by one protocol, and a list of two is refused; False: the first counts.",
+    )
+    operating_system_stays: bool = _setting(
+        True,
+        "assumed",
+        "Another operating system takes another bundle, and so Migrate; False: to ask for one changes nothing.",
+    )
+    one_property_at_a_time: bool = _setting(
+        True,
+        "assumed",
+        "No two properties of a WorkSpace change in one request; False: only volumes and compute type exclude one "
+        "another, as documented.",
+    )
     user_names_ignore_case: bool = _setting(True, "doc", "A directory's user names differ in more than case.")
     self_service_enables_all: bool = _setting(
         True,
@@ -176,8 +193,19 @@ class SimulatorSettings:
         "assumed",
         "WorkSpaces Pools go in directories of the type POOLS, WorkSpaces in those of the type PERSONAL.",
     )
+    pools_keep_directory: bool = _setting(
+        True, "assumed", "A directory cannot be deregistered while it has pools."
+    )
+    images_bring_applications: bool = _setting(
+        True,
+        "assumed",
+        "What is installed on a WorkSpace goes into an image of it, and so into bundles, and WorkSpaces made of those.",
+    )
     encrypted_can_be_imaged: bool = _setting(
         False, "assumed", "Whether an image can be made of a WorkSpace with an encrypted volume."
+    )
+    ip_rules_with_host_bits: bool = _setting(
+        True, "assumed", "An IP rule such as 10.0.0.1/16 is accepted, though the range begins at 10.0.0.0."
     )
     ip_rules_per_group: int = _setting(10, "assumed", "More rules in an IP group are a limit exceeded.")
     ip_groups_per_directory: int = _setting(
@@ -229,6 +257,10 @@ class SimulatorSettings:
     )
 
     def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            _check_number(item.name, getattr(self, item.name), item.default)
+        if not self.snapshot_interval:
+            raise ConfigurationError("snapshot_interval is above 0")
         for share in ("failure_rate", "encrypted_share"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ConfigurationError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
@@ -305,10 +337,20 @@ def _of_kind(name: str, value: object, default: object) -> object:
         case int() | float(), int() | float() if not isinstance(default, bool) and not isinstance(
             value, bool
         ):
+            # Held to be whole and in its range where all settings are.
             return value
         case _:
             kind = "a mapping" if default is None else _NAMES[type(default)]
             raise ConfigurationError(f"{name} is {kind}, not {value!r}")
+
+
+def _check_number(name: str, value: object, default: object) -> None:
+    if isinstance(default, bool) or not isinstance(default, int | float):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ConfigurationError(f"{name} is a number, 0 or more, not {value!r}")
+    if isinstance(default, int) and not isinstance(value, int):
+        raise ConfigurationError(f"{name} is a whole number, not {value!r}")
 
 
 _NAMES: Mapping[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "a text"}

@@ -2,6 +2,7 @@
 
 import heapq
 import random
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -296,6 +297,8 @@ class Accounts:
         self.settings = settings
         self.regions = regions
         self.links: dict[str, JsonObject] = {}
+        # A test looks into the fleet, and changes it, from its own thread while the simulator answers in another.
+        self.lock: threading.RLock = threading.RLock()
         self._stores: dict[tuple[str, str], RegionStore] = {}
 
     def store(self, account_id: str, region: str, now: float) -> RegionStore:

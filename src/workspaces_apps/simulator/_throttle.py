@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator._names import check_operations
 from workspaces_apps.simulator._wire import ApiError
 
 
@@ -31,10 +32,17 @@ class Throttle:
     Attributes:
         default: For every operation without a rate of its own; None: unlimited.
         operations: Rates by operation; None: that operation is unlimited.
+
+    Raises:
+        ConfigurationError: There is no such operation.
     """
 
     default: Rate | None = Rate(2.0, 5.0)
     operations: Mapping[str, Rate | None] = field(default_factory=dict[str, "Rate | None"])
+
+    def __post_init__(self) -> None:
+        if self.operations:
+            check_operations(self.operations)
 
     @classmethod
     def off(cls) -> "Throttle":

@@ -76,7 +76,7 @@ def default_properties(workspace_type: str) -> JsonObject:
     """Return what a directory has when it is registered [field: Terraform's acceptance tests assert it of AWS].
 
     Args:
-        workspace_type: PERSONAL or POOLS; what a POOLS directory lacks is assumed.
+        workspace_type: PERSONAL or POOLS, which has none of what Terraform's provider refuses for one [field].
     """
     personal = workspace_type == "PERSONAL"
     devices = ("Windows", "Osx", "Ios", "Android", "ChromeOs", "ZeroClient", "Web", "Linux")
@@ -150,11 +150,12 @@ def register_workspace_directory(call: Call, parameters: Parameters) -> JsonObje
 
 
 def deregister_workspace_directory(call: Call, parameters: Parameters) -> JsonObject:
-    """Take a directory out; it must have no WorkSpaces left [doc], and no pools [assumed]."""
+    """Take a directory out; it must have no WorkSpaces left [doc], and no pools (a setting)."""
     directory = call.store.directory(parameters.text("DirectoryId"))
     if directory.id in call.store.by_directory:
         raise ApiError("InvalidResourceStateException", "The directory still has WorkSpaces.")
-    if any(pool["DirectoryId"] == directory.id for pool in call.store.collection("pools").items.values()):
+    pools = call.store.collection("pools").items.values()
+    if call.settings.pools_keep_directory and any(pool["DirectoryId"] == directory.id for pool in pools):
         raise ApiError("InvalidResourceStateException", "The directory still has pools.")
     directory.state = "DEREGISTERING"
     _rest(call, directory, "ABSENT")

@@ -5,6 +5,7 @@ from typing import Final
 from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
 from workspaces_apps.simulator._paging import index_of
 from workspaces_apps.simulator._records import Association, Image
+from workspaces_apps.simulator._state import RegionStore
 from workspaces_apps.simulator._wire import ApiError, JsonObject, Parameters, not_found, not_supported
 
 
@@ -73,7 +74,7 @@ def create_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
         raise not_supported("A volume of the WorkSpace is encrypted.", "ENCRYPTED_VOLUME")
     image = _new(call, parameters, workspace.operating_system)
     for association in workspace.associations.values():
-        if association.state == "COMPLETED":
+        if association.state == "COMPLETED" and call.settings.images_bring_applications:
             _bring(call, image.id, association.application_id)
     return _describe(image)
 
@@ -89,7 +90,7 @@ def copy_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
         raise ApiError(
             "ResourceUnavailableException", f"The image is {source.state}.", members={"ResourceId": source_id}
         )
-    return {"ImageId": _copy(call, parameters, source).id}
+    return {"ImageId": _copy(call, parameters, source, store).id}
 
 
 def create_updated_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
@@ -97,11 +98,11 @@ def create_updated_workspace_image(call: Call, parameters: Parameters) -> JsonOb
     source = _image(call, parameters.text("SourceImageId"))
     if source.state != "AVAILABLE":
         raise ApiError("InvalidResourceStateException", f"The image is {source.state}.")
-    return {"ImageId": _copy(call, parameters, source).id}
+    return {"ImageId": _copy(call, parameters, source, call.store).id}
 
 
-def _copy(call: Call, parameters: Parameters, source: Image) -> Image:
-    brought = list(call.store.resource_associations.get(source.id, {}))
+def _copy(call: Call, parameters: Parameters, source: Image, there: RegionStore) -> Image:
+    brought = list(there.resource_associations.get(source.id, {}))
     image = _new(call, parameters, source.operating_system)
     for application_id in brought:
         _bring(call, image.id, application_id)

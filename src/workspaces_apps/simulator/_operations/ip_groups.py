@@ -36,7 +36,7 @@ def _rules(call: Call, parameters: Parameters, known: JsonValue = None) -> list[
     for rule in parameters.sections("UserRules"):
         within = rule.text("ipRule")
         try:
-            ipaddress.IPv4Network(within, strict=False)
+            ipaddress.IPv4Network(within, strict=not call.settings.ip_rules_with_host_bits)
         except ValueError:
             raise invalid(f"{within} is not a range of IPv4 addresses.") from None
         if "/" not in within:

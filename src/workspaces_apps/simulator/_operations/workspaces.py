@@ -70,7 +70,7 @@ def _property_problem(call: Call, entry: Parameters, properties: Parameters) -> 
         return "Root and user volume do not go together."
     if properties.maybe_text("RunningMode") == "MANUAL" and not call.settings.manual_running_mode:
         return "The running mode MANUAL is for WorkSpaces Core."
-    if len(properties.texts("Protocols")) > 1:
+    if len(properties.texts("Protocols")) > 1 and call.settings.one_protocol:
         return "A WorkSpace has one protocol."
     return auto_stop_problem(properties)
 
