@@ -1,10 +1,14 @@
 """Files that are read and written whole: manifests, plans, reports, states."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.process import PATIENCE
 from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError
 
@@ -105,3 +109,27 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     assert (link.is_symlink(), read_file(link, 3)) == (True, b"new")
     with pytest.raises(OSError, match="larger than 2 bytes"):
         read_file(link, 2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows limits no file's size")
+def test_a_full_disk_is_told_and_survived(tmp_path: Path) -> None:
+    """Journal, plan, state and report name the file and the cause; the roll-out goes on once there is room."""
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.rollout.full_disk", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=root,
+    )
+    found = json.loads(ended.stdout)
+
+    for name in ("journal", "plan", "state"):
+        assert f"x.{name}: File too large" in found[name]
+    assert "x.html" in ended.stderr
+    assert "File too large" in ended.stderr
+    assert (found["report"], found["left"]) == (1, "old")
+    assert found["kept"] > 0
+    assert (found["ending"], found["deployments"]) == ("complete", [1] * 20)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.html", "x.journal"]
