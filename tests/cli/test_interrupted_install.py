@@ -53,7 +53,7 @@ async def test_asked_to_end_it_tells_what_goes_on(
         running = asyncio.create_task(run(connection, task(workspace_id)))
         await once(lambda: "INSTALLING" in sim.fleet.associations(workspace_id).values())
         os.kill(os.getpid(), number)
-        code = await asyncio.wait_for(running, 20)
+        code = await asyncio.wait_for(running, 60)
     shown = capsys.readouterr()
 
     assert code == ExitCode.STOPPED
@@ -71,7 +71,7 @@ async def test_what_was_only_staged_is_told_to_programs_too(capsys: pytest.Captu
         running = asyncio.create_task(run(connection, task(workspace_id, output=Output.JSON)))
         await once(lambda: "PENDING_INSTALL_DEPLOYMENT" in sim.fleet.associations(workspace_id).values())
         os.kill(os.getpid(), signal.SIGINT)
-        code = await asyncio.wait_for(running, 20)
+        code = await asyncio.wait_for(running, 60)
         office = sim.fleet.application(OFFICE)
     (entry,) = json.loads(capsys.readouterr().out)["workspaces"]
 
@@ -89,7 +89,7 @@ async def test_asked_again_it_does_not_even_look(capsys: pytest.CaptureFixture[s
         os.kill(os.getpid(), signal.SIGINT)
         await once(lambda: slow.hits > 0)
         os.kill(os.getpid(), signal.SIGINT)
-        code = await asyncio.wait_for(running, 20)
+        code = await asyncio.wait_for(running, 60)
     shown = capsys.readouterr()
 
     assert code == ExitCode.STOPPED
@@ -110,7 +110,7 @@ async def test_a_terminal_sees_what_was_found_on_the_last_look(monkeypatch: pyte
         await once(lambda: blocked.hits > 0)
         sim.fleet.set_association(workspace_id, sim.fleet.application(OFFICE), "PENDING_INSTALL_DEPLOYMENT")
         os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
     end = file.getvalue().rpartition("─\n")[2]
 
     assert end.splitlines()[0].split() == [workspace_id, "○", "staged"]

@@ -15,6 +15,7 @@ import pytest
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials, SSOProvider
 
+from tests.client.clocks import ManualClock
 from tests.client.conftest import CREDENTIALS, Connect, make_config
 from tests.client.server import Answer, Recorded, ScriptedServer, fault, ok
 from tests.client.test_sources import ROLE, assumed
@@ -363,21 +364,33 @@ async def test_the_source_of_a_role_is_renewed(
 class Hanging:
     """A provider that never answers."""
 
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
     async def get_credentials(self) -> Credentials:
         """Never."""
+        self.asked.set()
         await asyncio.Event().wait()
         raise AssertionError
 
 
 async def test_opening_is_bounded(server: ScriptedServer) -> None:
     """A provider that hangs does not keep `async with` beyond the timeout, nor `aclose`."""
+    clock, provider = ManualClock(), Hanging()
     ws = WorkSpacesClient(
-        region="eu-west-1", endpoint_url=server.url, credentials=Hanging(), config=make_config(timeout=0.1)
+        region="eu-west-1",
+        endpoint_url=server.url,
+        credentials=provider,
+        config=make_config(timeout=3),
+        clock=clock,
     )
+    opening = asyncio.create_task(ws.__aenter__())
+    await provider.asked.wait()
 
+    clock.jump(3.1)
     with pytest.raises(DeadlineExceededError, match="no credentials arrived in time"):
-        await ws.__aenter__()
-    await asyncio.wait_for(ws.aclose(), 5)
+        await opening
+    await asyncio.wait_for(ws.aclose(), 60)
 
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 

@@ -131,7 +131,7 @@ async def test_closing_fails_calls_under_way(server: ScriptedServer, connect: Co
     await server.arrived(2)
 
     await ws.aclose()
-    outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+    outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
 
     assert [type(outcome) for outcome in outcomes] == [ClientStateError] * 4
     assert all("closed" in str(outcome) for outcome in outcomes)
@@ -148,7 +148,7 @@ async def test_closing_tells_of_a_creation_under_way(server: ScriptedServer, con
     await ws.aclose()
 
     with pytest.raises(ClientStateError, match="outcome is unknown"):
-        await asyncio.wait_for(call, 5)
+        await asyncio.wait_for(call, 60)
 
 
 async def test_closing_ends_a_backoff(server: ScriptedServer, connect: Connect) -> None:
@@ -162,7 +162,7 @@ async def test_closing_ends_a_backoff(server: ScriptedServer, connect: Connect) 
     await ws.aclose()
 
     with pytest.raises(ClientStateError, match="closed") as caught:
-        await asyncio.wait_for(call, 5)
+        await asyncio.wait_for(call, 60)
     assert (caught.value.operation, caught.value.attempts) == ("DescribeAccount", 1)
     assert (len(server.requests), clock.sleeping) == (1, 0)
 
@@ -180,7 +180,7 @@ async def test_closing_ends_the_wait_for_a_turn(
     await sleepers(clock, 1)
 
     await ws.aclose()
-    outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+    outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
     await asyncio.sleep(0)
 
     assert [type(outcome) for outcome in outcomes] == [ClientStateError] * 3

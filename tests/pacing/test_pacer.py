@@ -370,7 +370,7 @@ def test_a_release_in_one_thread_wakes_a_task_in_another() -> None:
         await settle()
         assert permits[0] is not None
         await asyncio.to_thread(permits[0].failed)
-        (await asyncio.wait_for(task, 5)).close()
+        (await asyncio.wait_for(task, 60)).close()
 
     asyncio.run(main())
     assert pacer.in_flight == 7

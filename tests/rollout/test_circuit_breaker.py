@@ -58,6 +58,6 @@ async def test_a_rest_ends_when_there_is_nothing_to_rest_for(halted: str | None,
         ended.trip(Reason.DRAINED, "")
     else:
         ended.trip_target(halted, "")
-    await asyncio.wait_for(ended.rest(600, "east"), timeout=5)
+    await asyncio.wait_for(ended.rest(600, "east"), timeout=60)
 
     assert clock.monotonic() - began == pytest.approx(rested)

@@ -37,7 +37,7 @@ async def test_serve_ends_with_its_event() -> None:
     assert sim.url.startswith("http://127.0.0.1:")
 
     stop.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
 
 
 async def test_it_stops_although_a_request_waits() -> None:
