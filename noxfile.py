@@ -250,7 +250,10 @@ def interface(session: nox.Session) -> None:
     """
     install_development(session)
     folder = ROOT / ".venv-interface"
-    pythons = [folder / name / ("Scripts/python.exe" if os.name == "nt" else "bin/python") for name in ("pyright", "users")]
+    pythons = [
+        folder / name / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        for name in ("pyright", "users")
+    ]
     lock_file, installed = ROOT / "constraints.txt", folder / "installed.txt"
     with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
         pins = Path(name, "pins.txt")

@@ -1,4 +1,4 @@
-"""What other people's tools say of the locked packages: known vulnerabilities and licences, and if they could say it at all.
+"""Reports of other people's tools on the locked packages: known vulnerabilities, licences, and what nobody could look up.
 
 `python -m codegen.supply_chain audit REPORT…` reads what pip-audit wrote in JSON, one file for each lock, and
 `python -m codegen.supply_chain licences BILL…` what CycloneDX wrote of environments. Both print.

@@ -1,4 +1,4 @@
-"""What is said about locked packages: a service that cannot be reached is no good news."""
+"""Reports on locked packages: a service that cannot be reached is no good news."""
 
 import json
 

@@ -16,7 +16,7 @@ Key: TypeAlias = tuple[int | str, ...]
 
 
 class YamlError(Exception):
-    """What is wrong with the document.
+    """A mistake in the document.
 
     Attributes:
         line: Where, from 1, as far as the parser knows.
@@ -32,7 +32,7 @@ class _Mark(Protocol):
 
 
 class _Event(Protocol):
-    """What all events of the parser have; the rest is asked for by name."""
+    """The common part of the parser's events; the rest is asked for by name."""
 
     start_mark: _Mark
 
@@ -52,7 +52,7 @@ _TAG: Final = "tag:yaml.org,2002:"
 
 
 def _plain(text: str) -> object:
-    """What an unquoted word means in the core schema of YAML 1.2."""
+    """Return what an unquoted word means in the core schema of YAML 1.2."""
     if text in _WORDS:
         return _WORDS[text]
     # Nearly all that is left is text, and begins as no number does.
@@ -72,7 +72,7 @@ def _plain(text: str) -> object:
 
 
 def _tagged(tag: str, text: str) -> object:
-    """What a scalar means whose type is written before it."""
+    """Return what a scalar means whose type is written before it."""
     kind = tag.removeprefix(_TAG)
     if kind in ("str", "!"):
         return text
