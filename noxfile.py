@@ -359,11 +359,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel, check them, and run tests on the installed wheel, away from the checkout."""
+    """Build sdist and wheel twice, compare and check them, and run tests on the installed wheel, away from the checkout."""
     install_development(session)
     with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
         away = Path(name)
-        artefacts = built(session, away / "dist")
+        artefacts = built_twice(session, away)
         wheel = next(path for path in artefacts if path.suffix == ".whl")
         test_wheel(session, wheel, away)
 
@@ -375,6 +375,15 @@ def built(session: nox.Session, folder: Path) -> list[Path]:
     artefacts = sorted(folder.iterdir())
     session.run("python", "-m", "twine", "check", "--strict", *map(str, artefacts))
     return artefacts
+
+
+def built_twice(session: nox.Session, away: Path) -> list[Path]:
+    """Build twice, and return the files of the first time; they must be those of the second, byte for byte."""
+    first, second = (built(session, away / attempt) for attempt in ("first", "second"))
+    differing = [one.name for one, two in zip(first, second, strict=True) if digest(one) != digest(two)]
+    if differing:
+        session.error(f"not reproducible: {', '.join(differing)}")
+    return first
 
 
 @nox.session
@@ -390,12 +399,8 @@ def release(session: nox.Session) -> None:
     shutil.rmtree(dist, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
         away = Path(name)
-        first, second = (built(session, away / attempt) for attempt in ("first", "second"))
-        differing = [one.name for one, two in zip(first, second, strict=True) if digest(one) != digest(two)]
-        if differing:
-            session.error(f"not reproducible: {', '.join(differing)}")
         dist.mkdir()
-        for artefact in first:
+        for artefact in built_twice(session, away):
             shutil.copy(artefact, dist)
         write_bill_of_materials(session, tools, next(dist.glob("*.whl")), away)
     version = session.run("python", "-c", "import workspaces_apps as w; print(w.__version__)", silent=True)
