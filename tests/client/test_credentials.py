@@ -15,7 +15,6 @@ import pytest
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials, SSOProvider
 
-from tests.client.clocks import ManualClock
 from tests.client.conftest import CREDENTIALS, Connect, make_config
 from tests.client.server import Answer, Recorded, ScriptedServer, fault, ok
 from tests.client.test_sources import ROLE, assumed
@@ -30,6 +29,7 @@ from workspaces_apps import (
     WorkSpacesClient,
 )
 from workspaces_apps._http.credential_sources import Loaded, RefreshingSource
+from workspaces_apps.simulator import ManualClock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
