@@ -36,8 +36,15 @@ IN_PARALLEL = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
 # What an installed package may do otherwise than a checkout: entry points, data files, extras, processes.
 ON_THE_WHEEL = ("plugin", "report/test_page.py", "cli/test_command.py", "test_*.py")
 
+LOCKS = {
+    "constraints.txt": ("pyproject.toml", "--all-extras", "--group", "dev"),
+    "constraints-aws-cli.txt": ("tests/peers/aws-cli.in",),
+    "constraints-docs.txt": ("--group", "docs", "--group", "release"),
+}
+"""The locks, and what each is made from."""
+
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "codegen", "typecheck", "tests", "aws_cli", "container", "build"]
+nox.options.sessions = ["lint", "codegen", "typecheck", "interface", "tests", "aws_cli", "container", "build"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = False
 nox.options.error_on_external_run = False
@@ -253,7 +260,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typecheck(session: nox.Session) -> None:
-    """Check types with mypy and pyright, and that the public interface is typed to the end.
+    """Check types with mypy and pyright; `interface` holds that users find all of them.
 
     pyright and the node that runs it are packages of constraints.txt: nothing else is fetched.
     """
@@ -263,9 +270,42 @@ def typecheck(session: nox.Session) -> None:
     pyright = ("python", "-m", "pyright", "--project", str(ROOT / "pyproject.toml"))
     without_looking_for_newer = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     session.run(*pyright, env=without_looking_for_newer)
-    session.run(
-        *pyright, "--verifytypes", "workspaces_apps", "--ignoreexternal", env=without_looking_for_newer
-    )
+
+
+@nox.session
+def interface(session: nox.Session) -> None:
+    """Check as users do that the public interface is typed to the end: the newest pyright, the runtime dependencies only.
+
+    Among the packages of the development environment are stubs that hide what users lack.
+    """
+    install_development(session)
+    folder = ROOT / ".venv-interface"
+    pythons = [
+        folder / name / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        for name in ("pyright", "users")
+    ]
+    lock_file, installed = ROOT / "constraints.txt", folder / "installed.txt"
+    with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
+        pins = Path(name, "pins.txt")
+        pins.write_text(versions_only(lock_file.read_text(encoding="utf-8")), encoding="utf-8")
+        quiet = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        if not installed.is_file() or installed.read_bytes() != lock_file.read_bytes():
+            for python in pythons:
+                session.run("python", "-m", "venv", "--clear", str(python.parent.parent))
+            session.run(str(pythons[1]), *quiet, "-c", str(pins), *PROJECT["dependencies"], external=True)
+            shutil.copy(lock_file, installed)
+        session.run(str(pythons[0]), *quiet, "--upgrade", "pyright[nodejs]", external=True)
+        session.run("python", "-m", "build", "--no-isolation", "--wheel", "--outdir", name, ".", silent=True)
+        (wheel,) = Path(name).glob("*.whl")
+        session.run(
+            str(pythons[1]), *quiet, "--force-reinstall", "--no-deps", str(wheel), external=True
+        )  # fmt: skip
+        # Away from the checkout, whose configuration and sources pyright would find.
+        with session.chdir(name):
+            session.run(
+                str(pythons[0]), "-m", "pyright", "--pythonpath", str(pythons[1]),
+                "--verifytypes", "workspaces_apps", "--ignoreexternal", external=True, env={"PYTHONPATH": None},
+            )  # fmt: skip
 
 
 @nox.session
@@ -349,11 +389,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel, check them, and run tests on the installed wheel, away from the checkout."""
+    """Build sdist and wheel twice, compare and check them, and run tests on the installed wheel, away from the checkout."""
     install_development(session)
     with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
         away = Path(name)
-        artefacts = built(session, away / "dist")
+        artefacts = built_twice(session, away)
         wheel = next(path for path in artefacts if path.suffix == ".whl")
         test_wheel(session, wheel, away)
 
@@ -365,6 +405,15 @@ def built(session: nox.Session, folder: Path) -> list[Path]:
     artefacts = sorted(folder.iterdir())
     session.run("python", "-m", "twine", "check", "--strict", *map(str, artefacts))
     return artefacts
+
+
+def built_twice(session: nox.Session, away: Path) -> list[Path]:
+    """Build twice, and return the files of the first time; they must be those of the second, byte for byte."""
+    first, second = (built(session, away / attempt) for attempt in ("first", "second"))
+    differing = [one.name for one, two in zip(first, second, strict=True) if digest(one) != digest(two)]
+    if differing:
+        session.error(f"not reproducible: {', '.join(differing)}")
+    return first
 
 
 @nox.session
@@ -380,12 +429,8 @@ def release(session: nox.Session) -> None:
     shutil.rmtree(dist, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
         away = Path(name)
-        first, second = (built(session, away / attempt) for attempt in ("first", "second"))
-        differing = [one.name for one, two in zip(first, second, strict=True) if digest(one) != digest(two)]
-        if differing:
-            session.error(f"not reproducible: {', '.join(differing)}")
         dist.mkdir()
-        for artefact in first:
+        for artefact in built_twice(session, away):
             shutil.copy(artefact, dist)
         write_bill_of_materials(session, tools, next(dist.glob("*.whl")), away)
     version = session.run("python", "-c", "import workspaces_apps as w; print(w.__version__)", silent=True)
@@ -414,6 +459,50 @@ def write_bill_of_materials(session: nox.Session, tools: Path, wheel: Path, away
         str(tools), "-m", "cyclonedx_py", "environment", "--output-reproducible", "--pyproject", str(ROOT / "pyproject.toml"),
         "--output-file", str(wheel.parent / "bill-of-materials.cdx.json"), str(python), external=True,
     )  # fmt: skip
+
+
+@nox.session
+def bom(session: nox.Session) -> None:
+    """Write a CycloneDX bill of materials of every lock into build/bill-of-materials, and list the licences."""
+    install_development(session)
+    folder = ROOT / "build" / "bill-of-materials"
+    folder.mkdir(parents=True, exist_ok=True)
+    tools = str(locked_environment(session, ".venv-docs", "constraints-docs.txt"))
+    environments = {"constraints-aws-cli.txt": str(install_aws_cli(session)), "constraints-docs.txt": tools}
+    of_environments: list[str] = []
+    for lock_file in LOCKS:
+        bill = folder / f"{Path(lock_file).stem}.cdx.json"
+        cyclonedx = (tools, "-m", "cyclonedx_py")
+        session.run(
+            *cyclonedx, "requirements", "--output-reproducible", "--output-file", str(bill), lock_file, external=True
+        )  # fmt: skip
+        # A lock names no licences: those are told by what was installed from it.
+        python = environments.get(lock_file) or str(
+            session.run("python", "-c", "import sys; print(sys.executable)", silent=True)
+        ).strip()  # fmt: skip
+        of_environments.append(str(folder / f"{Path(lock_file).stem}.installed.cdx.json"))
+        session.run(
+            *cyclonedx, "environment", "--output-reproducible", "--output-file", of_environments[-1], python,
+            external=True,
+        )  # fmt: skip
+    session.run("python", "-m", "codegen.supply_chain", "licences", *of_environments)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look every locked package up in the advisory service; what could not be looked up is told as not done."""
+    install_development(session)
+    tools = str(locked_environment(session, ".venv-docs", "constraints-docs.txt"))
+    with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
+        reports = [Path(name, lock_file).with_suffix(".json") for lock_file in LOCKS]
+        for lock_file, report in zip(LOCKS, reports, strict=True):
+            # Its exit code 1 is for vulnerabilities, and for a service that it could not reach.
+            session.run(
+                tools, "-m", "pip_audit", "--progress-spinner", "off", "--require-hashes", "--disable-pip",
+                "--format", "json", "--output", str(report), "--requirement", lock_file,
+                external=True, success_codes=[0, 1], silent=True,
+            )  # fmt: skip
+        session.run("python", "-m", "codegen.supply_chain", "audit", *map(str, reports))
 
 
 def digest(path: Path) -> str:
@@ -476,12 +565,7 @@ def lock(session: nox.Session) -> None:
 
     The only session that needs uv, which need not be installed for anything else.
     """
-    locks = {
-        "constraints.txt": ("pyproject.toml", "--all-extras", "--group", "dev"),
-        "constraints-aws-cli.txt": ("tests/peers/aws-cli.in",),
-        "constraints-docs.txt": ("--group", "docs", "--group", "release"),
-    }
-    for lock_file, sources in locks.items():
+    for lock_file, sources in LOCKS.items():
         session.run(
             "uv", "pip", "compile", *sources, "--universal",
             "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate", "--no-config", "--quiet",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-PATIENCE = 240.0
+PATIENCE = 300.0
 
 # What each example must print, so that one which ends early or does nothing fails.
 SHOWS = {

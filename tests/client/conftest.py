@@ -42,6 +42,7 @@ class Settings(TypedDict, total=False):
     retry: RetryPolicy
     pacing: Pacing
     timeout: Duration | None
+    connect_timeout: Duration
     read_timeout: Duration
     max_connections: int
     max_response_bytes: int

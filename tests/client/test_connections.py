@@ -121,13 +121,13 @@ async def test_a_body_that_drips_ends() -> None:
 
     async with (
         raw_server(handle) as server,
-        client_of(server, make_config(retry=ONCE, read_timeout=0.15)) as ws,
+        client_of(server, make_config(retry=ONCE, read_timeout=1)) as ws,
     ):
-        began = time.monotonic()
-        with pytest.raises(TransportError, match="not complete") as caught:
-            await ws.describe_account()
+        # A read that a busy machine delays counts as silence, so the timeout is long beside the drops.
+        async with asyncio.timeout(60):
+            with pytest.raises(TransportError, match="not complete") as caught:
+                await ws.describe_account()
 
-    assert time.monotonic() - began < 10
     assert caught.value.request_sent is True
 
 

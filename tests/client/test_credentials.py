@@ -29,6 +29,7 @@ from workspaces_apps import (
     WorkSpacesClient,
 )
 from workspaces_apps._http.credential_sources import Loaded, RefreshingSource
+from workspaces_apps.simulator import ManualClock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -363,20 +364,32 @@ async def test_the_source_of_a_role_is_renewed(
 class Hanging:
     """A provider that never answers."""
 
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
     async def get_credentials(self) -> Credentials:
         """Never."""
+        self.asked.set()
         await asyncio.Event().wait()
         raise AssertionError
 
 
 async def test_opening_is_bounded(server: ScriptedServer) -> None:
     """A provider that hangs does not keep `async with` beyond the timeout, nor `aclose`."""
+    clock, provider = ManualClock(), Hanging()
     ws = WorkSpacesClient(
-        region="eu-west-1", endpoint_url=server.url, credentials=Hanging(), config=make_config(timeout=0.1)
+        region="eu-west-1",
+        endpoint_url=server.url,
+        credentials=provider,
+        config=make_config(timeout=3),
+        clock=clock,
     )
+    opening = asyncio.create_task(ws.__aenter__())
+    await provider.asked.wait()
 
+    clock.jump(3.1)
     with pytest.raises(DeadlineExceededError, match="no credentials arrived in time"):
-        await ws.__aenter__()
+        await opening
     await asyncio.wait_for(ws.aclose(), 60)
 
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []

@@ -4,10 +4,17 @@ import json
 from typing import Final
 
 import pytest
+from pydantic import BaseModel, TypeAdapter
 
 from tests.client.conftest import Connect
 from tests.client.server import Answer, ScriptedServer, ok
-from workspaces_apps.api import DescribeWorkspacesResult
+from workspaces_apps import RequestValidationError
+from workspaces_apps.api import (
+    DescribeWorkspacesRequest,
+    DescribeWorkspacesResult,
+    Workspace,
+    WorkspaceDirectory,
+)
 
 ONE: Final = b'{"Workspaces": [{"WorkspaceId": "ws-123456789", "State": "AVAILABLE", %s}]%s}'
 
@@ -46,6 +53,79 @@ def test_unpaired_surrogates_are_kept_where_they_can_be() -> None:
         DescribeWorkspacesResult.model_validate_json(page.model_dump_json()).workspaces[0].state
         == "AVAILABLE"
     )
+
+
+def test_unpaired_surrogates_are_written_as_such_nowhere() -> None:
+    """Inside somebody else's model, and by an adapter, which write a nested model by its schema."""
+    page = DescribeWorkspacesResult.from_wire(
+        {
+            "Workspaces": [
+                {
+                    "WorkspaceId": "ws-123456789",
+                    "State": "AVAILABLE",
+                    "UserName": "bob \ud83d",
+                    "New": {"\udc00": ["\udc01"]},
+                }
+            ]
+        }
+    )
+
+    class Answer(BaseModel):
+        """Somebody's own model."""
+
+        page: DescribeWorkspacesResult
+        first: Workspace
+
+    answer = Answer(page=page, first=page.workspaces[0])
+    written = answer.model_dump_json()
+    adapter, directories = TypeAdapter(tuple[Workspace, ...]), TypeAdapter(list[WorkspaceDirectory])
+
+    assert json.loads(written) == answer.model_dump(mode="json")
+    assert json.loads(written)["first"]["user_name"] == "bob \ufffd"
+    assert json.loads(written)["page"]["workspaces"][0]["New"] == {"\ufffd": ["\ufffd"]}
+    assert Answer.model_validate_json(written).first.user_name == "bob \ufffd"
+    assert json.loads(adapter.dump_json(page.workspaces)) == adapter.dump_python(page.workspaces, mode="json")
+    directory = WorkspaceDirectory.from_wire({"DirectoryId": "d-1234567890", "SubnetIds": ["a\udfff"]})
+    assert directories.dump_python([directory], mode="json")[0]["subnet_ids"] == ["a\ufffd"]
+    assert json.loads(directories.dump_json([directory]))[0]["subnet_ids"] == ["a\ufffd"]
+    strange = Workspace.from_wire({"WorkspaceId": "ws-123456789", "State": "\ud83d"})
+    assert (
+        json.loads(strange.model_dump_json())["state"] == strange.model_dump(mode="json")["state"] == "\ufffd"
+    )
+    assert strange.to_wire()["State"] == "\ud83d"
+    assert answer.model_dump()["first"]["user_name"] == "bob \ud83d"
+    # In the names of members of what no model describes, they are kept nowhere.
+    assert page.workspaces[0].to_wire()["New"] == {"\ufffd": ["\udc01"]}
+
+
+def test_what_the_service_sent_can_be_built_again() -> None:
+    """A constructor refuses unpaired surrogates in what callers send, and in nothing else."""
+    page = DescribeWorkspacesResult.from_wire(ONE % (b'"UserName": "bob \\ud83d"', b""))
+
+    again = Workspace(workspace_id="ws-123456789", state="AVAILABLE", user_name=page.workspaces[0].user_name)
+
+    assert again == page.workspaces[0]
+
+
+@pytest.mark.parametrize(
+    "wire, member",
+    [
+        ({"DirectoryId": "d-1234567890", "UserName": "bob \ud83d"}, "user_name"),
+        ({"New": [{"Deep": "\ud83d"}]}, "New"),
+        ({"WorkspaceIds": ["\ud83d"]}, "workspace_ids[0]"),
+    ],
+)
+async def test_an_unpaired_surrogate_is_not_sent(
+    server: ScriptedServer, connect: Connect, wire: dict[str, object], member: str
+) -> None:
+    """Nobody knows what a service would make of it; `from_wire` reads it, and the door names the member."""
+    ws = connect().with_options(request_checks="structure")
+
+    with pytest.raises(RequestValidationError, match="lone surrogates") as caught:
+        await ws.execute(DescribeWorkspacesRequest.from_wire(wire))
+
+    assert caught.value.problems[0].member.startswith(member)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("last", [{}, {"NextToken": ""}, {"NextToken": None}])

@@ -371,7 +371,7 @@ def an_hour_ahead(code: str) -> Callable[[Recorded], Answer]:
 
 
 @pytest.mark.parametrize(
-    "code", ["RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch"]
+    "code", ["RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"]
 )
 async def test_a_skewed_clock_is_corrected_once_outside_the_count(
     server: ScriptedServer, connect: Connect, code: str

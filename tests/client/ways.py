@@ -12,6 +12,9 @@ from workspaces_apps import RetryPolicy, WorkSpacesClient
 from workspaces_apps._http.config import RequestChecks
 from workspaces_apps._http.pooled_post import PooledPost, RawAnswer
 
+PATIENCE = 60.0
+"""Real seconds after which an exchange is taken for hung; nothing waits that long when it works."""
+
 
 def ignore(**_: object) -> None:
     """Listen, and do nothing."""
@@ -26,7 +29,10 @@ def listening(event: str, handler: Callable[..., object] = ignore) -> AioSession
 
 
 def client_of(
-    url: str, session: AioSession | None = None, request_checks: RequestChecks = "all"
+    url: str,
+    session: AioSession | None = None,
+    request_checks: RequestChecks = "all",
+    read_timeout: float = PATIENCE,
 ) -> WorkSpacesClient:
     """Return a client of the server that tries once, on that session if there is one."""
     return WorkSpacesClient(
@@ -35,14 +41,18 @@ def client_of(
         session=session,
         credentials=CREDENTIALS,
         config=make_config(
-            retry=RetryPolicy(max_attempts=1, budget=None), read_timeout=3, request_checks=request_checks
+            retry=RetryPolicy(max_attempts=1, budget=None),
+            read_timeout=read_timeout,
+            request_checks=request_checks,
         ),
     )
 
 
-def slow_client(url: str, request_checks: RequestChecks = "all") -> WorkSpacesClient:
+def slow_client(
+    url: str, request_checks: RequestChecks = "all", read_timeout: float = PATIENCE
+) -> WorkSpacesClient:
     """Return a client whose every call aiobotocore makes, since somebody listens."""
-    return client_of(url, listening("needs-retry"), request_checks)
+    return client_of(url, listening("needs-retry"), request_checks, read_timeout)
 
 
 async def inner_of(ws: WorkSpacesClient) -> AioBaseClient:

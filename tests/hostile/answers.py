@@ -29,11 +29,13 @@ class Kind:
         name: What it is, in words.
         endings: What a call may end with.
         write: Writes it.
+        unending: Whether it goes on for longer than anybody waits, so that a read timeout must end it.
     """
 
     name: str
     endings: frozenset[Ending]
     write: Write
+    unending: bool = False
 
 
 def whole(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
@@ -244,7 +246,7 @@ _ERRORS: Final[tuple[tuple[str, bytes, str], ...]] = (
 
 async def _silence(writer: asyncio.StreamWriter, _: bytes) -> None:
     del writer
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 
 
 async def _drip_head(writer: asyncio.StreamWriter, _: bytes) -> None:
@@ -266,7 +268,7 @@ async def _drip_body(writer: asyncio.StreamWriter, right: bytes) -> None:
 async def _half_and_silence(writer: asyncio.StreamWriter, right: bytes) -> None:
     writer.write(whole(right + b"      ")[:-3])
     await writer.drain()
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 
 
 async def _flood(writer: asyncio.StreamWriter, _: bytes) -> None:
@@ -293,11 +295,14 @@ async def _in_two(writer: asyncio.StreamWriter, right: bytes) -> None:
         await asyncio.sleep(0.001)
 
 
-_SLOW: Final[tuple[tuple[str, frozenset[Ending], Write], ...]] = (
+_UNENDING: Final[tuple[tuple[str, frozenset[Ending], Write], ...]] = (
     ("silence", NO_ANSWER, _silence),
     ("a head that drips", BROKEN, _drip_head),
     ("a body that drips", BROKEN, _drip_body),
     ("half, then silence", BROKEN, _half_and_silence),
+)
+
+_SLOW: Final[tuple[tuple[str, frozenset[Ending], Write], ...]] = (
     ("a flood", MALFORMED, _flood),
     ("a reset", NO_ANSWER, _reset),
     ("a late answer", VALUE, _late),
@@ -335,6 +340,8 @@ def kinds() -> Iterator[Kind]:
             yield _kind(f"{status}: {name}", SERVICE, partial(_fixed, body, f"{status} X", headers))
     for name, endings, write in _SLOW:
         yield Kind(name=name, endings=endings, write=write)
+    for name, endings, write in _UNENDING:
+        yield Kind(name=name, endings=endings, write=write, unending=True)
 
 
 def right_body(document: object) -> bytes:

@@ -24,17 +24,25 @@ from workspaces_apps import (
     WorkSpacesError,
 )
 
-BOUND: Final = 30.0
-"""Seconds that a call may take, on a busy machine; it should take less than one."""
+READ_TIMEOUT: Final = 0.5
+"""Seconds until an answer is given up that does not end."""
+
+BOUND: Final = 120.0
+"""Seconds after which a call is taken for hung. It is long so that a busy machine is taken for nothing else: what does not end
+is given up after `READ_TIMEOUT`, and everything else ends by itself."""
 
 AT_ONCE: Final = 8
 
 
-def config(kind: Kind) -> ClientConfig:
-    """Settings with a short time where an answer may never end, and a body of three megabytes at most."""
-    read_timeout = 1.0 if "TransportError" in kind.endings else BOUND / 2
-    made = make_config(read_timeout=read_timeout, retry=RetryPolicy(max_attempts=1), pacing=Pacing.off())
-    return replace(made, max_response_bytes=3_000_000)
+def config(*, unending: bool) -> ClientConfig:
+    """Settings for one attempt, and a body of three megabytes at most."""
+    chosen = make_config(
+        connect_timeout=BOUND,
+        read_timeout=READ_TIMEOUT if unending else 2 * BOUND,
+        retry=RetryPolicy(max_attempts=1),
+        pacing=Pacing.off(),
+    )
+    return replace(chosen, max_response_bytes=3_000_000)
 
 
 async def meet(kind: Kind, operation: str) -> str:
@@ -45,8 +53,7 @@ async def meet(kind: Kind, operation: str) -> str:
         await kind.write(writer, right)
         return False
 
-    async with raw_server(handle) as server, client_of(server, config(kind)) as ws:
-        began = time.monotonic()
+    async with raw_server(handle) as server, client_of(server, config(unending=kind.unending)) as ws:
         ending: Ending
         try:
             async with asyncio.timeout(BOUND):
@@ -68,10 +75,9 @@ async def meet(kind: Kind, operation: str) -> str:
             missing = ANSWERS[operation].keys() - result.to_wire().keys()
             if missing and kind.endings == VALUE:
                 return f"lost {', '.join(missing)}"
-        took = time.monotonic() - began
     if ending not in kind.endings:
         return f"ended as {ending}, not as {' or '.join(sorted(kind.endings))}"
-    return "" if took < BOUND else f"took {took:.1f} s"
+    return ""
 
 
 async def attack(chosen: Sequence[tuple[Kind, str]]) -> list[str]:

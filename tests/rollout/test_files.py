@@ -1,12 +1,19 @@
 """Files that are read and written whole: manifests, plans, reports, states."""
 
+import cProfile
+import json
 import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.cli.process import PATIENCE
 from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError
+from workspaces_apps.rollout._manifest.file import read_document
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,57 @@ def test_numbers_and_depth_of_the_other_formats(tmp_path: Path, name: str, text:
 
     with pytest.raises(ManifestError):
         Manifest.load(path)
+
+
+@pytest.mark.parametrize(
+    "text,value",
+    [
+        ("22:00", "22:00"),
+        ("2026-09-09", date(2026, 9, 9)),
+        ("2026-09-09T22:00:00Z", datetime(2026, 9, 9, 22, tzinfo=UTC)),
+        ("yes", "yes"),
+        ("1_000", "1_000"),
+        ("+", "+"),
+        (".", "."),
+        ("007", 7),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("-1.5e3", -1500.0),
+        (".inf", float("inf")),
+        ("!!str 1", "1"),
+        ("! 1", "1"),
+        ("!!float 1", 1.0),
+        ("!!null ''", None),
+        ("'1'", "1"),
+        ("~", None),
+        ("TRUE", True),
+        ("[]", []),
+        ("{1: {a: b}}", {1: {"a": "b"}}),
+        ("{? a : b}", {"a": "b"}),
+    ],
+)
+def test_words_of_yaml_mean_what_its_core_schema_says(tmp_path: Path, text: str, value: object) -> None:
+    """Times of day are text, whatever YAML 1.1 makes of them, and dates are what they are in TOML."""
+    path = tmp_path / "m.yaml"
+    path.write_text(f"x: {text}\n")
+
+    found = read_document(path)
+
+    assert found.data == {"x": value}
+    assert found.lines["x",] == 1
+
+
+def test_yaml_is_read_in_one_pass(tmp_path: Path) -> None:
+    """Thousands of rules make as many calls for each as a few: nothing is parsed twice."""
+    calls: list[int] = []
+    for rules in (100, 1000):
+        path = tmp_path / "m.yaml"
+        path.write_text("rules:\n" + "  - {present: [Office 2021], select: {everything: true}}\n" * rules)
+        profile = cProfile.Profile()
+        profile.runcall(read_document, path)
+        calls.append(sum(entry.callcount for entry in profile.getstats()) // rules)
+
+    assert abs(calls[0] - calls[1]) <= calls[1] // 5
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device", "missing"])
@@ -105,3 +163,27 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     assert (link.is_symlink(), read_file(link, 3)) == (True, b"new")
     with pytest.raises(OSError, match="larger than 2 bytes"):
         read_file(link, 2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows limits no file's size")
+def test_a_full_disk_is_told_and_survived(tmp_path: Path) -> None:
+    """Journal, plan, state and report name the file and the cause; the roll-out goes on once there is room."""
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.rollout.full_disk", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=root,
+    )
+    found = json.loads(ended.stdout)
+
+    for name in ("journal", "plan", "state"):
+        assert f"x.{name}: File too large" in found[name]
+    assert "x.html" in ended.stderr
+    assert "File too large" in ended.stderr
+    assert (found["report"], found["left"]) == (1, "old")
+    assert found["kept"] > 0
+    assert (found["ending"], found["deployments"]) == ("complete", [1] * 20)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.html", "x.journal"]

@@ -89,13 +89,13 @@ def test_toml_yaml_and_json_say_the_same(tmp_path: Path) -> None:
     assert str(manifest.rules[0].present[1]) == "Office version 2021 of AMAZON"
     assert Manifest.load(write(tmp_path, "m.json", as_json)) == manifest
     # JSON is YAML.
-    pytest.importorskip("ruamel.yaml")
+    pytest.importorskip("yaml")
     assert Manifest.load(write(tmp_path, "m.yaml", as_json)) == manifest
 
 
 def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
     """File, line and key path of each, all at once."""
-    pytest.importorskip("ruamel.yaml")
+    pytest.importorskip("yaml")
     path = write(tmp_path, "m.yaml", YAML)
     with pytest.raises(ManifestError) as caught:
         Manifest.load(path)
@@ -169,7 +169,7 @@ def test_what_is_wrong_is_named(change: dict[str, Any], key: str, rule: str) -> 
 )
 def test_a_file_that_is_none_gets_one_clear_line(tmp_path: Path, name: str, content: str, rule: str) -> None:
     """Broken, hostile or foreign files."""
-    pytest.importorskip("ruamel.yaml")
+    pytest.importorskip("yaml")
     with pytest.raises(ManifestError, match=rule):
         Manifest.load(write(tmp_path, name, content))
 
@@ -207,7 +207,7 @@ policy: {growth: 0}
 
 def test_what_no_file_can_hold_is_told_with_its_place(tmp_path: Path) -> None:
     """Halves of characters and control characters, in keys as in values, beside every other mistake, before a call."""
-    pytest.importorskip("ruamel.yaml")
+    pytest.importorskip("yaml")
     with pytest.raises(ManifestError) as caught:
         Manifest.load(write(tmp_path, "m.yaml", FLAWED))
     found = {mistake.key: (mistake.line, mistake.rule) for mistake in caught.value.mistakes}
@@ -282,7 +282,7 @@ def test_a_mark_at_the_beginning_and_other_line_ends_change_nothing(
     tmp_path: Path, name: str, text: str
 ) -> None:
     """What editors of some systems write."""
-    pytest.importorskip("ruamel.yaml")
+    pytest.importorskip("yaml")
     plain = Manifest.load(write(tmp_path, name, text))
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
 

@@ -20,6 +20,7 @@ from workspaces_apps._http.identity import STS_RETRY, ClientIdentity, account_of
 from workspaces_apps._http.nested import ConfiguredSession, Repeater
 from workspaces_apps._http.session import make_session
 from workspaces_apps._model.models import Request, ResponseMeta, Result
+from workspaces_apps._model.request_validation import body_of
 from workspaces_apps._pacing import PacingKey
 from workspaces_apps._retry import (
     CLOCK_SKEW_CODES,
@@ -112,7 +113,7 @@ class _Call(Generic[ResultT]):
         goes_to(self._connection.endpoint, self._connection.region)
         key = PacingKey(self._connection.endpoint, self._connection.region, account, operation)
         self._pacer = target.config.pacing_registry.pacer(key, options.pacing, clock)
-        self._body = request.__pydantic_serializer__.to_json(request, by_alias=True, exclude_unset=True)
+        self._body = body_of(request)
         try:
             return await run_attempts(
                 self.attempt,

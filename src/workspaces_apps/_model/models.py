@@ -1,6 +1,5 @@
 """The ground that the generated models stand on: wire models, requests, results and `ResponseMeta`."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
@@ -42,7 +41,6 @@ from pydantic_core import (
     CoreSchema,
     PydanticCustomError,
     PydanticKnownError,
-    PydanticSerializationError,
     core_schema,
     from_json,
 )
@@ -54,12 +52,13 @@ from workspaces_apps._model.operation_spec import OperationSpec
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import (
     FROM_WIRE,
+    TO_WIRE,
     JsonObject,
     fields_by_wire_name,
     is_list,
     is_mapping,
     read_leniently,
-    whole_text,
+    with_whole_text,
 )
 from workspaces_apps._model.violations import (
     invalid_unicode,
@@ -133,12 +132,14 @@ class _Shape(NamedTuple):
         required: The others.
         nested: The attributes that hold structures.
         always: What is set without being given.
+        sent: Whether callers send it, so that what it holds must be text; what only the service sends is kept as it is.
     """
 
     optional: frozenset[str]
     required: frozenset[str]
     nested: frozenset[str]
     always: Mapping[str, object]
+    sent: bool
 
 
 # Models are built when they are first used, but adapters for them at once: pydantic asks a TypeAdapter whether this *is*
@@ -151,7 +152,7 @@ class Model(BaseModel, frozen=True):
     """A shape of the service: immutable, with snake_case attributes and the wire's names at its edges.
 
     The constructor takes attribute names only, refuses names and types it does not know, and takes any sequence or set
-    where a list is meant. `from_wire` takes what the service sent, whatever it has become in the meantime. pydantic's own
+    where a list is meant; unpaired surrogates in what callers send are refused too. `from_wire` takes what the service sent, whatever it has become in the meantime. pydantic's own
     ways in, such as `model_validate_json`, `TypeAdapter` and a FastAPI body, take attribute names and wire names, lists,
     and epoch seconds or ISO 8601 for times: whatever `model_dump_json` and `to_wire` write.
     """
@@ -180,6 +181,13 @@ class Model(BaseModel, frozen=True):
     always_sent: ClassVar[tuple[str, ...]] = ()
     """Attributes whose default is sent too: the service requires them, and takes but one value."""
 
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema: CoreSchema = with_whole_text(handler(source))
+        return schema
+
     def __init__(self, /, **data: object) -> None:
         model = type(self)
         shape = _shapes.get(model) or _shape_of(model)
@@ -197,7 +205,7 @@ class Model(BaseModel, frozen=True):
             given[name] = value = tuple(value) if _is_plain_sequence(value) else value
             if name in shape.nested:
                 problems += raw_structures(model, name, value)
-            else:
+            elif shape.sent:
                 problems += invalid_unicode(name, value)
         if problems:
             raise RequestValidationError(sentence(model, problems), problems=problems)
@@ -297,26 +305,11 @@ class Model(BaseModel, frozen=True):
 
     def to_wire(self) -> JsonObject:
         """The wire names and JSON values of what was set, unknown members and unpaired surrogates included."""
-        document: JsonObject = super().model_dump(mode="json", by_alias=True, exclude_unset=True)
+        document: JsonObject = self.model_dump(
+            mode="json", by_alias=True, exclude_unset=True, context=TO_WIRE
+        )
         _restore_nulls(self, document)
         return document
-
-    if not TYPE_CHECKING:
-        # For checkers they are pydantic's, with all of its parameters.
-        def model_dump(self, **options):
-            """Dump as pydantic does; for JSON with U+FFFD for unpaired surrogates, which no file can hold."""
-            found = super().model_dump(**options)
-            return whole_text(found) if options.get("mode") == "json" else found
-
-        def model_dump_json(self, **options):
-            """Write JSON as pydantic does, with U+FFFD for unpaired surrogates, which no file can hold."""
-            try:
-                return super().model_dump_json(**options)
-            except PydanticSerializationError:
-                indent, ascii_only = options.pop("indent", None), options.pop("ensure_ascii", False)
-                document = self.model_dump(mode="json", **options)
-                separators = (",", ":") if indent is None else None
-                return json.dumps(document, indent=indent, ensure_ascii=ascii_only, separators=separators)
 
     def __copy__(self) -> Self:
         return _told_alike(super().__copy__(), self)
@@ -378,7 +371,8 @@ class Input(Model, frozen=True):
     def __get_pydantic_core_schema__(
         cls, source: type[BaseModel], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.with_info_wrap_validator_function(_close, handler(source))
+        written = super().__get_pydantic_core_schema__(source, handler)
+        return core_schema.with_info_wrap_validator_function(_close, written)
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -530,6 +524,7 @@ def _shape_of(model: type[Model]) -> _Shape:
         required=frozenset(name for name, field in fields.items() if field.is_required()),
         nested=frozenset(field.name for field in fields_by_wire_name(model).values() if field.nested),
         always={name: fields[name].default for name in model.always_sent},
+        sent=issubclass(model, Input) or hasattr(model, "rules"),
     )
     return found
 

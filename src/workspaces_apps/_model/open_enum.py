@@ -3,7 +3,7 @@
 import inspect
 import threading
 from enum import Enum, EnumType, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.descriptions import descriptions_of
+from workspaces_apps._model.values import TEXT
 
 _strangers: WeakValueDictionary[tuple[type["OpenEnum"], str], "OpenEnum"] = WeakValueDictionary()
 # Reentrant: a signal handler or a finalizer that runs while the lock is held may meet a stranger too.
@@ -88,13 +89,16 @@ class OpenEnum(StrEnum, metaclass=OpenEnumType):
             # Whatever strictness is asked for: a string is how a caller may spell a member.
             core_schema.no_info_plain_validator_function(convert),
             ref=f"{cls.__module__}.{cls.__qualname__}",
+            serialization=TEXT,
         )
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        described = handler.resolve_ref_schema(handler(schema))
+        # The schema of its values, not of the text that is written for them.
+        values: Any = {key: value for key, value in schema.items() if key != "serialization"}
+        described = handler.resolve_ref_schema(handler(values))
         known = described.pop("enum", None) or [described.pop("const")]
         texts = descriptions_of(cls)
         rows = [f"- `{value}`: {texts[value.name]}" for value in cls if value.name in texts]

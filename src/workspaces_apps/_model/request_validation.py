@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
+from pydantic_core import PydanticSerializationError
+
 from workspaces_apps._model.models import Model, Request, refused
 from workspaces_apps._model.operation_spec import Bounds, Rule, Rules
-from workspaces_apps._model.values import is_list, is_mapping, kind_of
-from workspaces_apps._model.violations import unknown_name
+from workspaces_apps._model.values import TO_WIRE, is_list, is_mapping, kind_of
+from workspaces_apps._model.violations import invalid_unicode, unknown_name
 from workspaces_apps.errors import Problem, RequestValidationError
 
 _HINT = 'if the service has relaxed this rule since, ClientConfig(request_checks="structure") leaves it to the service'
@@ -42,6 +44,42 @@ def check_types(request: Request) -> None:
         raise RequestValidationError(
             f"{found}. Nothing was sent.", problems=problems, operation=request.facts.name
         )
+
+
+def body_of(request: Request) -> bytes:
+    """Return the request in JSON, as it is sent.
+
+    Raises:
+        RequestValidationError: There is an unpaired surrogate in it, which `from_wire` reads and constructors refuse.
+    """
+    try:
+        body: bytes = request.__pydantic_serializer__.to_json(
+            request, by_alias=True, exclude_unset=True, context=TO_WIRE
+        )
+    except PydanticSerializationError:
+        problems = tuple(_unpaired_surrogates(request, ""))
+        if not problems:
+            raise
+        found = "; ".join(str(problem) for problem in problems)
+        raise RequestValidationError(
+            f"{found}. Nothing was sent.", problems=problems, operation=request.facts.name
+        ) from None
+    return body
+
+
+def _unpaired_surrogates(model: Model, path: str) -> Iterator[Problem]:
+    for name, value in {**model.__dict__, **(model.model_extra or {})}.items():
+        if isinstance(value, Model):
+            yield from _unpaired_surrogates(value, f"{path}{name}.")
+        elif is_list(value):
+            for index, item in enumerate(value):
+                place = f"{path}{name}[{index}]"
+                if isinstance(item, Model):
+                    yield from _unpaired_surrogates(item, f"{place}.")
+                else:
+                    yield from invalid_unicode(place, item)
+        else:
+            yield from invalid_unicode(f"{path}{name}", value)
 
 
 def _wrong_types(model: Model, path: str) -> Iterator[Problem]:

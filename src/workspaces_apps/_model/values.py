@@ -18,7 +18,14 @@ from typing import (
     get_origin,
 )
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, JsonValue, ValidationInfo
+from pydantic import (
+    BaseModel,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    SerializationInfo,
+    ValidationInfo,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -28,6 +35,9 @@ T = TypeVar("T")
 
 FROM_WIRE: Final[Mapping[str, object]] = {"from_wire": True}
 """The context by which validators know that a model is read by its `from_wire`."""
+
+TO_WIRE: Final[Mapping[str, object]] = {"to_wire": True}
+"""The context by which serializers know that the service is written to: unpaired surrogates are kept, as they are nowhere else."""
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 """A JSON object, as `json.loads` gives it."""
@@ -206,6 +216,59 @@ def whole_text(value: object) -> object:
     if is_list(value):
         return [whole_text(item) for item in value]
     return value
+
+
+def _whole_names(value: object) -> object:
+    if is_mapping(value):
+        return {whole_text(name): _whole_names(item) for name, item in value.items()}
+    return [_whole_names(item) for item in value] if is_list(value) else value
+
+
+def _write_text(value: object, info: SerializationInfo) -> object:
+    if not isinstance(value, str):
+        # Somebody has copied a model with a value that it never checked; pydantic warns of it.
+        return value
+    # Of a member of an enum, its value.
+    text = str(value)
+    return text if text.isascii() or info.context is TO_WIRE else _whole(text)
+
+
+def _write_any(value: object, info: SerializationInfo) -> object:
+    return _whole_names(value) if info.context is TO_WIRE else whole_text(value)
+
+
+TEXT: Final = core_schema.plain_serializer_function_ser_schema(
+    _write_text, info_arg=True, return_schema=core_schema.str_schema(), when_used="json"
+)
+"""Writes text, and the members of enums, in JSON with U+FFFD for unpaired surrogates."""
+_ANYTHING: Final = core_schema.plain_serializer_function_ser_schema(
+    _write_any, info_arg=True, when_used="json"
+)
+
+
+# Of a schema with two halves, pydantic serialises by the strict one.
+_ONE: Final = ("schema", "strict_schema", "extras_schema", "keys_schema", "values_schema")
+_SEVERAL: Final = ("items_schema", "steps")
+"""The keys below which a schema holds others."""
+
+
+def with_whole_text(schema: Any) -> Any:
+    """Return a model's schema that writes U+FFFD for unpaired surrogates in JSON, inside somebody else's model too.
+
+    pydantic writes a nested model by its schema, and never calls its `model_dump_json`.
+    """
+    match schema["type"]:
+        case "str":
+            return {**schema, "serialization": TEXT}
+        case "any":
+            return {**schema, "serialization": _ANYTHING}
+    changed = {key: with_whole_text(schema[key]) for key in _ONE if key in schema}
+    for key in _SEVERAL:
+        if key in schema:
+            changed[key] = [with_whole_text(part) for part in schema[key]]
+    if schema["type"] == "model-fields":
+        changed["fields"] = {name: with_whole_text(part) for name, part in schema["fields"].items()}
+    return {**schema, **changed}
 
 
 def as_utc(value: object) -> object:

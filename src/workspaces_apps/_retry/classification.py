@@ -87,6 +87,7 @@ EXPIRED_CREDENTIALS_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenExcep
 
 CLOCK_SKEW_CODES: Final = frozenset(
     {
+        "AuthFailure",
         "InvalidSignatureException",
         "RequestExpired",
         "RequestInTheFuture",
@@ -94,7 +95,10 @@ CLOCK_SKEW_CODES: Final = frozenset(
         "SignatureDoesNotMatch",
     }
 )
-"""Codes after which a skewed clock is corrected once; such an attempt is outside the count."""
+"""Codes after which a skewed clock is corrected once; such an attempt is outside the count.
+
+AuthFailure is not known of WorkSpaces: other services, and so other SDKs, count it among them. [field]
+"""
 
 _OUT_OF_DATE_CODES: Final = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
 _OUT_OF_DATE_WORDS: Final = ("signature expired", "not yet current")

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from workspaces_apps._base.files import read_file
 from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table
-from workspaces_apps.rollout._manifest.file import MAX_BYTES, Key
+from workspaces_apps.rollout._manifest.file import MAX_BYTES
+from workspaces_apps.rollout._manifest.yaml_file import Key
 
 CONDITIONS: Final[Mapping[str, str]] = {"workspace_ids": "ws-00000000", "user_names": "nobody"}
 """The conditions of a selector whose values may stand in a file, each with a value that is valid. It takes the place of a

@@ -1,24 +1,20 @@
 """Reading a manifest file: TOML, YAML or JSON into plain data, and back from a key to its line."""
 
-import importlib
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final
 
 from workspaces_apps._base.files import read_file
 from workspaces_apps._base.text import harmless
-from workspaces_apps._model.values import is_list
 from workspaces_apps.rollout._errors import ManifestError, Mistake
+from workspaces_apps.rollout._manifest.yaml_file import Key, YamlError, read_yaml
 
 MAX_BYTES: Final = 10_000_000
 """The largest manifest that is read."""
-
-Key: TypeAlias = tuple[int | str, ...]
-"""The path to a value: keys of tables, and places in lists."""
 
 DEPTH: Final = 100
 """How deep values may be nested."""
@@ -107,106 +103,14 @@ def _table(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     return table
 
 
-class _Mark(Protocol):
-    line: int
-
-
-class _Event(Protocol):
-    start_mark: _Mark
-
-
-class _Node(Protocol):
-    start_mark: _Mark
-    value: object
-
-
 def _read_yaml(path: Path, text: str) -> Document:
-    # By name, because it is an extra, and ships no types that strict checkers understand.
     try:
-        library = importlib.import_module("ruamel.yaml")
-        nodes = importlib.import_module("ruamel.yaml.nodes")
-        errors = importlib.import_module("ruamel.yaml.error")
-        events = importlib.import_module("ruamel.yaml.events")
+        data, lines = read_yaml(text, DEPTH)
     except ImportError:
-        raise _mistake(path, "YAML needs ruamel.yaml: pip install 'workspaces-apps[yaml]'") from None
-    mapping: type = nodes.MappingNode
-    sequence: type = nodes.SequenceNode
-    begins = (events.MappingStartEvent, events.SequenceStartEvent)
-    ends = (events.MappingEndEvent, events.SequenceEndEvent)
-    lines: dict[Key, int] = {}
-
-    def walk(node: _Node, key: Key, depth: int) -> None:
-        if depth > DEPTH:
-            raise RecursionError
-        lines.setdefault(key, node.start_mark.line + 1)
-        if isinstance(node, mapping):
-            pairs: Iterable[tuple[_Node, _Node]] = getattr(node, "value", ())
-            for name, value in pairs:
-                lines[*key, str(name.value)] = name.start_mark.line + 1
-                walk(value, (*key, str(name.value)), depth + 1)
-        elif isinstance(node, sequence):
-            items: Iterable[_Node] = getattr(node, "value", ())
-            for number, value in enumerate(items):
-                walk(value, (*key, number), depth + 1)
-
-    opened = 0
-
-    def checked(event: _Event) -> _Event:
-        nonlocal opened
-        if getattr(event, "anchor", None):
-            # An alias could make a small file a huge one.
-            raise _mistake(path, "anchors and aliases are not taken: write it out", event.start_mark.line + 1)
-        opened += isinstance(event, begins) - isinstance(event, ends)
-        if opened > DEPTH:
-            raise RecursionError
-        return event
-
-    root: _Node | None = None
-    # The safe loader makes plain data only. It is parsed once, and an event at a time: what is nested without end would
-    # take the composer time that grows with the square of the depth.
-    yaml = library.YAML(typ="safe", pure=True)
-    try:
-        constructor, parser = yaml.get_constructor_parser(text)
-        take: Callable[[], _Event] = parser.get_event
-        parser.get_event = lambda: checked(take())
-        root = constructor.composer.get_single_node()
-        data: object = constructor.construct_document(root) if root is not None else None
-    except ManifestError:
-        raise
-    except errors.MarkedYAMLError as error:
-        mark: _Mark | None = error.problem_mark
-        line = mark.line + 1 if mark is not None else None
-        raise _mistake(path, f"is not YAML: {error.problem}", line) from None
-    except errors.YAMLError as error:
-        raise _mistake(path, f"is not YAML: {harmless(error, 200)}") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # Another one: the first takes what has failed for something that it is at work on.
-        again = library.YAML(typ="safe", pure=True).constructor.construct_object
-        place = _line_of_fault(root, again) if root is not None else None
-        raise _mistake(path, f"holds a value that cannot be read: {harmless(error, 200)}", place) from None
-    if root is not None:
-        walk(root, (), 0)
+        raise _mistake(path, "YAML needs PyYAML: pip install 'workspaces-apps[yaml]'") from None
+    except YamlError as error:
+        raise _mistake(path, harmless(error, 200), error.line) from None
     return Document(path=path, data=data, lines=lines)
-
-
-def _line_of_fault(root: _Node, construct: Callable[[_Node], object]) -> int | None:
-    """Return the line of the first value that cannot be made of what stands there."""
-    waiting: list[object] = [root]
-    while waiting:
-        node = waiting.pop()
-        value: object = getattr(node, "value", None)
-        if is_list(node):
-            # A pair of a mapping.
-            waiting += reversed(node)
-        elif is_list(value):
-            waiting += reversed(value)
-        else:
-            scalar: Any = node
-            try:
-                construct(scalar)
-            except Exception:  # noqa: BLE001 - whatever it raised before
-                return int(scalar.start_mark.line) + 1
-    return None
 
 
 _READERS: Final[Mapping[str, Callable[[Path, str], Document]]] = {

@@ -24,10 +24,11 @@ from workspaces_apps.rollout._csv_lists import CsvList, with_lists
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price, UnreadableError, read_prices
 from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table, listed, without_flaws
-from workspaces_apps.rollout._manifest.file import DEPTH, Document, Key, read_document
+from workspaces_apps.rollout._manifest.file import DEPTH, Document, read_document
 from workspaces_apps.rollout._manifest.part import Part, mistake_of, models_of
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector
+from workspaces_apps.rollout._manifest.yaml_file import Key
 from workspaces_apps.rollout._schema import described
 
 DEFAULT_TARGET: Final = "default"
