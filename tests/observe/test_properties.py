@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.waiters.world import World, world
-from workspaces_apps._client.client import observer_of
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
 from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps.simulator import SimulatorSettings, Span
@@ -32,7 +31,7 @@ async def follow(
     here: World, ids: list[str], schedule: Schedule, *, until_ended: bool, seconds: float = 3600
 ) -> list[Heard]:
     """Subscribe to all of them, for so long or until each is COMPLETED."""
-    observer, since = observer_of(here.ws), here.sim.clock.monotonic()
+    observer, since = here.observer, here.sim.clock.monotonic()
     heard = [Heard(one) for one in ids]
 
     async def one(mine: Heard) -> None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from workspaces_apps import ClientConfig, Hooks, PacingRegistry, RetryPolicy, WorkSpacesClient
+from workspaces_apps._observe.observer import AssociationObserver
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Throttle
 
 
@@ -24,6 +25,11 @@ class World:
     def another(self) -> str:
         """Another one, that goes with it."""
         return self.sim.fleet.application("project standard 2021")
+
+    @property
+    def observer(self) -> AssociationObserver:
+        """The observer of the client."""
+        return self.ws._hub().observer  # pyright: ignore[reportPrivateUsage]  # the part under test
 
     def count(self, operation: str) -> int:
         """How often an operation was called."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._observe.experience import Experience, calls_for
+from workspaces_apps._observe.feed import FeedSource
 from workspaces_apps._observe.lanes import UNLISTED, Lanes
 from workspaces_apps._observe.reads import (
     IDS,
@@ -23,12 +24,11 @@ from workspaces_apps._observe.reads import (
 )
 from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps._observe.subscription import Subscription
-from workspaces_apps._observe.timers import TINY, Alarm, Timers
+from workspaces_apps._observe.timers import TINY
 from workspaces_apps._observe.watched import Watched
-from workspaces_apps.errors import ClientStateError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.hooks import Hooks
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.timers import Timer
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
+    from workspaces_apps.errors import WorkSpacesError
 
 _log = field_logger("workspaces_apps.observer")
 
@@ -47,7 +48,7 @@ _OPTIONAL_SHARE: Final = 0.8
 """The share of a delay for which optional polls rest after each other: they have one call at a time for all."""
 
 
-class AssociationObserver:
+class AssociationObserver(FeedSource[Snapshot]):
     """Reads and polls the WorkSpaces of a client; one for the client and all of its views.
 
     Three kinds of calls show how deployments come on: the states of 25 WorkSpaces (a hint: UPDATING only postpones a
@@ -78,28 +79,18 @@ class AssociationObserver:
             random: A number in [0, 1), for jitter.
             poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
         """
-        self.clock: Clock = clock
+        super().__init__(clock)
         self._client = client
         self._polling = polling
         self._random = random
         self._poll_delay = poll_delay
         self._watched: dict[str, Watched] = {}
-        self._timers = Timers()
         self._experience = Experience()
         self._round_calls = 0
         self._optional_from = -math.inf
         self._sleeps_until = -math.inf
-        self._alarm = Alarm(clock)
         self._lanes: Lanes | None = None
-        self._tasks: frozenset[asyncio.Task[None]] = frozenset()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._context = contextvars.Context()
-        self._closed = False
-
-    @property
-    def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """The tasks that it runs; none while nobody subscribes."""
-        return self._tasks
 
     async def read(self, workspace_id: str, *, via: Operations | None = None) -> Snapshot:
         """Read the associations of one WorkSpace: work, not a poll, that begins now and is joined to no other read.
@@ -196,14 +187,7 @@ class AssociationObserver:
         Raises:
             ClientStateError: The client is closed, or somebody subscribes on another event loop.
         """
-        if self._closed:
-            raise ClientStateError("the client is closed; make a new one")
-        loop = asyncio.get_running_loop()
-        if self._watched and self._loop is not loop:
-            raise ClientStateError(
-                "the client waits on another event loop; a client belongs to the loop that first used it"
-            )
-        self._loop = loop
+        self._admit()
         subscription = Subscription(
             self,
             workspace_id,
@@ -221,17 +205,9 @@ class AssociationObserver:
             watched.begin(since, now)
         watched.subscriptions.append(subscription)
         if not self._tasks:
-            self._start(loop)
+            self._start()
         self.wake()
         return subscription
-
-    async def close(self, error: WorkSpacesError) -> None:
-        """End every subscription with an error, and take no more."""
-        self._closed = True
-        tasks = self._tasks
-        self._break_off(error)
-        if tasks:
-            await asyncio.wait(tasks)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Have something called at a moment of the clock's `monotonic`, if anybody still subscribes then."""
@@ -257,9 +233,7 @@ class AssociationObserver:
         self._experience.never_updating.discard(subscription.workspace_id)
         if not self._watched:
             self._experience.rows.clear()
-            for task in self._tasks:
-                task.cancel()
-            self._tasks = frozenset()
+            self._stop()
 
     def done(self, watched: Watched) -> None:
         """Plan the next poll of a WorkSpace once every call of this one has come back."""
@@ -312,8 +286,11 @@ class AssociationObserver:
             one.retry(now)
         self.wake()
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._alarm = Alarm(self.clock)
+    def _each(self) -> Iterator[Subscription]:
+        for watched in self._watched.values():
+            yield from watched.subscriptions
+
+    def _start(self) -> None:
         self._optional_from = -math.inf
         lanes = Lanes(
             self,
@@ -324,26 +301,8 @@ class AssociationObserver:
             poll_delay=self._poll_delay,
         )
         self._lanes = lanes
-        # In contexts of their own: nobody's request, span or log fields, whoever subscribed first.
         self._context = contextvars.Context()
-        self._tasks = frozenset(
-            loop.create_task(
-                self._guarded(work), name="workspaces-apps observer", context=contextvars.Context()
-            )
-            for work in (*lanes.lanes, self._schedule)
-        )
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a task; an error nobody foresaw ends the subscriptions instead of leaving them for ever."""
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - it is raised again, by whoever subscribes
-            self._break_off(error)
-
-    def _break_off(self, error: Exception) -> None:
-        for watched in list(self._watched.values()):
-            for subscription in list(watched.subscriptions):
-                subscription.fail(error)
+        self._run(*lanes.lanes, self._schedule)
 
     async def _schedule(self) -> None:
         while True:

@@ -8,6 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+TOLERATED_POLLS: Final = 10
+"""Polls in a row that may fail before whoever follows a deployment or a resource gives up."""
+
 AWRY_FIRST: Final = 10.0
 """Seconds until a WorkSpace is polled again that is not UPDATING although a deployment is in flight."""
 

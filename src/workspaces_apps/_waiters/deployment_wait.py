@@ -6,13 +6,15 @@ import asyncio
 import math
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from workspaces_apps._associations.states import NextAction
 from workspaces_apps._base.log_fields import FIELDS
+from workspaces_apps._observe.schedule import TOLERATED_POLLS
 from workspaces_apps._observe.timers import TINY
 from workspaces_apps._telemetry.port import Span, begin
 from workspaces_apps._waiters.deployment import ENDS, Deployment, Step, change_of
+from workspaces_apps._waiters.policy import LAST_READ
 from workspaces_apps._waiters.records import DeploymentOutcome
 from workspaces_apps.errors import (
     DeploymentFailedError,
@@ -35,13 +37,6 @@ if TYPE_CHECKING:
     from workspaces_apps._reconcile.observed_state import Change
     from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.records import AssociationChange, Target
-
-
-LAST_READ: Final = 30.0
-"""Seconds that the last read, at a wait's deadline, may take; then it ends with what was seen before."""
-
-TOLERATED: Final = 10
-"""Polls in a row that may fail before a wait does."""
 
 
 class DeploymentWait:
@@ -141,7 +136,7 @@ class DeploymentWait:
                     self.workspace_id,
                     self.deployment.interest(self.began),
                     self._schedule,
-                    tolerate_failures=TOLERATED,
+                    tolerate_failures=TOLERATED_POLLS,
                     audience=self._audience,
                 )
         except BaseException as error:

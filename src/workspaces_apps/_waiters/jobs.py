@@ -13,8 +13,9 @@ from workspaces_apps._reconcile.context import ReconcilePolicy, Slot
 from workspaces_apps._reconcile.guard import Unconditional
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed, Reconciler
-from workspaces_apps._reconcile.writes import DEPLOYING
+from workspaces_apps._reconcile.writes import DEPLOYING, LAST_ANSWER
 from workspaces_apps._waiters.deployment import change_of, failures_of, status_of
+from workspaces_apps._waiters.policy import LAST_READ
 from workspaces_apps._waiters.records import DeploymentOutcome
 from workspaces_apps._waiters.watch import tell
 from workspaces_apps.errors import (
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from workspaces_apps._waiters.records import AssociationStatus, OnChange
 
 ErrorT = TypeVar("ErrorT", bound=WaiterError)
-
-LAST_READ: Final = 20.0
-"""Seconds after the deadline for the last read, which the service may keep waiting."""
 
 _FOREIGN: Final = frozenset({Reason.FOREIGN_STAGED, Reason.FOREIGN_ERROR})
 
@@ -199,8 +197,8 @@ class Job:
         Raises:
             WorkSpacesError: As `install_applications` says.
         """
-        # The service may hang in the last call; the deadline holds.
-        scope = timeout(self._clock, self._options.timeout + LAST_READ)
+        # The service may hang in the last call, even where it is a write whose answer is waited for; the deadline holds.
+        scope = timeout(self._clock, self._options.timeout + LAST_READ - LAST_ANSWER)
         try:
             async with scope:
                 result = await self._reconciler.run()
