@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 _NEVER_UPDATING: Final = 8
 """WorkSpaces that were never seen UPDATING during a deployment, after which the hint is not relied on."""
+
+_REST: Final = 1.5
+"""Ticks within which a deployment that may end any moment must have been polled to be left out of a round."""
+
+_YOUNG_REST: Final = 600.0
+"""The same in seconds for one that is too young to have ended."""
 
 
 class Experience:
@@ -86,6 +93,21 @@ class Experience:
         listed = sum(self.counts.pages(one, followers[one]) for one in plan.listings)
         return listed + len(plan.singles) + len(reads) - len(needs)
 
+    def chance(self, watched: Watched, now: float) -> float:
+        """Return the chance that a deployment has ended since it was last seen to go on."""
+        if watched.awry:
+            return 1.0
+        return self.durations.chance(watched.moving_at - watched.since, now - watched.since)
+
+    def can_wait(self, watched: Watched, now: float) -> bool:
+        """Tell if a deployment may be left out of one round: nobody asked for polls at certain intervals."""
+        near = self.durations.near
+        if near is None or any(one.at_once or one.schedule.bound < math.inf for one in watched.subscriptions):
+            return False
+        tick = max(one.schedule.tick for one in watched.subscriptions)
+        rest = _YOUNG_REST if now - watched.since < near else _REST * tick
+        return now - watched.round_at < rest
+
     def reads_are_cheaper(
         self, hints: Sequence[Watched], states: Sequence[Watched], reads: Sequence[Watched], now: float
     ) -> bool:
@@ -99,13 +121,11 @@ class Experience:
         """
         if len(hints) + len(states) + len(reads) == 1:
             return True
-        ended = sum(
-            1.0 if one.awry else self.durations.chance(one.moving_at - one.since, now - one.since)
-            for one in hints
-        )
+        ended = sum(self.chance(one, now) for one in hints)
         read = self.cost([*hints, *reads]) - self.cost(reads)
         hint = calls_for(len(hints) + len(states)) - calls_for(len(states))
-        return read + ended / IDS < hint + min(ended, read)
+        told = calls_for(len(states) + math.ceil(ended)) - calls_for(len(states))
+        return read + told < hint + min(ended, read)
 
 
 def calls_for(ids: int) -> int:

@@ -47,6 +47,17 @@ _AWRY_PARTS: Final = 3
 _OPTIONAL_SHARE: Final = 0.8
 """The share of a delay for which optional polls rest after each other: they have one call at a time for all."""
 
+_FIRST: Final = 5.0
+"""Seconds after which deployments are first polled, one call for all, while it is not known how long they take: a test's
+may be quick."""
+
+_FINE_PARTS: Final = 4
+"""Moments of the grid for each of the usual ones where polls are cheap: what is left of a fleet is one call, or deployments
+take less than a tick."""
+
+_WORTH_A_CALL: Final = 0.8
+"""Deployments that have ended, as far as can be foreseen, which one more call for states must show."""
+
 
 class AssociationObserver(FeedSource[Snapshot]):
     """Reads and polls the WorkSpaces of a client; one for the client and all of its views.
@@ -198,6 +209,10 @@ class AssociationObserver(FeedSource[Snapshot]):
             audience=audience,
         )
         now = self.clock.monotonic()
+        if since is not None and not schedule.eager:
+            # Once durations are known nothing is polled before its time, as in every later round.
+            known = bool(self._experience.durations)
+            subscription.optional = math.inf if known else min(subscription.optional, now + _FIRST)
         watched = self._watched.get(workspace_id)
         if watched is None:
             watched = self._watched[workspace_id] = Watched(workspace_id, now)
@@ -338,7 +353,9 @@ class AssociationObserver(FeedSource[Snapshot]):
                 one for one in idle if now + TINY < one.due <= now + TINY + one.along and not one.state_alone
             ]
         must = [one for one in required if self._experience.must_read(one, now)]
-        hints = [one for one in required if not self._experience.must_read(one, now)]
+        hints = self._in_full_calls(
+            [one for one in required if not self._experience.must_read(one, now)], len(states), now
+        )
         if hints:
             places = -(len(hints) + len(states)) % IDS
             taken = {one.workspace_id for one in required}
@@ -366,6 +383,22 @@ class AssociationObserver(FeedSource[Snapshot]):
         for watched in must:
             lanes.read(watched, confirms=False)
 
+    def _in_full_calls(self, hints: list[Watched], states: int, now: float) -> list[Watched]:
+        """Put off what would take one more call than the others do, where that one is unlikely to tell anything."""
+        more = (len(hints) + states) % IDS
+        if not more or len(hints) + states < IDS or more > len(hints):
+            return hints
+        likely = sorted(hints, key=lambda one: (self._experience.chance(one, now), -one.round_at))
+        put_off = likely[:more]
+        chance = sum(self._experience.chance(one, now) for one in put_off)
+        if chance > _WORTH_A_CALL or not all(self._experience.can_wait(one, now) for one in put_off):
+            return hints
+        for watched in put_off:
+            for one in watched.subscriptions:
+                one.due = one.schedule.aligned(now + one.schedule.tick)
+        left = {one.workspace_id for one in put_off}
+        return [one for one in hints if one.workspace_id not in left]
+
     def _may_hint(self, watched: Watched, now: float) -> bool:
         return not watched.state_alone and not watched.awry and not self._experience.must_read(watched, now)
 
@@ -392,9 +425,15 @@ class AssociationObserver(FeedSource[Snapshot]):
         """Set when a WorkSpace is polled next, counted from the moment `at`."""
         changed, watched.changed = watched.changed, False
         chance = self._random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
+        durations = self._experience.durations
         for one in watched.subscriptions:
-            tick = max(one.schedule.tick, one.schedule.spacing * self._round_calls)
-            one.plan(at, now, changed=changed, chance=chance, tick=tick, durations=self._experience.durations)
+            # With few left the last of them decides when all is over.
+            is_cheap = one.schedule.grid and (
+                len(self._watched) <= IDS or durations.all_within(one.schedule.tick)
+            )
+            parts = _FINE_PARTS if is_cheap else 1
+            tick = max(one.schedule.tick / parts, one.schedule.spacing * self._round_calls)
+            one.plan(at, now, changed=changed, chance=chance, tick=tick, parts=parts, durations=durations)
             if one.applications != frozenset():
                 one.due = min(one.due, max(now, watched.read_at + self._experience.durations.read_after))
         if watched.subscriptions:
