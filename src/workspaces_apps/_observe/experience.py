@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._observe.read_plan import PageCounts, make_plan
+from workspaces_apps._observe.read_plan import PageCounts, Plan, make_plan
 from workspaces_apps._observe.reads import IDS
 from workspaces_apps._observe.schedule import Durations, awry_delay
 from workspaces_apps._observe.timers import TINY
@@ -14,7 +14,6 @@ from workspaces_apps._observe.timers import TINY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from workspaces_apps._observe.read_plan import Plan
     from workspaces_apps._observe.watched import Watched
 
 _NEVER_UPDATING: Final = 8
@@ -37,6 +36,7 @@ class Experience:
         rows: The WorkSpaces of each listing, in its order.
         unlisted: Applications that cannot be listed.
         hint_denied: Whether states may not be read.
+        reads_denied: Whether WorkSpaces may not be read one by one.
         hint_seen: Whether any WorkSpace was seen UPDATING.
         never_updating: WorkSpaces that were not, although a deployment was in flight.
     """
@@ -48,6 +48,7 @@ class Experience:
         self.rows: dict[str, tuple[str, ...]] = {}
         self.unlisted: set[str] = set()
         self.hint_denied: bool = False
+        self.reads_denied: bool = False
         self.hint_seen: bool = False
         self.never_updating: set[str] = set()
 
@@ -82,13 +83,16 @@ class Experience:
         return found
 
     def plan(self, reads: Iterable[Watched]) -> Plan:
-        """Return the cheapest reads."""
-        return make_plan(self.needs(reads), self.counts)
+        """Return the cheapest reads; what may not be read by itself is listed."""
+        needs = self.needs(reads)
+        if self.reads_denied:
+            return Plan(listings=frozenset[str]().union(*needs.values()), singles=())
+        return make_plan(needs, self.counts)
 
     def cost(self, reads: Sequence[Watched]) -> int:
         """Return the calls that the cheapest reads are expected to take."""
         needs = self.needs(reads)
-        plan = make_plan(needs, self.counts)
+        plan = self.plan(reads)
         followers = Counter(one for applications in needs.values() for one in applications)
         listed = sum(self.counts.pages(one, followers[one]) for one in plan.listings)
         return listed + len(plan.singles) + len(reads) - len(needs)
