@@ -12,7 +12,7 @@ from workspaces_apps._observe.schedule import Durations, awry_delay
 from workspaces_apps._observe.timers import TINY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from workspaces_apps._observe.watched import Watched
 
@@ -21,6 +21,12 @@ _NEVER_UPDATING: Final = 8
 
 _REST: Final = 1.5
 """Ticks within which a deployment that may end any moment must have been polled to be left out of a round."""
+
+_QUICK: Final = 30.0
+"""Seconds within which every deployment has ended where they are quick, as those of a test."""
+
+_WORTH_A_FINE_POLL: Final = 2.0
+"""Deployments that will have ended, as far as can be foreseen, by the next poll at a finer grid."""
 
 _YOUNG_REST: Final = 600.0
 """The same in seconds for one that is too young to have ended."""
@@ -102,6 +108,21 @@ class Experience:
         if watched.awry:
             return 1.0
         return self.durations.chance(watched.moving_at - watched.since, now - watched.since)
+
+    def is_fine(self, watched: Collection[Watched], now: float, tick: float) -> bool:
+        """Tell if polls at a finer grid tell much: all deployments are quick, or those that are left fit in one call.
+
+        Args:
+            watched: Everything that is observed.
+            now: The moment.
+            tick: Seconds from poll to poll at that grid.
+        """
+        if self.durations.all_within(_QUICK):
+            return True
+        # The last of a fleet decide when all is over.
+        return (
+            len(watched) <= IDS and sum(self.chance(one, now + tick) for one in watched) >= _WORTH_A_FINE_POLL
+        )
 
     def can_wait(self, watched: Watched, now: float) -> bool:
         """Tell if a deployment may be left out of one round: nobody asked for polls at certain intervals."""

@@ -22,6 +22,7 @@ from workspaces_apps._observe.reads import (
     read_workspace,
     side_by_side,
 )
+from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
 from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps._observe.subscription import Subscription
 from workspaces_apps._observe.timers import TINY
@@ -52,8 +53,7 @@ _FIRST: Final = 5.0
 may be quick."""
 
 _FINE_PARTS: Final = 4
-"""Moments of the grid for each of the usual ones where polls are cheap: what is left of a fleet is one call, or deployments
-take less than a tick."""
+"""Moments of the grid for each of the usual ones where such polls tell much: see `Experience.is_fine`."""
 
 _WORTH_A_CALL: Final = 0.8
 """Deployments that have ended, as far as can be foreseen, which one more call for states must show."""
@@ -98,6 +98,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         self._watched: dict[str, Watched] = {}
         self._experience = Experience()
         self._round_calls = 0
+        self._fine = False
         self._optional_from = -math.inf
         self._sleeps_until = -math.inf
         self._lanes: Lanes | None = None
@@ -341,6 +342,9 @@ class AssociationObserver(FeedSource[Snapshot]):
 
     def _begin_round(self, now: float) -> None:
         """Queue what is due, by the cheapest kind of call."""
+        self._fine = self._experience.is_fine(
+            self._watched.values(), now, DEPLOYMENT_SCHEDULE.tick / _FINE_PARTS
+        )
         idle = [one for one in self._watched.values() if not one.jobs]
         due = [one for one in idle if one.due <= now + TINY]
         # Who wants associations but is not due, perhaps because it has still to take the last news in, gets them if the
@@ -427,11 +431,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         chance = self._random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
         durations = self._experience.durations
         for one in watched.subscriptions:
-            # With few left the last of them decides when all is over.
-            is_cheap = one.schedule.grid and (
-                len(self._watched) <= IDS or durations.all_within(one.schedule.tick)
-            )
-            parts = _FINE_PARTS if is_cheap else 1
+            parts = _FINE_PARTS if self._fine and one.schedule.grid else 1
             tick = max(one.schedule.tick / parts, one.schedule.spacing * self._round_calls)
             one.plan(at, now, changed=changed, chance=chance, tick=tick, parts=parts, durations=durations)
             if one.applications != frozenset():
