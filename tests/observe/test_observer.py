@@ -134,8 +134,8 @@ async def test_nothing_by_the_moment_is_none() -> None:
     async with world() as (here, (one,)):
         now = here.sim.clock.monotonic()
         with here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=now) as subscription:
-            assert await subscription.next(until=now + 7) is None
-            assert here.sim.clock.monotonic() == pytest.approx(now + 7)
+            assert await subscription.next(until=now + 4) is None
+            assert here.sim.clock.monotonic() == pytest.approx(now + 4)
 
 
 async def test_failed_polls_are_tolerated_as_often_as_was_said() -> None:

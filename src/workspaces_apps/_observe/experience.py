@@ -149,8 +149,7 @@ class Experience:
         ended = sum(self.chance(one, now) for one in hints)
         read = self.cost([*hints, *reads]) - self.cost(reads)
         hint = calls_for(len(hints) + len(states)) - calls_for(len(states))
-        told = calls_for(len(states) + math.ceil(ended)) - calls_for(len(states))
-        return read + told < hint + min(ended, read)
+        return read + ended / IDS < hint + min(ended, read)
 
 
 def calls_for(ids: int) -> int:

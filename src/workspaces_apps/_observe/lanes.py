@@ -265,7 +265,15 @@ class Lanes:
         self._results.done(watched)
 
     def _list_instead(self, watched: Watched, error: AccessDeniedException) -> bool:
-        """Have listings show what may not be read by itself; False if they cannot."""
+        """Have listings show what may not be read by itself; False if they cannot.
+
+        Nothing else shows everything on a WorkSpace: whoever wants that is told so, and nobody else.
+        """
+        for one in list(watched.subscriptions):
+            if one.applications is None:
+                one.fail(error)
+        if not watched.subscriptions:
+            return True
         needs = self._experience.needs([watched])
         if needs and not self._experience.reads_denied:
             _log.warning(
