@@ -211,9 +211,14 @@ class AssociationObserver(FeedSource[Snapshot]):
         )
         now = self.clock.monotonic()
         if since is not None and not schedule.eager:
-            # Once durations are known nothing is polled before its time, as in every later round.
-            known = bool(self._experience.durations)
-            subscription.optional = math.inf if known else min(subscription.optional, now + _FIRST)
+            near = self._experience.durations.near
+            if near is None:
+                subscription.optional = min(subscription.optional, now + _FIRST)
+            else:
+                # Nothing is polled before its time any more, as in every later round.
+                subscription.optional = math.inf
+                soonest = schedule.aligned(since + max(near, _FIRST), _FINE_PARTS if self._fine else 1)
+                subscription.due = min(subscription.due, soonest)
         watched = self._watched.get(workspace_id)
         if watched is None:
             watched = self._watched[workspace_id] = Watched(workspace_id, now)
