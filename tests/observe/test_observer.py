@@ -11,6 +11,7 @@ from workspaces_apps._base.hooks import AttemptRecord, PollRecord, RetryRecord, 
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
 from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._observe.subscription import Subscription
+from workspaces_apps.api.errors import AccessDeniedException
 from workspaces_apps.errors import ServiceError
 
 READS = "DescribeWorkspaceAssociations"
@@ -199,3 +200,16 @@ async def test_closing_the_client_ends_every_subscription() -> None:
         with pytest.raises(ClientStateError):
             await waiting
         assert not here.observer.tasks
+
+
+async def test_what_may_not_be_read_by_itself_is_listed() -> None:
+    """A wait that names its applications does without DescribeWorkspaceAssociations; one that does not is told why it fails."""
+    async with world(2) as (here, (one, other)):
+        await deploy(here, one, other)
+        here.sim.faults.add("error", operation=READS, code="AccessDeniedException")
+
+        outcome = await here.ws.wait_until_deployed(one, wanted={here.application: "installed"})
+
+        assert [change.after for change in outcome.changed] == ["COMPLETED"]
+        with pytest.raises(AccessDeniedException):
+            await here.ws.wait_until_deployed(other)
