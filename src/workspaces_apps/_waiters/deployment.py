@@ -157,21 +157,21 @@ class Deployment:
 
     def _follow(self, snapshot: Snapshot) -> None:
         """Choose what is followed, where the caller has not: what the first read shows to be staged or in flight."""
+        if self.followed is not None and not self._sweeping:
+            return
         infos = {one: state_info(record.state) for one, record in snapshot.associations.items()}
+        followed: dict[str, Direction | None] = self.followed if self.followed is not None else {}
         if self.followed is None:
-            found = {one: info.direction for one, info in infos.items() if info.phase in _PENDING}
-            if not found and not snapshot.complete:
+            followed |= {one: info.direction for one, info in infos.items() if info.phase in _PENDING}
+            if not followed and not snapshot.complete:
                 return
             # What a sweep over the catalogue showed may be incomplete: what is seen in flight later is followed too.
             self._sweeping = not snapshot.complete
-            self.followed = found
-        elif self._sweeping:
-            for one, info in infos.items():
-                if info.phase is Phase.IN_FLIGHT:
-                    self.followed.setdefault(one, info.direction)
-        else:
-            return
-        self.observed.applications = frozenset(self.followed)
+            self.followed = followed
+        for one, info in infos.items() if self._sweeping else ():
+            if info.phase is Phase.IN_FLIGHT:
+                followed.setdefault(one, info.direction)
+        self.observed.applications = frozenset(followed)
 
     def _note_end(self, still_open: Sequence[str], snapshot: Snapshot, now: float) -> None:
         if still_open:
