@@ -13,8 +13,7 @@ from typing import Final
 
 import workspaces_apps
 from benchmarks.packages import Figures, Json
-from workspaces_apps import ClientConfig, Credentials, PacingRegistry, WorkSpacesClient
-from workspaces_apps._pacing import Pacing
+from workspaces_apps import ClientConfig, Credentials, Pacing, PacingRegistry, WorkSpacesClient
 from workspaces_apps.rollout import Manifest
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span, Throttle
 

@@ -22,11 +22,11 @@ from workspaces_apps import (
     ClientConfig,
     Credentials,
     DeploymentOutcome,
+    Pacing,
     PacingRegistry,
     PollPolicy,
     WorkSpacesClient,
 )
-from workspaces_apps._pacing import Pacing
 from workspaces_apps.simulator import ManualClock, Throttle
 
 PAGE: Final = 25

@@ -6,8 +6,7 @@ import resource
 from benchmarks.fleet import SUITE, answer, given, manifest
 from benchmarks.packages import Json, Package
 from benchmarks.tables import Goal, Row, number
-from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
-from workspaces_apps._pacing import Pacing
+from workspaces_apps import ClientConfig, Credentials, Pacing, WorkSpacesClient
 from workspaces_apps.rollout import Rollout
 from workspaces_apps.simulator import Simulator
 

@@ -5,14 +5,13 @@ import contextvars
 
 import pytest
 
-from tests.waiters.world import World, deploy, world
+from tests.waiters.world import deploy, world
 from workspaces_apps import ClientStateError
 from workspaces_apps._base.hooks import AttemptRecord, PollRecord, RetryRecord, ThrottleRecord
-from workspaces_apps._client.client import observer_of
-from workspaces_apps._observe.observer import AssociationObserver
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
 from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._observe.subscription import Subscription
+from workspaces_apps.api.errors import AccessDeniedException
 from workspaces_apps.errors import ServiceError
 
 READS = "DescribeWorkspaceAssociations"
@@ -51,16 +50,11 @@ async def until_ended(subscription: Subscription, application: str) -> Snapshot:
                 return news
 
 
-def observer(here: World) -> AssociationObserver:
-    """The observer of a world's client."""
-    return observer_of(here.ws)
-
-
 async def test_a_read_is_one_call_and_joined_to_no_other() -> None:
     """Two reads at the same time are two calls: each begins after it was asked for."""
     async with world() as (here, (one,)):
         await deploy(here, one)
-        first, second = await asyncio.gather(observer(here).read(one), observer(here).read(one))
+        first, second = await asyncio.gather(here.observer.read(one), here.observer.read(one))
 
         assert here.count(READS) == 2
         assert first.complete
@@ -70,7 +64,7 @@ async def test_a_read_is_one_call_and_joined_to_no_other() -> None:
 async def test_a_workspace_that_is_unknown_is_read_as_not_existing() -> None:
     """ResourceNotFoundException is an answer."""
     async with world() as (here, _):
-        snapshot = await observer(here).read("ws-000000000")
+        snapshot = await here.observer.read("ws-000000000")
 
         assert (snapshot.exists, snapshot.complete, dict(snapshot.associations)) == (False, True, {})
 
@@ -79,7 +73,7 @@ async def test_many_are_read_by_the_cheaper_way_with_their_states() -> None:
     """A hundred of one application: four pages and four calls for states, not a hundred reads."""
     async with world(100) as (here, ids):
         await deploy(here, *ids[:50])
-        snapshots = await observer(here).read_many(ids, [here.application])
+        snapshots = await here.observer.read_many(ids, [here.application])
 
         assert snapshots.keys() == set(ids)
         assert {one.workspace_state for one in snapshots.values()} == {"UPDATING", "AVAILABLE"}
@@ -91,9 +85,9 @@ async def test_few_are_read_one_by_one() -> None:
     """Three of a hundred, whose listing takes four pages, are three calls."""
     async with world(100) as (here, ids):
         await deploy(here, *ids)
-        await observer(here).read_many(ids, [here.application])
+        await here.observer.read_many(ids, [here.application])
         here.sim.requests.clear()
-        await observer(here).read_many(ids[:3], [here.application])
+        await here.observer.read_many(ids[:3], [here.application])
 
         assert (here.count(LISTINGS), here.count(READS)) == (0, 3)
 
@@ -105,18 +99,18 @@ async def test_a_deployment_is_followed_by_hints_and_confirmed_by_a_read() -> No
             here.sim.fleet.set_association(one, here.application, "COMPLETED")
         ids = everybody[:10]
         await deploy(here, *ids)
-        await observer(here).read_many(ids, [here.application])
+        await here.observer.read_many(ids, [here.application])
         here.sim.requests.clear()
         since = here.sim.clock.monotonic()
         subscriptions = [
-            observer(here).subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=since) for one in ids
+            here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=since) for one in ids
         ]
         ended = await asyncio.gather(*(until_ended(one, here.application) for one in subscriptions))
 
         assert len(ended) == 10
         assert here.count(READS) + here.count(LISTINGS) <= 20
         assert here.count(HINTS) > 12
-        assert not observer(here).tasks
+        assert not here.observer.tasks
 
 
 async def test_the_news_of_a_read_reach_subscribers_of_that_workspace_alone() -> None:
@@ -125,10 +119,10 @@ async def test_the_news_of_a_read_reach_subscribers_of_that_workspace_alone() ->
         await deploy(here, one, other)
         now = here.sim.clock.monotonic()
         with (
-            observer(here).subscribe(one, None, DEPLOYMENT_SCHEDULE, since=now) as mine,
-            observer(here).subscribe(other, None, DEPLOYMENT_SCHEDULE, since=now) as foreign,
+            here.observer.subscribe(one, None, DEPLOYMENT_SCHEDULE, since=now) as mine,
+            here.observer.subscribe(other, None, DEPLOYMENT_SCHEDULE, since=now) as foreign,
         ):
-            await observer(here).read(one)
+            await here.observer.read(one)
             news = await mine.next(until=now)
 
             assert news is not None
@@ -140,11 +134,9 @@ async def test_nothing_by_the_moment_is_none() -> None:
     """`next` returns at the moment, and not before."""
     async with world() as (here, (one,)):
         now = here.sim.clock.monotonic()
-        with observer(here).subscribe(
-            one, {here.application}, DEPLOYMENT_SCHEDULE, since=now
-        ) as subscription:
-            assert await subscription.next(until=now + 7) is None
-            assert here.sim.clock.monotonic() == pytest.approx(now + 7)
+        with here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=now) as subscription:
+            assert await subscription.next(until=now + 4) is None
+            assert here.sim.clock.monotonic() == pytest.approx(now + 4)
 
 
 async def test_failed_polls_are_tolerated_as_often_as_was_said() -> None:
@@ -152,7 +144,7 @@ async def test_failed_polls_are_tolerated_as_often_as_was_said() -> None:
     async with world() as (here, (one,)):
         here.sim.faults.add("error", operation=READS, code="Odd")
         with (
-            observer(here).subscribe(one, None, DEPLOYMENT_SCHEDULE, tolerate_failures=2) as subscription,
+            here.observer.subscribe(one, None, DEPLOYMENT_SCHEDULE, tolerate_failures=2) as subscription,
             pytest.raises(ServiceError, match="Odd"),
         ):
             await subscription.next()
@@ -171,7 +163,7 @@ async def test_polls_run_in_a_context_of_their_own() -> None:
 
     async with world() as (here, (one,)):
         variable.set("a request that will have ended")
-        with observer(here).subscribe(one, None, DEPLOYMENT_SCHEDULE, audience=Curious()) as subscription:
+        with here.observer.subscribe(one, None, DEPLOYMENT_SCHEDULE, audience=Curious()) as subscription:
             await subscription.next()
 
     assert seen == ["none"]
@@ -183,10 +175,10 @@ async def test_an_audience_hears_of_the_polls_that_serve_it() -> None:
         mine, foreign, third = Listener(), Listener(), Listener()
         quick = Schedule(strict=True)
         subscriptions = [
-            observer(here).subscribe(one, None, quick, audience=mine),
-            observer(here).subscribe(two, None, quick, audience=foreign),
-            observer(here).subscribe(two, None, quick, audience=third),
-            observer(here).subscribe(three, None, quick, audience=mine),
+            here.observer.subscribe(one, None, quick, audience=mine),
+            here.observer.subscribe(two, None, quick, audience=foreign),
+            here.observer.subscribe(two, None, quick, audience=third),
+            here.observer.subscribe(three, None, quick, audience=mine),
         ]
         for subscription in subscriptions:
             await subscription.next()
@@ -200,11 +192,24 @@ async def test_closing_the_client_ends_every_subscription() -> None:
     """With a ClientStateError, and no task is left."""
     async with world() as (here, (one,)):
         now = here.sim.clock.monotonic()
-        subscription = observer(here).subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=now)
+        subscription = here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=now)
         waiting = asyncio.create_task(subscription.next())
         await asyncio.sleep(0)
         await here.ws.aclose()
 
         with pytest.raises(ClientStateError):
             await waiting
-        assert not observer(here).tasks
+        assert not here.observer.tasks
+
+
+async def test_what_may_not_be_read_by_itself_is_listed() -> None:
+    """A wait that names its applications does without DescribeWorkspaceAssociations; one that does not is told why it fails."""
+    async with world(2) as (here, (one, other)):
+        await deploy(here, one, other)
+        here.sim.faults.add("error", operation=READS, code="AccessDeniedException")
+
+        outcome = await here.ws.wait_until_deployed(one, wanted={here.application: "installed"})
+
+        assert [change.after for change in outcome.changed] == ["COMPLETED"]
+        with pytest.raises(AccessDeniedException):
+            await here.ws.wait_until_deployed(other)

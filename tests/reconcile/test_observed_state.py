@@ -230,3 +230,26 @@ def test_what_is_being_terminated_is_gone_at_once() -> None:
     now.update(snapshot(state="TERMINATING", state_at=0.0))
 
     assert now.readiness is Readiness.GONE
+
+
+def test_two_reads_that_mean_different_things_confirm_nothing() -> None:
+    """In ERROR once and missing from an answer a minute later: neither was read twice."""
+    now = observed()
+    now.update(snapshot(state="ERROR", state_at=0.0))
+    now.update(snapshot(state=None, state_at=CONFIRM_AFTER))
+
+    assert now.readiness is Readiness.ON_ITS_WAY
+
+
+def test_a_deployment_that_was_never_seen_in_flight_ends_with_a_state_from_after_it() -> None:
+    """So quick that no read showed it: AVAILABLE from between Deploy and its end says nothing."""
+    clock = ManualClock()
+    now = observed({"in": STAGED}, clock)
+    now.mark_deployed(["in"])
+    now.update(snapshot(state="AVAILABLE", state_at=1.0, at=1.0))
+    now.update(snapshot({"in": record("COMPLETED", BEFORE + timedelta(seconds=9))}, at=20.0))
+    before = now.readiness
+    now.update(snapshot(state="AVAILABLE", state_at=20.0, at=20.0))
+
+    assert before is None
+    assert now.readiness is Readiness.READY

@@ -24,7 +24,7 @@ from workspaces_apps.rollout import (
     read_journal,
 )
 from workspaces_apps.rollout._log.events import TEXT_LIMIT
-from workspaces_apps.simulator import FaultKind, Throttle
+from workspaces_apps.simulator import FaultKind, SimulatorSettings, Throttle
 
 pytestmark = pytest.mark.campaign
 
@@ -35,6 +35,20 @@ FAULTS: tuple[FaultKind, ...] = (
     "reset_before",
     "reset_after",
 )
+
+
+async def test_quick_deployments_are_noticed_quickly() -> None:
+    """Where deployments take no time, as in somebody's tests, a run of two turns takes seconds and few calls."""
+    async with site(settings=SimulatorSettings.instant()) as here:
+        here.sim.fleet.add_workspaces(20)
+        plan = await here.rollout.plan(manifest(max_in_flight=10))
+        began, calls = here.clock.monotonic(), len(here.sim.requests)
+
+        result, _ = await here.carry_out(plan)
+
+        assert (result.ending, result.succeeded) == ("complete", 20)
+        assert here.clock.monotonic() - began < 20
+        assert len(here.sim.requests) - calls <= 4 * 20 + 15
 
 
 async def test_what_is_missing_gets_installed(tmp_path: Path) -> None:

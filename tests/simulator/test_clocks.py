@@ -1,8 +1,11 @@
 """The clocks: time that stands still, time that runs fast, and time that jumps when nothing else can happen."""
 
 import asyncio
+import inspect
 import time
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from workspaces_apps._base.clock import Clock
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock, RealClock, ScaledClock, SimulatorClock
-from workspaces_apps.simulator._clocks import Activity
+from workspaces_apps.simulator._clocks import _EXECUTORS, Activity, _is_idle  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.parametrize("clock", [RealClock(), ScaledClock(60), ManualClock()])
@@ -177,3 +180,18 @@ def test_impossible_clocks_are_refused() -> None:
         ManualClock(start=datetime(2026, 1, 1))  # noqa: DTZ001 - what must be refused
     with pytest.raises(ConfigurationError):
         ManualClock(quiet_checks=0)
+
+
+@pytest.mark.parametrize("jobs, idle", [(0, True), (1, False)])
+def test_a_job_in_the_queue_of_an_executor_is_work(jobs: int, idle: bool) -> None:
+    """Its thread may wake late on a busy machine, and stands still until then as one does that has nothing to do."""
+    queue: SimpleQueue[object] = SimpleQueue()
+    for _ in range(jobs):
+        queue.put(object())
+
+    # The frame of an executor's thread, as the standard library's own function of that name has it.
+    source = "def _worker(work_queue):\n    return inspect.currentframe()\n"
+    space: dict[str, Any] = {"inspect": inspect}
+    exec(compile(source, _EXECUTORS, "exec"), space)
+
+    assert _is_idle(space["_worker"](queue)) is idle

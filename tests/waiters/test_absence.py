@@ -1,21 +1,15 @@
 """Listings whose pages shift while they are read: a row that slipped by is never taken for gone."""
 
 import asyncio
-from collections.abc import Callable
-from itertools import chain
-from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.waiters.world import World, world
+from tests.waiters.world import count_pages, world
 from workspaces_apps import AssociationChange, DeploymentFailedError
 from workspaces_apps._observe.absence import Place, surely_absent
-from workspaces_apps.simulator._paging import OrderedIndex, Page
 from workspaces_apps.simulator._wire import JsonObject
-
-T = TypeVar("T")
 
 
 @given(
@@ -49,28 +43,6 @@ def test_what_one_page_would_show_is_surely_absent() -> None:
     found = {"ws-1": (1, 0), "ws-3": (1, 1), "ws-5": (2, 2), "ws-7": (2, 3)}
 
     assert surely_absent(before, found, 2) == {"ws-0", "ws-2", "ws-6", "ws-8"}
-
-
-def count_pages(here: World, after_first: Callable[[JsonObject], object]) -> None:
-    """Have the simulator find its pages by counting, and something happen after each first page."""
-
-    def counted(
-        operation: str,
-        request: JsonObject,
-        rolls: list[OrderedIndex[T]],
-        limit: int,
-        now: float,
-        keep: Callable[[T], bool] | None = None,
-    ) -> Page[T]:
-        del operation, now
-        start = int(str(request.get("NextToken", 0)))
-        rows = [row for row in chain.from_iterable(rolls) if keep is None or keep(row)]
-        page = Page(rows[start : start + limit], str(start + limit) if start + limit < len(rows) else None)
-        if not start:
-            after_first(request)
-        return page
-
-    object.__setattr__(here.sim.fleet.store.pager, "page", counted)
 
 
 async def test_a_failed_removal_that_slips_by_is_no_success() -> None:

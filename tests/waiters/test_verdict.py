@@ -22,11 +22,13 @@ from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps._waiters import Target
 from workspaces_apps._waiters.deployment import ENDS, TARGETS, Deployment, Step
 from workspaces_apps.api import AssociationState, WorkspaceState
+from workspaces_apps.simulator import ManualClock
 
 APP = "wsa-0123456789"
 OTHER = "wsa-9876543210"
 GRACE = 60.0
 WS = "ws-0123456789"
+CLOCK: Final = ManualClock()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def reference(wanted: Target, looks: Sequence[Look]) -> Step:
 
 def verdict(wanted: Target, looks: Sequence[Look]) -> Step:
     """The verdict of the waiter."""
-    deployment = Deployment({APP: wanted}, began=0.0, grace=GRACE)
+    deployment = Deployment({APP: wanted}, clock=CLOCK, began=0.0, grace=GRACE)
     for look in looks:
         deployment.see(look.snapshot, look.at)
         step = deployment.step(look.at)
@@ -147,7 +149,7 @@ def test_without_a_wish_the_first_look_decides_what_is_followed(looks: list[Look
     if not looks or looks[0].state is None:
         return
     first = state_info(looks[0].state)
-    deployment = Deployment(None, began=0.0, grace=GRACE)
+    deployment = Deployment(None, clock=CLOCK, began=0.0, grace=GRACE)
     deployment.see(looks[0].snapshot, looks[0].at)
     if first.phase not in (Phase.STAGED, Phase.IN_FLIGHT):
         assert not deployment.statuses()
@@ -171,7 +173,7 @@ def test_absence_means_what_the_waiter_waits_for(waiter: Waiter, expected: Verdi
 
 def test_an_absence_that_is_not_proven_is_none() -> None:
     """A record that a listing of several pages did not show is not taken for removed."""
-    deployment = Deployment({APP: "removed"}, began=0.0, grace=GRACE)
+    deployment = Deployment({APP: "removed"}, clock=CLOCK, began=0.0, grace=GRACE)
 
     deployment.see(Snapshot(workspace_id=WS, at=1.0, unconfirmed=frozenset({APP})), 1.0)
     assert deployment.step(1.0) is Step.LOOK
@@ -183,7 +185,7 @@ def test_an_absence_that_is_not_proven_is_none() -> None:
 def test_a_state_read_before_the_end_counts_only_after_updating() -> None:
     """AVAILABLE before the association was seen to end may be from before the deployment; after UPDATING it is not."""
     for first, expected in [("AVAILABLE", Step.WORKSPACE), ("UPDATING", Step.DONE)]:
-        deployment = Deployment({APP: "installed"}, began=0.0, grace=GRACE)
+        deployment = Deployment({APP: "installed"}, clock=CLOCK, began=0.0, grace=GRACE)
         deployment.see(snapshot(1, {APP: "INSTALLING"}, workspace=WorkspaceState(first), state_at=1), 1)
         deployment.see(snapshot(9, {APP: "COMPLETED"}, workspace=WorkspaceState.AVAILABLE, state_at=8), 9)
 
@@ -192,7 +194,7 @@ def test_a_state_read_before_the_end_counts_only_after_updating() -> None:
 
 def test_an_old_error_is_no_failure_until_the_grace_is_over() -> None:
     """A record that is in ERROR from the beginning may be the one that Deploy with Force is about to take up."""
-    deployment = Deployment({APP: "installed"}, began=0.0, grace=GRACE)
+    deployment = Deployment({APP: "installed"}, clock=CLOCK, began=0.0, grace=GRACE)
     deployment.see(snapshot(1.0, {APP: "ERROR"}), 1.0)
     assert deployment.step(1.0) is Step.LOOK
     assert deployment.next_moment(1.0) == GRACE
@@ -201,7 +203,7 @@ def test_an_old_error_is_no_failure_until_the_grace_is_over() -> None:
 
 def test_movement_of_another_application_ends_the_doubt() -> None:
     """When something else on the WorkSpace moves, Deploy has taken hold: what is in ERROR now has failed."""
-    deployment = Deployment({APP: "installed", OTHER: "installed"}, began=0.0, grace=GRACE)
+    deployment = Deployment({APP: "installed", OTHER: "installed"}, clock=CLOCK, began=0.0, grace=GRACE)
 
     deployment.see(snapshot(1.0, {APP: "ERROR", OTHER: "INSTALLING"}), 1.0)
     deployment.see(snapshot(2.0, {OTHER: "COMPLETED"}, complete=False), 2.0)
@@ -212,7 +214,7 @@ def test_movement_of_another_application_ends_the_doubt() -> None:
 def test_an_unknown_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """A state newer than this package is reported, and not with every read."""
     for at in range(3):
-        deployment = Deployment({APP: "installed"}, began=0.0, grace=GRACE)
+        deployment = Deployment({APP: "installed"}, clock=CLOCK, began=0.0, grace=GRACE)
         deployment.see(snapshot(float(at), {APP: "SIMMERING"}), float(at))
 
     assert [record.message for record in caplog.records if "SIMMERING" in record.message] == [

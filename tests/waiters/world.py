@@ -1,11 +1,18 @@
 """A simulator in simulated time, and a client that lives by the same clock."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 from workspaces_apps import ClientConfig, Hooks, PacingRegistry, RetryPolicy, WorkSpacesClient
+from workspaces_apps._observe.observer import AssociationObserver
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Throttle
+from workspaces_apps.simulator._paging import OrderedIndex, Page
+from workspaces_apps.simulator._wire import JsonObject
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,11 @@ class World:
     def another(self) -> str:
         """Another one, that goes with it."""
         return self.sim.fleet.application("project standard 2021")
+
+    @property
+    def observer(self) -> AssociationObserver:
+        """The observer of the client."""
+        return self.ws._hub().observer  # pyright: ignore[reportPrivateUsage]  # the part under test
 
     def count(self, operation: str) -> int:
         """How often an operation was called."""
@@ -72,3 +84,30 @@ async def deploy(world: World, *workspace_ids: str, application: str | None = No
             workspace_id=workspace_id, application_id=application or world.application
         )
         await world.ws.deploy_workspace_applications(workspace_id=workspace_id)
+
+
+def count_pages(
+    here: World,
+    after_first: Callable[[JsonObject], object] = lambda _: None,
+    after_each: Callable[[], object] = lambda: None,
+) -> None:
+    """Have the simulator find its pages by counting, and something happen after each first page, or after each."""
+
+    def counted(
+        operation: str,
+        request: JsonObject,
+        rolls: list[OrderedIndex[T]],
+        limit: int,
+        now: float,
+        keep: Callable[[T], bool] | None = None,
+    ) -> Page[T]:
+        del operation, now
+        start = int(str(request.get("NextToken", 0)))
+        rows = [row for row in chain.from_iterable(rolls) if keep is None or keep(row)]
+        page = Page(rows[start : start + limit], str(start + limit) if start + limit < len(rows) else None)
+        if not start:
+            after_first(request)
+        after_each()
+        return page
+
+    object.__setattr__(here.sim.fleet.store.pager, "page", counted)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from workspaces_apps._http.transport import Transport
     from workspaces_apps._model.models import Request
     from workspaces_apps._observe.audience import PollAudience
-    from workspaces_apps._observe.observer import AssociationObserver
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._reconcile.context import TargetContext
     from workspaces_apps._telemetry.port import Telemetry
@@ -358,12 +357,7 @@ class WorkSpacesClient(Waiters):
 
 def telemetry_of(client: WorkSpacesClient) -> Telemetry | None:
     """Return the telemetry that a client reports to; None for none."""
-    return client._telemetry()  # pyright: ignore[reportPrivateUsage]  # as below
-
-
-def observer_of(client: WorkSpacesClient) -> AssociationObserver:
-    """Return the observer that a client shares with its views, made if there is none."""
-    return client._hub().observer  # pyright: ignore[reportPrivateUsage]  # beside its class, and for its own package
+    return client._telemetry()  # pyright: ignore[reportPrivateUsage]  # beside its class, and for its own package
 
 
 async def identity_of(client: WorkSpacesClient) -> ClientIdentity:

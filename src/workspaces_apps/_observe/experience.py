@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._observe.read_plan import PageCounts, make_plan
+from workspaces_apps._observe.read_plan import PageCounts, Plan, make_plan
 from workspaces_apps._observe.reads import IDS
 from workspaces_apps._observe.schedule import Durations, awry_delay
 from workspaces_apps._observe.timers import TINY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from workspaces_apps._observe.read_plan import Plan
     from workspaces_apps._observe.watched import Watched
 
 _NEVER_UPDATING: Final = 8
 """WorkSpaces that were never seen UPDATING during a deployment, after which the hint is not relied on."""
+
+_REST: Final = 1.5
+"""Ticks within which a deployment that may end any moment must have been polled to be left out of a round."""
+
+_QUICK: Final = 30.0
+"""Seconds within which every deployment has ended where they are quick, as those of a test."""
+
+_WORTH_A_FINE_POLL: Final = 2.0
+"""Deployments that will have ended, as far as can be foreseen, by the next poll at a finer grid."""
+
+_YOUNG_REST: Final = 600.0
+"""The same in seconds for one that is too young to have ended."""
 
 
 class Experience:
@@ -30,6 +42,7 @@ class Experience:
         rows: The WorkSpaces of each listing, in its order.
         unlisted: Applications that cannot be listed.
         hint_denied: Whether states may not be read.
+        reads_denied: Whether WorkSpaces may not be read one by one.
         hint_seen: Whether any WorkSpace was seen UPDATING.
         never_updating: WorkSpaces that were not, although a deployment was in flight.
     """
@@ -41,6 +54,7 @@ class Experience:
         self.rows: dict[str, tuple[str, ...]] = {}
         self.unlisted: set[str] = set()
         self.hint_denied: bool = False
+        self.reads_denied: bool = False
         self.hint_seen: bool = False
         self.never_updating: set[str] = set()
 
@@ -75,16 +89,49 @@ class Experience:
         return found
 
     def plan(self, reads: Iterable[Watched]) -> Plan:
-        """Return the cheapest reads."""
-        return make_plan(self.needs(reads), self.counts)
+        """Return the cheapest reads; what may not be read by itself is listed."""
+        needs = self.needs(reads)
+        if self.reads_denied:
+            return Plan(listings=frozenset[str]().union(*needs.values()), singles=())
+        return make_plan(needs, self.counts)
 
     def cost(self, reads: Sequence[Watched]) -> int:
         """Return the calls that the cheapest reads are expected to take."""
         needs = self.needs(reads)
-        plan = make_plan(needs, self.counts)
+        plan = self.plan(reads)
         followers = Counter(one for applications in needs.values() for one in applications)
         listed = sum(self.counts.pages(one, followers[one]) for one in plan.listings)
         return listed + len(plan.singles) + len(reads) - len(needs)
+
+    def chance(self, watched: Watched, now: float) -> float:
+        """Return the chance that a deployment has ended since it was last seen to go on."""
+        if watched.awry:
+            return 1.0
+        return self.durations.chance(watched.moving_at - watched.since, now - watched.since)
+
+    def is_fine(self, watched: Collection[Watched], now: float, tick: float) -> bool:
+        """Tell if polls at a finer grid tell much: all deployments are quick, or those that are left fit in one call.
+
+        Args:
+            watched: Everything that is observed.
+            now: The moment.
+            tick: Seconds from poll to poll at that grid.
+        """
+        if self.durations.all_within(_QUICK):
+            return True
+        # The last of a fleet decide when all is over.
+        return (
+            len(watched) <= IDS and sum(self.chance(one, now + tick) for one in watched) >= _WORTH_A_FINE_POLL
+        )
+
+    def can_wait(self, watched: Watched, now: float) -> bool:
+        """Tell if a deployment may be left out of one round: nobody asked for polls at certain intervals."""
+        near = self.durations.near
+        if near is None or any(one.at_once or one.schedule.bound < math.inf for one in watched.subscriptions):
+            return False
+        tick = max(one.schedule.tick for one in watched.subscriptions)
+        rest = _YOUNG_REST if now - watched.since < near else _REST * tick
+        return now - watched.round_at < rest
 
     def reads_are_cheaper(
         self, hints: Sequence[Watched], states: Sequence[Watched], reads: Sequence[Watched], now: float
@@ -99,10 +146,7 @@ class Experience:
         """
         if len(hints) + len(states) + len(reads) == 1:
             return True
-        ended = sum(
-            1.0 if one.awry else self.durations.chance(one.moving_at - one.since, now - one.since)
-            for one in hints
-        )
+        ended = sum(self.chance(one, now) for one in hints)
         read = self.cost([*hints, *reads]) - self.cost(reads)
         hint = calls_for(len(hints) + len(states)) - calls_for(len(states))
         return read + ended / IDS < hint + min(ended, read)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from workspaces_apps._observe.schedule import AWRY_FIRST
-from workspaces_apps._observe.timers import TINY
+from workspaces_apps._observe.timers import TINY, Alarm, Timers
 from workspaces_apps._telemetry.port import SERVED
 from workspaces_apps.errors import ClientStateError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from types import TracebackType
 
     from workspaces_apps._base.clock import Clock
@@ -230,3 +231,78 @@ class Feed(ABC, Generic[NewsT]):
     def _wake(self) -> None:
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
+
+
+class FeedSource(ABC, Generic[NewsT]):
+    """The part that observers share: who may subscribe, the tasks that run while anybody does, and their end.
+
+    Attributes:
+        clock: The time of moments and delays.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock: Clock = clock
+        self._timers = Timers()
+        self._alarm = Alarm(clock)
+        self._tasks: frozenset[asyncio.Task[None]] = frozenset()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    @property
+    def tasks(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks that it runs; none while nobody subscribes."""
+        return self._tasks
+
+    async def close(self, error: WorkSpacesError) -> None:
+        """End every subscription with an error, and take no more."""
+        self._closed = True
+        tasks = self._tasks
+        self._break_off(error)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    @abstractmethod
+    def _each(self) -> Iterator[Feed[NewsT]]:
+        """Return every feed that is open."""
+
+    def _admit(self) -> None:
+        """Let somebody subscribe.
+
+        Raises:
+            ClientStateError: The client is closed, or somebody subscribes on another event loop.
+        """
+        if self._closed:
+            raise ClientStateError("the client is closed; make a new one")
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop and next(self._each(), None) is not None:
+            raise ClientStateError(
+                "the client waits on another event loop; a client belongs to the loop that first used it"
+            )
+        self._loop = loop
+
+    def _run(self, *work: Callable[[], Awaitable[None]]) -> None:
+        """Begin tasks in contexts of their own: nobody's request, span or log fields, whoever subscribed first."""
+        loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self.clock)
+        self._tasks = frozenset(
+            loop.create_task(
+                self._guarded(one), name="workspaces-apps observer", context=contextvars.Context()
+            )
+            for one in work
+        )
+
+    def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = frozenset()
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a task; an error nobody foresaw ends the subscriptions instead of leaving them for ever."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - it is raised again, by whoever subscribes
+            self._break_off(error)
+
+    def _break_off(self, error: Exception) -> None:
+        for feed in list(self._each()):
+            feed.fail(error)

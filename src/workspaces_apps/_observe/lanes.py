@@ -233,15 +233,13 @@ class Lanes:
                 self._unqueue(watched.workspace_id)
                 self._sweep[watched.workspace_id] = None
         needs = self._experience.needs(queued)
-        if len(needs) > 1:
+        if len(needs) > 1 or self._experience.reads_denied:
             plan = self._experience.plan(queued)
             singles = set(plan.singles)
             for workspace_id in [one for one in needs if one not in singles] if plan.listings else ():
                 confirms = self._unqueue(workspace_id)
-                self._watched[workspace_id].jobs += len(needs[workspace_id]) - 1
-                for application in needs[workspace_id]:
-                    self._listings.setdefault(application, {})[workspace_id] = confirms
-        if self._sweep or self._listings:
+                self._queue_listings(self._watched[workspace_id], needs[workspace_id], confirms=confirms)
+        if self._sweep:
             self._list_alarm.ring()
 
     def _unqueue(self, workspace_id: str) -> bool:
@@ -258,12 +256,43 @@ class Lanes:
                 snapshot = await read_workspace(client, watched.workspace_id, self._clock.monotonic())
         except WorkSpacesError as error:
             watched.jobs -= 1
-            self._results.failed(watched, error)
+            if not isinstance(error, AccessDeniedException) or not self._list_instead(watched, error):
+                self._results.failed(watched, error)
             return
         watched.jobs -= 1
         if watched.see(snapshot, self._experience):
             watched.deliver(snapshot)
         self._results.done(watched)
+
+    def _list_instead(self, watched: Watched, error: AccessDeniedException) -> bool:
+        """Have listings show what may not be read by itself; False if they cannot.
+
+        Nothing else shows everything on a WorkSpace: whoever wants that is told so, and nobody else.
+        """
+        for one in list(watched.subscriptions):
+            if one.applications is None:
+                one.fail(error)
+        if not watched.subscriptions:
+            return True
+        needs = self._experience.needs([watched])
+        if needs and not self._experience.reads_denied:
+            _log.warning(
+                "DescribeWorkspaceAssociations is not allowed: associations are listed by application: %s", error,
+                extra={"operation": "DescribeWorkspaceAssociations", "request_id": error.request_id},
+            )  # fmt: skip
+            self._experience.reads_denied = True
+        for applications in needs.values():
+            watched.jobs += 1
+            self._queue_listings(watched, applications, confirms=False)
+        return bool(needs)
+
+    def _queue_listings(self, watched: Watched, applications: Iterable[str], *, confirms: bool) -> None:
+        """Give to listings what was queued as one read."""
+        watched.jobs -= 1
+        for application in applications:
+            watched.jobs += 1
+            self._listings.setdefault(application, {})[watched.workspace_id] = confirms
+        self._list_alarm.ring()
 
     async def _list_lane(self) -> None:
         while True:
@@ -289,11 +318,12 @@ class Lanes:
         found: dict[str, Place] = {}
         expected = counts.pages(application, len(sought))
         worth = max(expected, len(sought))
+        whole = self._experience.reads_denied
         # A listing that takes the place of more reads which would be work is work too.
         is_work = sum(sought.values()) >= expected
         try:
             async with aclosing(list_pages(self._client_for(lambda: sought), application)) as listing:
-                while sought and pages < worth and not complete:
+                while sought and (pages < worth or whole) and not complete:
                     if not is_work:
                         await self._turn("DescribeApplicationAssociations")
                     at = self._clock.monotonic()
@@ -312,14 +342,14 @@ class Lanes:
                 extra={"application_id": application, "request_id": error.request_id},
             )  # fmt: skip
             self._experience.unlisted.add(application)
-        except LASTING as error:
-            for one in list(sought):
-                watched = self._watched.get(one)
-                if watched is not None:
-                    watched.jobs -= 1
-                    self._results.failed(watched, error, application)
-            return
         except WorkSpacesError as error:
+            if whole or isinstance(error, LASTING):
+                for one in list(sought):
+                    watched = self._watched.get(one)
+                    if watched is not None:
+                        watched.jobs -= 1
+                        self._results.failed(watched, error, application)
+                return
             # It may be this application's listing alone: what reads of the WorkSpaces say counts.
             _log.debug(
                 "a listing of %s failed, so its WorkSpaces are read one by one: %s", application, error,
@@ -376,9 +406,12 @@ class Lanes:
                     watched.deliver(snapshot)
                 self._results.done(watched)
             else:
-                # It may have slipped from page to page: only a read of the WorkSpace tells.
+                # It may have slipped from page to page: only a read of the WorkSpace tells, or the next listing.
                 watched.deliver(Snapshot(workspace_id=one, at=at, unconfirmed=applications))
-                self._read_unless_queued(watched, confirms=True)
+                if experience.reads_denied:
+                    self._results.done(watched)
+                else:
+                    self._read_unless_queued(watched, confirms=True)
 
     def _read_unless_queued(self, watched: Watched, *, confirms: bool) -> None:
         one = watched.workspace_id

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._observe.experience import Experience, calls_for
+from workspaces_apps._observe.feed import FeedSource
 from workspaces_apps._observe.lanes import UNLISTED, Lanes
 from workspaces_apps._observe.reads import (
     IDS,
@@ -21,14 +22,14 @@ from workspaces_apps._observe.reads import (
     read_workspace,
     side_by_side,
 )
+from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
 from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps._observe.subscription import Subscription
-from workspaces_apps._observe.timers import TINY, Alarm, Timers
+from workspaces_apps._observe.timers import TINY
 from workspaces_apps._observe.watched import Watched
-from workspaces_apps.errors import ClientStateError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.hooks import Hooks
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.timers import Timer
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
+    from workspaces_apps.errors import WorkSpacesError
 
 _log = field_logger("workspaces_apps.observer")
 
@@ -46,8 +48,18 @@ _AWRY_PARTS: Final = 3
 _OPTIONAL_SHARE: Final = 0.8
 """The share of a delay for which optional polls rest after each other: they have one call at a time for all."""
 
+_FIRST: Final = 5.0
+"""Seconds after which deployments are first polled, one call for all, while it is not known how long they take: a test's
+may be quick."""
 
-class AssociationObserver:
+_FINE_PARTS: Final = 4
+"""Moments of the grid for each of the usual ones where such polls tell much: see `Experience.is_fine`."""
+
+_WORTH_A_CALL: Final = 0.8
+"""Deployments that have ended, as far as can be foreseen, which one more call for states must show."""
+
+
+class AssociationObserver(FeedSource[Snapshot]):
     """Reads and polls the WorkSpaces of a client; one for the client and all of its views.
 
     Three kinds of calls show how deployments come on: the states of 25 WorkSpaces (a hint: UPDATING only postpones a
@@ -78,28 +90,19 @@ class AssociationObserver:
             random: A number in [0, 1), for jitter.
             poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
         """
-        self.clock: Clock = clock
+        super().__init__(clock)
         self._client = client
         self._polling = polling
         self._random = random
         self._poll_delay = poll_delay
         self._watched: dict[str, Watched] = {}
-        self._timers = Timers()
         self._experience = Experience()
         self._round_calls = 0
+        self._fine = False
         self._optional_from = -math.inf
         self._sleeps_until = -math.inf
-        self._alarm = Alarm(clock)
         self._lanes: Lanes | None = None
-        self._tasks: frozenset[asyncio.Task[None]] = frozenset()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._context = contextvars.Context()
-        self._closed = False
-
-    @property
-    def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """The tasks that it runs; none while nobody subscribes."""
-        return self._tasks
 
     async def read(self, workspace_id: str, *, via: Operations | None = None) -> Snapshot:
         """Read the associations of one WorkSpace: work, not a poll, that begins now and is joined to no other read.
@@ -196,14 +199,7 @@ class AssociationObserver:
         Raises:
             ClientStateError: The client is closed, or somebody subscribes on another event loop.
         """
-        if self._closed:
-            raise ClientStateError("the client is closed; make a new one")
-        loop = asyncio.get_running_loop()
-        if self._watched and self._loop is not loop:
-            raise ClientStateError(
-                "the client waits on another event loop; a client belongs to the loop that first used it"
-            )
-        self._loop = loop
+        self._admit()
         subscription = Subscription(
             self,
             workspace_id,
@@ -214,6 +210,15 @@ class AssociationObserver:
             audience=audience,
         )
         now = self.clock.monotonic()
+        if since is not None and not schedule.eager:
+            near = self._experience.durations.near
+            if near is None:
+                subscription.optional = min(subscription.optional, now + _FIRST)
+            else:
+                # Nothing is polled before its time any more, as in every later round.
+                subscription.optional = math.inf
+                soonest = schedule.aligned(since + max(near, _FIRST), _FINE_PARTS if self._fine else 1)
+                subscription.due = min(subscription.due, soonest)
         watched = self._watched.get(workspace_id)
         if watched is None:
             watched = self._watched[workspace_id] = Watched(workspace_id, now)
@@ -221,17 +226,9 @@ class AssociationObserver:
             watched.begin(since, now)
         watched.subscriptions.append(subscription)
         if not self._tasks:
-            self._start(loop)
+            self._start()
         self.wake()
         return subscription
-
-    async def close(self, error: WorkSpacesError) -> None:
-        """End every subscription with an error, and take no more."""
-        self._closed = True
-        tasks = self._tasks
-        self._break_off(error)
-        if tasks:
-            await asyncio.wait(tasks)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Have something called at a moment of the clock's `monotonic`, if anybody still subscribes then."""
@@ -257,9 +254,7 @@ class AssociationObserver:
         self._experience.never_updating.discard(subscription.workspace_id)
         if not self._watched:
             self._experience.rows.clear()
-            for task in self._tasks:
-                task.cancel()
-            self._tasks = frozenset()
+            self._stop()
 
     def done(self, watched: Watched) -> None:
         """Plan the next poll of a WorkSpace once every call of this one has come back."""
@@ -312,8 +307,11 @@ class AssociationObserver:
             one.retry(now)
         self.wake()
 
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._alarm = Alarm(self.clock)
+    def _each(self) -> Iterator[Subscription]:
+        for watched in self._watched.values():
+            yield from watched.subscriptions
+
+    def _start(self) -> None:
         self._optional_from = -math.inf
         lanes = Lanes(
             self,
@@ -324,26 +322,8 @@ class AssociationObserver:
             poll_delay=self._poll_delay,
         )
         self._lanes = lanes
-        # In contexts of their own: nobody's request, span or log fields, whoever subscribed first.
         self._context = contextvars.Context()
-        self._tasks = frozenset(
-            loop.create_task(
-                self._guarded(work), name="workspaces-apps observer", context=contextvars.Context()
-            )
-            for work in (*lanes.lanes, self._schedule)
-        )
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a task; an error nobody foresaw ends the subscriptions instead of leaving them for ever."""
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - it is raised again, by whoever subscribes
-            self._break_off(error)
-
-    def _break_off(self, error: Exception) -> None:
-        for watched in list(self._watched.values()):
-            for subscription in list(watched.subscriptions):
-                subscription.fail(error)
+        self._run(*lanes.lanes, self._schedule)
 
     async def _schedule(self) -> None:
         while True:
@@ -367,6 +347,9 @@ class AssociationObserver:
 
     def _begin_round(self, now: float) -> None:
         """Queue what is due, by the cheapest kind of call."""
+        self._fine = self._experience.is_fine(
+            self._watched.values(), now, DEPLOYMENT_SCHEDULE.tick / _FINE_PARTS
+        )
         idle = [one for one in self._watched.values() if not one.jobs]
         due = [one for one in idle if one.due <= now + TINY]
         # Who wants associations but is not due, perhaps because it has still to take the last news in, gets them if the
@@ -379,7 +362,9 @@ class AssociationObserver:
                 one for one in idle if now + TINY < one.due <= now + TINY + one.along and not one.state_alone
             ]
         must = [one for one in required if self._experience.must_read(one, now)]
-        hints = [one for one in required if not self._experience.must_read(one, now)]
+        hints = self._in_full_calls(
+            [one for one in required if not self._experience.must_read(one, now)], len(states), now
+        )
         if hints:
             places = -(len(hints) + len(states)) % IDS
             taken = {one.workspace_id for one in required}
@@ -407,6 +392,22 @@ class AssociationObserver:
         for watched in must:
             lanes.read(watched, confirms=False)
 
+    def _in_full_calls(self, hints: list[Watched], states: int, now: float) -> list[Watched]:
+        """Put off what would take one more call than the others do, where that one is unlikely to tell anything."""
+        more = (len(hints) + states) % IDS
+        if not more or len(hints) + states < IDS or more > len(hints):
+            return hints
+        likely = sorted(hints, key=lambda one: (self._experience.chance(one, now), -one.round_at))
+        put_off = likely[:more]
+        chance = sum(self._experience.chance(one, now) for one in put_off)
+        if chance > _WORTH_A_CALL or not all(self._experience.can_wait(one, now) for one in put_off):
+            return hints
+        for watched in put_off:
+            for one in watched.subscriptions:
+                one.due = one.schedule.aligned(now + one.schedule.tick)
+        left = {one.workspace_id for one in put_off}
+        return [one for one in hints if one.workspace_id not in left]
+
     def _may_hint(self, watched: Watched, now: float) -> bool:
         return not watched.state_alone and not watched.awry and not self._experience.must_read(watched, now)
 
@@ -433,9 +434,11 @@ class AssociationObserver:
         """Set when a WorkSpace is polled next, counted from the moment `at`."""
         changed, watched.changed = watched.changed, False
         chance = self._random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
+        durations = self._experience.durations
         for one in watched.subscriptions:
-            tick = max(one.schedule.tick, one.schedule.spacing * self._round_calls)
-            one.plan(at, now, changed=changed, chance=chance, tick=tick, durations=self._experience.durations)
+            parts = _FINE_PARTS if self._fine and one.schedule.grid else 1
+            tick = max(one.schedule.tick / parts, one.schedule.spacing * self._round_calls)
+            one.plan(at, now, changed=changed, chance=chance, tick=tick, parts=parts, durations=durations)
             if one.applications != frozenset():
                 one.due = min(one.due, max(now, watched.read_at + self._experience.durations.read_after))
         if watched.subscriptions:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from workspaces_apps._observe.audience import hooks_for, polled
-from workspaces_apps._observe.feed import Feed
+from workspaces_apps._observe.feed import Feed, FeedSource
 from workspaces_apps._observe.reads import is_lasting, is_spoilt, portions
-from workspaces_apps._observe.timers import TINY, Alarm, Timers
-from workspaces_apps.errors import ClientStateError, ServiceError, WorkSpacesError
+from workspaces_apps._observe.timers import TINY, Alarm
+from workspaces_apps.errors import ServiceError, WorkSpacesError
 
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
@@ -80,7 +78,7 @@ class ResourceFeed(Feed[Reading[ResourceT]]):
         self._observer.leave(self)
 
 
-class ResourceObserver(Generic[ResourceT]):
+class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
     """Polls all resources of one kind that somebody waits for, 25 a call."""
 
     def __init__(
@@ -101,24 +99,14 @@ class ResourceObserver(Generic[ResourceT]):
             random: A number in [0, 1), for jitter.
             poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
         """
-        self.clock: Clock = clock
+        super().__init__(clock)
         self._kind = kind
         self._polling = polling
         self._random = random
         self._poll_delay = poll_delay
         self._feeds: dict[str, list[ResourceFeed[ResourceT]]] = {}
         self._last: dict[str, ResourceT | None] = {}
-        self._timers = Timers()
-        self._alarm = Alarm(clock)
         self._time_alarm = Alarm(clock)
-        self._tasks: frozenset[asyncio.Task[None]] = frozenset()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
-
-    @property
-    def tasks(self) -> frozenset[asyncio.Task[None]]:
-        """The tasks that it runs; none while nobody subscribes."""
-        return self._tasks
 
     def subscribe(
         self,
@@ -139,36 +127,17 @@ class ResourceObserver(Generic[ResourceT]):
         Raises:
             ClientStateError: The client is closed, or somebody subscribes on another event loop.
         """
-        if self._closed:
-            raise ClientStateError("the client is closed; make a new one")
-        loop = asyncio.get_running_loop()
-        if self._feeds and self._loop is not loop:
-            raise ClientStateError(
-                "the client waits on another event loop; a client belongs to the loop that first used it"
-            )
-        self._loop = loop
+        self._admit()
         feed = ResourceFeed(
             self, resource_id, schedule, tolerate_failures=tolerate_failures, audience=audience
         )
         self._feeds.setdefault(resource_id, []).append(feed)
         if not self._tasks:
             self._alarm, self._time_alarm = Alarm(self.clock), Alarm(self.clock)
-            self._tasks = frozenset(
-                loop.create_task(
-                    self._guarded(work), name="workspaces-apps observer", context=contextvars.Context()
-                )
-                for work in (self._poll, self._watch_time)
-            )
+            self._time_alarm = Alarm(self.clock)
+            self._run(self._poll, self._watch_time)
         self.wake()
         return feed
-
-    async def close(self, error: WorkSpacesError) -> None:
-        """End every subscription with an error, and take no more."""
-        self._closed = True
-        tasks = self._tasks
-        self._break_off(error)
-        if tasks:
-            await asyncio.wait(tasks)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Have something called at a moment of the clock's `monotonic`, if anybody still subscribes then."""
@@ -188,21 +157,7 @@ class ResourceObserver(Generic[ResourceT]):
             self._feeds.pop(feed.resource_id, None)
             self._last.pop(feed.resource_id, None)
         if not self._feeds:
-            for task in self._tasks:
-                task.cancel()
-            self._tasks = frozenset()
-
-    def _break_off(self, error: Exception) -> None:
-        for feeds in list(self._feeds.values()):
-            for feed in list(feeds):
-                feed.fail(error)
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a task; an error nobody foresaw ends the subscriptions instead of leaving them for ever."""
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - it is raised again, by whoever subscribes
-            self._break_off(error)
+            self._stop()
 
     async def _watch_time(self) -> None:
         """Make the calls whose moment has come, whatever a poll does meanwhile."""

@@ -8,6 +8,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+TOLERATED_POLLS: Final = 10
+"""Polls in a row that may fail before whoever follows a deployment or a resource gives up."""
+
 AWRY_FIRST: Final = 10.0
 """Seconds until a WorkSpace is polled again that is not UPDATING although a deployment is in flight."""
 
@@ -133,6 +136,10 @@ class Durations:
         least = self._in_order()[0]
         return _NEAR * least[int(_QUANTILE * len(least))]
 
+    def all_within(self, seconds: float) -> bool:
+        """Tell if every deployment that was seen has taken that long at most; False while none was."""
+        return bool(self._middle) and self._in_order()[1][-1] <= seconds
+
     @property
     def read_after(self) -> float:
         """Seconds after which associations are read, whatever the state of the WorkSpace says."""
@@ -144,7 +151,7 @@ class Durations:
 
     def chance(self, before: float, now: float) -> float:
         """Return the chance that a deployment has ended by the age `now` which had not by `before`."""
-        if not self._middle:
+        if not self._middle or now < _NEAR * self._in_order()[0][0]:
             return 0.0
         middle = self._in_order()[1]
         past = bisect_right(middle, before)

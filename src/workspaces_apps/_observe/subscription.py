@@ -99,7 +99,15 @@ class Subscription(Feed[Snapshot]):
         super().hurry()
 
     def plan(
-        self, at: float, now: float, *, changed: bool, chance: float, tick: float, durations: Durations
+        self,
+        at: float,
+        now: float,
+        *,
+        changed: bool,
+        chance: float,
+        tick: float,
+        parts: int,
+        durations: Durations,
     ) -> None:
         """Set when it is polled next.
 
@@ -109,6 +117,7 @@ class Subscription(Feed[Snapshot]):
             changed: Whether something was new.
             chance: A number in [0, 1), for jitter.
             tick: Seconds from one required poll to the next when the end is near.
+            parts: How many parts each step of the grid has.
             durations: What is known of how long deployments take.
         """
         schedule = self.schedule
@@ -124,8 +133,8 @@ class Subscription(Feed[Snapshot]):
             next_age = schedule.next_age(age, known=near is not None)
             due = self.since + (next_age if near is None else min(next_age, near))
         # Never at the same moment again, however the ages round.
-        soonest = max(now, at + schedule.shortest)
-        self.due = schedule.aligned(max(soonest, min(due, at + schedule.bound)))
+        soonest = max(now, at + min(tick, schedule.shortest))
+        self.due = schedule.aligned(max(soonest, min(due, at + schedule.bound)), parts)
         if near is not None and (age >= near or not schedule.eager):
             # What is required of all at the same moment is not to be split by a few that come before.
             self.optional: float = math.inf

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._associations.states import ERROR, IN_FLIGHT, NO_ASSOCIATION, SETTLED, STAGED, same_state
-from workspaces_apps._associations.workspaces import CONFIRM_AFTER, Readiness, readiness
+from workspaces_apps._associations.states import (
+    ERROR,
+    IN_FLIGHT,
+    NO_ASSOCIATION,
+    SETTLED,
+    STAGED,
+    Phase,
+    same_state,
+    state_info,
+)
+from workspaces_apps._associations.workspaces import CONFIRM_AFTER, DEPLOYING, Readiness, readiness
+from workspaces_apps._observe.timers import TINY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from workspaces_apps._associations import Direction
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
-    from workspaces_apps.api import WorkspaceState
+    from workspaces_apps.api import AssociationState, WorkspaceState
     from workspaces_apps.api.errors import ResourceNotFoundException
 
 GRACE: Final = 60.0
@@ -51,6 +62,7 @@ class ObservedState:
         grace: Seconds for which a deployment that was taken need not show yet.
 
     Attributes:
+        applications: The applications whose changes count; may be replaced.
         records: The associations as they were read last; what is not here is absent.
         first: The associations as they were when they were first read.
         committed: Applications that a Deploy was just taken for, and that have not shown it yet.
@@ -59,11 +71,35 @@ class ObservedState:
         answered_at: When the answer to the last read of everything on the WorkSpace came that was made for it alone; None
             if there was none.
         workspace_state: The WorkSpace's own state; None if it is not listed, or was not read.
+        state_at: When the read of that state began; None if it must be read.
         exists: Whether the WorkSpace exists, as far as is known.
         refusal: The answer that said that it does not.
     """
 
+    __slots__ = (
+        "_before_deploy",
+        "_clock",
+        "_deployed_at",
+        "_deploying_seen",
+        "_grace",
+        "_open_at",
+        "_settled_at",
+        "_unsure",
+        "answered_at",
+        "applications",
+        "committed",
+        "errors",
+        "exists",
+        "first",
+        "headed",
+        "records",
+        "refusal",
+        "state_at",
+        "workspace_state",
+    )
+
     def __init__(self, applications: Collection[str], clock: Clock, grace: float = GRACE) -> None:
+        self.applications: frozenset[str] = frozenset(applications)
         self.records: dict[str, AssociationRecord] = {}
         self.first: dict[str, AssociationRecord | None] = {}
         self.committed: frozenset[str] = frozenset()
@@ -71,22 +107,21 @@ class ObservedState:
         self.errors: dict[str, AssociationRecord] = {}
         self.answered_at: float | None = None
         self.workspace_state: WorkspaceState | None = None
+        self.state_at: float | None = None
         self.exists: bool = True
         self.refusal: ResourceNotFoundException | None = None
-        self._applications = frozenset(applications)
         self._clock = clock
         self._grace = grace
-        self._state_at: float | None = None
-        self._unsure_since: float | None = None
-        self._busy_seen = False
+        self._unsure: tuple[Readiness, float] | None = None
+        self._deploying_seen = False
+        self._open_at = -math.inf
         self._settled_at: float | None = None
         self._deployed_at: float | None = None
         self._before_deploy: dict[str, AssociationRecord | None] = {}
 
-    def state(self, application: str) -> str | None:
+    def state(self, application: str) -> AssociationState | None:
         """Return the state of an association; None for no association."""
-        record = self.records.get(application)
-        return record.state if record is not None else None
+        return _state(self.records.get(application))
 
     def update(self, snapshot: Snapshot) -> list[Change]:
         """Take a snapshot in, but for what is late in it; return the changes of the applications that count."""
@@ -94,12 +129,16 @@ class ObservedState:
         self.refusal = snapshot.refusal
         if snapshot.state_at is not None:
             self._update_workspace(snapshot.workspace_state, snapshot.state_at)
-        found = [self._update(one, record) for one, record in snapshot.associations.items()]
-        found += [self._update(one, None) for one in self._absences(snapshot)]
-        changes = [change for change in found if change is not None]
-        if any(change.before is not None and change.before.state in IN_FLIGHT for change in changes):
+        shown: dict[str, AssociationRecord | None] = dict(snapshot.associations)
+        shown.update(dict.fromkeys(self._absences(snapshot)))
+        were_open = {one for one in self.applications & shown.keys() if self._is_open(one)}
+        found = [self._update(one, record) for one, record in shown.items()]
+        are_open = {one for one in self.applications & shown.keys() if self._is_open(one)}
+        if are_open:
+            self._open_at = max(self._open_at, snapshot.at)
+        if were_open - are_open:
             self._settled_at = snapshot.at
-        return changes
+        return [change for change in found if change is not None]
 
     def fill_in(self, application: str, record: AssociationRecord | None) -> list[Change]:
         """Take in what the answer to a write shows of one association; None if it shows that there is none."""
@@ -112,38 +151,64 @@ class ObservedState:
 
     def mark_deployed(self, applications: Collection[str]) -> None:
         """Note that a Deploy was taken for these: the WorkSpace is UPDATING now. [doc]"""
-        self._deployed_at = self._clock.monotonic()
+        self._deployed_at = self._open_at = self._clock.monotonic()
         self._before_deploy = {one: self.records.get(one) for one in applications}
         self.committed = frozenset(applications)
         self.errors = {one: error for one, error in self.errors.items() if one not in self.committed}
         for one in applications:
             self.headed.pop(one, None)
-        self._busy_seen = False
+        self._deploying_seen = False
         self.forget_workspace()
 
     def forget_workspace(self) -> None:
         """Forget the WorkSpace's own state: it must be read again."""
-        self._state_at = self._unsure_since = None
+        self.state_at = self._unsure = None
 
     @property
     def readiness(self) -> Readiness | None:
-        """The meaning of the WorkSpace's own state; None if it was not read.
+        """The meaning of the WorkSpace's own state, after a deployment that was in flight; None if it must be read."""
+        return self.readiness_after(self._settled_at, self._open_at)
+
+    def readiness_after(self, ended_at: float | None, open_at: float) -> Readiness | None:
+        """Return the meaning of the WorkSpace's own state after a deployment; None if it must be read.
+
+        UPDATING may show late: a state from before the end of the deployment says nothing of its end, unless the
+        WorkSpace was UPDATING before it, and nothing has been read to go on since.
+
+        Args:
+            ended_at: When the read began that showed the end; None where there was no deployment.
+            open_at: When the last read began that showed it to go on.
+        """
+        found = self.last_readiness
+        if ended_at is None or self.state_at is None or found in (Readiness.ON_ITS_WAY, Readiness.GONE):
+            return found
+        is_back = self._deploying_seen and self.state_at > open_at
+        return found if is_back or self.state_at >= ended_at else None
+
+    @property
+    def last_readiness(self) -> Readiness | None:
+        """The meaning of the WorkSpace's own state as it was read last; None if it was not read.
 
         That it needs somebody, or is not listed, counts once two reads agree that are a minute apart; until then it is
         on its way.
         """
         if not self.exists:
             return Readiness.GONE
-        if self._state_at is None:
+        if self.state_at is None:
             return None
-        found = readiness(self.workspace_state)
-        if found is Readiness.READY and not self._busy_seen and self._settled_at is not None:
-            # UPDATING may show late: a state from before the end of the deployment says nothing of its end.
-            return found if self._state_at >= self._settled_at else None
-        if found not in _UNSURE or self.workspace_state in _TERMINATED:
-            return found
-        assert self._unsure_since is not None
-        return found if self._state_at - self._unsure_since >= CONFIRM_AFTER else Readiness.ON_ITS_WAY
+        if self._unsure is None:
+            return readiness(self.workspace_state)
+        found, since = self._unsure
+        return found if self.state_at - since >= CONFIRM_AFTER - TINY else Readiness.ON_ITS_WAY
+
+    def unsure_since(self, found: Readiness) -> float | None:
+        """Return since when the WorkSpace's state has had a meaning that a second read must confirm; None if it has not."""
+        return self._unsure[1] if self._unsure is not None and self._unsure[0] is found else None
+
+    def net_changes(self, applications: Iterable[str]) -> list[Change]:
+        """Return those of the applications that are not as they were first read, each as one change."""
+        changes = [Change(one, self.first.get(one), self.records.get(one)) for one in applications]
+        return [one for one in changes if not same_state(_state(one.before), _state(one.after))]
 
     def elapsed(self, application: str) -> float | None:
         """Return the seconds since a Deploy was taken for an application; None if none was."""
@@ -158,7 +223,7 @@ class ObservedState:
 
     def _absences(self, snapshot: Snapshot) -> Iterator[str]:
         if snapshot.complete:
-            known = [*self.records, *self._applications]
+            known = [*self.records, *self.applications]
             yield from (one for one in dict.fromkeys(known) if one not in snapshot.associations)
         else:
             yield from snapshot.absent
@@ -172,14 +237,11 @@ class ObservedState:
         else:
             self.records[application] = record
         self.committed -= {application}
-        if application not in self._applications:
+        if application not in self.applications:
             return None
         self.first.setdefault(application, record)
         self._note_direction(application, record)
-        state, was = (
-            record.state if record is not None else None,
-            before.state if before is not None else None,
-        )
+        state, was = _state(record), _state(before)
         if record is not None and state == ERROR:
             is_new = before is None or was != ERROR or before.updated != record.updated
             if is_new and (was in IN_FLIGHT or application in self._before_deploy):
@@ -209,14 +271,23 @@ class ObservedState:
     def _is_out_of_grace(self) -> bool:
         return self._deployed_at is None or self._clock.monotonic() - self._deployed_at > self._grace
 
+    def _is_open(self, application: str) -> bool:
+        """Tell if a deployment of it goes on, or was just taken and does not show yet."""
+        return application in self.committed or state_info(self.state(application)).phase is Phase.IN_FLIGHT
+
     def _update_workspace(self, state: WorkspaceState | None, at: float) -> None:
-        if self._state_at is not None and at < self._state_at:
+        if self.state_at is not None and at < self.state_at:
             return
         if self._deployed_at is not None and at < self._deployed_at:
             return
-        self.workspace_state, self._state_at = state, at
-        self._busy_seen = self._busy_seen or readiness(state) is not Readiness.READY
-        if readiness(state) not in _UNSURE:
-            self._unsure_since = None
-        elif self._unsure_since is None:
-            self._unsure_since = at
+        self.workspace_state, self.state_at = state, at
+        self._deploying_seen |= state == DEPLOYING
+        found = readiness(state)
+        if found not in _UNSURE or state in _TERMINATED:
+            self._unsure = None
+        elif self._unsure is None or self._unsure[0] is not found:
+            self._unsure = found, at
+
+
+def _state(record: AssociationRecord | None) -> AssociationState | None:
+    return record.state if record is not None else None

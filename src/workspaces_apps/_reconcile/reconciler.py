@@ -17,6 +17,7 @@ from workspaces_apps._associations.states import ERROR, SETTLED, STAGED, NextAct
 from workspaces_apps._associations.workspaces import DEPLOYING as DEPLOYING_STATE
 from workspaces_apps._associations.workspaces import Readiness
 from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._observe.schedule import TOLERATED_POLLS
 from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._reconcile.decisions import (
     AwaitReady,
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     from workspaces_apps._reconcile.context import ReconcilePolicy, Slot, TargetContext
 
 _log = field_logger("workspaces_apps.reconcile")
-
-TOLERATED_POLLS: Final = 10
-"""Polls that may fail in a row while a deployment is followed."""
 
 _RECENT: Final = 60.0
 """Seconds for which a deployment that was read to go on need not be read again."""

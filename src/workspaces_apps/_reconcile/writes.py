@@ -27,7 +27,7 @@ STAGING: Final[Mapping[Direction, WriteOperation]] = {
 
 DEPLOYING: Final[WriteOperation] = "DeployWorkspaceApplications"
 
-_LAST_ANSWER: Final = 10.0
+LAST_ANSWER: Final = 10.0
 """Seconds to wait, when a run is stopped, for the answer to a request that has left."""
 
 
@@ -100,7 +100,7 @@ async def answered(
     except asyncio.CancelledError:
         if guard.passed:
             try:
-                async with timeout(clock, _LAST_ANSWER):
+                async with timeout(clock, LAST_ANSWER):
                     await asyncio.wait((work,))
             except TimeoutError:
                 pass

@@ -6,14 +6,16 @@ import asyncio
 import math
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from workspaces_apps._associations.states import NextAction
 from workspaces_apps._base.log_fields import FIELDS
+from workspaces_apps._observe.schedule import TOLERATED_POLLS
 from workspaces_apps._observe.timers import TINY
 from workspaces_apps._telemetry.port import Span, begin
-from workspaces_apps._waiters.deployment import ENDS, Deployment, Step
-from workspaces_apps._waiters.records import AssociationChange, DeploymentOutcome
+from workspaces_apps._waiters.deployment import ENDS, Deployment, Step, change_of
+from workspaces_apps._waiters.policy import LAST_READ
+from workspaces_apps._waiters.records import DeploymentOutcome
 from workspaces_apps.errors import (
     DeploymentFailedError,
     WaiterError,
@@ -32,16 +34,9 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.snapshot import Snapshot
     from workspaces_apps._observe.subscription import Subscription
     from workspaces_apps._observe.timers import Timer
+    from workspaces_apps._reconcile.observed_state import Change
     from workspaces_apps._telemetry.port import Telemetry
-    from workspaces_apps._waiters.records import Target
-    from workspaces_apps.api import AssociationState, AssociationStateReason
-
-
-LAST_READ: Final = 30.0
-"""Seconds that the last read, at a wait's deadline, may take; then it ends with what was seen before."""
-
-TOLERATED: Final = 10
-"""Polls in a row that may fail before a wait does."""
+    from workspaces_apps._waiters.records import AssociationChange, Target
 
 
 class DeploymentWait:
@@ -97,6 +92,7 @@ class DeploymentWait:
         self.future: asyncio.Future[DeploymentOutcome] = asyncio.get_running_loop().create_future()
         self.deployment: Deployment = Deployment(
             wanted,
+            clock=observer.clock,
             began=self.began,
             grace=grace,
             ready_timeout=ready_timeout,
@@ -140,7 +136,7 @@ class DeploymentWait:
                     self.workspace_id,
                     self.deployment.interest(self.began),
                     self._schedule,
-                    tolerate_failures=TOLERATED,
+                    tolerate_failures=TOLERATED_POLLS,
                     audience=self._audience,
                 )
         except BaseException as error:
@@ -169,10 +165,7 @@ class DeploymentWait:
         return DeploymentOutcome(
             workspace_id=self.workspace_id,
             associations=self.deployment.statuses(),
-            changed=tuple(
-                self._change(status.application_id, before, status.state, status.reason)
-                for status, before in self.deployment.net_changes()
-            ),
+            changed=tuple(map(self._change, self.deployment.net_changes())),
             failed=self.deployment.failures(self.workspace_id),
             elapsed=elapsed if elapsed is not None else self._elapsed(),
             polls=self.polls,
@@ -211,7 +204,8 @@ class DeploymentWait:
             self._subscription.hurry()
 
     def _settle(self, step: Step) -> None:
-        state = self.deployment.workspace_state or "absent"
+        found = self.deployment.observed.workspace_state
+        state = found or "absent"
         if step is Step.DONE:
             self._finish(self.outcome())
         elif step is Step.FAILED:
@@ -224,11 +218,11 @@ class DeploymentWait:
             late = WorkspaceNotReadyInTimeError(
                 f"{self.workspace_id} was {state} for {self.deployment.ready_timeout:g} s after everything else had ended"
             )
-            late.workspace_state = self.deployment.workspace_state
+            late.workspace_state = found
             self._fail(late)
         else:
             error = WorkspaceNotReadyError(f"the WorkSpace is {state}, and needs manual attention")
-            error.workspace_state = self.deployment.workspace_state
+            error.workspace_state = found
             self._fail(error)
 
     def _late(self) -> None:
@@ -240,7 +234,7 @@ class DeploymentWait:
         seen = ", ".join(
             f"{one.application_id} {one.state or 'absent'}" for one in self.deployment.statuses()
         )
-        state = self.deployment.workspace_state
+        state = self.deployment.observed.workspace_state
         where = f"; the WorkSpace is {state}" if state is not None else ""
         what = f"{self.workspace_id} was not deployed ({seen or 'nothing seen'}{where})"
         self._fail(WaiterTimeoutError(f"{what} within {self._timeout:g} s"))
@@ -297,31 +291,12 @@ class DeploymentWait:
                 parts.append(f"{name} is not even staged: {call} and DeployWorkspaceApplications are missing")
         return f"after {self.deployment.grace:g} s, {'; '.join(parts)}"
 
-    def _changed(
-        self,
-        application: str,
-        before: AssociationState | None,
-        after: AssociationState | None,
-        reason: AssociationStateReason | None,
-    ) -> None:
+    def _changed(self, change: Change) -> None:
         if self._on_change is not None and not self.ended:
-            self._on_change(self._change(application, before, after, reason))
+            self._on_change(self._change(change))
 
-    def _change(
-        self,
-        application: str,
-        before: AssociationState | None,
-        after: AssociationState | None,
-        reason: AssociationStateReason | None,
-    ) -> AssociationChange:
-        return AssociationChange(
-            workspace_id=self.workspace_id,
-            application_id=application,
-            before=before,
-            after=after,
-            reason=reason,
-            at=self._observer.clock.now(),
-        )
+    def _change(self, change: Change) -> AssociationChange:
+        return change_of(self.workspace_id, change, self._observer.clock.now())
 
 
 def _end(span: Span, future: asyncio.Future[DeploymentOutcome]) -> None:

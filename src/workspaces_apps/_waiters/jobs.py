@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from workspaces_apps._associations.states import ERROR, NextAction, next_action, same_state
+from workspaces_apps._associations.states import ERROR, NextAction, next_action
 from workspaces_apps._associations.workspaces import Readiness, readiness
 from workspaces_apps._base.clock import timeout
 from workspaces_apps._reconcile.context import ReconcilePolicy, Slot
 from workspaces_apps._reconcile.guard import Unconditional
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed, Reconciler
-from workspaces_apps._reconcile.writes import DEPLOYING
-from workspaces_apps._waiters.deployment import TARGETS, failure_of
-from workspaces_apps._waiters.records import AssociationChange, AssociationStatus, DeploymentOutcome
+from workspaces_apps._reconcile.writes import DEPLOYING, LAST_ANSWER
+from workspaces_apps._waiters.deployment import change_of, failures_of, status_of
+from workspaces_apps._waiters.policy import LAST_READ
+from workspaces_apps._waiters.records import DeploymentOutcome
 from workspaces_apps._waiters.watch import tell
 from workspaces_apps.errors import (
     DeploymentFailedError,
@@ -37,12 +38,9 @@ if TYPE_CHECKING:
     from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
     from workspaces_apps._reconcile.observed_state import Change
     from workspaces_apps._reconcile.reconciler import ReconcileResult
-    from workspaces_apps._waiters.records import OnChange
+    from workspaces_apps._waiters.records import AssociationStatus, OnChange
 
 ErrorT = TypeVar("ErrorT", bound=WaiterError)
-
-LAST_READ: Final = 20.0
-"""Seconds after the deadline for the last read, which the service may keep waiting."""
 
 _FOREIGN: Final = frozenset({Reason.FOREIGN_STAGED, Reason.FOREIGN_ERROR})
 
@@ -131,7 +129,7 @@ class _JobLog:
         """Call `on_change`."""
         for change in changes:
             if self._on_change is not None:
-                await tell(self._on_change, _as_change(self._workspace_id, change, self._clock))
+                await tell(self._on_change, change_of(self._workspace_id, change, self._clock.now()))
 
     async def staged(self, application_id: str, direction: Direction, request_id: str | None) -> None:
         """Do nothing: the service remembers."""
@@ -199,8 +197,8 @@ class Job:
         Raises:
             WorkSpacesError: As `install_applications` says.
         """
-        # The service may hang in the last call; the deadline holds.
-        scope = timeout(self._clock, self._options.timeout + LAST_READ)
+        # The service may hang in the last call, even where it is a write whose answer is waited for; the deadline holds.
+        scope = timeout(self._clock, self._options.timeout + LAST_READ - LAST_ANSWER)
         try:
             async with scope:
                 result = await self._reconciler.run()
@@ -263,11 +261,7 @@ class Job:
         return self._told(error)
 
     def _failed(self) -> DeploymentFailedError:
-        failed = tuple(
-            failure_of(self._workspace_id, status)
-            for status in self._statuses()
-            if status.state is not None and status.state == ERROR
-        )
+        failed = failures_of(self._workspace_id, self._statuses())
         names = ", ".join(f"{one.application_id} ({one.code or 'no code'})" for one in failed)
         advice = "" if self._options.retry_failed else "; retry_failed=True retries it"
         error = DeploymentFailedError(f"{names} in ERROR on {self._workspace_id}{advice}")
@@ -275,53 +269,34 @@ class Job:
         return self._told(error)
 
     def _outcome(self, result: ReconcileResult) -> DeploymentOutcome:
-        observed = self._reconciler.observed
-        now = self._clock.now()
-        changed: list[AssociationChange] = []
-        already: list[str] = []
-        for status in self._statuses():
-            first = observed.first.get(status.application_id)
-            state = first.state if first is not None else None
-            if next_action(state, self._direction) is NextAction.NOTHING:
-                already.append(status.application_id)
-            if not same_state(state, status.state):
-                changed.append(
-                    AssociationChange(
-                        workspace_id=self._workspace_id,
-                        application_id=status.application_id,
-                        before=state,
-                        after=status.state,
-                        reason=status.reason,
-                        at=now,
-                    )
-                )
+        observed, now = self._reconciler.observed, self._clock.now()
+        firsts = {one: observed.first.get(one) for one in self._applications}
         return DeploymentOutcome(
             workspace_id=self._workspace_id,
             associations=self._statuses(),
-            changed=tuple(changed),
+            changed=tuple(
+                change_of(self._workspace_id, one, now) for one in observed.net_changes(self._applications)
+            ),
             elapsed=timedelta(seconds=self._clock.monotonic() - self._began),
             polls=result.reads,
             done=result.acted,
-            already=tuple(already),
+            already=tuple(
+                one
+                for one, first in firsts.items()
+                if next_action(first.state if first is not None else None, self._direction)
+                is NextAction.NOTHING
+            ),
         )
 
     def _statuses(self) -> tuple[AssociationStatus, ...]:
         """The applications as they were read last."""
-        statuses: list[AssociationStatus] = []
-        for application in self._applications:
-            record = self._reconciler.observed.records.get(application)
-            state = record.state if record is not None else None
-            # A record in ERROR has the direction that it was seen to take, if it was.
-            direction = self._reconciler.failed_direction(application) if state == ERROR else self._direction
-            statuses.append(
-                AssociationStatus(
-                    application_id=application,
-                    state=state,
-                    wanted=TARGETS[direction] if direction is not None else None,
-                    reason=record.reason if record is not None else None,
-                )
-            )
-        return tuple(statuses)
+        records = self._reconciler.observed.records
+        return tuple(status_of(one, records.get(one), self._direction_of(one)) for one in self._applications)
+
+    def _direction_of(self, application: str) -> Direction | None:
+        # A record in ERROR has the direction that it was seen to take, if it was.
+        failed = self._reconciler.observed.state(application) == ERROR
+        return self._reconciler.failed_direction(application) if failed else self._direction
 
     def _states(self) -> str:
         return ", ".join(f"{status.application_id} {status.state or 'absent'}" for status in self._statuses())
@@ -355,15 +330,3 @@ class Job:
                 f" it: {', '.join(result.left_staged)}"
             )
         return error
-
-
-def _as_change(workspace_id: str, change: Change, clock: Clock) -> AssociationChange:
-    before, after = change.before, change.after
-    return AssociationChange(
-        workspace_id=workspace_id,
-        application_id=change.application_id,
-        before=before.state if before is not None else None,
-        after=after.state if after is not None else None,
-        reason=after.reason if after is not None else None,
-        at=clock.now(),
-    )

@@ -62,6 +62,9 @@ class PollPolicy:
         return to_seconds(self.max_delay, "PollPolicy.max_delay")
 
 
+LAST_READ: Final = 30.0
+"""Seconds for which a call may go on after its deadline, so that the last read, which the service may keep waiting, counts."""
+
 DEFAULT_POLL: Final = PollPolicy()
 """The policy of resource waiters where a call says nothing."""
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from workspaces_apps._associations.acceptors import GONE, Verdict, Waiter, verdict_on
 from workspaces_apps._base.clock import to_seconds
+from workspaces_apps._observe.schedule import TOLERATED_POLLS
 from workspaces_apps._observe.timers import TINY
 from workspaces_apps._telemetry.port import span
-from workspaces_apps._waiters.deployment_wait import LAST_READ, TOLERATED
-from workspaces_apps._waiters.policy import schedule_of
+from workspaces_apps._waiters.policy import LAST_READ, schedule_of
 from workspaces_apps._waiters.unknown import note_unknown
 from workspaces_apps.errors import WaiterError, WaiterTimeoutError, WorkSpacesError
 
@@ -197,7 +197,9 @@ async def _wait_for(
     began, seconds = clock.monotonic(), to_seconds(timeout, "timeout")
     deadline = began + seconds
     seen: ResourceT | None = None
-    feed = observer.subscribe(resource_id, schedule_of(poll), tolerate_failures=TOLERATED, audience=audience)
+    feed = observer.subscribe(
+        resource_id, schedule_of(poll), tolerate_failures=TOLERATED_POLLS, audience=audience
+    )
 
     def told(error: ErrorT) -> ErrorT:
         error.last = {resource_id: seen}

@@ -429,7 +429,7 @@ def _threads_run() -> bool:
     # Documented, for all its underscore.
     frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
     return any(
-        ident != me and not _is_executor(frame) and not _is_remote_control(frame)
+        ident != me and not _is_idle(frame) and not _is_remote_control(frame)
         for ident, frame in frames.items()
     )
 
@@ -438,6 +438,8 @@ def _executors_work() -> bool:
     for frame in sys._current_frames().values():  # pyright: ignore[reportPrivateUsage]
         if frame.f_code.co_name in _WAITING_FOR_AN_ANSWER:
             continue
+        if _is_executor(frame) and not _is_idle(frame):
+            return True
         caller = frame.f_back
         while caller is not None:
             # On top of the stack when the thread has nothing to do, this is below it when it has.
@@ -449,6 +451,14 @@ def _executors_work() -> bool:
 
 def _is_executor(frame: FrameType) -> bool:
     return frame.f_code.co_name == "_worker" and frame.f_code.co_filename == _EXECUTORS
+
+
+def _is_idle(frame: FrameType) -> bool:
+    """Tell if a thread is an executor's that has no job: a busy machine may be long in waking it for one that waits."""
+    if not _is_executor(frame):
+        return False
+    jobs = frame.f_locals.get("work_queue")
+    return frame.f_locals.get("work_item") is None and (jobs is None or jobs.empty())
 
 
 def _is_remote_control(frame: FrameType) -> bool:
