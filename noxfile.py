@@ -114,7 +114,7 @@ def locked_environment(session: nox.Session, name: str, lock_name: str) -> Path:
     return python
 
 
-PEERS = {"newest": ("boto3",), "c7n": ("c7n",), "prowler": ("prowler",)}
+PEERS = {"newest": ("boto3",), "c7n": ("c7n",), "prowler": ("prowler",), "ddtrace": ("ddtrace",)}
 """Tools of others that live in an environment of their own, and what is installed there: always the newest."""
 
 
@@ -122,7 +122,7 @@ PEERS = {"newest": ("boto3",), "c7n": ("c7n",), "prowler": ("prowler",)}
 def peers(session: nox.Session) -> None:
     """Run other people's tools against the simulator and take what they found into docs/simulator-truth.md.
 
-    The newest boto3, the JavaScript SDK, Cloud Custodian and Prowler come from their package registries, Terraform
+    The newest boto3, the JavaScript SDK, Cloud Custodian, Prowler and ddtrace come from their package registries, Terraform
     is used where it is on the machine with its provider. `-- javascript` and the like choose tests by name.
     """
     install_development(session)
