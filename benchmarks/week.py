@@ -29,7 +29,14 @@ from zoneinfo import ZoneInfo
 from benchmarks.fleet import BURST, RATE, SPREAD
 from benchmarks.tables import put_section
 from tests.rollout.dying import DyingStore
-from workspaces_apps import ClientConfig, Credentials, CredentialsError, PacingRegistry, WorkSpacesClient
+from workspaces_apps import (
+    ClientConfig,
+    ClientStateError,
+    Credentials,
+    CredentialsError,
+    PacingRegistry,
+    WorkSpacesClient,
+)
 from workspaces_apps.rollout import (
     ApprovalRequested,
     Finished,
@@ -209,6 +216,8 @@ class Week:
         ]
         return {
             "canary": max(4, len(self.users.came) // 60),
+            # All the rest in one wave: the offices' nights come one after the other.
+            "growth": 1000,
             "failure_budget": 2,
             "retries": 0 if not self.runs else 3,
             "max_in_flight": max(1, len(self.users.came) // 120),
@@ -256,13 +265,12 @@ class Week:
         ) as client:
             rollout = Rollout(client, clock=self.clock)
             plan = await self.planned(rollout, undo=undo)
-            killer = asyncio.create_task(self.kill(store, killed_at)) if killed_at is not None else None
-            with suppress(JournalError):
-                finished = await self.applied(rollout, plan, store)
+            applying = asyncio.create_task(self.applied(rollout, plan, store))
+            if killed_at is not None:
+                await self.kill_at(killed_at, store, client, applying)
+            with suppress(asyncio.CancelledError, JournalError, ClientStateError):
+                finished = await applying
                 ended = finished.ending
-            if killer is not None:
-                killer.cancel()
-                await asyncio.gather(killer, return_exceptions=True)
         self.judge()
         requests = self.sim.requests
         self.runs.append(
@@ -301,11 +309,17 @@ class Week:
                     gc.freeze()
             return await run.finished()
 
-    async def kill(self, store: DyingStore, at: datetime) -> None:
-        """Let nothing more reach the journal from a moment on: the process is gone."""
-        await self.clock.sleep((at - self.clock.now()).total_seconds())
-        assert store.opened is not None
-        await store.opened.die()
+    async def kill_at(
+        self, at: datetime, store: DyingStore, client: WorkSpacesClient, applying: asyncio.Task[Finished]
+    ) -> None:
+        """Let nothing more reach the journal or the service from a moment on: the process is gone."""
+        while not applying.done() and self.clock.now() < at:
+            await self.clock.sleep(TICK)
+        if not applying.done():
+            assert store.opened is not None
+            await store.opened.die()
+            await client.aclose()
+            applying.cancel()
 
     def judge(self) -> None:
         """Look at each Deploy that the service took: whether somebody was at work on that desktop."""

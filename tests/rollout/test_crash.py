@@ -30,6 +30,7 @@ from workspaces_apps.rollout import (
     NoticeAnswer,
     Noticed,
     Planned,
+    Policy,
     Postpone,
     Proceed,
     WaveBegan,
@@ -146,6 +147,40 @@ async def test_killed_while_it_waits_it_resumes(seed: int, tmp_path: Path) -> No
     for event in read_journal(journal):
         waits = isinstance(event, ApprovalRequested) or (waits and not isinstance(event, Approved))
         assert not (waits and isinstance(event, Intent | WaveBegan))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_an_undo_that_is_killed_is_resumed(seed: int, tmp_path: Path) -> None:
+    """Again and again, with a new plan each time: everything goes back once, and what was there before stays."""
+    source = random.Random(seed)
+    journal, undoing = tmp_path / "journal", tmp_path / "undo"
+    async with site(seed=seed) as here:
+        ids = here.sim.fleet.add_workspaces(8)
+        office = here.sim.fleet.application(OFFICE)
+        here.sim.fleet.set_association(ids[0], office, "COMPLETED")
+        await here.carry_out(await here.rollout.plan(manifest(), journal=journal), journal)
+        here.sim.requests.clear()
+        killed = 0
+        while True:
+            # The last one is not killed.
+            writes = source.randint(2, 25) if killed < 5 else None
+            plan = await here.rollout.plan_undo(journal, policy=Policy(max_in_flight=4))
+            store = DyingStore(tmp_path, writes, source.random() < 0.5)
+            tallies = {"default": CallMetrics(here.client, Hooks())}
+            apply = Apply(plan, tallies, here.clock, JournalLocation(store, undoing.name), ApplyOptions())
+            try:
+                async with apply:
+                    assert (await apply.finished()).ending == "complete"
+                break
+            except JournalError:
+                killed += 1
+            await here.clock.sleep(source.uniform(0, 60))
+
+        assert killed
+        assert {one: here.sim.fleet.associations(one) for one in ids} == {ids[0]: {office: "COMPLETED"}} | {
+            one: {} for one in ids[1:]
+        }
+        assert here.deployments() == dict.fromkeys(ids[1:], 1)
 
 
 @pytest.mark.parametrize("seed", range(6))
