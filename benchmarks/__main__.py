@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import packages, rollout, throttling, waiters
+from benchmarks import packages, rollout, telemetry, throttling, waiters, week
 from benchmarks.contenders import NAMES
 from benchmarks.tables import put_page
 
@@ -338,7 +338,7 @@ def main() -> int:
         text += "\n" + "\n".join(throttling.table(throttling.measure(arguments.seeds), arguments.seeds))
     print(text)
     if str(arguments.output) != "-":
-        put_page(arguments.output, text, kept=(rollout.HEADING, waiters.HEADING))
+        put_page(arguments.output, text, kept=(rollout.HEADING, waiters.HEADING, telemetry.HEADING, week.HEADING))
     return 0
 
 
