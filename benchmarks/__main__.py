@@ -338,7 +338,9 @@ def main() -> int:
         text += "\n" + "\n".join(throttling.table(throttling.measure(arguments.seeds), arguments.seeds))
     print(text)
     if str(arguments.output) != "-":
-        put_page(arguments.output, text, kept=(rollout.HEADING, waiters.HEADING, telemetry.HEADING, week.HEADING))
+        put_page(
+            arguments.output, text, kept=(rollout.HEADING, waiters.HEADING, telemetry.HEADING, week.HEADING)
+        )
     return 0
 
 

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.week import live_through, report
+
+pytestmark = pytest.mark.campaign
 
 
 async def test_everything_ends_as_wanted_and_nobody_is_thrown_out(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class BundleDrift:
 
 @dataclass(slots=True)
 class _Wanted:
-    """What rules want on the WorkSpaces of a bundle; None where they do not want the same on all of them."""
+    """The wishes of rules for the WorkSpaces of a bundle; None where they do not want the same on all of them."""
 
     workspaces: int = 0
     directions: dict[str, Direction | None] = field(default_factory=dict[str, "Direction | None"])
