@@ -249,6 +249,13 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
+def load() -> str:
+    """Say how busy the machine is: caches that others empty make a call up to three times as dear."""
+    if sys.platform == "win32":
+        return "unknown"
+    return f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} processors"
+
+
 def main() -> int:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.telemetry", description=__doc__)
@@ -274,9 +281,10 @@ def main() -> int:
     lines = table("one call of AssociateWorkspaceApplication", rows)
     print("\n".join(lines))
     if given.page is not None:
-        put_section(
-            given.page, HEADING, ["`python -m benchmarks.telemetry` writes this section.", "", *lines]
+        about = (
+            f"`python -m benchmarks.telemetry` writes this section. Load of the machine meanwhile: {load()}."
         )
+        put_section(given.page, HEADING, [about, "", *lines])
     return int(any(row.missed for row in rows))
 
 
