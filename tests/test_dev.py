@@ -22,7 +22,7 @@ def test_the_first_preparation_is_not_silent(
     live: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line that changes on a terminal, and leaves nothing; elsewhere a line now and then."""
-    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
     import dev
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: live)

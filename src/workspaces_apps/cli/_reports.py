@@ -104,8 +104,10 @@ def report(
     for journal in journals or ():
         if parse_url(journal) is None and not Path(journal).is_file():
             raise UsageError(f"there is no journal {journal}")
-    known = prices_of(prices) if prices is not None else {}
-    found = run_loop(loaded(journals or [], run, database)).priced(known)
+    known = prices_of(prices) if prices is not None else None
+    found = run_loop(loaded(journals or [], run, database))
+    if known is not None:
+        found = found.priced(known)
     if to is not None:
         write(to, f"{BOM if bom else ''}{rendered(found, form)}")
     elif form is Form.CSV:

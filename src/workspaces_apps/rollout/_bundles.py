@@ -104,7 +104,7 @@ def _wanted(target: str, plan: Plan, bundle_of: Mapping[str, str]) -> dict[str, 
         if bundle_id is None:
             continue
         # What cannot be there, such as on another operating system, is not missing.
-        directions = {
+        directions: dict[str, Direction | None] = {
             change.application_id: change.direction if change.action != "blocked" else None
             for change in workspace.changes
         }
@@ -123,7 +123,6 @@ async def _with_names(client: WorkSpacesClient, drifted: list[BundleDrift]) -> l
     known: dict[str, tuple[str | None, str | None]] = {}
     for ids in pages_of([one.bundle_id for one in drifted]):
         async for bundle in patiently(client.describe_workspace_bundles(bundle_ids=ids)):
-            if bundle.bundle_id is not None:
-                known[bundle.bundle_id] = bundle.name, bundle.image_id
+            known[bundle.bundle_id] = bundle.name, bundle.image_id
     named = ((one, known.get(one.bundle_id, (None, None))) for one in drifted)
     return [replace(one, name=name, image_id=image_id) for one, (name, image_id) in named]
