@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -25,6 +26,8 @@ VENV = ROOT / ".venv-dev"
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
+EVERY = 25
+"""After so many packages it is told how far pip is, where that is no terminal."""
 
 
 def is_new(step: str, *inputs: str | bytes) -> bool:
@@ -60,10 +63,36 @@ def create_venv() -> None:
 
 
 def pip_install(*arguments: str) -> None:
-    """Install into the environment, or stop with pip's own message above ours."""
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
+    """Install into the environment, telling how far it is, or stop with pip's own message above ours."""
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace") as pip:
+        assert pip.stdout is not None
+        tell_progress(pip.stdout)
+    if pip.returncode != 0:
         sys.exit("dev.py: pip could not install the packages (see above)")
+
+
+def tell_progress(lines: Iterable[str]) -> None:
+    """Say what pip is at: a line that changes on a terminal, and now and then one elsewhere."""
+    live = sys.stderr.isatty()
+    found, telling = 0, False
+    for line in lines:
+        said = ""
+        if line.startswith("Collecting "):
+            found += 1
+            said = f"{found} packages fetched"
+        elif line.startswith("Installing collected packages"):
+            said = "installing them"
+        if said and (live or said == "installing them" or found % EVERY == 0):
+            telling = live
+            print(
+                f"\rdev.py: {said} …\x1b[K" if live else f"dev.py: {said}",
+                end="" if live else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
+    if telling:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def prepare() -> None:
@@ -77,6 +106,7 @@ def prepare() -> None:
         finished("packages", *packages)
     project = (ROOT / "pyproject.toml").read_bytes()
     if is_new("project", project):
+        print("dev.py: installing the project itself", file=sys.stderr, flush=True)
         pip_install("--no-deps", "--no-build-isolation", "--editable", ".")
         finished("project", project)
 

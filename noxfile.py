@@ -121,7 +121,7 @@ def locked_environment(session: nox.Session, name: str, lock_name: str) -> Path:
     return python
 
 
-PEERS = {"newest": ("boto3",), "c7n": ("c7n",), "prowler": ("prowler",)}
+PEERS = {"newest": ("boto3",), "c7n": ("c7n",), "prowler": ("prowler",), "ddtrace": ("ddtrace",)}
 """Tools of others that live in an environment of their own, and what is installed there: always the newest."""
 
 CHECKERS = ("mypy", "pyright[nodejs]", "basedpyright", "ty", "pyrefly", "zuban")
@@ -132,8 +132,8 @@ RUN_TIME_CHECKERS = ("beartype", "typeguard", "freezegun", "time-machine", "pyth
 def peers(session: nox.Session) -> None:
     """Run other people's tools against the simulator and take what they found into docs/simulator-truth.md.
 
-    The newest boto3, the JavaScript SDK, Cloud Custodian and Prowler come from their package registries. Terraform is
-    used where it is on the machine and the variable WORKSPACES_TERRAFORM_PROVIDERS names the folder of its AWS
+    The newest boto3, the JavaScript SDK, Cloud Custodian, Prowler and ddtrace come from their package registries.
+    Terraform is used where it is on the machine and the variable WORKSPACES_TERRAFORM_PROVIDERS names the folder of its AWS
     provider, laid out as for `terraform init -plugin-dir`. `-- javascript` and the like choose tests by name.
     """
     install_development(session)

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import models, packages, rollout, simulator, throttling, waiters
+from benchmarks import models, packages, rollout, simulator, telemetry, throttling, waiters, week
 from benchmarks.contenders import NAMES
 from benchmarks.tables import put_page
 
@@ -338,8 +338,8 @@ def main() -> int:
         text += "\n" + "\n".join(throttling.table(throttling.measure(arguments.seeds), arguments.seeds))
     print(text)
     if str(arguments.output) != "-":
-        headings = (rollout.HEADING, waiters.HEADING, models.HEADING, simulator.HEADING)
-        put_page(arguments.output, text, kept=headings)
+        parts = (rollout, waiters, models, simulator, telemetry, week)
+        put_page(arguments.output, text, kept=[part.HEADING for part in parts])
     return 0
 
 

@@ -1,30 +1,58 @@
-"""The cost of telemetry: CPU time of a call without it, with spans that the sampler drops, and recorded.
+"""`python -m benchmarks.telemetry`: CPU of a call without OpenTelemetry, with dropped spans, and with recorded ones.
 
-`python -m benchmarks.telemetry` starts one process for each way. They take turns, so that what disturbs the machine
-disturbs all of them, and answers come from `server.py`; the figures are medians of the rounds, against the way
-`off` (`ClientConfig(telemetry=False)`) of the same round. `before` is the same client without any call site of
-telemetry, where a folder with an earlier commit's sources is given by `--before`.
+There is one process for each way. They take turns, so that what disturbs the machine disturbs all of them, and
+answers come from `server.py`; the figures are medians of the rounds, against the way `off`
+(`ClientConfig(telemetry=False)`) of the same round. `absent` is a process in which OpenTelemetry cannot be imported;
+its call sites are timed by themselves, because their share is too small to be seen in a call's. `before` is the
+same client of an earlier commit, where a folder with its sources is given by `--before`. `--instructions` counts
+instructions with Valgrind instead, which does not depend on what else the machine does. Exits with 1 where a goal
+is missed.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.answers import ACCESS_KEY_ID, APPLICATION_ID, REGION, SECRET_ACCESS_KEY, WORKSPACE_ID
+from benchmarks.tables import Goal, Row, put_section, table
 
-WAYS: Final = ("off", "no SDK", "dropped", "recorded")
-"""Switched off; only `opentelemetry-api` does something; an SDK whose sampler drops spans; one that records them."""
+HEADING: Final = "Telemetry"
+
+WAYS: Final = {
+    "off": "`ClientConfig(telemetry=False)`",
+    "absent": "no OpenTelemetry",
+    "api": "`opentelemetry-api` without an SDK",
+    "dropped": "spans dropped by the sampler, metrics counted",
+    "recorded": "spans recorded, metrics counted",
+}
+"""By what stands in the tables."""
+
+GOALS: Final = {"dropped": Goal(most=60, unit=" µs"), "recorded": Goal(most=150, unit=" µs")}
+"""What a call may cost more than without telemetry."""
+
+SHARE: Final = Goal(most=1, unit=" %")
+"""What the call sites may cost of a call where there is no OpenTelemetry."""
+
+SITES: Final = 20_000
+"""How often the call sites are run to be timed."""
 
 
 def provide(way: str) -> None:
     """Set up OpenTelemetry's SDK as an application would, its exporters aside."""
+    if way == "absent":
+        # A module that is None is one that cannot be imported.
+        nothing: Any = None
+        sys.modules["opentelemetry"] = nothing
     if way not in ("dropped", "recorded"):
         return
     from opentelemetry import metrics, trace
@@ -37,11 +65,31 @@ def provide(way: str) -> None:
     metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()]))
 
 
+def time_sites() -> float:
+    """Return the CPU seconds that the call sites of one call take where there is no telemetry."""
+    from workspaces_apps import Hooks
+    from workspaces_apps._telemetry.port import attempt, goes_to, listener, load
+
+    hooks = Hooks()
+    load(enabled=True)
+    began = time.process_time()
+    for _ in range(SITES):
+        goes_to("https://workspaces.eu-west-1.amazonaws.com", REGION)
+        with attempt():
+            pass
+        listener(hooks)
+    full = time.process_time() - began
+    began = time.process_time()
+    for _ in range(SITES):
+        pass
+    return (full - (time.process_time() - began)) / SITES
+
+
 async def work(way: str, url: str) -> None:
     """Make as many calls as each line of standard input says, and print the CPU seconds that they took."""
+    provide(way)
     from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
 
-    provide(way)
     config = ClientConfig() if way == "before" else ClientConfig(telemetry=way != "off")
     credentials = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
     async with WorkSpacesClient(
@@ -53,15 +101,61 @@ async def work(way: str, url: str) -> None:
                 await client.associate_workspace_application(
                     workspace_id=WORKSPACE_ID, application_id=APPLICATION_ID
                 )
-            print(json.dumps(time.process_time() - began), flush=True)
+            spent = time.process_time() - began
+            imported = sum(name.startswith("opentelemetry.") for name in sys.modules)
+            sites = time_sites() if way == "absent" else 0.0
+            print(json.dumps({"cpu": spent, "sites": sites, "imported": imported}), flush=True)
 
 
-def measure(rounds: int, calls: int, before: Path | None) -> dict[str, list[float]]:
-    """Return the microseconds of CPU a call, by way, one figure for each round."""
+class Rounds:
+    """What was measured, one figure for each round.
+
+    Attributes:
+        cpu: Microseconds of CPU a call, by way.
+        sites: Microseconds of the call sites without OpenTelemetry.
+        imported: How many modules of OpenTelemetry were imported without it.
+    """
+
+    def __init__(self) -> None:
+        self.cpu: dict[str, list[float]] = {}
+        self.sites: list[float] = []
+        self.imported = 0.0
+
+    def more(self, way: str) -> float:
+        """Return what a call costs more than without telemetry, in the median of the rounds."""
+        return median(cost - off for cost, off in zip(self.cpu[way], self.cpu["off"], strict=True))
+
+    def rows(self) -> list[Row]:
+        """Return the table."""
+        costs = {
+            way: Row(
+                what=f"CPU of a call, µs: {WAYS.get(way, way)}", values={"now": median(costs)}, form=".0f"
+            )
+            for way, costs in self.cpu.items()
+        }
+        share = median(100 * sites / cost for sites, cost in zip(self.sites, self.cpu["absent"], strict=True))
+        return [
+            *costs.values(),
+            Row(
+                what="modules of OpenTelemetry imported without it",
+                values={"now": self.imported},
+                goal=Goal(most=0),
+            ),
+            Row(
+                what="share of a call without OpenTelemetry, %", values={"now": share}, goal=SHARE, form=".2f"
+            ),
+            *(
+                Row(what=f"more for {WAYS[way]}, µs", values={"now": self.more(way)}, goal=goal, form="+.0f")
+                for way, goal in GOALS.items()
+            ),
+        ]
+
+
+def measure(rounds: int, calls: int, before: Path | None) -> Rounds:
+    """Measure each way in turns; the first round warms up."""
     ways = [*WAYS, *(["before"] if before is not None else [])]
-    server = _start([sys.executable, "-m", "benchmarks.server"], None)
-    assert server.stdout is not None
-    url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+    found = Rounds()
+    server, url = _serve()
     workers = {
         way: _start(
             [sys.executable, "-m", "benchmarks.telemetry", "--work", way, url],
@@ -69,20 +163,62 @@ def measure(rounds: int, calls: int, before: Path | None) -> dict[str, list[floa
         )
         for way in ways
     }
-    found: dict[str, list[float]] = {way: [] for way in ways}
     try:
         for number in range(rounds + 1):
             for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
-                cost = _ask(workers[way], calls)
-                # The first round warms up.
-                if number:
-                    found[way].append(cost)
+                answer = _ask(workers[way], calls)
+                if not number:
+                    continue
+                found.cpu.setdefault(way, []).append(answer["cpu"] / calls * 1e6)
+                if way == "absent":
+                    found.sites.append(answer["sites"] * 1e6)
+                    found.imported = answer["imported"]
     finally:
         for process in (*workers.values(), server):
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(10)
+            _end(process)
+    found.cpu = {way: found.cpu[way] for way in ways}
     return found
+
+
+def count_instructions(calls: int, ways: Sequence[str] = tuple(WAYS)) -> list[Row]:
+    """Return the instructions of a call, by way: two runs of different length, and their difference."""
+    server, url = _serve()
+    found: dict[str, float] = {}
+    try:
+        for way in ways:
+            few, many = (_instructions(way, url, number) for number in (20, 20 + calls))
+            found[way] = (many - few) / calls / 1000
+    finally:
+        _end(server)
+    return [
+        Row(
+            what=f"instructions of a call, thousands: {WAYS[way]}",
+            values={"now": count},
+            form=".1f",
+        )
+        for way, count in found.items()
+    ]
+
+
+def _instructions(way: str, url: str, calls: int) -> int:
+    valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={os.devnull}"]
+    done = subprocess.run(
+        [*valgrind, sys.executable, "-m", "benchmarks.telemetry", "--work", way, url, "--no-collection"],
+        input=f"{calls}\n",
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = re.search(r"I\s+refs:\s+([\d,]+)", done.stderr)
+    assert found is not None, done.stderr
+    return int(found[1].replace(",", ""))
+
+
+def _serve() -> tuple[subprocess.Popen[str], str]:
+    server = _start([sys.executable, "-m", "benchmarks.server"], None)
+    assert server.stdout is not None
+    return server, f"http://127.0.0.1:{int(server.stdout.readline())}"
 
 
 def _start(command: list[str], sources: Path | None) -> subprocess.Popen[str]:
@@ -94,33 +230,61 @@ def _start(command: list[str], sources: Path | None) -> subprocess.Popen[str]:
     )
 
 
-def _ask(worker: subprocess.Popen[str], calls: int) -> float:
+def _ask(worker: subprocess.Popen[str], calls: int) -> dict[str, float]:
     assert worker.stdin is not None
     assert worker.stdout is not None
     worker.stdin.write(f"{calls}\n")
     worker.stdin.flush()
-    seconds: float = json.loads(worker.stdout.readline())
-    return seconds / calls * 1e6
+    answer: dict[str, float] = json.loads(worker.stdout.readline())
+    return answer
 
 
-def main() -> None:
+def _end(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(10)
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def load() -> str:
+    """Say how busy the machine is: caches that others empty make a call up to three times as dear."""
+    if sys.platform == "win32":
+        return "unknown"
+    return f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} processors"
+
+
+def main() -> int:
     """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.telemetry", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--calls", type=int, default=200, help="calls of each way a round")
     parser.add_argument("--before", type=Path, help="a folder with the sources of an earlier commit")
+    parser.add_argument("--instructions", action="store_true", help="count instructions, with Valgrind")
+    parser.add_argument("--page", type=Path, help=f"the page whose section {HEADING} is written anew")
+    parser.add_argument("--no-collection", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--work", nargs=2, metavar=("WAY", "URL"), help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.no_collection:
+        # A garbage collection is as many instructions as a hundred calls, and comes at any moment.
+        gc.disable()
     if given.work:
         asyncio.run(work(*given.work))
-        return
-    found = measure(given.rounds, given.calls, given.before)
-    print("| way | CPU of a call | beside off |")
-    print("|---|---|---|")
-    for way, costs in found.items():
-        more = median(cost - off for cost, off in zip(costs, found["off"], strict=True))
-        print(f"| {way} | {median(costs):.0f} µs | {more:+.0f} µs |")
+        return 0
+    rows = (
+        count_instructions(given.calls)
+        if given.instructions
+        else measure(given.rounds, given.calls, given.before).rows()
+    )
+    lines = table("one call of AssociateWorkspaceApplication", rows)
+    print("\n".join(lines))
+    if given.page is not None:
+        about = (
+            f"`python -m benchmarks.telemetry` writes this section. Load of the machine meanwhile: {load()}."
+        )
+        put_section(given.page, HEADING, [about, "", *lines])
+    return int(any(row.missed for row in rows))
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -102,7 +102,7 @@ if not TYPE_CHECKING:
         "workspaces_apps._base.hooks": "AttemptRecord PollRecord RefreshRecord RetryRecord ThrottleRecord",
         "workspaces_apps._model.models": "ResponseMeta",
         "workspaces_apps.rollout": """
-            Amount ApprovalRequested Approved Changed ConnectionFacts DeployNotice Deployed Estimate Failed Finished ForeignChange Intent
+            Amount ApprovalRequested Approved BundleDrift Changed ConnectionFacts DeployNotice Deployed Estimate Failed Finished ForeignChange Intent
             LicenceCount
             Mistake Noticed Plan PlanDiff Planned PlannedChange PlannedWorkspace Postpone Proceed Progress Rejected Report
             Skip Skipped Staged Started Status Succeeded TargetReading UnmatchedValue WaveBegan Withdrawn WorkspaceFacts

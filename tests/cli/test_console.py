@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, drawn_again, is_live, out
+from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, drawn_again, is_live, out, say
 
 
 class Terminal(io.StringIO):
@@ -131,3 +131,20 @@ async def test_what_is_drawn_is_made_by_the_event_loop() -> None:
 
     assert made_in == {threading.get_ident()}
     assert written.getvalue().count("drawn ") > 2
+
+
+@pytest.mark.parametrize(
+    "width, shown",
+    [
+        (60, ["  blocked  Office 2024 (operating-system: the application", "    does not support it)"]),
+        (200, ["  blocked  Office 2024 (operating-system: the application does not support it)"]),
+    ],
+)
+def test_what_is_indented_goes_on_below_itself(width: int, shown: list[str]) -> None:
+    """A sentence of a list that takes two lines does not look like two of its entries."""
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, color_system=None, width=width, markup=False)
+
+    say(console, "  blocked  Office 2024 (operating-system: the application does not support it)")
+
+    assert file.getvalue().splitlines() == shown

@@ -150,6 +150,31 @@ async def test_every_name_that_means_none_or_several_is_told() -> None:
     assert operations == {"DescribeApplications"}
 
 
+def test_names_that_differ_at_their_end_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a narrow terminal a long cell takes several lines, below itself, and no word of it is lost."""
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, color_system=None, width=60, markup=False)
+    monkeypatch.setattr("workspaces_apps.cli._tables.out", lambda: console)
+    names = [f"Microsoft Office LTSC Professional Plus {year}" for year in (2021, 2024)]
+
+    show(
+        Output.TEXT,
+        "Applications",
+        [],
+        ("id", "name", "state"),
+        [(f"wsa-{number}23456789", name, "AVAILABLE") for number, name in enumerate(names)],
+    )
+
+    assert file.getvalue().splitlines() == [
+        "id             name                                state",
+        "wsa-023456789  Microsoft Office LTSC Professional  AVAILABLE",
+        "               Plus 2021",
+        "wsa-123456789  Microsoft Office LTSC Professional  AVAILABLE",
+        "               Plus 2024",
+        "2 applications",
+    ]
+
+
 @pytest.mark.parametrize("width,titles", [(200, 3), (40, 2), (20, 2)])
 def test_a_listing_fits_a_narrow_terminal(width: int, titles: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What can be spared is left out, the rest is cut, and nothing of it steers the terminal."""

@@ -44,6 +44,11 @@ def table(command: str, *conditions: Condition) -> set[str]:
         ([["plan", "{all}"], ["plan", "{few}"], ["plan", "{tags}"]], "plan", ["tags"]),
         ([["plan", "{all}"], ["plan", "{few}"], ["plan", "{connected}"]], "plan", ["connections"]),
         ([["status", "{all}"], ["status", "{few}"], ["status", "{tags}"]], "status", ["tags"]),
+        (
+            [["status", "{all}", "--bundles"], ["status", "{few}", "--bundles"]],
+            "status",
+            ["bundles"],
+        ),
         ([["watch", "{all}", "--count", "1"], ["watch", "{few}", "--count", "1"]], "watch", []),
         ([["list", "applications"]], "list applications", []),
         ([["list", "workspaces"], ["list", "workspaces", "--workspace", "{id}"]], "list workspaces", []),

@@ -130,6 +130,29 @@ def test_status_tells_drift_and_its_exit_code(
     assert after["counts"] == {"in-sync": len(sim.fleet)}
 
 
+def test_status_tells_which_bundles_differ(
+    sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On demand: by name, with what is missing, for people and in JSON; any is out of sync."""
+    install_everywhere(sim, OFFICE)
+    path = write_manifest(tmp_path)
+    codes = [main(["status", str(path)]), main(["status", str(path), "--bundles"])]
+    text = capsys.readouterr().out
+    _, document = run_json(capsys, "status", str(path), "--bundles")
+    documented = document["bundles"]
+
+    assert codes == [ExitCode.DONE, ExitCode.CHANGES]
+    assert "Bundles that bring other applications than the rules want" in text
+    assert re.search(
+        r"^  Power with Windows 11 \(wsb-\w+\), image wsi-\w+: \d+ WorkSpaces? made from it$",
+        text,
+        re.MULTILINE,
+    )
+    assert "    missing: Office LTSC Professional Plus 2021" in text
+    assert {"Power with Windows 11", "Standard with Windows 11"} <= {one["name"] for one in documented}
+    assert all(list(one["missing"].values()) == [OFFICE] for one in documented)
+
+
 def test_status_names_all_on_demand(
     sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.rollout.dying import DyingStore
 from tests.rollout.site import OFFICE, Site, connection_to, last_words, manifest, site
 from workspaces_apps._base.hooks import Hooks
 from workspaces_apps.rollout import (
@@ -24,14 +25,12 @@ from workspaces_apps.rollout import (
     ApprovalRequested,
     Approved,
     DeployNotice,
-    Event,
-    FileJournalStore,
     Intent,
     JournalError,
-    JournalWriter,
     NoticeAnswer,
     Noticed,
     Planned,
+    Policy,
     Postpone,
     Proceed,
     WaveBegan,
@@ -45,54 +44,6 @@ pytestmark = pytest.mark.campaign
 
 KILLS = int(os.environ.get("WORKSPACES_APPS_CHAOS_KILLS", "3"))
 WORKSPACES = int(os.environ.get("WORKSPACES_APPS_CHAOS_WORKSPACES", "30"))
-
-
-class DyingJournal:
-    """A journal whose process dies at one of its writes: before it, after it, or with half of it done."""
-
-    def __init__(self, inner: JournalWriter, path: Path, writes: int | None, tear: bool) -> None:
-        self.past = inner.past
-        self._inner = inner
-        self._path = path
-        self._left = writes
-        self._tear = tear
-
-    async def append(self, *events: Event, durable: bool = False) -> None:
-        """Write, or die."""
-        if self._left is not None:
-            self._left -= 1
-            if self._left == 0:
-                await self.die()
-                raise JournalError("killed")
-        await self._inner.append(*events, durable=durable)
-
-    async def die(self) -> None:
-        """Let nothing reach the disk any more."""
-        await self.close()
-        if self._tear:
-            with self._path.open("ab") as file:
-                file.write(b'{"at":"2026-01-05T08:00')
-
-    async def close(self) -> None:
-        """Close the journal."""
-        await self._inner.close()
-
-
-class DyingStore(FileJournalStore):
-    """A folder whose journals die."""
-
-    def __init__(self, folder: Path, writes: int | None, tear: bool) -> None:
-        super().__init__(folder)
-        self._writes = writes
-        self._tear = tear
-        self.opened: DyingJournal | None = None
-
-    async def open(self, name: str, *, of: str | None = None) -> JournalWriter:
-        """Open a journal that dies."""
-        self.opened = DyingJournal(
-            await super().open(name, of=of), self.folder / name, self._writes, self._tear
-        )
-        return self.opened
 
 
 async def run_until_killed(
@@ -196,6 +147,40 @@ async def test_killed_while_it_waits_it_resumes(seed: int, tmp_path: Path) -> No
     for event in read_journal(journal):
         waits = isinstance(event, ApprovalRequested) or (waits and not isinstance(event, Approved))
         assert not (waits and isinstance(event, Intent | WaveBegan))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_an_undo_that_is_killed_is_resumed(seed: int, tmp_path: Path) -> None:
+    """Again and again, with a new plan each time: everything goes back once, and what was there before stays."""
+    source = random.Random(seed)
+    journal, undoing = tmp_path / "journal", tmp_path / "undo"
+    async with site(seed=seed) as here:
+        ids = here.sim.fleet.add_workspaces(8)
+        office = here.sim.fleet.application(OFFICE)
+        here.sim.fleet.set_association(ids[0], office, "COMPLETED")
+        await here.carry_out(await here.rollout.plan(manifest(), journal=journal), journal)
+        here.sim.requests.clear()
+        killed = 0
+        while True:
+            # The last one is not killed.
+            writes = source.randint(2, 25) if killed < 5 else None
+            plan = await here.rollout.plan_undo(journal, policy=Policy(max_in_flight=4))
+            store = DyingStore(tmp_path, writes, source.random() < 0.5)
+            tallies = {"default": CallMetrics(here.client, Hooks())}
+            apply = Apply(plan, tallies, here.clock, JournalLocation(store, undoing.name), ApplyOptions())
+            try:
+                async with apply:
+                    assert (await apply.finished()).ending == "complete"
+                break
+            except JournalError:
+                killed += 1
+            await here.clock.sleep(source.uniform(0, 60))
+
+        assert killed
+        assert {one: here.sim.fleet.associations(one) for one in ids} == {ids[0]: {office: "COMPLETED"}} | {
+            one: {} for one in ids[1:]
+        }
+        assert here.deployments() == dict.fromkeys(ids[1:], 1)
 
 
 @pytest.mark.parametrize("seed", range(6))

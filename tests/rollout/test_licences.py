@@ -1,11 +1,14 @@
 """Licences before and after, and what they cost, from prices that the user gives."""
 
+import asyncio
+import json
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.rollout.site import OFFICE, VISIO, site
+from workspaces_apps.cli import main
 from workspaces_apps.rollout import LicenceCount, Manifest, ManifestError, Plan, Report
 from workspaces_apps.rollout._licences import monthly_differences
 
@@ -81,6 +84,40 @@ async def test_a_report_counts_licences_by_what_was_seen(tmp_path: Path) -> None
     assert found == {OFFICE: ("AMAZON", 0, 2), VISIO: ("AMAZON", 1, 0)}
     assert "Licences" in report.to_text()
     assert "Licences" in report.to_html()
+    assert "A month" not in report.to_text()
+    for priced in (report.priced(plan.prices), report.priced(loaded(tmp_path).prices or {})):
+        assert {one.application: one.monthly_difference for one in priced.applications} == {
+            OFFICE: Decimal("30.2"),
+            VISIO: Decimal(-5),
+        }
+        for form in (priced.to_text(), priced.to_html()):
+            assert "A month" in form
+            assert "+30.2 USD" in form
+            assert "-5 EUR" in form
+        (office,) = [
+            one for one in json.loads(priced.to_json())["applications"] if one["application"] == OFFICE
+        ]
+        assert office["price"] == {"monthly": "15.1", "currency": "USD"}
+
+
+async def test_the_command_reports_with_prices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From a file of them; one that is wrong is a mistake of usage, before the journal is read."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(2, operating_system="WINDOWS_11")
+        plan = await here.rollout.plan(loaded(tmp_path), journal=tmp_path / "j")
+        await here.carry_out(plan, tmp_path / "j")
+    good, bad = tmp_path / "prices.toml", tmp_path / "bad.toml"
+    bad.write_text('["x"]\nmonthly = -1\ncurrency = "USD"\n')
+    # The command has an event loop of its own.
+    codes = [
+        await asyncio.to_thread(main, ["report", str(tmp_path / "j"), "--prices", str(one)])
+        for one in (good, bad)
+    ]
+    shown = capsys.readouterr()
+
+    assert codes == [0, 64]
+    assert "+30.2 USD" in shown.out
+    assert "x.monthly" in shown.err
 
 
 @pytest.mark.parametrize(

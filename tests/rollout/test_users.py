@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,33 @@ async def test_waiting_for_many_costs_a_call_for_25_a_round() -> None:
         assert calls <= 61 * 6 + 20
         assert max(event.waiting_for_users for event in progress) >= 150
         assert all(event.in_flight <= 5 for event in progress)
+
+
+async def test_waiting_for_a_thousand_costs_forty_calls_a_round_of_a_minute() -> None:
+    """By the recorder: full calls of 25, at least a minute apart for each user, and nothing else is asked."""
+    async with site() as here:
+        connect(here, here.sim.fleet.add_workspaces(1000))
+        plan = await here.rollout.plan(manifest(when_connected="wait", connected_timeout="10m"))
+        here.sim.requests.clear()
+        result, _ = await here.carry_out(plan)
+        asked: dict[str, list[datetime]] = {}
+        for request in here.sim.requests:
+            if request.operation == STATUS:
+                ids = (request.parameters or {})["WorkspaceIds"]
+                assert isinstance(ids, list)
+                for one in ids:
+                    asked.setdefault(str(one), []).append(request.at)
+
+        assert (result.ending, result.skipped) == ("incomplete", 1000)
+        assert len(asked) == 1000
+        rounds = max(map(len, asked.values()))
+        assert 10 <= rounds <= 11
+        assert here.sim.requests.count(STATUS) <= 40 * rounds
+        for times in asked.values():
+            assert all(after - before >= timedelta(seconds=59.9) for before, after in pairwise(times))
+        begun = min(min(times) for times in asked.values()) + timedelta(seconds=30)
+        later = [one.operation for one in here.sim.requests if one.at > begun and one.operation != STATUS]
+        assert len(later) <= 40
 
 
 async def test_a_night_that_ends_with_the_user_at_work_is_told_as_that() -> None:

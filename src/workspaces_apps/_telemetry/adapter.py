@@ -17,13 +17,14 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from workspaces_apps._base.log_fields import rpc_method
 from workspaces_apps._base.version import VERSION
+from workspaces_apps._telemetry.counts import Counts
 from workspaces_apps._telemetry.gauges import WatchedGauges
 from workspaces_apps._telemetry.metrics import METRICS
 from workspaces_apps._telemetry.port import CURRENT_CALL, CURRENT_POLL, SERVED
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from contextlib import AbstractContextManager
     from contextvars import Token
     from types import TracebackType
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Observation
 
     from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
+    from workspaces_apps._telemetry.counts import Count
     from workspaces_apps._telemetry.metrics import MetricName
     from workspaces_apps._telemetry.port import Attributes, CallTrace, Gauges
 
@@ -61,9 +63,9 @@ class Labels:
         call: What the metric of the call's duration has.
     """
 
-    __slots__ = ("_outcomes", "call", "name", "place", "request", "span", "where")
+    __slots__ = ("_attempts", "_counts", "call", "name", "place", "request", "span", "where")
 
-    def __init__(self, operation: str, endpoint: str | None, region: str | None) -> None:
+    def __init__(self, counts: Counts, operation: str, endpoint: str | None, region: str | None) -> None:
         self.name: str = rpc_method(operation)
         self.span: dict[str, str | int] = {"rpc.system.name": SYSTEM, "rpc.method": self.name}
         self.place: dict[str, str | int] = {}
@@ -79,13 +81,19 @@ class Labels:
         if region is not None:
             self.where["cloud.region"] = region
         self.call: dict[str, str | int] = {**self.span, **self.place}
-        self._outcomes: dict[str, dict[str, str | int]] = {}
+        self._counts = counts
+        self._attempts: dict[str, Count] = {}
 
     def with_outcome(self, outcome: str) -> dict[str, str | int]:
         """Return `where` with an outcome, of which there are few."""
-        found = self._outcomes.get(outcome)
+        return {**self.where, "workspaces_apps.outcome": outcome}
+
+    def attempts(self, outcome: str) -> Count:
+        """Return the count of attempts that ended so."""
+        found = self._attempts.get(outcome)
         if found is None:
-            found = self._outcomes[outcome] = {**self.where, "workspaces_apps.outcome": outcome}
+            found = self._counts.of("workspaces_apps.client.attempts", self.with_outcome(outcome))
+            self._attempts[outcome] = found
         return found
 
 
@@ -95,6 +103,21 @@ class _Instrumentor(Protocol):
     @property
     def is_instrumented_by_opentelemetry(self) -> bool:
         """Tell if it makes spans."""
+        ...
+
+
+class _CreateObservable(Protocol):
+    """A meter's way to make an asynchronous instrument."""
+
+    def __call__(
+        self,
+        name: str,
+        callbacks: Sequence[Callable[[CallbackOptions], Iterable[Observation]]],
+        unit: str,
+        description: str,
+        /,
+    ) -> object:
+        """Make it."""
         ...
 
 
@@ -114,19 +137,18 @@ class OpenTelemetry:
         self.tracer = trace.get_tracer(SCOPE, VERSION, tracer_provider)
         meter = metrics.get_meter(SCOPE, VERSION, meter_provider)
         self._gauges = WatchedGauges()
-        self._measure: dict[str, Callable[[float, Attributes], None]] = {}
+        self._counts = Counts()
+        self._record: dict[MetricName, Callable[[float, Attributes], None]] = {}
         for name, metric in METRICS.items():
-            if metric.kind == "counter":
-                self._measure[name] = meter.create_counter(name, metric.unit, metric.description).add
-            elif metric.kind == "histogram":
-                self._measure[name] = meter.create_histogram(
-                    name,
-                    metric.unit,
-                    metric.description,
-                    explicit_bucket_boundaries_advisory=metric.bounds,
+            about = name, metric.unit, metric.description
+            if metric.kind == "histogram":
+                self._record[name] = meter.create_histogram(
+                    *about, explicit_bucket_boundaries_advisory=metric.bounds
                 ).record
+            elif metric.kind == "counter":
+                _observe(meter.create_observable_counter, *about, self._counts.read)
             else:
-                meter.create_observable_gauge(name, [self._observe(name)], metric.unit, metric.description)
+                _observe(meter.create_observable_gauge, *about, self._gauges.read)
         self._labels: dict[tuple[str, str | None, str | None], Labels] = {}
 
     def call(self, operation: str) -> AbstractContextManager[object]:
@@ -139,7 +161,11 @@ class OpenTelemetry:
 
     def measure(self, metric: MetricName, amount: float, attributes: Attributes) -> None:
         """Add to a counter, or record a value of a histogram."""
-        self._measure[metric](amount, attributes)
+        record = self._record.get(metric)
+        if record is None:
+            self._counts.of(metric, attributes).add(amount)
+        else:
+            record(amount, attributes)
 
     def watch(self, source: Gauges) -> None:
         """Read these gauges with every collection, for as long as the object lives."""
@@ -150,16 +176,25 @@ class OpenTelemetry:
         key = operation, endpoint, region
         found = self._labels.get(key)
         if found is None:
-            found = Labels(operation, endpoint, region)
+            found = Labels(self._counts, operation, endpoint, region)
             if len(self._labels) < _LABELS_AT_MOST:
                 self._labels[key] = found
         return found
 
-    def _observe(self, name: MetricName) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def observe(_: CallbackOptions) -> Iterable[Observation]:
-            return [metrics.Observation(value, found) for value, found in self._gauges.read(name)]
 
-        return observe
+def _observe(
+    create: _CreateObservable,
+    name: MetricName,
+    unit: str,
+    description: str,
+    read: Callable[[MetricName], Iterable[tuple[float, Attributes]]],
+) -> None:
+    """Make an instrument that is read when metrics are collected."""
+
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        return [metrics.Observation(value, attributes) for value, attributes in read(name)]
+
+    create(name, [observe], unit, description)
 
 
 class _Span:
@@ -204,17 +239,18 @@ class _Call:
     """A logical call, from entering to leaving its block."""
 
     __slots__ = (
-        "_attempt",
+        "_answered_at",
         "_attempts",
         "_began",
         "_call",
-        "_ended_at",
+        "_context",
         "_endpoint",
         "_labels",
         "_operation",
         "_recording",
         "_region",
         "_request_id",
+        "_sent_at",
         "_span",
         "_status",
         "_telemetry",
@@ -232,8 +268,9 @@ class _Call:
         self._status: int | None = None
         self._attempts = 0
         self._unreported = False
-        self._attempt: trace.Span | None = None
-        self._ended_at = 0
+        self._context: Context | None = None
+        self._sent_at: int | None = None
+        self._answered_at = 0
 
     def __enter__(self) -> CallTrace:
         labels = self._labels
@@ -243,11 +280,10 @@ class _Call:
         # What is not recorded is spared all that follows but the metrics.
         self._recording = self._span.is_recording()
         # Where nothing below begins a span, one that is dropped need not be known as its parent.
-        self._token: Token[Context] | None = (
-            context.attach(trace.set_span_in_context(self._span))
-            if self._recording or _is_instrumented()
-            else None
-        )
+        self._token: Token[Context] | None = None
+        if self._recording or _is_instrumented():
+            self._context = trace.set_span_in_context(self._span)
+            self._token = context.attach(self._context)
         self._call: Token[CallTrace | None] = CURRENT_CALL.set(self)
         self._began = time.perf_counter()
         return self
@@ -266,7 +302,7 @@ class _Call:
                 context.detach(self._token)
         self._end_attempt()
         if self._unreported:
-            self._count_attempt(self._operation, "cancelled")
+            self._labels.attempts("cancelled").add()
         measured: Attributes = self._labels.call
         if error is not None:
             measured = {**measured, "error.type": error_type(error)}
@@ -299,39 +335,35 @@ class _Call:
         """Begin a request; no span where the call is not recorded or OpenTelemetry's own instrumentation makes one."""
         if self._unreported:
             # The request before was answered by a refusal of its signature, which is no attempt of its own.
-            self._count_attempt(self._operation, "renewed")
+            self._labels.attempts("renewed").add()
         self._unreported = True
         if not self._recording or _is_instrumented():
             return
         self._end_attempt()
-        attributes: Attributes = self._labels.request
-        if self._attempts:
-            attributes = {**attributes, "http.request.resend_count": self._attempts}
-        self._attempt = self._telemetry.tracer.start_span("POST", None, SpanKind.CLIENT, attributes)
+        self._sent_at = time.time_ns()
 
     def failed_attempt(self, error: BaseException) -> None:
-        """End the span of a request that failed."""
-        span, self._attempt = self._attempt, None
-        if span is not None:
-            if isinstance(error, WorkSpacesError):
-                span.set_attributes(_answer(error.request_id, error.http_status))
-            _fail(span, error)
-            span.end()
+        """Make the span of a request that failed."""
+        self._answered_at = time.time_ns()
+        self._end_attempt(error)
 
     def answered_attempt(self) -> None:
         """Keep the span of a request that was answered for the report of the attempt, which knows status and id."""
-        self._ended_at = time.time_ns()
+        self._answered_at = time.time_ns()
 
     def on_attempt(self, record: AttemptRecord, /) -> None:
         """Count it, and keep what the answer was known by."""
         self._request_id, self._status = record.request_id, record.http_status
         self._end_attempt()
+        labels = self._labels
         # Reads that settle an unknown outcome are attempts of theirs, below the call that they settle.
         if record.operation == self._operation:
             self._attempts = record.attempt
+        else:
+            labels = self._telemetry.labels(record.operation, self._endpoint, self._region)
         if self._unreported:
             self._unreported = False
-            self._count_attempt(record.operation, record.outcome)
+            labels.attempts(record.outcome).add()
 
     def on_retry(self, record: RetryRecord, /) -> None:
         """Count it, and make it an event."""
@@ -358,15 +390,25 @@ class _Call:
                 {"workspaces_apps.attempt": record.attempt, **learned, **_answer(record.request_id, None)},
             )
 
-    def _count_attempt(self, operation: str, outcome: str) -> None:
-        labels = self._telemetry.labels(operation, self._endpoint, self._region)
-        self._telemetry.measure("workspaces_apps.client.attempts", 1, labels.with_outcome(outcome))
-
-    def _end_attempt(self) -> None:
-        span, self._attempt = self._attempt, None
-        if span is not None:
-            span.set_attributes(_answer(self._request_id, self._status))
-            span.end(self._ended_at)
+    def _end_attempt(self, error: BaseException | None = None) -> None:
+        """Make the span of the last request: only now, with all its attributes at once, which is a third cheaper."""
+        sent_at, self._sent_at = self._sent_at, None
+        if sent_at is None:
+            return
+        if error is None:
+            attributes = {**self._labels.request, **_answer(self._request_id, self._status)}
+        elif isinstance(error, WorkSpacesError):
+            attributes = {**self._labels.request, **_answer(error.request_id, error.http_status)}
+        else:
+            attributes = {**self._labels.request}
+        if self._attempts:
+            attributes["http.request.resend_count"] = self._attempts
+        span = self._telemetry.tracer.start_span(
+            "POST", self._context, SpanKind.CLIENT, attributes, start_time=sent_at
+        )
+        if error is not None:
+            _fail(span, error)
+        span.end(self._answered_at)
 
     def _count_poll(self) -> None:
         poll = CURRENT_POLL.get()

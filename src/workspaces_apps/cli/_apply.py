@@ -266,7 +266,7 @@ async def run(
     elif board.result is not None and board.result.ending == "credentials":
         complain(board.result.message)
     for path in settings.reports:
-        await write_report(path, settings.journal, events)
+        await write_report(path, settings.journal, events, plan.prices)
         if for_people:
             console.print(f"report: {path}", soft_wrap=True)
     if for_people and settings.journal is not None and not settings.dry_run:

@@ -106,7 +106,18 @@ def drawn_again(
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """A sentence: on a terminal it is broken between words, in a pipe a line stays a line."""
+    """A sentence: on a terminal it is broken between words, below its own beginning; in a pipe a line stays a line."""
+    indent = len(text) - len(text.lstrip(" "))
+    if console.is_terminal and 0 < indent < console.width // 3:
+        text = "\n".join(
+            textwrap.wrap(
+                text,
+                console.width,
+                subsequent_indent=" " * (indent + 2),
+                break_on_hyphens=False,
+                drop_whitespace=True,
+            )
+        )
     console.print(text, style=style or None, soft_wrap=not console.is_terminal)
 
 

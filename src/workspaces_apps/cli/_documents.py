@@ -14,7 +14,7 @@ from workspaces_apps.cli._failures import notes
 if TYPE_CHECKING:
     from workspaces_apps._model.models import Model
     from workspaces_apps._waiters import DeploymentOutcome
-    from workspaces_apps.rollout import Plan, PlanDiff, PlannedChange, Status
+    from workspaces_apps.rollout import BundleDrift, Plan, PlanDiff, PlannedChange, Status
 
 FORMAT: Final = 1
 """The version of these documents."""
@@ -58,6 +58,7 @@ def of_status(status: Status) -> dict[str, object]:
         "warnings": list(plan.warnings),
         "unmatched": of_unmatched(plan),
         "licences": of_licences(plan),
+        "bundles": None if status.bundles is None else [of_bundle(one) for one in status.bundles],
         "drifted": [
             {
                 "target": workspace.target,
@@ -75,6 +76,19 @@ def of_status(status: Status) -> dict[str, object]:
             }
             for workspace in status.drifted
         ],
+    }
+
+
+def of_bundle(drift: BundleDrift) -> dict[str, object]:
+    """Return a bundle that brings other applications than rules want."""
+    return {
+        "target": drift.target,
+        "bundle_id": drift.bundle_id,
+        "name": drift.name,
+        "image_id": drift.image_id,
+        "workspaces": drift.workspaces,
+        "missing": dict(drift.missing),
+        "unwanted": dict(drift.unwanted),
     }
 
 

@@ -68,7 +68,11 @@ PERMISSIONS: Final[Mapping[str, Sequence[Permission]]] = {
     "plan": _READS,
     "apply": (*_READS, *_WRITES),
     "worker": (*_READS, *_WRITES),
-    "status": _READS,
+    "status": (
+        *_READS,
+        Permission("DescribeBundleAssociations", "what bundles bring, with --bundles", "bundles"),
+        Permission("DescribeWorkspaceBundles", "the names of bundles, with --bundles", "bundles"),
+    ),
     "watch": _READS,
     "install": _ON_A_FEW,
     "uninstall": _ON_A_FEW,

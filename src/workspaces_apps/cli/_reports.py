@@ -19,7 +19,7 @@ from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption,
 from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
-    from workspaces_apps.rollout import Event
+    from workspaces_apps.rollout import Event, Price
     from workspaces_apps.rollout.report import Report
 
 
@@ -80,6 +80,15 @@ def report(
             show_default=False,
         ),
     ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A TOML file with the monthly prices of applications, as a manifest's prices: the licences that came"
+            " or went are told with what they cost.",
+            show_default=False,
+        ),
+    ] = None,
     bom: BomOption = False,
     database: DatabaseOption = None,
     debug: DebugOption = False,
@@ -95,7 +104,10 @@ def report(
     for journal in journals or ():
         if parse_url(journal) is None and not Path(journal).is_file():
             raise UsageError(f"there is no journal {journal}")
+    known = prices_of(prices) if prices is not None else None
     found = run_loop(loaded(journals or [], run, database))
+    if known is not None:
+        found = found.priced(known)
     if to is not None:
         write(to, f"{BOM if bom else ''}{rendered(found, form)}")
     elif form is Form.CSV:
@@ -104,6 +116,26 @@ def report(
         out().print(found.to_rich())
     else:
         sys.stdout.write(rendered(found, form))
+
+
+def prices_of(path: Path) -> Mapping[str, Price]:
+    """Return the prices of a file.
+
+    Raises:
+        UsageError: It cannot be read, or one is no price.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from workspaces_apps.rollout import Price
+    from workspaces_apps.rollout._licences import UnreadableError, read_prices
+
+    try:
+        return TypeAdapter(dict[str, Price]).validate_python(read_prices(path))
+    except UnreadableError as error:
+        raise UsageError(f"{path} {error}") from None
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise UsageError(f"{path}: {where}: {error.errors()[0]['msg']}") from None
 
 
 async def events_of(journal: str, run: str | None) -> Sequence[Event]:
@@ -197,18 +229,21 @@ def check_folder(path: Path) -> None:
         raise UsageError(f"{path}: the folder {path.parent} cannot be written to")
 
 
-async def write_report(path: Path, journal: str | Path | None, events: Sequence[Event]) -> None:
+async def write_report(
+    path: Path, journal: str | Path | None, events: Sequence[Event], prices: Mapping[str, Price] | None = None
+) -> None:
     """Write a report in the form of the file's suffix.
 
     Args:
         path: Where it goes.
         journal: What it tells of.
         events: What it tells of instead, where there are any.
+        prices: By application, where there are any.
     """
     from workspaces_apps.rollout.report import Report
 
     found = Report.from_events(events) if events or journal is None else await Report.load(journal)
-    write(path, rendered(found, form_of(path)))
+    write(path, rendered(found.priced(prices or {}), form_of(path)))
 
 
 def write(path: Path, text: str) -> None:

@@ -95,6 +95,7 @@ def show_status(console: Console, status: Status, limit: int | None = SHOWN) -> 
     _show_licences(console, plan)
     drifted = status.drifted
     _show_workspaces(console, plan, drifted, limit, standings=True)
+    _show_bundles(console, status)
     for warning in plan.warnings:
         say(console, f"Warning: {harmless(warning)}", "yellow")
     console.print()
@@ -236,6 +237,24 @@ def _counted(plan: Plan, kinds: Mapping[str, str], kind_of: Callable[[PlannedCha
         ]
         table.add_row(name, *cells)
     return table
+
+
+def _show_bundles(console: Console, status: Status) -> None:
+    """Say which bundles bring other applications than rules want, where that was asked."""
+    if status.bundles is None:
+        return
+    console.print()
+    if not status.bundles:
+        say(console, "Bundles bring what the rules want.", "bold")
+        return
+    say(console, "Bundles that bring other applications than the rules want", "bold yellow")
+    for one in status.bundles:
+        name = f"{harmless(one.name)} ({one.bundle_id})" if one.name is not None else one.bundle_id
+        image = f", image {harmless(one.image_id)}" if one.image_id is not None else ""
+        say(console, f"  {name}{image}: {count(one.workspaces, 'WorkSpace')} made from it")
+        for word, applications in (("missing", one.missing), ("unwanted", one.unwanted)):
+            for application_id, application in applications.items():
+                say(console, f"    {word}: {short_name(application or application_id)}")
 
 
 def _show_licences(console: Console, plan: Plan) -> None:

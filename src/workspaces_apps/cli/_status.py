@@ -58,6 +58,14 @@ def status(
     everything: Annotated[
         bool, typer.Option("--all", help="Name every WorkSpace that is out of sync, however many.")
     ] = False,
+    bundles: Annotated[
+        bool,
+        typer.Option(
+            "--bundles",
+            help="Compare also the bundles that the WorkSpaces were made from: which bring other applications than"
+            " the rules want. A call for each.",
+        ),
+    ] = False,
     allow_empty: AllowEmptyOption = False,
     journal: JournalOption = None,
     output: TableOutputOption = Output.TEXT,
@@ -91,7 +99,8 @@ def status(
         endpoint_url=endpoint_url,
         allow_insecure_endpoint=allow_insecure_endpoint,
     )
-    found = run_loop(look_once(wanted, connection, journal_path(journal, wanted.name), allow_empty))
+    journal_name = journal_path(journal, wanted.name)
+    found = run_loop(look_once(wanted, connection, journal_name, allow_empty, bundles=bundles))
     if output is Output.CSV:
         from workspaces_apps.cli._sheets import of_status as sheet_of_status
 
@@ -196,7 +205,9 @@ def loaded(path: Path) -> Manifest:
     return found
 
 
-async def look_once(manifest: Manifest, connection: Connection, journal: str, allow_empty: bool) -> Status:
+async def look_once(
+    manifest: Manifest, connection: Connection, journal: str, allow_empty: bool, *, bundles: bool = False
+) -> Status:
     """Compare once."""
     from workspaces_apps.cli._reading import reading
     from workspaces_apps.cli._traffic import Traffic
@@ -204,7 +215,7 @@ async def look_once(manifest: Manifest, connection: Connection, journal: str, al
     traffic = Traffic(connection.clock.monotonic)
     async with connection.rollout(manifest, traffic.hooks) as rollout:
         with reading(traffic):
-            return await rollout.status(manifest, journal=journal, allow_empty=allow_empty)
+            return await rollout.status(manifest, journal=journal, allow_empty=allow_empty, bundles=bundles)
 
 
 class Watching:

@@ -74,8 +74,6 @@ def show_rows(
     from rich.cells import cell_len
     from rich.text import Text
 
-    from workspaces_apps.rollout.report._render.text import fitted
-
     console = out()
     cells = [[harmless("" if cell is None else cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(head, *cells, strict=True)]
@@ -93,13 +91,14 @@ def show_rows(
             others = sum(widths[one] for one in shown if one != widest)
             second = max((widths[one] for one in shown if one != widest), default=0)
             widths[widest] = max(_NARROWEST, room - others, min(second, widths[widest] - 1))
-        cells = [[fitted(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cells]
-    for number, row in enumerate([list(head), *cells]):
+    lines = [line for row in (list(head), *cells) for line in _lines(row, widths)]
+    heading = len(_lines(head, widths))
+    for number, row in enumerate(lines):
         line = Text(
             (" " * _GAP).join(row[one] + " " * (widths[one] - cell_len(row[one])) for one in shown).rstrip(),
             no_wrap=True,
         )
-        if number == 0:
+        if number < heading:
             line.stylize("bold")
         else:
             colour(line, [row[one] for one in shown])
@@ -108,6 +107,20 @@ def show_rows(
         # What reads a pipe wants all of it.
         console.print(line, soft_wrap=True)
     console.print(count(len(rows), what), style="dim")
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
+    """Break a row into the lines that it takes: names that differ at their end must not look alike."""
+    from itertools import zip_longest
+
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    broken = [
+        [cell] if cell_len(cell) <= width else [line.plain.rstrip() for line in Text(cell).wrap(out(), width)]
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    return [list(line) for line in zip_longest(*broken, fillvalue="")]
 
 
 def colour(line: Text, cells: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._apply import EXIT_CODES, Apply, ApplyOptions
+from workspaces_apps.rollout._bundles import BundleDrift
 from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._errors import (
     JournalBusyError,
@@ -93,6 +94,7 @@ __all__ = [
     "ApprovalRequested",
     "Approved",
     "BeforeDeploy",
+    "BundleDrift",
     "Changed",
     "ConnectionFacts",
     "ControlCommand",

@@ -18,6 +18,7 @@ from workspaces_apps._http.identity import ClientIdentity
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
+from workspaces_apps.rollout._bundles import BundleDrift, read_bundles
 from workspaces_apps.rollout._controller.metrics import CallMetrics
 from workspaces_apps.rollout._errors import ManifestError, Mistake, PlanError
 from workspaces_apps.rollout._identity import UNKNOWN, compare, twice
@@ -125,13 +126,7 @@ class Rollout:
             JournalError: The journal cannot be read, or is that of another roll-out.
             WorkSpacesError: No target could be read; of several errors the first.
         """
-        if isinstance(manifest, str | Path):
-            raise ManifestError(
-                [Mistake(key="", rule=f"plan() takes a Manifest: Manifest.load({str(manifest)!r})")]
-            )
-        past = await locate(journal, manifest.name).past_of(manifest.name) if journal is not None else ()
-        history = await asyncio.to_thread(RunHistory, past) if past else RunHistory()
-        return await self._plan(manifest, history, allow_empty=allow_empty)
+        return await self._planned(manifest, journal, allow_empty=allow_empty)
 
     @traced_plan
     async def plan_undo(
@@ -183,8 +178,30 @@ class Rollout:
         plan = await self._plan(manifest, RunHistory(), allow_empty=True, review=undo.review)
         return undo.complete(plan)
 
+    async def _planned(
+        self,
+        manifest: Manifest,
+        journal: AnyJournal | None,
+        *,
+        allow_empty: bool,
+        bundles: dict[str, Mapping[str, str]] | None = None,
+    ) -> Plan:
+        if isinstance(manifest, str | Path):
+            raise ManifestError(
+                [Mistake(key="", rule=f"plan() takes a Manifest: Manifest.load({str(manifest)!r})")]
+            )
+        past = await locate(journal, manifest.name).past_of(manifest.name) if journal is not None else ()
+        history = await asyncio.to_thread(RunHistory, past) if past else RunHistory()
+        return await self._plan(manifest, history, allow_empty=allow_empty, bundles=bundles)
+
     async def _plan(
-        self, manifest: Manifest, history: RunHistory, *, allow_empty: bool, review: Review | None = None
+        self,
+        manifest: Manifest,
+        history: RunHistory,
+        *,
+        allow_empty: bool,
+        review: Review | None = None,
+        bundles: dict[str, Mapping[str, str]] | None = None,
     ) -> Plan:
         names = self._targets_of(manifest)
         identities = await self._identities(names)
@@ -209,6 +226,8 @@ class Rollout:
                     warnings += answer.warnings
                     inventories[name] = answer.inventory
                     prices |= answer.prices
+                    if bundles is not None:
+                        bundles[name] = answer.bundles
                 case ManifestError(mistakes=found):
                     mistakes += found
                 case WorkSpacesError():
@@ -385,10 +404,41 @@ class Rollout:
             _log.warning("the plan %s is applied although %s", plan.name, unsure)
 
     async def status(
-        self, manifest: Manifest, *, journal: AnyJournal | None = None, allow_empty: bool = False
+        self,
+        manifest: Manifest,
+        *,
+        journal: AnyJournal | None = None,
+        allow_empty: bool = False,
+        bundles: bool = False,
     ) -> Status:
-        """Compare a manifest with the fleet; only reads. The arguments and errors are those of `plan`."""
-        return Status(plan=await self.plan(manifest, journal=journal, allow_empty=allow_empty))
+        """Compare a manifest with the fleet; only reads.
+
+        Args:
+            manifest: As for `plan`.
+            journal: As for `plan`.
+            allow_empty: As for `plan`.
+            bundles: Whether to compare also what the bundles of the selected WorkSpaces bring, at a call for each.
+
+        Raises:
+            WorkSpacesError: As for `plan`, or the bundles could not be read.
+        """
+        if not bundles:
+            return Status(plan=await self.plan(manifest, journal=journal, allow_empty=allow_empty))
+        plan, drifted = await self._plan_and_bundles(manifest, journal, allow_empty=allow_empty)
+        return Status(plan=plan, bundles=drifted)
+
+    @traced_plan
+    async def _plan_and_bundles(
+        self, manifest: Manifest, journal: AnyJournal | None, *, allow_empty: bool
+    ) -> tuple[Plan, tuple[BundleDrift, ...]]:
+        bundles: dict[str, Mapping[str, str]] = {}
+        plan = await self._planned(manifest, journal, allow_empty=allow_empty, bundles=bundles)
+        drifted = [
+            one
+            for name, bundle_of in bundles.items()
+            for one in await read_bundles(name, self._metrics_of(name).client, plan, bundle_of)
+        ]
+        return plan, tuple(drifted)
 
     async def watch(
         self,

@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from workspaces_apps._associations.states import IN_FLIGHT, STAGED
 from workspaces_apps._base.public import public
+from workspaces_apps.rollout._bundles import BundleDrift
 from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
 
 Standing: TypeAlias = Literal["in-sync", "missing", "unwanted", "staged", "in-progress", "error", "undecided"]
@@ -31,9 +32,11 @@ class Status:
 
     Attributes:
         plan: What an apply would do about it.
+        bundles: Bundles that bring other applications than rules want; None where that was not asked.
     """
 
     plan: Plan
+    bundles: tuple[BundleDrift, ...] | None = None
 
     @property
     def counts(self) -> Mapping[Standing, int]:
@@ -53,11 +56,11 @@ class Status:
     def exit_code(self) -> int:
         """0: all is in sync; 2: it is not; 1: a target could not be read.
 
-        A WorkSpace that the manifest names and that does not exist is out of sync.
+        A WorkSpace that the manifest names and that does not exist is out of sync, and so is a bundle of `bundles`.
         """
         if self.plan.errors:
             return self.plan.exit_code
-        return EXIT_DRIFT if self.drifted or self.plan.not_found else EXIT_IN_SYNC
+        return EXIT_DRIFT if self.drifted or self.plan.not_found or self.bundles else EXIT_IN_SYNC
 
 
 def drift_of(change: PlannedChange) -> Standing:

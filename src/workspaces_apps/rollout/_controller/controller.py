@@ -550,9 +550,10 @@ class RolloutController:
             await self._report()
 
     def _count_waiting(self) -> Mapping[str, int]:
-        """Return how many WorkSpaces wait: for their turn, or parked until they are ready or may be written to."""
-        parked = sum(run.parked for run in list(self._running.values()))
-        return {"turn": len(self._waiting), "pause" if self._pause.on else "parked": parked}
+        """Return how many WorkSpaces wait: for their turn, for users, or until they are ready or may be written to."""
+        users = self.waiting_for_users
+        parked = max(0, sum(run.parked for run in list(self._running.values())) - users)
+        return {"turn": len(self._waiting), "user": users, "pause" if self._pause.on else "parked": parked}
 
     async def _report(self) -> None:
         await self._log.report_progress(

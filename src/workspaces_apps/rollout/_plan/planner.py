@@ -68,13 +68,14 @@ class _ResolvedRule:
 
 @dataclass(slots=True, kw_only=True)
 class TargetPlan:
-    """One target's part of a plan; the inventory is what selectors are judged by, prices are by application."""
+    """One target's part of a plan; the inventory is what selectors are judged by, prices are by application, bundles by WorkSpace."""
 
     reading: TargetReading
     workspaces: list[PlannedWorkspace]
     warnings: list[str]
     inventory: Inventory
     prices: Mapping[str, Price]
+    bundles: Mapping[str, str]
 
 
 Review: TypeAlias = Callable[[Key, AssociationRecord | None, PlannedChange], PlannedChange]
@@ -139,6 +140,9 @@ async def plan_target(
         warnings=planner.warnings(scope),
         inventory=Inventory.of(scope, fleet.workspaces.values(), tags),
         prices=_prices(manifest, fleet.catalogue),
+        bundles={
+            one.workspace_id: one.bundle_id for one in fleet.workspaces.values() if one.bundle_id is not None
+        },
     )
 
 

@@ -6,9 +6,11 @@ All of it is data: texts of the service and of the manifest are as the events ha
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
 from workspaces_apps._base.public import public
+from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Action, Direction, Ending
 from workspaces_apps.rollout._log.summary import Outcome
 
@@ -245,6 +247,7 @@ class ApplicationCount:
         owner: The account that offers it, or ``AMAZON``; None where that is not known.
         licences_before: On how many of its WorkSpaces it was when a plan first named them.
         licences_after: On how many it is, by what was seen last.
+        price: The price of one licence; None where none was given: a journal knows none, see `Report.priced`.
     """
 
     application_id: str | None
@@ -253,6 +256,14 @@ class ApplicationCount:
     owner: str | None = None
     licences_before: int = 0
     licences_after: int = 0
+    price: Price | None = None
+
+    @property
+    def monthly_difference(self) -> Decimal | None:
+        """The amount that a month costs more than before, or with a minus less; None without a price."""
+        if self.price is None:
+            return None
+        return self.price.monthly * (self.licences_after - self.licences_before)
 
 
 @public("workspaces_apps.rollout.report")

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import merge
 from itertools import chain
@@ -15,6 +15,7 @@ from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.files import read_journal
 from workspaces_apps.rollout._journal.stores import read_events
+from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Ending, Event
 from workspaces_apps.rollout._log.summary import UNFINISHED, Outcome
 from workspaces_apps.rollout.report._model import (
@@ -121,6 +122,25 @@ class Report:
         for event in events:
             builder.apply(event)
         return builder.report()
+
+    def priced(self, prices: Mapping[str, Price]) -> "Report":
+        """Return the same with what licences cost: a journal knows no prices.
+
+            report = Report.from_journal("office.journal").priced(plan.prices)
+
+        Args:
+            prices: By application, its id or its whole name in any case; what the report does not have is left out.
+        """
+        known = {name.casefold(): price for name, price in prices.items()}
+        applications = tuple(
+            replace(
+                one,
+                price=known.get((one.application_id or "").casefold())
+                or known.get((one.application or "").casefold()),
+            )
+            for one in self.applications
+        )
+        return replace(self, applications=applications)
 
     @classmethod
     async def load(cls, *journals: str | Path, run: str | None = None) -> "Report":

@@ -10,6 +10,7 @@ from workspaces_apps.rollout._log.events import Ending
 from workspaces_apps.rollout._log.summary import UNFINISHED, Outcome
 from workspaces_apps.rollout.report._model import (
     OUTCOMES,
+    ApplicationCount,
     Change,
     Counts,
     Wave,
@@ -99,12 +100,19 @@ def unmatched(report: Report) -> Section:
     )
 
 
+def _monthly(one: ApplicationCount) -> str:
+    """Return what licences that came or went cost a month; currencies are never added up."""
+    amount = one.monthly_difference
+    return f"{amount:+,} {one.price.currency}" if amount is not None and one.price is not None else ""
+
+
 def licences(report: Report) -> Section:
     """Return on how many WorkSpaces each application was and is, where that has changed."""
     moved = [one for one in report.applications if one.licences_before != one.licences_after]
+    priced = any(one.price is not None for one in moved)
     return Section(
         title="Licences",
-        columns=("Application", "Owner", "Before", "After", "Difference"),
+        columns=("Application", "Owner", "Before", "After", "Difference", *(["A month"] if priced else [])),
         rows=tuple(
             (
                 one.application or one.application_id or "",
@@ -112,10 +120,11 @@ def licences(report: Report) -> Section:
                 f"{one.licences_before:,}",
                 f"{one.licences_after:,}",
                 f"{one.licences_after - one.licences_before:+,}",
+                *([_monthly(one)] if priced else []),
             )
             for one in moved
         ),
-        numeric=frozenset({2, 3, 4}),
+        numeric=frozenset({2, 3, 4, 5} if priced else {2, 3, 4}),
     )
 
 
