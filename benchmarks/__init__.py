@@ -1,1 +1,1 @@
-"""What a call costs, side by side with what people use today."""
+"""The cost of a call, side by side with what people use today."""

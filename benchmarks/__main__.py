@@ -45,7 +45,7 @@ FURTHER_BAR: Final = 1.0
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured: seconds per call, by work and contender, one figure per round."""
+    """Measurements: seconds per call, by work and contender, one figure per round."""
 
     cpu: defaultdict[str, defaultdict[str, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
@@ -77,7 +77,7 @@ def environment() -> dict[str, str]:
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """How to run a module of this package."""
+    """The command line that runs a module of this package."""
     return [sys.executable, "-m", f"benchmarks.{module}", *arguments]
 
 
@@ -191,7 +191,7 @@ def verdict(value: float, bar: float | None) -> str:
 
 
 def calls_table(figures: Figures, names: Sequence[str]) -> Iterator[str]:
-    """What a call costs."""
+    """The table of the cost of a call."""
     for work, title in WORKS.items():
         yield f"### {title}"
         yield ""
@@ -212,7 +212,7 @@ def calls_table(figures: Figures, names: Sequence[str]) -> Iterator[str]:
 
 
 def cold_table(figures: Figures, names: Sequence[str]) -> Iterator[str]:
-    """What the first answer costs."""
+    """The table of the cost of the first answer."""
     yield "## Cold start: the whole process to the first answer"
     yield ""
     yield "| contender | wall | CPU | ours ÷ it, wall | middle half | ours ÷ it, CPU | bar |"

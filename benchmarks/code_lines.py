@@ -39,7 +39,7 @@ LEFT_OUT: Final = "rollout/report"
 
 
 def code_lines(source: str) -> int:
-    """How many lines of a module hold code.
+    """Count the lines of a module that hold code.
 
     A line counts once, whatever stands on it; one of a text over several lines counts, unless that is a docstring.
     """

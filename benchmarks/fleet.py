@@ -137,7 +137,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def given() -> dict[str, Json]:
-    """What the parent asks for."""
+    """The arguments that the parent gives."""
     asked: dict[str, Json] = json.loads(sys.argv[1])
     return asked
 

@@ -41,7 +41,7 @@ READS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What to roll out.
+    """The roll-out to make.
 
     Attributes:
         workspaces: The fleet.

@@ -1,4 +1,4 @@
-"""What waiting costs, in a process of its own; JSON in, JSON out. `benchmarks.waiters` runs it with either package."""
+"""The cost of waiting, in a process of its own; JSON in, JSON out. `benchmarks.waiters` runs it with either package."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What models cost, in a process of its own that is asked line by line. `benchmarks.models` runs it with either package."""
+"""The cost of models, in a process of its own that is asked line by line. `benchmarks.models` runs it with either package."""
 
 import gc
 import json

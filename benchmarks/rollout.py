@@ -63,7 +63,7 @@ CASES: Final[Mapping[str, Case]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to measure.
+    """Options of a measurement.
 
     Attributes:
         packages: Of which packages.

@@ -1,4 +1,4 @@
-"""What the plan of a large fleet costs: a process of its own, against a simulator without a throttle; JSON in, JSON out."""
+"""The cost of planning a large fleet: a process of its own, against a simulator without a throttle; JSON in, JSON out."""
 
 import asyncio
 import resource

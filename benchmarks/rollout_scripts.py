@@ -1,4 +1,4 @@
-"""What people do by hand: scripts on aiobotocore, in virtual time, against the simulator.
+"""Scripts on aiobotocore, as people write them by hand, in virtual time, against the simulator.
 
 The simulator answers over HTTP on the scripts' own event loop, each request after `LATENCY` seconds. Nothing runs
 out of processor time, as it would in scaled time, so the calls are those that the scripts would make.
@@ -31,7 +31,7 @@ THROTTLING: Final = "ThrottlingException"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a script is given.
+    """The task of a script.
 
     Attributes:
         client: A botocore client.
@@ -70,7 +70,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What it cost.
+    """The cost that was measured.
 
     Attributes:
         calls: Requests.

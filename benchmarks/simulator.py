@@ -138,7 +138,7 @@ def peak_megabytes(process: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What it took until a simulator listened.
+    """The cost of a start, until a simulator listened.
 
     Attributes:
         seconds: Wall time.
@@ -308,7 +308,7 @@ class Turn:
 
 
 def verdict(met: bool) -> str:
-    """Whether a bar is met."""
+    """Tell if a bar is met."""
     return "met" if met else "**missed**"
 
 

@@ -10,7 +10,7 @@ from benchmarks.packages import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What a figure is to reach.
+    """A bar that a figure is to reach.
 
     Attributes:
         most: It is not to exceed this.
@@ -43,7 +43,7 @@ class Row:
 
     @property
     def missed(self) -> bool:
-        """Whether the working tree misses the goal; what was not measured misses none."""
+        """Tell if the working tree misses the goal; what was not measured misses none."""
         value = self.values.get("now")
         return self.goal is not None and value is not None and value > self.goal.most
 
@@ -66,7 +66,7 @@ def table(title: str, rows: Sequence[Row]) -> list[str]:
 
 @dataclass(slots=True)
 class Found:
-    """What a part of the page says.
+    """The content of a part of the page.
 
     Attributes:
         lines: In Markdown.
@@ -83,7 +83,7 @@ class Found:
 
 
 def rows_named(rows: Container[str]) -> Callable[[str], list[str]]:
-    """How the command line's list of rows, with commas, is read.
+    """Read the command line's list of rows, with commas.
 
     Args:
         rows: What there is to choose from.

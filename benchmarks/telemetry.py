@@ -108,7 +108,7 @@ async def work(way: str, url: str) -> None:
 
 
 class Rounds:
-    """What was measured, one figure for each round.
+    """Measurements, one figure for each round.
 
     Attributes:
         cpu: Microseconds of CPU a call, by way.

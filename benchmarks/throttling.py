@@ -95,7 +95,7 @@ async def ours(service: Service) -> AsyncGenerator[Call]:
 
 
 def theirs(mode: str) -> Callable[[Service], Any]:
-    """How to open a client of aiobotocore's with one of its retry modes."""
+    """Open a client of aiobotocore's with one of its retry modes."""
 
     @asynccontextmanager
     async def connected(service: Service) -> AsyncGenerator[Call]:

@@ -1,4 +1,4 @@
-"""What real clients need to run in virtual time against a service that answers without a network."""
+"""The parts that real clients need to run in virtual time against a service that answers without a network."""
 
 import asyncio
 from collections.abc import Mapping

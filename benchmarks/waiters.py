@@ -46,7 +46,7 @@ class Case:
 
     @property
     def title(self) -> str:
-        """What it is, for a table."""
+        """The name in a table."""
         some = "1 application" if self.applications == 1 else f"{self.applications} applications"
         return f"{some}, {f'{self.rate:g} calls a second' if self.rate else 'no throttle'}"
 
@@ -60,7 +60,7 @@ CASES: Final[Mapping[str, Case]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to measure.
+    """Options of a measurement.
 
     Attributes:
         packages: Of which packages.

@@ -1,4 +1,4 @@
-"""What `warm_up` does to the event loop, and what each further client needs; run in a process of its own."""
+"""The effect of `warm_up` on the event loop, and the cost of each further client; run in a process of its own."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ def client_of(url: str) -> WorkSpacesClient:
 
 
 async def stall(work: asyncio.Task[None]) -> float:
-    """How long the loop did not tick at most, in seconds, until `work` is done."""
+    """The longest time that the loop did not tick, in seconds, until `work` is done."""
     longest, last = 0.0, time.perf_counter()
     while not work.done():
         await asyncio.sleep(0.001)

@@ -398,7 +398,7 @@ async def live_through(workspaces: int, folder: Path) -> tuple[Week, bool]:
 
 
 def report(week: Week, *, restored: bool) -> Iterator[str]:
-    """What happened, in Markdown."""
+    """The story in Markdown."""
     yield "| run | began (UTC) | hours | ended | succeeded / failed / skipped | calls | throttled | wall |"
     yield "|---|---|---:|---|---:|---:|---:|---:|"
     for run in week.runs:

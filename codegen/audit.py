@@ -1,4 +1,4 @@
-"""Whether what we say beside the service model is about something that the model has, and still needs saying."""
+"""Checks that our words beside the service model are about something that the model has, and still needs."""
 
 from collections.abc import Iterable, Iterator
 

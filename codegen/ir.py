@@ -90,7 +90,7 @@ class Structure:
 
     @property
     def travels_out(self) -> bool:
-        """Whether a caller may send it, so that its rules matter."""
+        """Tell if a caller may send it, so that its rules matter."""
         return self.role in (Role.REQUEST, Role.SENT, Role.BOTH)
 
     @property

@@ -1,4 +1,4 @@
-"""What we say beside the service model: overrides with their reasons, and sentences of our own."""
+"""Our words beside the service model: overrides with their reasons, and sentences of our own."""
 
 import tomllib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What another botocore's model brings and takes away."""
+"""The differences that another botocore's model brings."""
 
 from collections.abc import Iterable, Iterator
 

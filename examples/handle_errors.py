@@ -36,7 +36,7 @@ from workspaces_apps.simulator import ManualClock, Simulator
 
 
 def advice(error: WorkSpacesError) -> str:
-    """What to do about an error. A special kind stands before the general one that it belongs to."""
+    """Advice for an error. A special kind stands before the general one that it belongs to."""
     match error:
         case RequestValidationError():
             return f"nothing was sent; mend {', '.join(problem.member for problem in error.problems)}"
@@ -105,7 +105,7 @@ async def before_anything_is_sent(ws: WorkSpacesClient) -> None:
 
 
 async def one_call(sim: Simulator, ws: WorkSpacesClient) -> None:
-    """What can become of one call."""
+    """The possible outcomes of one call."""
     with handled():
         await ws.deploy_workspace_applications(workspace_id="ws-000000000")
     with handled():
@@ -135,7 +135,7 @@ async def one_call(sim: Simulator, ws: WorkSpacesClient) -> None:
 
 
 async def a_deployment(sim: Simulator, ws: WorkSpacesClient) -> None:
-    """What can become of an installation."""
+    """The possible outcomes of an installation."""
     application_id = sim.fleet.application("Office LTSC Professional 2021")
     (workspace_id,) = sim.fleet.compatible(application_id)
     sim.faults.add("deployment_error", times=1, reason="ValidationError.InsufficientDiskSpace")

@@ -92,7 +92,7 @@ class Problem(BaseModel):
 
 
 class PlanSummary(BaseModel):
-    """What would happen. `plan` names what was looked at; apply asks for it."""
+    """The changes that would be made. `plan` names the fleet that was read; apply asks for it."""
 
     plan: str
     workspaces: int
@@ -103,7 +103,7 @@ class PlanSummary(BaseModel):
 
 
 class Standing(BaseModel):
-    """How far it is. `ending` is None while it goes on, and if it was killed."""
+    """The progress. `ending` is None while it goes on, and if it was killed."""
 
     running: bool
     ending: Ending | None
@@ -198,7 +198,7 @@ class Rollouts:
 
 
 def rollouts_of(app: FastAPI) -> Rollouts:
-    """What the application has opened."""
+    """The roll-outs that the application has opened."""
     found: Rollouts = app.state.rollouts
     return found
 
@@ -278,7 +278,7 @@ async def stop(rollouts: TheRollouts, name: Name, journal: TheJournal) -> Standi
 
 @routes.get("")
 def standing(rollouts: TheRollouts, name: Name, journal: TheJournal) -> Standing:
-    """How far it is, over all of its applies."""
+    """The progress over all of its applies."""
     report = Report.from_journal(journal)
     return Standing(
         running=name in rollouts.jobs,
@@ -305,7 +305,7 @@ async def events(
 
 @routes.get("/report")
 def report(journal: TheJournal) -> Response:
-    """What came of it, as `Report.json_schema` describes."""
+    """The result, as `Report.json_schema` describes."""
     return Response(Report.from_journal(journal).to_json(), media_type="application/json")
 
 
@@ -316,7 +316,7 @@ def report_page(journal: TheJournal) -> HTMLResponse:
 
 
 async def tell_error(request: Request, error: WorkSpacesError) -> JSONResponse:
-    """What the library raised."""
+    """Print the error that the library raised."""
     del request
     problem = Problem(
         error=type(error).__name__,

@@ -15,7 +15,7 @@ from workspaces_apps.simulator import ScaledClock, Simulator
 
 
 class Desktops:
-    """What a web framework's handlers would call; each call runs in a task of its own."""
+    """The calls that a web framework's handlers would make; each runs in a task of its own."""
 
     def __init__(self, ws: WorkSpacesClient) -> None:
         self._ws = ws

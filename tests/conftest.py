@@ -1,4 +1,4 @@
-"""What holds for every test: no AWS settings of the machine, and Hypothesis that repeats itself."""
+"""Conditions of every test: no AWS settings of the machine, and Hypothesis that repeats itself."""
 
 import logging
 import os

@@ -103,7 +103,7 @@ def crossings() -> set[tuple[str, str]]:
 
 
 def is_allowed(importer: str, imported: str) -> bool:
-    """Whether the house plan lets the one part know the other."""
+    """Tell if the house plan lets the one part know the other."""
     if importer == "simulator":
         return imported in SIMULATOR_KNOWS
     if imported == "simulator":

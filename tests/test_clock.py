@@ -70,7 +70,7 @@ async def for_ever() -> None:
 
 
 def waiters_of(event: asyncio.Event) -> int:
-    """How many wait for an event, which only its repr tells."""
+    """Count the waiters of an event, which only its repr tells."""
     _, _, rest = repr(event).partition("waiters:")
     return int(rest.partition("]")[0]) if rest else 0
 
@@ -374,7 +374,7 @@ class TestSleepOr:
         assert clock.monotonic() == at
 
     def test_a_signal_that_is_there_already_ends_it_at_once(self) -> None:
-        """What was set before is not slept through, and the first of several is returned."""
+        """An event that was set before is not slept through, and the first of several is returned."""
         clock = ManualClock()
 
         async def main() -> None:
@@ -420,7 +420,7 @@ class TestSleepOr:
         run_virtual(main(), clock)
 
     def test_an_error_of_the_clock_is_raised(self) -> None:
-        """What the clock fails with is raised in the sleeper."""
+        """An error of the clock is raised in the sleeper."""
         clock = BrokenClock()
 
         async def main() -> None:

@@ -56,7 +56,7 @@ print(*trouble, sep="\\n")
 
 
 def run(script: str) -> str:
-    """What a fresh interpreter prints."""
+    """The output of a fresh interpreter."""
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False
     )
@@ -144,7 +144,7 @@ def test_no_other_name_is_there(namespace: object) -> None:
 
 @pytest.mark.parametrize("namespace", NAMESPACES, ids=lambda namespace: namespace.__name__)
 def test_the_tables_agree(namespace: object) -> None:
-    """What type checkers see, what `__all__` says, and what is found at run time are the same names."""
+    """The names that type checkers see, those of `__all__`, and those found at run time are the same."""
     homes: dict[str, str] = getattr(namespace, "_HOMES")  # noqa: B009 - checkers do not see the table
     names: list[str] = getattr(namespace, "__all__")  # noqa: B009 - a module known by its object only
 

@@ -32,7 +32,7 @@ def tracked_files() -> list[Path]:
 
 
 def test_no_file_names_a_package_host_or_a_machine_path() -> None:
-    """What a clone needs is named, never where some machine got it from."""
+    """The needs of a clone are named, never where some machine got them from."""
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
         for path in tracked_files()

@@ -53,7 +53,7 @@ class Service:
             return Answer(answer.status, await answer.json())
 
     async def page(self, path: str) -> str:
-        """What a browser would be shown."""
+        """The page that a browser would be shown."""
         async with self._session.get(self._url + path) as answer:
             assert answer.content_type == "text/html"
             return await answer.text()
@@ -105,7 +105,7 @@ async def serving(
 
 
 async def test_a_rollout_is_planned_applied_followed_and_reported(tmp_path: Path) -> None:
-    """What a plan counts is made so, each event is streamed once and in order, and both reports tell of it."""
+    """The changes that a plan counts are made, each event is streamed once and in order, and both reports tell of it."""
     async with serving(tmp_path, "--demo", "3600") as service:
         plan = (await service.ask("POST", "/plan", OFFICE)).body
         begun = await service.ask("POST", f"/apply?plan={plan['plan']}")
@@ -129,7 +129,7 @@ async def test_a_rollout_is_planned_applied_followed_and_reported(tmp_path: Path
 
 
 async def test_mistakes_are_told_with_a_status_and_all_at_once(tmp_path: Path) -> None:
-    """What is unknown is 404, what contradicts is 409, and 422 names every mistake of a manifest."""
+    """Unknown names are 404, contradictions are 409, and 422 names every mistake of a manifest."""
     bad: JsonObject = {"rules": [], "policy": {"retries": 99}, "bogus": 1}
     nowhere: JsonObject = {
         **OFFICE,

@@ -44,7 +44,7 @@ def test_every_row_tells_its_source(row: object) -> None:
 
 @given(directions)
 def test_the_directions_mirror_each_other(direction: Direction) -> None:
-    """What is done for one direction is to be staged for the other, and the staged states swap their meaning."""
+    """An association deployed in one direction is to be staged in the other, and the staged states swap their meaning."""
     for state in SETTLED:
         expected = NextAction.NOTHING if SETTLED[state] == direction else NextAction.STAGE
         assert next_action(state, direction) is expected

@@ -29,7 +29,7 @@ def test_a_goal_is_shown_unjudged_where_only_the_earlier_package_was_measured() 
 
 @pytest.mark.parametrize("value, missed", [(4.1, False), (4.11, True)])
 def test_a_goal_is_met_up_to_its_bound(value: float, missed: bool) -> None:
-    """What reaches the bound exactly meets it."""
+    """A figure exactly on the bound meets it."""
     assert Row(what="calls", values={"now": value}, goal=LIMITED).missed is missed
 
 
@@ -40,7 +40,7 @@ def test_a_figure_that_is_no_number_is_refused() -> None:
 
 
 def test_a_section_is_written_anew_and_its_neighbours_stay(tmp_path: Path) -> None:
-    """What another command wrote to the page is kept, whatever the order of the commands."""
+    """Sections that another command wrote to the page are kept, whatever the order of the commands."""
     page = tmp_path / "page.md"
     page.write_text(
         "# Page\n\nintroduction\n\n## One\n\nfirst\n\n### Part\n\nsmall\n\n## Two\n\nsecond\n",

@@ -63,7 +63,7 @@ class Call:
 
 @dataclass(slots=True)
 class Tally:
-    """How the calls ended.
+    """The endings of the calls.
 
     Attributes:
         outcomes: How often a call succeeded, or failed with which type of error.
@@ -81,7 +81,7 @@ class Tally:
 
     @property
     def calls(self) -> int:
-        """How many ended."""
+        """The number of calls that ended."""
         return self.outcomes.total()
 
 

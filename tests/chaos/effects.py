@@ -1,4 +1,4 @@
-"""What the recorder shows of effects that happened twice."""
+"""Effects that happened twice, as the recorder shows them."""
 
 import json
 from collections import defaultdict
@@ -16,13 +16,13 @@ _DEPLOY: Final = "DeployWorkspaceApplications"
 
 
 def applied(record: RequestRecord) -> bool:
-    """Whether the request was carried out, whatever its caller heard of it."""
+    """Tell if the request was carried out, whatever its caller heard of it."""
     cut = record.status is None and record.error is None and record.fault != "reset_before"
     return record.status == 200 or cut
 
 
 def open_to_the_client(record: RequestRecord) -> bool:
-    """Whether the client cannot tell from what it heard that the request was not carried out."""
+    """Tell if the client cannot know from the answer that the request was not carried out."""
     return record.status is None or record.status == 200 or record.status >= 500
 
 

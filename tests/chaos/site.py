@@ -62,7 +62,7 @@ class Site:
         return self.registry.pacer(key, pacing, self.clock)
 
     def held(self) -> "Held":
-        """What the client holds at the moment."""
+        """The resources that the client holds at the moment."""
         pacers: list[tuple[RateLimiter, object]] = list(attrgetter("_pacers")(self.registry).values())
         slots: asyncio.Semaphore = attrgetter("_shared._transport.slots")(self.client)
         bound: int = attrgetter("_shared.target.config.max_connections")(self.client)
@@ -91,7 +91,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a client holds.
+    """The resources that a client holds.
 
     Attributes:
         permits: Turns that its pacers gave out.

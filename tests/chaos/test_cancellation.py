@@ -26,7 +26,7 @@ KINDS: Final[tuple[FaultKind, ...]] = ("throttle", "unavailable", "reset_after")
 
 
 class Spent:
-    """How many tokens are gone for good: those of retries that failed.
+    """The tokens that are gone for good: those of retries that failed.
 
     Attributes:
         tokens: So many.
@@ -37,7 +37,7 @@ class Spent:
         self._taken: WeakKeyDictionary[asyncio.Task[object], int] = WeakKeyDictionary()
 
     def hooks(self, pacing: Pacing) -> Hooks:
-        """What is to be told of calls with that pacing. Hooks run in the task of the call."""
+        """Hooks for calls with that pacing. They run in the task of the call."""
 
         def on_retry(record: RetryRecord) -> None:
             absorbed = record.kind == "throttle" and pacing.mode == "adaptive"

@@ -73,7 +73,7 @@ async def test_no_call_waits_in_the_pool_of_connections() -> None:
 
 
 async def test_the_pool_can_be_seen_to_be_waited_for() -> None:
-    """What the tests above watch does tell: past our own bound, aiohttp queues."""
+    """The queue that the tests above look for can be seen: past our own bound, aiohttp queues."""
     async with site(pacing=Pacing.off(), max_connections=2) as at:
         await at.client.describe_account()
         queued, http = watch_the_pool(at), at.http()

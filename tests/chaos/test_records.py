@@ -1,4 +1,4 @@
-"""What is told of a call, and the arithmetic of its waits, through the whole client and to the last digit."""
+"""The records of a call, and the arithmetic of its waits, through the whole client and to the last digit."""
 
 import logging
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ OPERATION = "DescribeAccount"
 
 @dataclass(slots=True)
 class Told:
-    """What the hooks were told, in order."""
+    """The records that the hooks were given, in order."""
 
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     retries: list[RetryRecord] = field(default_factory=list[RetryRecord])
@@ -57,7 +57,7 @@ def script(at: Site, *kinds: FaultKind) -> None:
 
 
 async def failure(at: Site) -> WorkSpacesError:
-    """What a call fails with."""
+    """The error that a call fails with."""
     with pytest.raises(WorkSpacesError) as caught:
         await at.client.describe_account()
     return caught.value
@@ -199,7 +199,7 @@ async def test_a_throttle_that_the_pacer_absorbs_takes_no_token() -> None:
 
 
 async def test_a_code_that_a_client_calls_a_throttle_is_one_to_the_pacer_too() -> None:
-    """What `extra_kinds` says holds for the learned rate, not only for the retry."""
+    """A code in `extra_kinds` counts as a throttle for the learned rate, not only for the retry."""
     retry = RetryPolicy(extra_kinds={"BusyException": FailureKind.THROTTLE})
     told = Told()
     async with site(retry=retry, hooks=told.hooks(), jitter=half) as at:

@@ -17,7 +17,7 @@ SCRIPT: Final = Path(__file__).with_name("warm.py")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What a process told of its start.
+    """The measurements of a process's start.
 
     Attributes:
         turns: How often the event loop turned during `warm_up`.
@@ -72,7 +72,7 @@ def test_warm_up_keeps_off_the_event_loop(warm: Start) -> None:
 
 
 def test_without_warm_up_the_first_call_loads_it_all() -> None:
-    """What the tests above count can be seen: a cold client imports and builds in its first call."""
+    """The work that the tests above count can be seen: a cold client imports and builds in its first call."""
     cold = start("cold")
     assert cold.applications == 5
     assert {"aiobotocore", "aiohttp", "pydantic"} <= set(cold.imported)

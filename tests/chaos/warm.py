@@ -42,7 +42,7 @@ class Watch:
 
 
 def validators() -> int:
-    """How many validators have been built and are alive."""
+    """Count the validators that have been built and are alive."""
     return sum(type(thing).__name__ == "SchemaValidator" for thing in gc.get_objects())
 
 

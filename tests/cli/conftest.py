@@ -1,4 +1,4 @@
-"""What commands that run in this process leave behind, taken away again."""
+"""Removes the traces of commands that ran in this process."""
 
 import logging
 from collections.abc import Iterator

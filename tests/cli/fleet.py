@@ -18,7 +18,7 @@ WORKSPACES = 10
 
 
 def environment(sim: Simulator) -> Mapping[str, str]:
-    """What an AWS program needs to find the simulator, and nothing of this machine's own."""
+    """The environment in which an AWS program finds the simulator, and nothing of this machine's own."""
     return {
         "AWS_ENDPOINT_URL_WORKSPACES": sim.url,
         "AWS_ACCESS_KEY_ID": sim.credentials.access_key_id,

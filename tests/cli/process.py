@@ -17,7 +17,7 @@ PATIENCE = 240.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """What `simulate` prints once it listens."""
+    """The address that `simulate` prints once it listens."""
 
     url: str
     access_key_id: str

@@ -89,13 +89,13 @@ async def test_no_is_an_answer(
 
 
 def say_no(question: str, *, err: bool) -> bool:
-    """What `typer.confirm` gives where the answer is no."""
+    """Answer no, as `typer.confirm` does."""
     assert question.endswith("?")
     return not err
 
 
 class Terminal(io.StringIO):
-    """What says that it is a terminal."""
+    """A stream that says that it is a terminal."""
 
     def isatty(self) -> bool:
         """It does."""
@@ -243,7 +243,7 @@ def test_asked_to_end_it_drains_and_asked_again_it_stops(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no limit of a file's size")
 def test_a_full_disk_ends_an_apply_and_nothing_is_done_twice(tmp_path: Path) -> None:
-    """What cannot be written down is not begun; with room again, the same command goes on."""
+    """A change that cannot be recorded is not begun; with room again, the same command goes on."""
     # Lifted again at the end: what measures coverage writes then.
     limit = (
         "import resource, sys; most = resource.getrlimit(resource.RLIMIT_FSIZE)[1];"

@@ -221,7 +221,7 @@ def test_advice_is_given_in_options(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What the library would have its arguments say, the command line's user says with an option."""
+    """Advice that names arguments in the library names options on the command line."""
     nothing = {"AWS_CONFIG_FILE": "nowhere", "AWS_SHARED_CREDENTIALS_FILE": "nowhere"}
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -290,7 +290,7 @@ def test_every_command_that_calls_takes_the_standard_options(
     ],
 )
 def test_the_shell_completes_commands_and_options(words: str, place: int, offered: str) -> None:
-    """What a completion script asks for is answered with what fits."""
+    """A completion script gets the words that fit."""
     asked = {"_WORKSPACES_APPS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(place)}
 
     ended = run_command(**asked)

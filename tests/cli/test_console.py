@@ -1,4 +1,4 @@
-"""What may reach a terminal."""
+"""The text that may reach a terminal."""
 
 import asyncio
 import io
@@ -16,7 +16,7 @@ from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, drawn_again,
 
 
 class Terminal(io.StringIO):
-    """What says that it is a terminal."""
+    """A stream that says that it is a terminal."""
 
     def isatty(self) -> bool:
         """It does."""

@@ -64,7 +64,7 @@ async def test_any_fleet_ends_well(
 
 
 async def test_on_a_terminal_the_panel_goes_when_it_is_over(tmp_path: Path) -> None:
-    """What is drawn while it goes on is gone at the end; the words about the end stay."""
+    """The panel drawn during the run is gone at the end; the words about the end stay."""
     import io
 
     file = io.StringIO()

@@ -59,7 +59,7 @@ def terminal(*, width: int = 80, height: int = 24, encoding: str = "utf-8", live
 
 
 def shown(console: Console, what: RenderableType) -> str:
-    """What a console would write."""
+    """The text that a console would write."""
     with console.capture() as capture:
         console.print(what)
     return capture.get()

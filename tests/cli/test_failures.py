@@ -62,7 +62,7 @@ def test_every_kind_of_error_has_its_exit_code(error: Exception, code: ExitCode)
 
 
 def test_an_error_is_one_line_without_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the service said stands in one line; its line breaks and terminal commands do not."""
+    """The service's words stand in one line; their line breaks and terminal commands do not."""
     run(ServiceError("no\n\x1b[31msuch\u202e thing\r\n", operation="DeployWorkspaceApplications"))
 
     assert capsys.readouterr().err == "workspaces-apps: DeployWorkspaceApplications: no [31msuch thing\n"

@@ -177,7 +177,7 @@ def test_names_that_differ_at_their_end_stay_apart(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("width,titles", [(200, 3), (40, 2), (20, 2)])
 def test_a_listing_fits_a_narrow_terminal(width: int, titles: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What can be spared is left out, the rest is cut, and nothing of it steers the terminal."""
+    """Columns that can be spared are left out, the rest is cut, and no text steers the terminal."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system=None, width=width, markup=False)
     monkeypatch.setattr("workspaces_apps.cli._tables.out", lambda: console)

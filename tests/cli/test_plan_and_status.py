@@ -84,7 +84,7 @@ def test_a_saved_plan_is_shown_again_without_a_call(
 def test_the_json_of_a_plan_is_a_plan_that_can_be_applied(
     sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What `--output json` prints is what `--save` writes."""
+    """The JSON of `--output json` is that of `--save`."""
     manifest = str(write_manifest(tmp_path))
 
     code, document = run_json(capsys, "plan", manifest, "--save", str(tmp_path / "plan.json"))
@@ -376,7 +376,7 @@ def test_a_journal_that_cannot_be_used_is_known_before_a_call(
 def test_a_saved_plan_of_several_targets_needs_its_manifest(
     sim: Simulator, two_regions: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Which says how to reach them."""
+    """Only the manifest says how to reach them."""
     saved = str(tmp_path / "plan.json")
     main(["plan", two_regions, "--save", saved])
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""How an apply stands, as a panel and as lines."""
+"""The progress of an apply, as a panel and as lines."""
 
 import io
 from collections.abc import Callable
@@ -100,7 +100,7 @@ def plan_of(workspaces: int) -> Plan:
 
 
 def estimate_of(deployment: float) -> Estimate:
-    """What a plan expects, of deployments that last so many seconds."""
+    """The estimate of a plan, with deployments of so many seconds."""
     return Estimate(calls=50, seconds=1000, rate=2.0, rate_is_learned=False, deployment_seconds=deployment)
 
 
@@ -404,7 +404,7 @@ def test_a_service_that_does_not_answer_is_told(board: Board, clock: Now) -> Non
     ],
 )
 def test_the_end_says_how_what_was_skipped_was_left(left: dict[str, int], told: str, board: Board) -> None:
-    """What still deploys at the service is another thing than what was never begun."""
+    """Associations that still deploy at the service are counted apart from those that were never begun."""
     numbers = {"elapsed": 10.0, "calls": 9, "throttled": 0, "succeeded": 1, "failed": 0, "skipped": 35}
     board.apply(Finished.model_validate({"at": BEGAN, "run": "r", "ending": "stopped", **numbers, **left}))
     console = Console(file=io.StringIO(), width=200, color_system=None)
@@ -463,7 +463,7 @@ def test_numbers_have_their_nouns() -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", "\ufeffa", "a\u2066b", "\U000e0041a", "a\u00adb", "\u061ca"])
 def test_what_is_invisible_or_no_character_is_left_out(text: str) -> None:
-    """What remains is letters and spaces, and can be encoded."""
+    """Letters and spaces remain, and can be encoded."""
     assert set(harmless(text)) <= set("ab ")
 
 

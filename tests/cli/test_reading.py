@@ -1,4 +1,4 @@
-"""How far a reading has come, as lines and as a drawing, by a clock that the test moves."""
+"""The progress of a reading, as lines and as a drawing, by a clock that the test moves."""
 
 import io
 import json
@@ -122,7 +122,7 @@ def test_every_command_that_reads_shows_it_on_a_terminal(
 
 
 async def test_the_calls_of_an_apply_are_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was read for its plan is not counted again: its lines and its summary agree."""
+    """Calls made for its plan are not counted again: its lines and its summary agree."""
     manifest = Manifest.load(write_manifest(tmp_path))
     async with in_simulated_time(2) as (_, connection):
         code = await run(manifest, None, connection, Settings(journal=None, yes=True))

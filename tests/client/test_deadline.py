@@ -15,7 +15,7 @@ UNAVAILABLE = Answer(status=503)
 
 
 async def failure(call: asyncio.Task[object]) -> DeadlineExceededError:
-    """What the call fails with, which must be its deadline."""
+    """The error that the call fails with, which must be its deadline."""
     with pytest.raises(DeadlineExceededError) as caught:
         await call
     assert isinstance(caught.value, TimeoutError)

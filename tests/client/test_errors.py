@@ -46,7 +46,7 @@ def named(form: Answer, name: str) -> Answer:
 
 
 async def failure(ws: WorkSpacesClient) -> ServiceError:
-    """What a call of the client fails with."""
+    """The error that a call of the client fails with."""
     with pytest.raises(ServiceError) as caught:
         await ws.describe_workspace_snapshots(workspace_id=WORKSPACE)
     return caught.value

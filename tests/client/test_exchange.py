@@ -147,7 +147,7 @@ async def test_an_answer_needs_no_request_id(server: ScriptedServer, ws: WorkSpa
 
 
 async def test_elapsed_is_measured_by_the_clients_clock(server: ScriptedServer, connect: Connect) -> None:
-    """What passes on the clock between call and answer is what `elapsed` says."""
+    """Time that passes on the clock between call and answer is what `elapsed` says."""
     clock = ManualClock()
 
     def slowly(_: Recorded) -> Answer:

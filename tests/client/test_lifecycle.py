@@ -139,7 +139,7 @@ async def test_closing_fails_calls_under_way(server: ScriptedServer, connect: Co
 
 
 async def test_closing_tells_of_a_creation_under_way(server: ScriptedServer, connect: Connect) -> None:
-    """What may have been carried out and must not be repeated says so, also when it was our own doing."""
+    """A call that may have been carried out and must not be repeated says so, also when we ended it ourselves."""
     server.respond(lambda _: Answer(after=asyncio.Event()))
     ws = connect()
     call = asyncio.create_task(ws.create_ip_group(group_name="office"))
@@ -206,7 +206,7 @@ async def test_closing_and_cancelling_at_once_is_a_cancellation(
 
 
 async def test_closing_while_opening(server: ScriptedServer, connect: Connect) -> None:
-    """Who waits for the client to open is told that it was closed."""
+    """A call that waits for the client to open is told that it was closed."""
     gate = Gate()
     ws = connect(credentials=gate)
     calls = [asyncio.create_task(ws.describe_account()) for _ in range(3)]
@@ -338,7 +338,7 @@ async def test_no_task_is_left_behind(server: ScriptedServer, connect: Connect) 
 
 
 async def test_a_client_shows_whom_it_calls_and_no_secret() -> None:
-    """What was told of Region, profile and endpoint, and whether it is closed."""
+    """Region, profile and endpoint are shown, and if it is closed; no secret is."""
     ws = WorkSpacesClient(region="eu-west-1", credentials=CREDENTIALS)
     shown = repr(ws)
     await ws.aclose()

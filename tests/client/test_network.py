@@ -30,7 +30,7 @@ def closed_port() -> Iterator[int]:
 
 
 async def failure(ws: WorkSpacesClient) -> TransportError:
-    """What a call of the client fails with."""
+    """The error that a call of the client fails with."""
     with pytest.raises(TransportError) as caught:
         await ws.describe_account()
     assert caught.value.operation == "DescribeAccount"
@@ -59,7 +59,7 @@ async def test_a_broken_connection_leaves_it_open(
 async def test_a_truncated_answer_means_that_the_request_arrived(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """Who began to answer has read the request."""
+    """A service that began to answer has read the request."""
     server.script(Answer(body=b'{"DedicatedTenancySupport": ', manner="truncated"))
 
     assert (await failure(connect(retry=ONCE))).request_sent is True

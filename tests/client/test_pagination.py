@@ -96,7 +96,7 @@ PAGED: Final[Mapping[str, Paged]] = {
 
 
 def test_the_table_holds_every_operation_that_pages() -> None:
-    """What the service model pages is in the table above, and nothing else."""
+    """Every operation that pages in the service model is in the table above, and no other."""
     kinds: list[object] = [getattr(api, name) for name in api.__all__]
     found = {
         kind.facts.name

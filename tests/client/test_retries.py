@@ -22,7 +22,7 @@ RESET = Answer(manner="reset")
 
 
 def seen(state: str, application: str = APPLICATION) -> Answer:
-    """What DescribeWorkspaceAssociations answers for one association in that state."""
+    """The answer of DescribeWorkspaceAssociations for one association in that state."""
     return ok(
         {"Associations": [{"WorkspaceId": WORKSPACE, "AssociatedResourceId": application, "State": state}]}
     )

@@ -46,7 +46,7 @@ def test_what_other_services_need_is_left_out() -> None:
 
 @pytest.mark.parametrize("place", ["REGISTER_FIRST", "REGISTER_LAST"])
 def test_a_handler_keeps_its_place(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What asks to be first or last among the handlers of an event is."""
+    """A handler that asks to be first or last among the handlers of an event is."""
 
     def added(**_: object) -> None:
         """Nothing to do."""

@@ -77,7 +77,7 @@ async def test_everything_from_a_profile(
 async def test_arguments_go_before_the_environment(
     server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the caller says counts, whatever the environment says."""
+    """The caller's arguments count, whatever the environment says."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_WORKSPACES", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
@@ -135,7 +135,7 @@ async def test_a_session_with_credentials_of_its_own_is_nobody_else(
 
 
 def assumed(key: str, lifetime: timedelta) -> Answer:
-    """What STS answers to AssumeRole."""
+    """The answer of STS to AssumeRole."""
     end = (datetime.now(UTC) + lifetime).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
         <Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>sts-secret</SecretAccessKey>
@@ -271,7 +271,7 @@ async def test_a_profile_whose_role_cannot_be_assumed(
 async def test_a_line_break_in_the_environment(
     server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """What no header can carry is told as such, and not as a broken connection; the value is not shown."""
+    """A value that no header can carry is an error of its own, and not a broken connection; it is not shown."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "env-secret")
     monkeypatch.setenv(name, "read-from-a-file\n")

@@ -180,7 +180,7 @@ class AskingProvider:
 async def test_opening_is_in_no_segment_and_misses_none(
     server: ScriptedServer, connect: Connect, xray: Any, caplog: pytest.LogCaptureFixture, missing: str
 ) -> None:
-    """What opening a client asks for is in no caller's trace, and X-Ray complains of nothing."""
+    """Requests that open a client are in no caller's trace, and X-Ray complains of nothing."""
     server.script(ok(), ok())
     caplog.set_level(logging.WARNING, "aws_xray_sdk")
 

@@ -1,4 +1,4 @@
-"""What `warm_up` does beforehand, and where; and what clients share."""
+"""The work of `warm_up`, its place, and the parts that clients share."""
 
 import subprocess
 import sys

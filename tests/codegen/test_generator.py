@@ -113,7 +113,7 @@ def test_the_copy_and_its_lock_belong_together(tree: Path, path: Path) -> None:
 
 
 def test_a_file_too_many_is_noticed_and_removed(tree: Path) -> None:
-    """What the generator does not write does not belong into its folder."""
+    """A file that the generator does not write does not belong into its folder."""
     (tree / API / "left_over.py").write_text("", encoding="utf-8")
 
     checked = generator(tree, "--check")

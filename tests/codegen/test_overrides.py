@@ -1,4 +1,4 @@
-"""What we say beside the service model: each override has a reason and something that it overrides."""
+"""Our words beside the service model: each override has a reason and something that it overrides."""
 
 import dataclasses
 import tomllib

@@ -46,7 +46,7 @@ class OperationShapes(TypedDict):
 
 
 class Paginator(TypedDict):
-    """How botocore pages an operation."""
+    """The paging of an operation in botocore."""
 
     result_key: str
     limit_key: NotRequired[str]
@@ -188,7 +188,7 @@ def _structure(name: str, unknown: Unknown) -> st.SearchStrategy[JsonValue]:
 
 
 def same(left: JsonValue, right: JsonValue) -> bool:
-    """Whether two JSON values are the same, numbers to the microsecond that a datetime holds."""
+    """Tell if two JSON values are the same, numbers to the microsecond that a datetime holds."""
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     if isinstance(left, list) and isinstance(right, list):

@@ -51,7 +51,7 @@ class Ruled:
 
     @property
     def place(self) -> str:
-        """How a message names the place."""
+        """The place, as a message names it."""
         names = [_named(part) for part in self.path]
         return "".join(names).removeprefix(".")
 
@@ -144,7 +144,7 @@ def problems(made: Request) -> list[Problem]:
 
 
 def problems_at(ruled: Ruled, value: object) -> list[Problem]:
-    """What the door has against the value at this very place."""
+    """The problems that the door reports for the value at this very place."""
     return [problem for problem in problems(ruled.holding(value)) if problem.member == ruled.place]
 
 
@@ -194,7 +194,7 @@ def test_every_bound_is_kept_to_the_unit(ruled: Ruled) -> None:
 @given(data=st.data())
 @settings(max_examples=3)
 def test_every_pattern_is_kept_from_end_to_end(ruled: Ruled, data: st.DataObject) -> None:
-    """What matches passes; with something before, a newline or another end after it, it does not."""
+    """A text that matches passes; with something before, a newline or another end after it, it does not."""
     pattern = re.compile(ruled.rule.get("pattern", ""), re.ASCII)
     least, most = ruled.rule.get("min", 0), ruled.rule.get("max", 4000)
     good = data.draw(st.from_regex(pattern, fullmatch=True))
@@ -303,7 +303,7 @@ def test_a_union_has_exactly_one_member(given_members: tuple[str, ...]) -> None:
 
 
 def union_problems(*members: str) -> list[Problem]:
-    """What the door has against an image source with these members."""
+    """The problems that the door reports for an image source with these members."""
     values = {"ec2_image_id": "ami-12345678", "ec2_import_task_id": "import-ami-12345678"}
     made = _filler(request_shape("ImportCustomWorkspaceImage"))
     assert isinstance(made, ImportCustomWorkspaceImageRequest)

@@ -224,7 +224,7 @@ def test_every_result_copies_and_hashes(operation: str, data: st.DataObject) -> 
 
 
 def test_equality_is_about_content() -> None:
-    """How an answer came makes no difference, what it says does, unknown members included; classes do too."""
+    """The content decides, unknown members and class included; the way in which an answer came does not."""
     wire: dict[str, JsonValue] = {"NextToken": "a", "Unknown": 1}
     found = DescribeApplicationsResult.from_wire(wire)
 

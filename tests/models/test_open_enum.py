@@ -25,7 +25,7 @@ from workspaces_apps.api import (
 
 
 def strangers() -> int:
-    """How many unknown values are remembered."""
+    """Count the unknown values that are remembered."""
     gc.collect()
     return len(open_enum._strangers)  # pyright: ignore[reportPrivateUsage] # what it keeps is the property tested
 

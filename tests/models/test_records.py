@@ -168,7 +168,7 @@ def test_every_public_protocol_can_be_checked_at_run_time(module: str) -> None:
 
 
 def test_no_setting_is_a_record() -> None:
-    """What configures a client is not what it answers."""
+    """Settings of a client are not its answers."""
     names = {record.__name__ for record in types.RECORDS}
 
     assert names >= {"DeploymentOutcome", "AssociationChange", "AssociationStatus", "RequestRecord", "Report"}

@@ -109,7 +109,7 @@ def test_null_counts_as_absent_at_any_depth() -> None:
 
 
 def test_unknown_members_are_in_model_extra() -> None:
-    """What this release does not know is kept under its wire name, even one that looks like an attribute."""
+    """Members that this release does not know are kept under their wire names, even one that looks like an attribute."""
     found = DescribeApplicationsResult.from_wire(b'{"next_token": "not the token", "Sparkle": [1, null]}')
 
     assert found.next_token is None
@@ -118,7 +118,7 @@ def test_unknown_members_are_in_model_extra() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_json_cannot_say_does_not_turn_into_null(text: str) -> None:
-    """What Python's reader makes of the odd numbers is what `to_wire` gives back."""
+    """Python's reader turns the odd numbers into values that `to_wire` gives back."""
     found = DescribeApplicationsResult.from_wire(f'{{"Unknown": {text}}}')
 
     assert repr(found.to_wire()) == repr(json.loads(f'{{"Unknown": {text}}}'))

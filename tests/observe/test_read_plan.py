@@ -46,7 +46,7 @@ def test_applications_that_always_come_together_are_listed_together() -> None:
 
 
 def test_a_listing_that_was_not_worth_it_is_tried_for_twice_as_many() -> None:
-    """What turned out longer than expected is remembered as longer."""
+    """A listing that took longer than expected is remembered as longer."""
     counts = PageCounts()
     counts.gave_up("wsa-0", 30)
 

@@ -44,7 +44,7 @@ class Bucket:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one process got."""
+    """The result of one process."""
 
     ended: float = 0.0
     answers: list[bool] = field(default_factory=list[bool])

@@ -1,4 +1,4 @@
-"""What adaptive pacing achieves against a throttling service, by simulation over many seeds.
+"""The results of adaptive pacing against a throttling service, by simulation over many seeds.
 
 The time is measured against the ideal, calls ÷ rate; the throttled share after the first 20 answers.
 """

@@ -193,7 +193,7 @@ def test_a_fixed_rate_lets_a_burst_go_and_then_one_per_interval() -> None:
 
 
 def test_the_estimate_of_a_fixed_rate_is_exact() -> None:
-    """What it says for each place in the line is when that call goes."""
+    """The estimate for each place in the line is the time at which that call goes."""
     rule = FixedRate(2.0, 3)
     expected = [rule.eta(7.0, ahead) for ahead in range(6)]
     assert expected == [0.0, 0.0, 0.0, 0.5, 1.0, 1.5]

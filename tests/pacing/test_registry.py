@@ -1,4 +1,4 @@
-"""Who shares a pacer with whom, and what a policy may say."""
+"""The clients that share a pacer, and the settings that a policy may have."""
 
 import math
 import os
@@ -39,7 +39,7 @@ def test_each_part_of_the_key_makes_a_pacer_of_its_own(field: str) -> None:
 
 
 def test_another_policy_or_another_time_makes_a_pacer_of_its_own() -> None:
-    """What one has learned means nothing to the other."""
+    """A rate learned with one means nothing to the other."""
     registry = PacingRegistry()
     clock = SystemClock()
     pacers = {

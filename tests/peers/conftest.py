@@ -1,4 +1,4 @@
-"""What peers have found: each test says its peer and its scenario, and a session writes the outcomes down."""
+"""Findings of peers: each test says its peer and its scenario, and a session writes the outcomes down."""
 
 import json
 import os

@@ -1,13 +1,13 @@
-"""What JSON values are, for type checkers; our package has the same, but peers share no line with it."""
+"""Types of JSON values, for type checkers; our package has the same, but peers share no line with it."""
 
 from typing_extensions import TypeIs
 
 
 def is_object(value: object) -> TypeIs[dict[str, object]]:
-    """Whether it is a JSON object."""
+    """Tell if it is a JSON object."""
     return isinstance(value, dict)
 
 
 def is_list(value: object) -> TypeIs[list[object]]:
-    """Whether it is a JSON list."""
+    """Tell if it is a JSON list."""
     return isinstance(value, list)

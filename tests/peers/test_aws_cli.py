@@ -58,7 +58,7 @@ class AwsCli:
 
     @property
     def name(self) -> str:
-        """What it calls itself, such as ``AWS CLI 1.46.3``."""
+        """The name that it gives itself, such as ``AWS CLI 1.46.3``."""
         said = subprocess.run(
             [PYTHON, "-m", "awscli", "--version"], capture_output=True, text=True, check=True
         ).stdout
@@ -75,7 +75,7 @@ class AwsCli:
             token = ["--next-token", found[-1]["NextToken"]]
 
     def association(self, workspace_id: str, application_id: str) -> dict[str, Any] | None:
-        """What the service says of an application on a WorkSpace; None if nothing."""
+        """The service's record of an application on a WorkSpace; None if there is none."""
         answer = self(
             "describe-workspace-associations",
             "--workspace-id", workspace_id,

@@ -99,7 +99,7 @@ def test_it_asks_who_is_connected(custodian: Any) -> None:
 
 
 def test_it_terminates(custodian: Any, call: Call) -> None:
-    """What its own filter chose, and nothing else."""
+    """The WorkSpaces that its own filter chose, and nothing else."""
     (ws,) = call("describe_workspaces", Limit=1)["Workspaces"]
 
     custodian(

@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parent / "javascript" / "scenarios.mjs"
 
 @pytest.fixture(scope="module", params=["json", "cbor"])
 def protocol(request: pytest.FixtureRequest) -> str:
-    """Which protocol the SDK is given."""
+    """The protocol that the SDK is given."""
     return str(request.param)
 
 

@@ -87,7 +87,7 @@ def order(directory_id: str, user_name: str) -> WorkspaceRequest:
 
 
 async def test_created_workspaces_are_described(moto: Moto, client: WorkSpacesClient) -> None:
-    """What create_workspaces reports as pending is what describe_workspaces then finds."""
+    """WorkSpaces that create_workspaces reports as pending are found by describe_workspaces."""
     created = await client.create_workspaces(
         workspaces=[order(moto.directory_id, "avery"), order(moto.directory_id, "blake")]
     )

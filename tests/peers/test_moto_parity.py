@@ -208,7 +208,7 @@ class Difference:
     reason: str
 
     def covers(self, step: str, path: str) -> bool:
-        """Whether this is one of them."""
+        """Tell if this is one of them."""
         return bool(re.fullmatch(self.steps, step) and re.fullmatch(self.path, path))
 
 
@@ -272,7 +272,7 @@ def found(places: tuple[Place, Place]) -> dict[tuple[str, str], tuple[object, ob
 
 
 def test_the_same_steps_succeed_and_fail(places: tuple[Place, Place]) -> None:
-    """What one refuses the other refuses, with the same code but for those the table names."""
+    """A step that one refuses the other refuses, with the same code but for those the table names."""
     ours, theirs = (
         {step: answer.get("Error.Code") for step, answer in place.answers.items()} for place in places
     )

@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parent / "newest" / "scenarios.py"
 
 @pytest.fixture(params=["json", "cbor"])
 def protocol(request: pytest.FixtureRequest) -> str:
-    """Which protocol the model has."""
+    """The protocol of the model."""
     return str(request.param)
 
 

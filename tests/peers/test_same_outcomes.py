@@ -35,7 +35,7 @@ HOUR: Final = 3600.0
 
 
 def as_on_the_wire(value: object) -> object:
-    """What boto3 gives, with times as the numbers they were."""
+    """The answer of boto3, with times as the numbers they were."""
     if is_object(value):
         return {name: as_on_the_wire(item) for name, item in value.items() if name != "ResponseMetadata"}
     if is_list(value):

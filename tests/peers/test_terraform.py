@@ -47,7 +47,7 @@ def call(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Call]:
 
 
 def create(call: Call, clock: ManualClock, **members: object) -> str:
-    """What the resource does first: register, and wait until it is REGISTERED."""
+    """The first steps of the resource: register, and wait until it is REGISTERED."""
     given = members or {"DirectoryId": DIRECTORY, "EnableSelfService": False, "WorkspaceType": "PERSONAL"}
     directory_id: str = call("register_workspace_directory", **given)["DirectoryId"]
     clock.jump(120)
@@ -56,7 +56,7 @@ def create(call: Call, clock: ManualClock, **members: object) -> str:
 
 
 def read(call: Call, directory_id: str = DIRECTORY) -> dict[str, Any]:
-    """What the resource reads after every step; equal readings are an empty plan."""
+    """The readings of the resource after every step; equal ones are an empty plan."""
     found: dict[str, Any] = call("describe_workspace_directories", DirectoryIds=[directory_id])[
         "Directories"
     ][0]
@@ -118,7 +118,7 @@ def test_a_registered_directory_has_its_defaults(
 
 
 def test_a_second_plan_is_empty(call: Call, clock: ManualClock, tried: Tried) -> None:
-    """What was set is read back, and stays so: SAML, then certificates, access and creation properties, IP groups."""
+    """Settings are read back, and stay so: SAML, then certificates, access and creation properties, IP groups."""
     tried(PEER, "directories")
     create(call, clock)
     group = call("create_ip_group", GroupName="alpha", GroupDesc="", UserRules=[])["GroupId"]

@@ -22,17 +22,17 @@ PATIENCE: Final = 300.0
 
 
 def is_installed() -> bool:
-    """Whether pytest finds the plugin by itself."""
+    """Tell if pytest finds the plugin by itself."""
     return any(entry.value == PLUGIN for entry in entry_points(group="pytest11"))
 
 
 def plugin_arguments() -> list[str]:
-    """What pytest must be told to have the plugin."""
+    """The arguments that load the plugin into pytest."""
     return [] if is_installed() else ["-p", PLUGIN]
 
 
 def python_path() -> str:
-    """What PYTHONPATH must be for another process to find the package."""
+    """The PYTHONPATH with which another process finds the package."""
     sources = [] if is_installed() else [str(Path(workspaces_apps.__file__).parent.parent)]
     return os.pathsep.join([*sources, *filter(None, [os.environ.get("PYTHONPATH")])])
 

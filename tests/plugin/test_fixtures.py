@@ -130,7 +130,7 @@ def test_the_aws_settings_of_the_machine_are_hidden(
 
 
 def test_each_client_has_its_own_pacing(pytester: pytest.Pytester) -> None:
-    """What one test learns of a rate reaches neither another test nor the registry of the process."""
+    """A rate learned in one test reaches neither another test nor the registry of the process."""
     pytester.makepyfile(PACING)
 
     result = pytester.runpytest_subprocess(*plugin_arguments(), "--asyncio-mode=auto")

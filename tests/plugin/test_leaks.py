@@ -1,4 +1,4 @@
-"""What a test leaves behind fails it at its end, with a message that says what."""
+"""A test that leaves something behind fails at its end, with a message that names it."""
 
 import pytest
 

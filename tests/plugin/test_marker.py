@@ -1,4 +1,4 @@
-"""What the marker takes, and what it says to what it does not take."""
+"""The marker's arguments, and its errors for others."""
 
 import pytest
 
@@ -148,7 +148,7 @@ def test_clocks_have_names_or_a_speed() -> None:
     ],
 )
 def test_throttles_have_short_forms(given: object, throttle: Throttle) -> None:
-    """What is assumed of the service, a rate, a rate with its burst, or rates by operation."""
+    """Assumptions about the service: a rate, a rate with its burst, or rates by operation."""
     assert simulator_options({"throttle": given}).get("throttle") == throttle
 
 

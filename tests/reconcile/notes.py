@@ -43,7 +43,7 @@ class Notes:
         return self.directions.get(application_id)
 
     def retries(self, application_id: str) -> int:
-        """How often it was retried."""
+        """The number of retries."""
         return self.tries.get(application_id, 0)
 
     async def intend(self, intents: Sequence[WriteIntent]) -> None:

@@ -15,7 +15,7 @@ Way: TypeAlias = Literal["job", "rollout"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What the simulator does wrong.
+    """A fault of the simulator.
 
     Attributes:
         kind: As `Faults.add` has it.
@@ -78,7 +78,7 @@ class Row:
     rollout: "Expected | None" = None
 
     def expected(self, way: Way) -> "Expected":
-        """What is right for one of the ways."""
+        """The right result for one of the ways."""
         if way == "rollout" and self.rollout is not None:
             return self.rollout
         return Expected(comes_to=self.comes_to, ends=self.ends, deploys=self.deploys)
@@ -86,7 +86,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What must come of a row.
+    """The result that a row must have.
 
     Attributes:
         comes_to: By application, the outcomes that are right, as patterns.
@@ -101,7 +101,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a row, one way.
+    """The result of a row, one way.
 
     Attributes:
         outcomes: By application, in the words that both ways share.

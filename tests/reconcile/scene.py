@@ -120,12 +120,12 @@ class Scene:
 
     @property
     def exists(self) -> bool:
-        """Whether the WorkSpace is there."""
+        """Tell if the WorkSpace is there."""
         return self.workspace_id in self.sim.fleet.workspace_ids
 
     @property
     def gone(self) -> bool:
-        """Whether the WorkSpace is not there, or will not be."""
+        """Tell if the WorkSpace is not there, or will not be."""
         states = ("TERMINATING", "TERMINATED")
         return not self.exists or self.sim.fleet.workspace(self.workspace_id).state in states
 

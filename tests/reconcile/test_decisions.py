@@ -138,7 +138,7 @@ def test_a_deploy_that_does_not_show_yet_is_waited_for() -> None:
 
 
 def serve(seen: dict[str, str], decision: Decision, now: ReconcileInput, failing: set[str]) -> dict[str, str]:
-    """What the service makes of a decision: enough of it to see where decisions lead."""
+    """The service's effect of a decision: enough of it to see where decisions lead."""
     after = dict(seen)
     match decision:
         case Stage(applications=applications):
@@ -232,7 +232,7 @@ def test_somebody_else_s_deployment_is_waited_for_as_such() -> None:
 
 
 def test_removals_are_staged_before_installations() -> None:
-    """What they make room for may conflict with what is still there."""
+    """Applications that go make room for others, which might conflict with them."""
     now = ReconcileInput(
         desired={"a": "install", "b": "uninstall"},
         states={"b": "COMPLETED"},

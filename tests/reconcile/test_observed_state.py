@@ -106,7 +106,7 @@ def test_only_a_proven_absence_takes_anything_away(
     shown: dict[str, AssociationRecord],
     absent: frozenset[str],
 ) -> None:
-    """What a listing leaves out stays as it was, unless it is proven absent; what it shows, it shows."""
+    """An association that a listing leaves out stays as it was, unless it is proven absent; one that it shows is shown."""
     now = observed(found)
     absent -= shown.keys()
     now.update(snapshot(shown, absent=absent, unconfirmed=frozenset({"in", "out"}) - shown.keys() - absent))
@@ -120,7 +120,7 @@ def test_only_a_proven_absence_takes_anything_away(
 def test_a_complete_read_shows_everything(
     found: dict[str, AssociationRecord], shown: dict[str, AssociationRecord]
 ) -> None:
-    """What it does not show is absent, foreign applications too."""
+    """An association that it does not show is absent, foreign applications too."""
     now = observed(found)
     now.update(snapshot(shown, complete=True))
 
@@ -128,7 +128,7 @@ def test_a_complete_read_shows_everything(
 
 
 def test_an_error_is_a_failure_only_where_something_was_in_flight() -> None:
-    """What was in ERROR before is no news; what was seen in flight, or was deployed, is."""
+    """An ERROR of before is no news; one of an association that was in flight, or was deployed, is."""
     old, seen, deployed = observed(), observed({"in": INSTALLING}), observed({"in": STAGED})
     deployed.mark_deployed(["in"])
     failed = record("ERROR", BEFORE + timedelta(seconds=9))

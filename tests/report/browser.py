@@ -60,7 +60,7 @@ def browser() -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """What came of showing a page.
+    """The result of showing a page.
 
     Attributes:
         requests: The addresses that were asked for.

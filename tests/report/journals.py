@@ -83,7 +83,7 @@ class Script:
     events: list[Event] = field(default_factory=list[Event])
 
     def stamp(self, target: str = "default") -> dict[str, object]:
-        """What every event begins with."""
+        """The members that every event begins with."""
         return {"at": BEGIN + timedelta(seconds=self.at), "run": self.run, "target": target}
 
     def started(

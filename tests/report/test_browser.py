@@ -53,7 +53,7 @@ async def show_all(program: str, folder: Path) -> dict[Case, Visit]:
 
 @pytest.fixture(scope="module")
 def visits(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Case, Visit]:
-    """What came of showing every page; one browser does for all."""
+    """The results of showing every page; one browser does for all."""
     assert PROGRAM is not None
     return asyncio.run(show_all(PROGRAM, tmp_path_factory.mktemp("pages")))
 
@@ -102,7 +102,7 @@ def test_the_style_is_applied_in_both_schemes(visits: Mapping[Case, Visit], case
 
 
 def test_hostile_texts_are_seen_as_text(visits: Mapping[Case, Visit]) -> None:
-    """What would be markup is read on the screen, letter by letter."""
+    """Text that would be markup is read on the screen, letter by letter."""
     seen = " ".join(visits["hostile", "desktop", "dark"].measures["text"].split())
 
     for text in HOSTILE:

@@ -1,4 +1,4 @@
-"""What a report makes of the events of a journal."""
+"""The report of a journal's events."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -225,7 +225,7 @@ def test_what_was_never_begun_is_in_no_wave() -> None:
 
 
 def test_the_slowest_come_first() -> None:
-    """What still goes on counts with the time it took so far."""
+    """Changes that still go on count with the time they took so far."""
     made = Script("r1")
     for place, elapsed in enumerate((10.0, 30.0)):
         made.add(

@@ -127,7 +127,7 @@ def test_junit_says_what_failed_and_why() -> None:
 
 
 def test_junit_of_a_dry_run_is_not_red() -> None:
-    """What a dry run did not do is skipped."""
+    """A change that a dry run did not make is skipped."""
     made = Script("r1")
     made.add(Started, name="n", plan="p", workspaces=1, changes=1, dry_run=True)
     made.add(Planned, workspace_id="ws-1", application_id="wsa-1", action="install", direction="install")
@@ -227,7 +227,7 @@ def test_text_without_a_width_cuts_nothing() -> None:
 
 
 def test_a_change_is_what_was_to_change() -> None:
-    """What is as it should be and what cannot be are counted beside the changes, and on how many WorkSpaces they are."""
+    """Associations that are as they should be, or cannot be, are counted beside the changes, and so are their WorkSpaces."""
     made = Script("r1")
     made.started(2, 2)
     for place, name in enumerate(("ws-1", "ws-2")):
@@ -246,7 +246,7 @@ def test_a_change_is_what_was_to_change() -> None:
 
 
 def test_a_drained_rollout_says_so_once() -> None:
-    """What it was asked is said once, and how much was not begun."""
+    """The question is on record once, and the number that was not begun."""
     made = Script("r1")
     made.started(1, 1)
     made.add(Skipped, workspace_id="ws-1", application_id="wsa-1", reason="drained", message="asked")

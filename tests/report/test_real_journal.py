@@ -39,7 +39,7 @@ async def test_the_report_agrees_with_the_apply(tmp_path: Path) -> None:
 
 
 async def test_a_second_apply_is_a_second_run(tmp_path: Path) -> None:
-    """What the first one did stays done, and the report names both."""
+    """The results of the first stay, and the report names both."""
     path = tmp_path / "journal"
     async with site() as here:
         here.sim.fleet.add_workspaces(3)

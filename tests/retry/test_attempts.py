@@ -93,11 +93,11 @@ class Script:
         return self.looked[len(self.looks) - 1]
 
     def absorbed(self, _: WorkSpacesError) -> bool:
-        """Whether the pacer takes care of it."""
+        """Tell if the pacer takes care of it."""
         return self.absorbs
 
     def response_info(self, _: str) -> tuple[str | None, int | None]:
-        """What is known of an answer."""
+        """The facts known of an answer."""
         return "answered", 200
 
     def remaining(self) -> float | None:

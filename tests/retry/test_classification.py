@@ -1,4 +1,4 @@
-"""What each failure is taken for, row by row."""
+"""The kind of each failure, row by row."""
 
 from datetime import UTC, datetime
 

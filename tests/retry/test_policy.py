@@ -137,7 +137,7 @@ def test_policies_are_values() -> None:
     ],
 )
 def test_by_default_throttles_and_transient_faults_are_repeated(kind: FailureKind, repeated: bool) -> None:
-    """What takes minutes is for a waiter."""
+    """Failures that take minutes to pass are for a waiter."""
     assert POLICY.repeats(kind) is repeated
 
 

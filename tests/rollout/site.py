@@ -39,7 +39,7 @@ class Site:
     clock: ManualClock
 
     def states(self, application: str, workspace_ids: Sequence[str]) -> Counter[str]:
-        """How many of the WorkSpaces have the application in which state."""
+        """Count the WorkSpaces that have the application in each state."""
         wanted = self.sim.fleet.application(application)
         return Counter(str(self.sim.fleet.associations(one).get(wanted)) for one in workspace_ids)
 
@@ -111,7 +111,7 @@ async def site(
 
 
 class Connection(TypedDict):
-    """How a client gets to a simulator."""
+    """The way of a client to a simulator."""
 
     region: str
     endpoint_url: str
@@ -121,7 +121,7 @@ class Connection(TypedDict):
 
 
 def connection_to(sim: Simulator) -> Connection:
-    """How a client gets to a simulator, with a pacing registry of its own."""
+    """The way of a client to a simulator, with a pacing registry of its own."""
     keys = sim.credentials
     return Connection(
         region=sim.region,

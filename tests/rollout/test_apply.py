@@ -66,7 +66,7 @@ async def test_what_is_missing_gets_installed(tmp_path: Path) -> None:
 
 
 async def test_installs_and_removals_go_in_one_deployment() -> None:
-    """What is to go is staged first, so that what replaces it does not clash with it."""
+    """Removals are staged first, so that their replacements do not clash with them."""
     async with site() as here:
         (one,) = here.sim.fleet.add_workspaces(1)
         here.sim.fleet.set_association(one, here.sim.fleet.application(OTHER_EDITION), "COMPLETED")
@@ -480,7 +480,7 @@ async def test_a_hostile_message_of_any_length_takes_a_line_of_the_journal(tmp_p
 
 
 async def test_a_refusal_of_the_service_is_the_last_word() -> None:
-    """What the plan could not know and the service refuses counts as failed, with the service's code."""
+    """A change that the plan took for possible and the service refuses counts as failed, with the service's code."""
     async with site() as here:
         (one, other) = here.sim.fleet.add_workspaces(2)
         here.sim.faults.add(

@@ -1,4 +1,4 @@
-"""What the plan's table says goes where, against the simulator's, which was written apart from it."""
+"""The plan's compatibility table, against the simulator's, which was written apart from it."""
 
 import pytest
 
@@ -96,7 +96,7 @@ def test_reasons(
     root: int,
     reason: Reason | None,
 ) -> None:
-    """Which row says no, in examples."""
+    """The row that refuses, in examples."""
     application = next(one for one in models(fleet).values() if one.name == name)
     row = obstacle(application, facts(system, compute, root), [])
 

@@ -69,7 +69,7 @@ def log_to(journal: SlowJournal) -> EventLog:
 
 
 def told(log: EventLog) -> list[Event]:
-    """What was told to whoever follows, so far."""
+    """The events that followers were given so far."""
     return [event for _ in range(log.events.qsize()) if (event := log.events.get_nowait()) is not None]
 
 

@@ -67,7 +67,7 @@ def test_a_recorded_journal_is_read_in_the_words_of_today(name: str, words: dict
 
 
 def test_the_words_on_disk_are_those_of_its_time() -> None:
-    """What was recorded holds every renamed word; what was written since holds none."""
+    """The record of that time holds every renamed word; the one written since holds none."""
     old = b"".join(path.read_bytes() for path in JOURNALS.glob("format-1-[rsk]*"))
     new = recorded("format-2-stopped").read_bytes()
     for names in RENAMED_IN_2.values():
@@ -91,7 +91,7 @@ def test_each_line_of_format_2_is_written_as_it_was_read() -> None:
 
 
 def test_each_event_of_format_1_survives_being_written_in_format_2() -> None:
-    """What is read of a journal of today is the same once it has been written anew."""
+    """Events read from a journal of today are the same once they have been written anew."""
     for path in JOURNALS.glob("format-1-*"):
         events = read_journal(path)
         assert tuple(from_line(to_line(event)) for event in events) == tuple(events)

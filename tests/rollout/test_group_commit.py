@@ -116,7 +116,7 @@ async def test_what_is_not_durable_waits_for_no_sync() -> None:
 
 
 async def test_a_cancelled_append_is_whole_or_absent() -> None:
-    """What is being written stays, what waits is taken out, and the others hear nothing of it."""
+    """An event being written stays, one that waits is taken out, and the others hear nothing of it."""
     disk = Disk()
     commit = commit_to(disk)
     disk.hold()
@@ -136,7 +136,7 @@ async def test_a_cancelled_append_is_whole_or_absent() -> None:
 
 
 async def test_everybody_hears_why_it_cannot_be_written() -> None:
-    """Who is being written, who waits and who comes later: each gets the cause, and the file is let go of once."""
+    """Each caller, whether its event is being written, waits or comes later, gets the cause, and the file is let go of once."""
     disk = Disk()
     commit = commit_to(disk)
     disk.hold()
@@ -264,7 +264,7 @@ class Commits(RuleBasedStateMachine):
 
     @invariant()
     def what_returned_stands(self) -> None:
-        """Who heard nothing bad finds all of it on disk, synced if that was asked for; who was refused was told why."""
+        """A caller without an error finds its events on disk, synced if that was asked for; one that was refused was told why."""
         for data, (task, durable) in self._tasks.items():
             if task.done() and not task.cancelled():
                 error = task.exception()

@@ -1,4 +1,4 @@
-"""What is remembered of a journal: directions, tries, and what is unsettled."""
+"""The facts remembered of a journal: directions, tries, and what is unsettled."""
 
 from datetime import UTC, datetime
 from typing import Literal
@@ -41,7 +41,7 @@ def changed(state: str) -> Changed:
 
 
 def planned(action: Literal["install", "nothing", "blocked"]) -> Planned:
-    """What a plan said."""
+    """The plan's words."""
     return Planned(
         at=NOW, run="r", workspace_id="ws-1", application_id="wsa-1", action=action, direction="install"
     )

@@ -1,4 +1,4 @@
-"""Whose fleet a plan is for: Region, endpoint and account are on it, and another one is refused."""
+"""The fleet of a plan: Region, endpoint and account are on it, and another one is refused."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager

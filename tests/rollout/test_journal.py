@@ -198,7 +198,7 @@ async def test_what_is_durable_was_synced(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 async def test_a_folder_is_no_journal(tmp_path: Path) -> None:
-    """What cannot be opened is named in one line."""
+    """A path that cannot be opened is named in one line."""
     with pytest.raises(JournalError, match="cannot open"):
         await open_journal(tmp_path)
     with pytest.raises(JournalError, match="cannot read"):
@@ -330,7 +330,7 @@ async def test_a_cancelled_opening_lets_go_of_the_lock(tmp_path: Path) -> None:
 
 
 async def free_again(path: Path) -> bool:
-    """Whether it can be opened."""
+    """Tell if it can be opened."""
     try:
         async with opened(path):
             return True

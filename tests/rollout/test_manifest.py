@@ -281,7 +281,7 @@ def test_a_table_in_itself_ends() -> None:
 def test_a_mark_at_the_beginning_and_other_line_ends_change_nothing(
     tmp_path: Path, name: str, text: str
 ) -> None:
-    """What editors of some systems write."""
+    """Editors of some systems write them."""
     pytest.importorskip("yaml")
     plain = Manifest.load(write(tmp_path, name, text))
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())

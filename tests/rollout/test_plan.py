@@ -306,7 +306,7 @@ async def test_a_few_workspaces_by_id_are_read_one_by_one() -> None:
 
 
 async def test_tags_are_asked_for_only_where_they_decide() -> None:
-    """What the other conditions settle costs no call."""
+    """Tags that other conditions make superfluous cost no call."""
     async with site() as here:
         fits = here.sim.fleet.add_workspaces(2, tags={"Ring": "pilot"})
         here.sim.fleet.add_workspaces(1, tags={"Ring": "broad"})

@@ -35,7 +35,7 @@ GIVEN: Final = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-
 
 @dataclass(slots=True)
 class Sts:
-    """What STS does: hands out credentials of the role's account, unless it is told not to.
+    """A stand-in for STS: it hands out credentials of the role's account, unless it is told not to.
 
     Attributes:
         sim: Whose credentials they are.
@@ -99,7 +99,7 @@ async def two_accounts(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[tuple[
 
 
 async def apply(rollout: Rollout, plan: Plan, journal: Path) -> tuple[Finished, list[Event]]:
-    """How it ended, and its events."""
+    """The ending, and the events."""
     async with rollout.apply(plan, journal=journal) as run:
         events = [event async for event in run]
     assert run.result is not None

@@ -1,4 +1,4 @@
-"""Whether an answer is what the service model promises: names, types, enum values, patterns, required members."""
+"""Checks of an answer against the service model: names, types, enum values, patterns, required members."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def model() -> dict[str, Any]:
 
 
 def problems(operation: str, answer: object) -> list[str]:
-    """What is wrong with an answer; nothing, if it conforms."""
+    """The faults of an answer; none, if it conforms."""
     output = model()["operations"][operation].get("output")
     return list(_check(output["shape"], answer, operation)) if output else []
 

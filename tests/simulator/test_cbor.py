@@ -196,7 +196,7 @@ def test_without_cbor2_a_client_is_told_in_its_own_form(
 
 
 def test_an_unpaired_surrogate_is_refused_at_the_door(open_sim: Simulator) -> None:
-    """What no CBOR answer could give back is not stored from JSON [assumed]; whole pairs are."""
+    """A text that no CBOR answer could give back is not stored from JSON [assumed]; whole pairs are."""
     directory = open_sim.fleet.directory_ids[0]
 
     def tag(value: str) -> int:

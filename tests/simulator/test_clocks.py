@@ -54,7 +54,7 @@ async def test_advancing_wakes_whoever_is_due_and_nobody_else() -> None:
 
 
 async def test_advancing_passes_through_sleeps_that_begin_on_the_way() -> None:
-    """Who sleeps again within the time is woken again."""
+    """A sleeper that sleeps again within the time is woken again."""
     clock = ManualClock()
     beats: list[float] = []
 

@@ -97,7 +97,7 @@ def test_one_edition_and_one_version(sim: Simulator, call: Call, name: str, code
 
 
 def test_an_edition_can_be_swapped_in_one_deployment(sim: Simulator, call: Call) -> None:
-    """What is staged to go does not stand in the way; when the removal is taken back, Deploy refuses."""
+    """An application staged to go does not stand in the way; when the removal is taken back, Deploy refuses."""
     (ws,) = sim.fleet.add_workspaces()
     old, new = sim.fleet.application(OFFICE_2021), sim.fleet.application("office ltsc standard 2021")
     sim.fleet.set_association(ws, old, "COMPLETED")
@@ -171,7 +171,7 @@ CONDITIONS: dict[Condition, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_another_exception_can_be_assumed(condition: Condition) -> None:
-    """Which exception a condition raises is a setting, because it is documented nowhere."""
+    """The exception of a condition is a setting, because it is documented nowhere."""
     name, system, compute = CONDITIONS[condition]
     settings = SimulatorSettings(exceptions={condition: "OperationNotSupportedException"})
     with Simulator.in_thread(settings=settings, throttle=None) as sim, peer_of(sim) as call:

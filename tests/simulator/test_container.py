@@ -43,13 +43,13 @@ def instructions() -> dict[str, list[str]]:
 
 
 def command(port: int) -> list[str]:
-    """What the image runs, on another port."""
+    """The command of the image, on another port."""
     words: list[str] = json.loads(instructions()["ENTRYPOINT"][0])
     return [str(port) if word == "4566" else word for word in words]
 
 
 def health_check(port: int) -> list[str]:
-    """What the engine runs to see whether it is healthy, on another port."""
+    """The engine's health check, on another port."""
     words: list[str] = json.loads(instructions()["HEALTHCHECK"][0].partition("CMD ")[2])
     return [word.replace(":4566", f":{port}") for word in words]
 
@@ -79,12 +79,12 @@ def started(path: str, port: int) -> Generator[None]:
 
 
 def is_healthy(check: Sequence[str], environment: dict[str, str]) -> bool:
-    """Whether the health check passes."""
+    """Tell if the health check passes."""
     return subprocess.run(check, env=environment, capture_output=True, check=False).returncode == 0
 
 
 def connection_of(port: int) -> Any:
-    """What the control endpoint tells to who knows the token."""
+    """The answer of the control endpoint to a caller that knows the token."""
     import urllib.request
 
     request = urllib.request.Request(
@@ -131,7 +131,7 @@ def test_its_command_and_health_check_work() -> None:
 
 @pytest.mark.skipif(not STEPS, reason="installs anew: python3 dev.py nox --no-venv -s container")
 def test_its_install_works(tmp_path: Path) -> None:
-    """What is copied and run to build it, in an empty environment; then the same command and check."""
+    """The build's copies and commands, in an empty environment; then the same command and check."""
     found = instructions()
     for line in found["COPY"]:
         *sources, target = shlex.split(line)
@@ -173,6 +173,6 @@ def test_the_image_works() -> None:
 
 
 def health_of(name: str) -> str:
-    """What the engine says of a container."""
+    """The engine's word on a container."""
     said = ["docker", "inspect", "--format", "{{.State.Health.Status}}", name]
     return subprocess.run(said, capture_output=True, text=True, check=True).stdout.strip()

@@ -167,7 +167,7 @@ def test_requests_can_be_read(sim: Simulator, call: Call, control: Ask) -> None:
 
 
 def test_the_connection_can_be_asked_for(sim: Simulator, control: Ask) -> None:
-    """What the line on standard output says, for those who cannot read it."""
+    """The connection details of the line on standard output, for those who cannot read it."""
     assert control("GET", "/connection") == (200, sim.describe())
 
 

@@ -257,7 +257,7 @@ def test_ip_rules_are_ranges(call: Call, rules: list[str], code: str | None) -> 
 
 
 def test_a_range_is_in_a_group_once(call: Call) -> None:
-    """What was said of it last counts."""
+    """The last description of it counts."""
     group = call("create_ip_group", GroupName="g", UserRules=[{"ipRule": "10.0.0.0/8", "ruleDesc": "old"}])[
         "GroupId"
     ]

@@ -33,7 +33,7 @@ def ws(sim: Simulator, app: str) -> str:
 
 
 def states(call: Call, workspace_id: str) -> dict[str, str]:
-    """What the service says of each application on a WorkSpace."""
+    """The service's state of each application on a WorkSpace."""
     answer = call(
         "describe_workspace_associations", WorkspaceId=workspace_id, AssociatedResourceTypes=["APPLICATION"]
     )
@@ -216,7 +216,7 @@ def test_too_little_space_shows_late(sim: Simulator, call: Call, clock: ManualCl
 
 
 def test_a_deployment_ends_the_users_session(sim: Simulator, call: Call, app: str, ws: str) -> None:
-    """Who was connected is not any more, and nobody can be while the WorkSpace is UPDATING."""
+    """A connected user is disconnected, and nobody can connect while the WorkSpace is UPDATING."""
     sim.fleet.workspace(ws).connected = True
     call("associate_workspace_application", WorkspaceId=ws, ApplicationId=app)
 

@@ -1,4 +1,4 @@
-"""What can be changed on a WorkSpace, when, and what is refused meanwhile: each rule of the table, both ways."""
+"""The changes to a WorkSpace, their times, and the refusals meanwhile: each rule of the table, both ways."""
 
 from datetime import timedelta
 from typing import Any
@@ -209,7 +209,7 @@ def test_each_assumption_can_be_taken_back() -> None:
 
 
 def test_every_setting_of_the_table_is_one() -> None:
-    """What the table calls a setting exists."""
+    """Every name that the table gives to a setting exists."""
     known = {item.name for item in SimulatorSettings.assumptions()}
 
     assert {rule.setting for rule in RULES if rule.setting is not None} <= known

@@ -1,4 +1,4 @@
-"""What each operation refuses, as one table: the request, and the code of the answer."""
+"""The refusals of each operation, as one table: the request, and the code of the answer."""
 
 import re
 from typing import Any
@@ -71,7 +71,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.fixture
 def names(sim: Simulator) -> dict[str, str]:
-    """What the table's placeholders stand for."""
+    """The meanings of the table's placeholders."""
     (busy,) = sim.fleet.add_workspaces(state="REBOOTING")
     ws = sim.fleet.workspace_ids[0]
     store = sim.fleet.store

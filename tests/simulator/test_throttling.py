@@ -14,7 +14,7 @@ from workspaces_apps.simulator._wire import ApiError
 def admitted(
     throttler: Throttler, now: float, operation: str = "Describe", account: str = "1", region: str = "r"
 ) -> bool:
-    """Whether a request gets through."""
+    """Tell if a request gets through."""
     try:
         throttler.admit(account, region, operation, now)
     except ApiError:

@@ -35,7 +35,7 @@ def test_sleepers_of_the_clock_and_of_the_loop_wake_in_their_order() -> None:
 
 
 def test_the_machines_own_clock_is_virtual_there_too() -> None:
-    """What waits by the event loop's timers is bounded and cut short in the same time."""
+    """A wait on the event loop's timers is bounded and cut short in the same time."""
     clock, system = ManualClock(), SystemClock()
 
     async def main() -> None:

@@ -235,7 +235,7 @@ def test_a_senseless_change_is_refused(sim: Simulator, call: Call, properties: d
 
 
 def test_rebuild_leaves_only_what_the_bundle_brings(sim: Simulator, call: Call, clock: ManualClock) -> None:
-    """What was installed later is gone."""
+    """Applications installed later are gone."""
     app = sim.fleet.application("office ltsc standard 2021")
     (ws,) = sim.fleet.add_workspaces()
     sim.fleet.set_association(ws, app, "COMPLETED")
@@ -247,7 +247,7 @@ def test_rebuild_leaves_only_what_the_bundle_brings(sim: Simulator, call: Call, 
 
 
 def test_restore_goes_back_to_the_last_snapshot(sim: Simulator, call: Call, clock: ManualClock) -> None:
-    """What was installed before it stays, what was installed since is gone."""
+    """Applications installed before it stay, those installed since are gone."""
     old, new = (
         sim.fleet.application("office ltsc standard 2021"),
         sim.fleet.application("visio standard 2021"),

@@ -1,1 +1,1 @@
-"""What type checkers see. But for `test_checkers`, the modules here are read by them and never run."""
+"""The types that checkers see. But for `test_checkers`, the modules here are read by them and never run."""

@@ -1,4 +1,4 @@
-"""What parameters and constructors take: read by type checkers, never run.
+"""The types that parameters and constructors take: read by type checkers, never run.
 
 A line with an ignore must be refused: an ignore that is not needed is an error itself.
 """

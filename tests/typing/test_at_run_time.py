@@ -1,4 +1,4 @@
-"""What tools make of the package at run time: beartype, typeguard, freezegun, time-machine. `nox -s checkers` has them all."""
+"""The package at run time, as tools see it: beartype, typeguard, freezegun, time-machine. `nox -s checkers` has them all."""
 
 import os
 import subprocess

@@ -80,7 +80,7 @@ async def test_a_workspace_that_needs_somebody_is_told_after_a_second_read(state
 
 
 async def test_a_failed_deployment_on_a_broken_workspace_is_a_failed_deployment() -> None:
-    """What failed is told, and not only where."""
+    """The error names the failed application, and not only the WorkSpace."""
     async with world() as (here, [workspace_id]):
         here.sim.fleet.set_association(workspace_id, here.application, "INSTALLING")
         here.sim.fleet.set_state(workspace_id, "UPDATING")
@@ -202,7 +202,7 @@ async def test_removed_and_absent_are_the_same(linger: bool) -> None:
 
 
 async def test_staged_only_says_that_deploy_is_missing() -> None:
-    """What is still only staged after the grace will not move by itself."""
+    """An association that is still only staged after the grace will not move by itself."""
     async with world() as (here, [workspace_id]):
         await here.ws.associate_workspace_application(
             workspace_id=workspace_id, application_id=here.application
@@ -544,7 +544,7 @@ def test_a_poll_policy_is_checked(policy: dict[str, float]) -> None:
 
 
 async def test_what_was_never_staged_is_said_to_be_missing() -> None:
-    """What is wanted and neither there nor on its way needs staging first, in the right direction."""
+    """An application that is wanted and neither there nor on its way needs staging first, in the right direction."""
     async with world() as (here, [workspace_id]):
         here.sim.fleet.set_association(workspace_id, here.another, "COMPLETED")
 
@@ -570,7 +570,7 @@ async def test_a_failure_is_no_timeout() -> None:
 
 
 async def test_a_listing_that_fails_ends_no_wait() -> None:
-    """What it would have shown is read WorkSpace by WorkSpace; waits for other applications go on as before."""
+    """Its associations are read WorkSpace by WorkSpace; waits for other applications go on as before."""
     async with world(30) as (here, ids):
         for one in ids:
             here.sim.fleet.set_association(one, here.application, "PENDING_INSTALL")
@@ -637,7 +637,7 @@ async def test_a_listing_that_turns_out_long_is_left_for_single_looks() -> None:
 
 @pytest.mark.parametrize("kind", ["throttle", "error", "reset_before"])
 async def test_a_state_that_cannot_be_had_ends_the_wait(kind: FaultKind) -> None:
-    """Whatever hinders the look at WorkSpaces is passed on, and with it what was seen."""
+    """An error of the look at WorkSpaces is passed on, and with it what was seen."""
     async with world(2) as (here, ids):
         for one in ids:
             here.sim.fleet.set_association(one, here.application, "COMPLETED")

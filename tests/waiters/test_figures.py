@@ -1,4 +1,4 @@
-"""What polling costs and how soon it notices, counted by the simulator in simulated time."""
+"""The cost of polling and its delay, counted by the simulator in simulated time."""
 
 import asyncio
 from collections import Counter
@@ -34,7 +34,7 @@ async def wait_for_all(
 
 
 def usual_calls(here: World, ids: list[str], began: float, delay: float) -> int:
-    """What a loop for each WorkSpace would call that notices as soon: two calls every twice that delay."""
+    """The calls of a loop for each WorkSpace that notices as soon: two calls every twice that delay."""
     return sum(2 * (1 + int((here.ended_at(one) - began) / (2 * delay))) for one in ids)
 
 

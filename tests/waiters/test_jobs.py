@@ -65,7 +65,7 @@ async def test_what_is_there_already_costs_two_reads() -> None:
 
 
 def finish_later(here: World, workspace_id: str) -> asyncio.Task[None]:
-    """What is on its way arrives two minutes from now, and the WorkSpace is back."""
+    """Let changes on their way arrive two minutes from now, and the WorkSpace come back."""
     here.sim.fleet.set_state(workspace_id, "UPDATING")
 
     async def finish() -> None:
@@ -197,7 +197,7 @@ async def test_force_does_not_repeat_a_stranger_s_failure() -> None:
 
 
 async def test_a_failure_of_our_own_has_its_direction() -> None:
-    """What this call staged and deployed is known to be an installation."""
+    """An association that this call staged and deployed is known to be an installation."""
     async with world(settings=SimulatorSettings(failure_rate=1)) as (here, [workspace_id]):
         with pytest.raises(DeploymentFailedError) as caught:
             await here.ws.install_applications(workspace_id, [here.application])
@@ -282,7 +282,7 @@ async def test_a_deploy_that_comes_second_waits_for_the_first() -> None:
 
 
 async def test_a_refused_deploy_is_passed_on() -> None:
-    """What the service says for other reasons is the caller's to hear."""
+    """A refusal for other reasons is the caller's to hear."""
     async with world() as (here, [workspace_id]):
         here.sim.faults.add("error", operation=WRITES[2], code="AccessDeniedException")
 
@@ -342,7 +342,7 @@ async def test_a_call_that_hangs_does_not_hold_up_the_job(operation: str) -> Non
 
 @pytest.mark.parametrize("install", [True, False])
 async def test_a_refused_job_leaves_nothing_staged(install: bool) -> None:
-    """What it had staged before the refusal is taken back: the next Deploy, whoever's, would commit it."""
+    """Associations staged before the refusal are taken back: the next Deploy, whoever's, would commit them."""
     async with world() as (here, [workspace_id]):
         do, state = here.ws.install_applications, None
         if not install:

@@ -120,7 +120,7 @@ async def test_a_failed_modification_is_an_error() -> None:
 
 
 async def test_a_failure_that_comes_meanwhile_counts_at_once() -> None:
-    """What was under way and is now in UPDATE_FAILED is no old failure."""
+    """An update under way that is now in UPDATE_FAILED is no old failure."""
     async with world() as (here, [workspace_id]):
         here.sim.fleet.workspace(workspace_id).modifications = {"ROOT_VOLUME": "UPDATE_IN_PROGRESS"}
         waiting = asyncio.create_task(here.ws.wait_until_modified(workspace_id))

@@ -1,4 +1,4 @@
-"""What a sequence of snapshots means to a wait, checked against a reference."""
+"""The meaning of a sequence of snapshots to a wait, checked against a reference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ CLOCK: Final = ManualClock()
 
 @dataclass(frozen=True)
 class Look:
-    """What one read finds: the association's state, or None, and the WorkSpace's."""
+    """The result of one read: the association's state, or None, and the WorkSpace's."""
 
     at: float
     state: str | None

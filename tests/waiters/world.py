@@ -38,7 +38,7 @@ class World:
         return self.ws._hub().observer  # pyright: ignore[reportPrivateUsage]  # the part under test
 
     def count(self, operation: str) -> int:
-        """How often an operation was called."""
+        """Count the calls of an operation."""
         return self.sim.requests.count(operation)
 
     def ended_at(self, workspace_id: str) -> float:

@@ -1,4 +1,4 @@
-"""What onboarding does to a fleet, against a simulated one."""
+"""The effect of onboarding on a fleet, against a simulated one."""
 
 import pytest
 from onboarding import desktops_of, onboard
@@ -16,7 +16,7 @@ def office(workspaces_simulator: Simulator) -> str:
 async def test_each_desktop_of_the_department_is_accounted_for(
     workspaces_simulator: Simulator, workspaces_client: WorkSpacesClient, office: str
 ) -> None:
-    """What can have the application gets it, the rest is refused with a reason; other departments are left alone."""
+    """Desktops that can have the application get it, the rest is refused with a reason; other departments are left alone."""
     fleet = workspaces_simulator.fleet
     able = fleet.add_workspaces(3, tags={"Department": "Research"})
     (linux,) = fleet.add_workspaces(operating_system="AMAZON_LINUX_2", tags={"Department": "Research"})
@@ -32,7 +32,7 @@ async def test_each_desktop_of_the_department_is_accounted_for(
 async def test_a_second_run_changes_nothing(
     workspaces_simulator: Simulator, workspaces_client: WorkSpacesClient, office: str
 ) -> None:
-    """What has the application is not deployed again: that would throw its user out."""
+    """Desktops that have the application are not deployed again: that would throw their users out."""
     able = workspaces_simulator.fleet.add_workspaces(3, tags={"Department": "Research"})
     await onboard(workspaces_client, "Research", office)
     workspaces_simulator.requests.clear()

@@ -87,6 +87,11 @@ class Slot:
         self._semaphore = semaphore
         self._held = False
 
+    @property
+    def held(self) -> bool:
+        """Tell if a permit is held; never, where there is no limit."""
+        return self._held
+
     async def acquire(self) -> None:
         """Wait for a permit, unless it is held."""
         if self._semaphore is not None and not self._held:

@@ -72,7 +72,7 @@ def dates(client: Any) -> Any:
 
 
 def retries(client: Any) -> Any:
-    """How often was tried."""
+    """The number of retries."""
     return client.describe_workspaces()["ResponseMetadata"]["RetryAttempts"]
 
 

@@ -8,7 +8,7 @@ from workspaces_apps import DeploymentFailedError, ServiceError, WorkSpacesClien
 
 @dataclass
 class Report:
-    """What came of it, by WorkSpace id.
+    """The results, by WorkSpace id.
 
     Attributes:
         equipped: Has the application now.

@@ -556,8 +556,10 @@ class RolloutController:
         return {"turn": len(self._waiting), "user": users, "pause" if self._pause.on else "parked": parked}
 
     async def _report(self) -> None:
+        in_flight = sum(run.slots[0].held for run in self._running.values())
+        for_users = self.waiting_for_users
+        # Those that have given their permit back for other reasons wait as well: for their hours, or to be ready.
+        parked = max(0, len(self._running) - in_flight - for_users)
         await self._log.report_progress(
-            in_flight=len(self._running) - self.waiting_for_users,
-            waiting=len(self._waiting),
-            waiting_for_users=self.waiting_for_users,
+            in_flight=in_flight, waiting=len(self._waiting) + parked, waiting_for_users=for_users
         )

@@ -428,7 +428,7 @@ class Progress(_Strict, frozen=True):
         calls: Requests that this process sent for this target.
         throttled: How many of them the service refused for their rate.
         in_flight: WorkSpaces whose deployment goes on.
-        waiting: WorkSpaces that have not begun.
+        waiting: WorkSpaces that have not begun, or have stopped to wait for their hours or to be ready.
         succeeded: Changes that are in sync.
         failed: Changes that failed for good.
         skipped: Changes that were left alone.
