@@ -6,7 +6,7 @@ import pytest
 
 from codegen.supply_chain import main, read_audit, read_licences
 
-CLEAN = {"name": "aiohttp", "version": "3.14.2", "vulns": []}
+CLEAN: dict[str, object] = {"name": "aiohttp", "version": "3.14.2", "vulns": []}
 SKIPPED = {"name": "idna", "skip_reason": "not found in the index"}
 HURT = {"name": "jinja2", "version": "3.1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3.1.6"]}]}
 

@@ -173,7 +173,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path) -> None:
         [sys.executable, "-m", "tests.rollout.full_disk", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=5 * PATIENCE,
         check=False,
         cwd=root,
     )

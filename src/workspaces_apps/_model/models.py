@@ -70,6 +70,11 @@ from workspaces_apps._model.violations import (
 from workspaces_apps.errors import PartialFailureError, Problem, RequestValidationError
 
 
+def _as_dict(headers: Mapping[str, str]) -> dict[str, str]:
+    # Not `dict` itself: from Python 3.13 on it has no signature that pydantic understands.
+    return dict(headers)
+
+
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseMeta:
@@ -87,7 +92,7 @@ class ResponseMeta:
     http_status: int = 200
     attempts: int = 1
     elapsed: timedelta = timedelta(0)
-    headers: Annotated[Mapping[str, str], PlainSerializer(dict[str, str])] = field(
+    headers: Annotated[Mapping[str, str], PlainSerializer(_as_dict)] = field(
         default_factory=Headers, repr=False
     )
 

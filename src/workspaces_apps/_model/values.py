@@ -262,6 +262,8 @@ def with_whole_text(schema: Any) -> Any:
             return {**schema, "serialization": TEXT}
         case "any":
             return {**schema, "serialization": _ANYTHING}
+        case _:
+            pass
     changed = {key: with_whole_text(schema[key]) for key in _ONE if key in schema}
     for key in _SEVERAL:
         if key in schema:
