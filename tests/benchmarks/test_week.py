@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.week import live_through, report
 
-pytestmark = pytest.mark.campaign
+pytestmark = [pytest.mark.campaign, pytest.mark.long]
 
 
 async def test_everything_ends_as_wanted_and_nobody_is_thrown_out(tmp_path: Path) -> None:

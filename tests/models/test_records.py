@@ -28,6 +28,7 @@ from workspaces_apps import (
     types,
 )
 from workspaces_apps.api import AssociationState
+from workspaces_apps.rollout import Price
 
 MODULES = (
     "workspaces_apps",
@@ -88,6 +89,11 @@ def values_of(kind: object) -> st.SearchStrategy[Any]:
         timedelta: st.integers(-(10**6), 10**9).map(lambda number: timedelta(milliseconds=number)),
         datetime: times,
         AwareDatetime: times,
+        Price: st.builds(
+            Price,
+            monthly=st.decimals(0, 1_000_000, places=2),
+            currency=st.from_regex("[A-Z]{3}", fullmatch=True),
+        ),
     }
     if kind in simple:
         return simple[kind]

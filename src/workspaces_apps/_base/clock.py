@@ -8,8 +8,9 @@ import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from functools import partial
+from types import BuiltinFunctionType, TracebackType
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
@@ -40,6 +41,20 @@ class Clock(Protocol):
         ...
 
 
+def _time_of_the_loop() -> float:
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
+
+
+# freezegun replaces `time.monotonic` in each module that has it, and waits of frozen time would never end. Where this module
+# is imported in such a time, only the event loop knows the real one.
+_monotonic: Final[Callable[[], float]] = (
+    partial(time.monotonic) if isinstance(time.monotonic, BuiltinFunctionType) else _time_of_the_loop
+)
+
+
 @public("workspaces_apps")
 class SystemClock:
     """The machine's own time."""
@@ -49,8 +64,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds of the system's monotonic clock."""
-        return time.monotonic()
+        """Seconds of the system's monotonic clock, also where a test has frozen time."""
+        return _monotonic()
 
     async def sleep(self, seconds: float, /) -> None:
         """Sleep on the running event loop."""

@@ -206,7 +206,7 @@ class Service:
         early = await self._before(faults, trace, request_id)
         if early is not None:
             return early
-        self._throttler.admit(caller.account_id, caller.region, name, self._clock.timestamp())
+        self._throttler.admit(caller.account_id, caller.region, name, self._clock.monotonic())
         request = served.model.validate(name, served.codec.read(trace.form, name, incoming.body))
         with self._accounts.lock:
             # Read here: another thread may have moved the clock, and the store with it, while this one waited.

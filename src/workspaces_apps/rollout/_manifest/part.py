@@ -8,7 +8,8 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import TypeIs
 
 from workspaces_apps.rollout._errors import ManifestError, Mistake
-from workspaces_apps.rollout._manifest.file import Document, Key
+from workspaces_apps.rollout._manifest.file import Document
+from workspaces_apps.rollout._manifest.yaml_file import Key
 
 
 class Part(BaseModel, frozen=True):
