@@ -38,13 +38,13 @@ WAYS: Final = {
 """By what stands in the tables."""
 
 GOALS: Final = {"dropped": Goal(most=60, unit=" µs"), "recorded": Goal(most=150, unit=" µs")}
-"""What a call may cost more than without telemetry."""
+"""The bars for the extra cost of a call with telemetry."""
 
 SHARE: Final = Goal(most=1, unit=" %")
-"""What the call sites may cost of a call where there is no OpenTelemetry."""
+"""The bar for the call sites' share of a call where there is no OpenTelemetry."""
 
 SITES: Final = 20_000
-"""How often the call sites are run to be timed."""
+"""The number of runs of the call sites that are timed."""
 
 
 def provide(way: str) -> None:

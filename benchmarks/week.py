@@ -55,7 +55,7 @@ START: Final = datetime(2026, 1, 5, 6, tzinfo=UTC)
 """A Monday."""
 
 ZONES: Final = ("Australia/Sydney", "Europe/Berlin", "America/New_York")
-"""Where the offices are, a third of the desktops each."""
+"""The time zones of the offices, a third of the desktops each."""
 
 OLD: Final = "Microsoft Office LTSC Professional Plus 2021"
 NEW: Final = "Microsoft Office LTSC Professional Plus 2024"
@@ -64,7 +64,7 @@ TICK: Final = 60.0
 """Seconds between two looks at who comes and goes."""
 
 STARTS: Final = 5
-"""How often a run that ends as incomplete is started again, at most."""
+"""The most restarts of a run that ends as incomplete."""
 
 GUARD: Final = 10.0
 """Seconds that the last read of a connection may be old when a Deploy leaves."""

@@ -114,7 +114,7 @@ def test_only_a_capable_terminal_is_drawn_on(terminal: bool, term: str, live: bo
 
 
 async def test_what_is_drawn_is_made_by_the_event_loop() -> None:
-    """Whatever it shows changes on the event loop, so it is read there; a thread only writes it."""
+    """The event loop changes what is shown, so it is read there; a thread only writes it."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, color_system=None, _environ={"TERM": "xterm"})
     made_in: set[int] = set()

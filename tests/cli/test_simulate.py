@@ -283,7 +283,7 @@ CHANGED: Final = {
     "presence": '"seeded"',
     "exceptions": '{"compute type" = "X"}',
 }
-"""What cannot be worked out from a setting's default, as TOML writes it."""
+"""Values that cannot be worked out from a setting's default, as TOML writes them."""
 
 
 @pytest.mark.parametrize("name", [item.name for item in SimulatorSettings.assumptions()])

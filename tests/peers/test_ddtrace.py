@@ -16,7 +16,7 @@ pytestmark = needs("ddtrace", "bin", "python")
 SCRIPT: Final = Path(__file__).parent / "tracers" / "ddtrace_calls.py"
 
 VARIES: Final = {"aws.requestid", "error.stack", "error.message", "_dd.p.tid"}
-"""What differs from call to call: the words of an error tell how often botocore tried."""
+"""Tags that differ from call to call: the words of an error tell how often botocore tried."""
 
 
 def spans_of(caller: str, endpoint: Endpoint) -> list[dict[str, Any]]:

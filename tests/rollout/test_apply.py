@@ -38,7 +38,7 @@ FAULTS: tuple[FaultKind, ...] = (
 
 
 async def test_quick_deployments_are_noticed_quickly() -> None:
-    """Where deployments take no time, as in somebody's tests, a run of two turns takes seconds and few calls."""
+    """A run of two turns takes seconds and few calls if deployments take no time, as in somebody's tests."""
     async with site(settings=SimulatorSettings.instant()) as here:
         here.sim.fleet.add_workspaces(20)
         plan = await here.rollout.plan(manifest(max_in_flight=10))

@@ -31,7 +31,7 @@ _SECRET: Final = re.compile(
     r"[^\s\"'&,;<>(){}\[\]\\]+",
     re.IGNORECASE,
 )
-"""What signs a request, by what stands before it."""
+"""Signatures of requests, recognised by the text before them."""
 
 _SHORTEST: Final = 8
 _MOST: Final = 256

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _log = field_logger("workspaces_apps.credentials")
 
 EARLY: Final = timedelta(minutes=5)
-"""How long before their end credentials are got anew."""
+"""Time before their expiry at which credentials are refreshed."""
 
 GRACE: Final = 1.0
 """Seconds that a call waits for the early refresh that it begins: most take less, and it then goes with the newer ones."""

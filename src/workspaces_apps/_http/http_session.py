@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
 
 _Contexts: TypeAlias = tuple[ssl.SSLContext, ssl.SSLContext | None]
-"""How to verify the service, and the proxy if there is one."""
+"""The verification of the service, and of the proxy if there is one."""
 
 _trust_stores: Final[WeakValueDictionary[str, ssl.SSLContext]] = WeakValueDictionary()
 """By what botocore is told to verify with: a file, or True for its own. Only while a client uses it."""

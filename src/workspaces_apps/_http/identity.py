@@ -30,12 +30,12 @@ _AWS: Final = (
 """Ends of the names of AWS's own hosts, those of FIPS, dual-stack and VPC endpoints included [seen in botocore]."""
 
 STS_RETRY: Final = RetryPolicy(max_attempts=2)
-"""Where no way leads to STS, as in a VPC without an endpoint for it, nobody should wait long."""
+"""Nobody should wait long where STS cannot be reached, as in a VPC without an endpoint for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientIdentity:
-    """Whose fleet a client reads and changes.
+    """The fleet that a client reads and changes.
 
     Attributes:
         region: The Region.

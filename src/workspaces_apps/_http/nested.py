@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OPERATION: Final = "the request for credentials"
-"""What stands in the place of an API operation in errors and logs."""
+"""The name in the place of an API operation in errors and logs."""
 
 
 class ConfiguredSession:

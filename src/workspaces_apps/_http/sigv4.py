@@ -59,7 +59,7 @@ class _Lines(NamedTuple):
 
 
 _CUT: Final = "\0"
-"""What no header has in it."""
+"""Characters that no header may hold."""
 
 
 class SigningTemplate:

@@ -32,7 +32,7 @@ _LEFT: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(STAGED, Reason.LEFT_STAGED),
     **dict.fromkeys(IN_FLIGHT, Reason.LEFT_DEPLOYING),
 }
-"""How a run that is stopped, or has lost its credentials, leaves a change that was begun, by the state read last."""
+"""The state in which a stopped run, or one that has lost its credentials, leaves a change, by the state read last."""
 
 
 @dataclass(frozen=True, slots=True)

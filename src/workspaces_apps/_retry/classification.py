@@ -102,7 +102,7 @@ AuthFailure is not known of WorkSpaces: other services, and so other SDKs, count
 
 _OUT_OF_DATE_CODES: Final = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
 _OUT_OF_DATE_WORDS: Final = ("signature expired", "not yet current")
-"""What the service says of a signature's date, beside codes that are about other faults of signatures too. [field]"""
+"""The service's words on a signature's date, beside codes that are about other faults of signatures too. [field]"""
 
 
 def is_out_of_date(error: ServiceError) -> bool:

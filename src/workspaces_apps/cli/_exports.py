@@ -27,7 +27,7 @@ _UNSET: Final = (
     "AWS_USE_FIPS_ENDPOINT",
     "AWS_USE_DUALSTACK_ENDPOINT",
 )
-"""What would go before the variables that are set, or not with them: the JavaScript SDK prefers a profile to keys,
+"""Variables that would take precedence over those that are set, or conflict with them: the JavaScript SDK prefers a profile to keys,
 botocore sends the older name of the session token too, and no endpoint of one's own can be FIPS or dual-stack."""
 _MARK: Final = "# written by workspaces-apps simulate"
 _SECTION: Final = re.compile(r"^\[(?:profile |services )?(?P<name>[^\]]+)\]\s*$")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest
 
 Condition: TypeAlias = Literal["", "tags", "connections", "bundles"]
-"""What a manifest or an option must ask for; empty: the command always needs it."""
+"""The feature that a manifest or an option must ask for; empty if the command always needs it."""
 
 
 @dataclass(frozen=True, slots=True)

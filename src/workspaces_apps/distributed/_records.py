@@ -17,7 +17,7 @@ could not be planned or applied, and is not tried again.
 """
 
 RunCommand: TypeAlias = Literal["run", "pause", "drain", "stop"]
-"""What is wanted of a run: that it goes on, or a word that was said to it."""
+"""The desired state of a run: that it goes on, or the command that was given."""
 
 STATES: Final[tuple[RunState, ...]] = get_args(RunState)
 

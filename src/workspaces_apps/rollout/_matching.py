@@ -47,7 +47,7 @@ _SUGGESTED: Final = 20
 """Values of one condition that something alike is looked for; comparing thousands with thousands takes minutes."""
 
 _ALIKE: Final = 0.75
-"""How much alike two texts are, from 0 to 1, for one to be meant by the other."""
+"""The similarity of two texts, from 0 to 1, from which one is suggested for the other."""
 
 
 @public("workspaces_apps.rollout")

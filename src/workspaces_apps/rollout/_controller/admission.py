@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout._plan.plan import PlannedWorkspace
 
 NOTICE_HOLDS: Final = timedelta(hours=1)
-"""How long after its planned time a deployment may begin before its user is told anew."""
+"""Time after the planned one at which a deployment may still begin without another notice."""
 
 _PERMANENT: Final = frozenset({ErrorAction.STOP_TARGET, ErrorAction.GIVE_UP})
-"""What is done about errors after which the connection will not be read either."""
+"""The reactions to errors after which the connection will not be read either."""
 
 _LONG: Final = 3600.0
 """Seconds after which a wait is looked at again."""

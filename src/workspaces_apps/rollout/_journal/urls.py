@@ -16,7 +16,7 @@ _URL: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+)://")
 _SCHEMES: Final[Mapping[str, Scheme]] = {"s3": "s3", "postgresql": "postgresql", "postgres": "postgresql"}
 
 KNOWN_FORMS: Final = "the path of a file, s3://bucket/prefix/name and postgresql://…/database?name=…"
-"""What a string may name a journal by."""
+"""The forms in which a string may name a journal."""
 
 S3_OPTIONS: Final = frozenset({"region", "profile", "endpoint_url", "sse", "kms_key_id"})
 """The options that an S3 URL may have."""
