@@ -200,6 +200,7 @@ def measure_hints(options: Options) -> Found:
         calls = {name: number(figures, "calls") for name, figures in found.items()}
         noticed = {name: number(figures, "noticed") for name, figures in found.items()}
         not_once = {name: number(figures, "not_once") for name, figures in found.items()}
+        given_up = {name: number(figures, "given_up") for name, figures in found.items()}
         rows += [
             Row(
                 what=f"{variant}: calls per WorkSpace",
@@ -210,6 +211,7 @@ def measure_hints(options: Options) -> Found:
             Row(
                 what="– WorkSpaces not deployed exactly once", values=not_once, goal=Goal(most=0), form=".0f"
             ),
+            Row(what="– given up, deployed or not", values=given_up, form=".0f"),
             Row(what="– noticed after the associations' end, median, s", values=noticed, form=".0f"),
         ]
     return Found.of(f"{workspaces:,} × 1 application, fixed, where states are wrong", rows)

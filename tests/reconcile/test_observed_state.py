@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workspaces_apps._associations.states import IN_FLIGHT
-from workspaces_apps._associations.workspaces import CONFIRM_AFTER, Readiness
+from workspaces_apps._associations.workspaces import CONFIRM_AFTER, GONE_AFTER, GONE_READS, Readiness
 from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps._reconcile.observed_state import GRACE, ObservedState
 from workspaces_apps.api import AssociationState, WorkspaceState
@@ -203,13 +203,10 @@ def test_after_deploy_the_state_is_unknown_and_older_reads_of_it_do_not_count() 
     [
         ("SUSPENDED", Readiness.NEEDS_SOMEBODY),
         ("ADMIN_MAINTENANCE", Readiness.NEEDS_SOMEBODY),
-        (None, Readiness.GONE),
     ],
 )
-def test_what_needs_somebody_or_is_not_listed_counts_after_two_reads_a_minute_apart(
-    state: str | None, confirmed: Readiness
-) -> None:
-    """One answer may leave an id out, and a WorkSpace may be unhealthy for a moment."""
+def test_what_needs_somebody_counts_after_two_reads_a_minute_apart(state: str, confirmed: Readiness) -> None:
+    """A WorkSpace may be unhealthy for a moment."""
     now = observed()
     now.update(snapshot(state=state, state_at=0.0))
     once = now.readiness
@@ -230,6 +227,46 @@ def test_what_is_being_terminated_is_gone_at_once() -> None:
     now.update(snapshot(state="TERMINATING", state_at=0.0))
 
     assert now.readiness is Readiness.GONE
+
+
+def test_a_workspace_that_is_not_listed_is_gone_once_its_associations_are_read_too() -> None:
+    """Answers without it count only together with a read of its associations that shows none."""
+    now = observed()
+    for number in range(GONE_READS):
+        now.update(snapshot(state=None, state_at=1.0 + number * GONE_AFTER / (GONE_READS - 1)))
+    before = now.readiness, now.is_mislaid
+    now.update(snapshot({}, at=1.0 + GONE_AFTER, complete=True))
+
+    assert before == (Readiness.ON_ITS_WAY, True)
+    assert (now.readiness, now.is_mislaid) == (Readiness.GONE, False)
+
+
+def test_a_few_answers_without_a_workspace_prove_nothing() -> None:
+    """Seven in a row may leave it out, each of which was delivered twice, and so may eight within a moment."""
+    slow, quick = observed(), observed()
+    for number in range(GONE_READS - 1):
+        for _ in range(2):
+            slow.update(snapshot(state=None, state_at=1.0 + number * GONE_AFTER))
+    for number in range(GONE_READS):
+        quick.update(snapshot(state=None, state_at=1.0 + number))
+    for one in (slow, quick):
+        one.update(snapshot({}, at=10 * GONE_AFTER, complete=True))
+
+    assert (slow.readiness, quick.readiness) == (Readiness.ON_ITS_WAY, Readiness.ON_ITS_WAY)
+
+
+def test_a_workspace_whose_associations_are_shown_was_only_left_out_of_an_answer() -> None:
+    """Its state must be read again, and answers from before that say nothing any more."""
+    now = observed({"in": INSTALLED})
+    now.update(snapshot(state=None, state_at=1.0))
+    now.update(snapshot({"in": INSTALLED}, at=2.0, complete=True))
+    shown = now.readiness
+    now.update(snapshot(state=None, state_at=1.0, at=3.0))
+    stale = now.readiness
+    now.update(snapshot(state=None, state_at=1.0 + GONE_AFTER, at=1.0 + GONE_AFTER))
+
+    assert (shown, stale) == (None, None)
+    assert now.readiness is Readiness.ON_ITS_WAY
 
 
 def test_two_reads_that_mean_different_things_confirm_nothing() -> None:

@@ -9,6 +9,16 @@ from workspaces_apps._associations import Mark
 CONFIRM_AFTER: Final = 60.0
 """Seconds between the two reads that must agree before a WorkSpace counts as needing somebody. [assumed]"""
 
+GONE_READS: Final = 8
+"""Answers in a row that a WorkSpace must be missing from before it counts as gone. [assumed]"""
+
+GONE_AFTER: Final = 300.0
+"""Seconds over which a WorkSpace must be missing from every answer before it counts as gone.
+
+Where the service says that it does not know the WorkSpace, as the read of its associations does [assumed], nothing
+is waited for: this is for one that is left out of answers, and that the service does not deny. [assumed]
+"""
+
 
 class Readiness(Enum):
     """The meaning of a WorkSpace's state to somebody who wants to deploy, or waits for a deployment."""

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._observe.read_plan import PageCounts, Plan, make_plan
 from workspaces_apps._observe.reads import IDS
 from workspaces_apps._observe.schedule import Durations, awry_delay
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from workspaces_apps._observe.watched import Watched
+    from workspaces_apps.errors import WorkSpacesError
+
+_log = field_logger("workspaces_apps.observe")
 
 _NEVER_UPDATING: Final = 8
 """WorkSpaces that were never seen UPDATING during a deployment, after which the hint is not relied on."""
@@ -57,6 +61,15 @@ class Experience:
         self.reads_denied: bool = False
         self.hint_seen: bool = False
         self.never_updating: set[str] = set()
+
+    def deny_hints(self, error: WorkSpacesError) -> None:
+        """Note that states may not be read."""
+        if not self.hint_denied:
+            _log.warning(
+                "DescribeWorkspaces is not allowed: the associations alone tell when a deployment ends: %s", error,
+                extra={"operation": "DescribeWorkspaces", "request_id": error.request_id},
+            )  # fmt: skip
+        self.hint_denied = True
 
     @property
     def hints_off(self) -> bool:

@@ -162,25 +162,25 @@ class Lanes:
                 states = await read_states_apart(self._client_for(lambda: ids), ids)
         except WorkSpacesError as error:
             if isinstance(error, AccessDeniedException):
-                _log.warning(
-                    "DescribeWorkspaces is not allowed: associations are read without a hint: %s", error,
-                    extra={"operation": "DescribeWorkspaces", "request_id": error.request_id},
-                )  # fmt: skip
-                self._experience.hint_denied = True
+                self._experience.deny_hints(error)
             for one in ids:
-                self._without_state(one, error)
+                self._without_state(one, error, at)
             return
         for one in ids:
             self._state_read(one, states.get(one), at)
 
-    def _without_state(self, workspace_id: str, error: WorkSpacesError) -> None:
+    def _without_state(self, workspace_id: str, error: WorkSpacesError, at: float) -> None:
         """Go on where no state came: a hint is tried once more before associations are read without."""
         watched = self._watched.get(workspace_id)
         if watched is None:
             return
         watched.jobs -= 1
         watched.hint_failures += 1
-        if watched.state_alone:
+        watched.state_denied = self._experience.hint_denied
+        if watched.state_alone and watched.state_denied:
+            watched.deliver(Snapshot(workspace_id=workspace_id, at=at))
+            self._results.done(watched)
+        elif watched.state_alone:
             self._results.failed(watched, error)
         elif self._experience.hint_denied or watched.hint_failures > 1:
             self.read(watched, confirms=False)
@@ -192,6 +192,11 @@ class Lanes:
         if watched is None:
             return
         watched.jobs -= 1
+        if state is None and watched.moving and not watched.hint_failures and not watched.state_alone:
+            # One answer may leave an id out: that is no hint, and a second one costs less than a read.
+            watched.hint_failures += 1
+            self._results.retry(watched)
+            return
         watched.see_state(state, at)
         if state == DEPLOYING:
             self._experience.hint_seen = True

@@ -27,6 +27,7 @@ from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps._observe.subscription import Subscription
 from workspaces_apps._observe.timers import TINY
 from workspaces_apps._observe.watched import Watched
+from workspaces_apps.api.errors import AccessDeniedException
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -142,7 +143,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         ids = list(dict.fromkeys(workspace_ids))
         at = self.clock.monotonic()
         reading = asyncio.ensure_future(self._read_associations(client, ids, sorted(set(applications))))
-        states = asyncio.ensure_future(self.read_states(ids, via=client))
+        states = asyncio.ensure_future(self._read_states_if_allowed(ids, client))
         try:
             snapshots, found = await asyncio.gather(reading, states)
         finally:
@@ -150,9 +151,32 @@ class AssociationObserver(FeedSource[Snapshot]):
             states.cancel()
             await asyncio.gather(reading, states, return_exceptions=True)
         return {
-            one: self._publish(replace(snapshot, workspace_state=found[one], state_at=at))
+            one: self._publish(
+                replace(snapshot, state_denied=True)
+                if found is None
+                else replace(snapshot, workspace_state=found[one], state_at=at)
+            )
             for one, snapshot in snapshots.items()
         }
+
+    async def read_state(self, workspace_id: str, *, via: Operations | None = None) -> Snapshot:
+        """Read the state of one WorkSpace, and nothing else.
+
+        Args:
+            workspace_id: The WorkSpace.
+            via: The view whose call it is; None for the client itself.
+
+        Raises:
+            WorkSpacesError: The call failed.
+        """
+        client = via if via is not None else self._client
+        at = self.clock.monotonic()
+        states = await self._read_states_if_allowed([workspace_id], client)
+        if states is None:
+            return Snapshot(workspace_id=workspace_id, at=at, state_denied=True)
+        return Snapshot(
+            workspace_id=workspace_id, at=at, workspace_state=states.get(workspace_id), state_at=at
+        )
 
     async def read_states(
         self, workspace_ids: Collection[str], *, via: Operations | None = None
@@ -174,6 +198,18 @@ class AssociationObserver(FeedSource[Snapshot]):
 
         await side_by_side(some, portions(list(dict.fromkeys(workspace_ids))))
         return states
+
+    async def _read_states_if_allowed(
+        self, ids: Sequence[str], client: Operations
+    ) -> Mapping[str, WorkspaceState | None] | None:
+        """Read states; None where that is not allowed, which then is not tried again."""
+        if self._experience.hint_denied:
+            return None
+        try:
+            return await self.read_states(ids, via=client)
+        except AccessDeniedException as error:
+            self._experience.deny_hints(error)
+            return None
 
     def subscribe(
         self,
@@ -509,4 +545,9 @@ class AssociationObserver(FeedSource[Snapshot]):
 
         self._context.run(take)
         self.wake()
-        return replace(snapshot, workspace_state=watched.state, state_at=watched.state_at)
+        return replace(
+            snapshot,
+            workspace_state=watched.state,
+            state_at=watched.state_at,
+            state_denied=self._experience.hint_denied,
+        )

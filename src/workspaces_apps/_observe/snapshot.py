@@ -69,6 +69,7 @@ class Snapshot:
         refusal: The answer of a service that does not know the WorkSpace.
         workspace_state: The WorkSpace's state when it was read last; None if it was not listed, or never read.
         state_at: When the read of that state began; None if it was never read.
+        state_denied: Whether states may not be read at all, so that the associations alone must tell.
     """
 
     workspace_id: str
@@ -80,6 +81,7 @@ class Snapshot:
     refusal: ResourceNotFoundException | None = None
     workspace_state: WorkspaceState | None = None
     state_at: float | None = None
+    state_denied: bool = False
 
     @property
     def exists(self) -> bool:

@@ -24,6 +24,7 @@ class Watched:
         subscriptions: Its subscriptions.
         state: Its state when it was read last; None if it was not listed.
         state_at: When that read began; None if there was none.
+        state_denied: Whether its state may not be read.
         known: The associations as they were read last, by application; None for absent.
         read_at: When its associations were read last; before, when it was subscribed to.
         moving: Whether an association is in flight, as far as is known.
@@ -52,6 +53,7 @@ class Watched:
         "round_at",
         "state",
         "state_at",
+        "state_denied",
         "subscriptions",
         "swept",
         "workspace_id",
@@ -62,6 +64,7 @@ class Watched:
         self.subscriptions: list[Subscription] = []
         self.state: WorkspaceState | None = None
         self.state_at: float | None = None
+        self.state_denied: bool = False
         self.known: dict[str, AssociationRecord | None] = {}
         self.read_at: float = now
         self.moving: bool = False
@@ -143,6 +146,7 @@ class Watched:
         """Take in a read of its associations; False if it is older than another one, and tells nothing."""
         if snapshot.at < self._complete_at:
             return False
+        self.state_denied = experience.hint_denied
         shown: dict[str, AssociationRecord | None] = dict(snapshot.associations)
         shown.update(dict.fromkeys(snapshot.absent))
         if snapshot.complete:
@@ -169,7 +173,9 @@ class Watched:
 
     def deliver(self, snapshot: Snapshot) -> None:
         """Hand a snapshot to every subscription, with the state as it is known."""
-        snapshot = replace(snapshot, workspace_state=self.state, state_at=self.state_at)
+        snapshot = replace(
+            snapshot, workspace_state=self.state, state_at=self.state_at, state_denied=self.state_denied
+        )
         for one in list(self.subscriptions):
             one.deliver(snapshot)
 

@@ -16,7 +16,14 @@ from workspaces_apps._associations.states import (
     same_state,
     state_info,
 )
-from workspaces_apps._associations.workspaces import CONFIRM_AFTER, DEPLOYING, Readiness, readiness
+from workspaces_apps._associations.workspaces import (
+    CONFIRM_AFTER,
+    DEPLOYING,
+    GONE_AFTER,
+    GONE_READS,
+    Readiness,
+    readiness,
+)
 from workspaces_apps._observe.timers import TINY
 
 if TYPE_CHECKING:
@@ -31,8 +38,28 @@ if TYPE_CHECKING:
 GRACE: Final = 60.0
 """Seconds for which a deployment that was taken need not show yet. [assumed]"""
 
-_UNSURE: Final = frozenset({Readiness.NEEDS_SOMEBODY, Readiness.GONE})
-"""Meanings that a second read must confirm: a WorkSpace may be missing from one answer, or unhealthy for a moment."""
+_CONFIRMED_BY: Final = {
+    Readiness.NEEDS_SOMEBODY: (2, CONFIRM_AFTER),
+    Readiness.GONE: (GONE_READS, GONE_AFTER),
+}
+"""Meanings that so many reads in a row must show, over so many seconds.
+
+A WorkSpace may be missing from an answer, or unhealthy for a moment.
+"""
+
+
+@dataclass(slots=True)
+class _Unsure:
+    """A meaning that is not confirmed yet: since when, and by how many reads in a row."""
+
+    found: Readiness
+    since: float
+    reads: int = 1
+
+    def is_confirmed(self, at: float) -> bool:
+        reads, seconds = _CONFIRMED_BY[self.found]
+        return self.reads >= reads and at - self.since >= seconds - TINY
+
 
 _TERMINATED: Final = frozenset({"TERMINATING", "TERMINATED"})
 """States from which no WorkSpace comes back, so that one read is enough. [doc]"""
@@ -72,6 +99,8 @@ class ObservedState:
             if there was none.
         workspace_state: The WorkSpace's own state; None if it is not listed, or was not read.
         state_at: When the read of that state began; None if it must be read.
+        state_denied: Whether that state may not be read. Then the associations alone tell: what the WorkSpace is not
+            ready for, the service refuses.
         exists: Whether the WorkSpace exists, as far as is known.
         refusal: The answer that said that it does not.
     """
@@ -79,11 +108,13 @@ class ObservedState:
     __slots__ = (
         "_before_deploy",
         "_clock",
+        "_complete_at",
         "_deployed_at",
         "_deploying_seen",
         "_grace",
         "_open_at",
         "_settled_at",
+        "_shown_at",
         "_unsure",
         "answered_at",
         "applications",
@@ -95,6 +126,7 @@ class ObservedState:
         "records",
         "refusal",
         "state_at",
+        "state_denied",
         "workspace_state",
     )
 
@@ -108,11 +140,13 @@ class ObservedState:
         self.answered_at: float | None = None
         self.workspace_state: WorkspaceState | None = None
         self.state_at: float | None = None
+        self.state_denied: bool = False
         self.exists: bool = True
         self.refusal: ResourceNotFoundException | None = None
         self._clock = clock
         self._grace = grace
-        self._unsure: tuple[Readiness, float] | None = None
+        self._unsure: _Unsure | None = None
+        self._complete_at = self._shown_at = -math.inf
         self._deploying_seen = False
         self._open_at = -math.inf
         self._settled_at: float | None = None
@@ -127,6 +161,7 @@ class ObservedState:
         """Take a snapshot in, but for what is late in it; return the changes of the applications that count."""
         self.exists = snapshot.exists
         self.refusal = snapshot.refusal
+        self.state_denied |= snapshot.state_denied
         if snapshot.state_at is not None:
             self._update_workspace(snapshot.workspace_state, snapshot.state_at)
         shown: dict[str, AssociationRecord | None] = dict(snapshot.associations)
@@ -138,6 +173,9 @@ class ObservedState:
             self._open_at = max(self._open_at, snapshot.at)
         if were_open - are_open:
             self._settled_at = snapshot.at
+        if snapshot.complete or self.applications <= shown.keys():
+            self._complete_at = max(self._complete_at, snapshot.at)
+            self._note_existence(snapshot)
         return [change for change in found if change is not None]
 
     def fill_in(self, application: str, record: AssociationRecord | None) -> list[Change]:
@@ -180,7 +218,12 @@ class ObservedState:
             open_at: When the last read began that showed it to go on.
         """
         found = self.last_readiness
-        if ended_at is None or self.state_at is None or found in (Readiness.ON_ITS_WAY, Readiness.GONE):
+        if (
+            self.state_denied
+            or ended_at is None
+            or self.state_at is None
+            or found in (Readiness.ON_ITS_WAY, Readiness.GONE)
+        ):
             return found
         is_back = self._deploying_seen and self.state_at > open_at
         return found if is_back or self.state_at >= ended_at else None
@@ -189,21 +232,31 @@ class ObservedState:
     def last_readiness(self) -> Readiness | None:
         """The meaning of the WorkSpace's own state as it was read last; None if it was not read.
 
-        That it needs somebody, or is not listed, counts once two reads agree that are a minute apart; until then it is
-        on its way.
+        That it needs somebody counts once two reads agree that are a minute apart; that it is gone, once eight
+        reads in a row over five minutes have not listed it, and one of its associations has shown none, either. Until
+        then it is on its way.
         """
         if not self.exists:
             return Readiness.GONE
+        if self.state_denied:
+            return Readiness.READY
         if self.state_at is None:
             return None
         if self._unsure is None:
             return readiness(self.workspace_state)
-        found, since = self._unsure
-        return found if self.state_at - since >= CONFIRM_AFTER - TINY else Readiness.ON_ITS_WAY
+        confirmed = self._unsure.is_confirmed(self.state_at) and not self.is_mislaid
+        return self._unsure.found if confirmed else Readiness.ON_ITS_WAY
 
-    def unsure_since(self, found: Readiness) -> float | None:
-        """Return since when the WorkSpace's state has had a meaning that a second read must confirm; None if it has not."""
-        return self._unsure[1] if self._unsure is not None and self._unsure[0] is found else None
+    @property
+    def is_mislaid(self) -> bool:
+        """Tell if it was not listed, and its associations, which tell if it is gone, have not been read since."""
+        since = self._unsure_since(Readiness.GONE)
+        return since is not None and self._complete_at < since
+
+    def confirmed_at(self, found: Readiness) -> float:
+        """Return from when on a read confirms that the WorkSpace's state has this meaning; infinity if none has shown it."""
+        since = self._unsure_since(found)
+        return since + _CONFIRMED_BY[found][1] if since is not None else math.inf
 
     def net_changes(self, applications: Iterable[str]) -> list[Change]:
         """Return those of the applications that are not as they were first read, each as one change."""
@@ -220,6 +273,18 @@ class ObservedState:
     def deployed_at(self) -> float | None:
         """The moment at which a Deploy was taken; None if none was."""
         return self._deployed_at
+
+    def _unsure_since(self, found: Readiness) -> float | None:
+        return self._unsure.since if self._unsure is not None and self._unsure.found is found else None
+
+    def _note_existence(self, snapshot: Snapshot) -> None:
+        """Take back that it was not listed, if its associations are there: one answer may leave a WorkSpace out."""
+        if not snapshot.associations:
+            return
+        self._shown_at = max(self._shown_at, snapshot.at)
+        since = self._unsure_since(Readiness.GONE)
+        if since is not None and snapshot.at >= since:
+            self.forget_workspace()
 
     def _absences(self, snapshot: Snapshot) -> Iterator[str]:
         if snapshot.complete:
@@ -278,15 +343,20 @@ class ObservedState:
     def _update_workspace(self, state: WorkspaceState | None, at: float) -> None:
         if self.state_at is not None and at < self.state_at:
             return
+        again = at == self.state_at
         if self._deployed_at is not None and at < self._deployed_at:
+            return
+        if state is None and at <= self._shown_at:
             return
         self.workspace_state, self.state_at = state, at
         self._deploying_seen |= state == DEPLOYING
         found = readiness(state)
-        if found not in _UNSURE or state in _TERMINATED:
+        if found not in _CONFIRMED_BY or state in _TERMINATED:
             self._unsure = None
-        elif self._unsure is None or self._unsure[0] is not found:
-            self._unsure = found, at
+        elif self._unsure is None or self._unsure.found is not found:
+            self._unsure = _Unsure(found, at)
+        elif not again:
+            self._unsure.reads += 1
 
 
 def _state(record: AssociationRecord | None) -> AssociationState | None:

@@ -438,25 +438,19 @@ class Reconciler:
         """Wait until the WorkSpace is ready; before a deployment of ours this holds no permit."""
         until = self._limits.ready_until()
         self._acting.release()
-        is_away = self.observed.readiness is not None
-        if self._deployed or not is_away:
-            snapshot = await self._next(frozenset(), until)
-        else:
+        was_away = self.observed.readiness is not None
+        holds_permit = self._deployed or not was_away
+        if not holds_permit:
             self._in_flight.release()
             self._park(True)
-            snapshot = await self._next(frozenset(), until)
+        in_time = await self._until_read(until)
+        if not holds_permit:
             self._park(False)
+            # The queue for a permit is not the WorkSpace's time.
+            self._limits.end_unready()
             await self._in_flight.acquire()
         await self._acting.acquire()
-        if snapshot is not None:
-            await self._take_in(snapshot)
-            if not is_away and self.observed.workspace_state == DEPLOYING_STATE:
-                # Somebody's deployment, which may take longer than a WorkSpace needs to become ready.
-                await self._read_patiently()
-            elif is_away and self.observed.readiness is Readiness.READY and not self._is_settled():
-                # It was away, and so may be its associations.
-                await self._read_patiently()
-        else:
+        if not in_time:
             minutes = self._policy.ready_timeout / 60
             state = self.observed.workspace_state or "unknown"
             raise _GiveUp(
@@ -464,6 +458,25 @@ class Reconciler:
                 f"the WorkSpace is still {state} after {minutes:g} minutes",
                 take_back=True,
             )
+        if not was_away and self.observed.workspace_state == DEPLOYING_STATE:
+            # Somebody's deployment, which may take longer than a WorkSpace needs to become ready.
+            await self._read_patiently()
+        elif was_away and self.observed.readiness is Readiness.READY and not self._is_settled():
+            # It was away, and so may be its associations.
+            await self._read_patiently()
+
+    async def _until_read(self, until: float) -> bool:
+        """Wait for news of the WorkSpace's state, and while it is on its way for the next; False if the time is up."""
+        was_away = self.observed.readiness is not None
+        while True:
+            snapshot = await self._next(frozenset(), until)
+            if snapshot is None:
+                return False
+            await self._take_in(snapshot)
+            if self.observed.is_mislaid:
+                await self._read_patiently()
+            elif not was_away or self.observed.readiness is not Readiness.ON_ITS_WAY:
+                return True
 
     def _is_settled(self) -> bool:
         return all(
@@ -529,12 +542,7 @@ class Reconciler:
         """Read everything on the WorkSpace, and its own state where that is asked for."""
         context = self._context
         if with_state:
-            at = context.clock.monotonic()
-            states = await context.observer.read_states([self._workspace_id], via=context.client)
-            state = states.get(self._workspace_id)
-            self.observed.update(
-                Snapshot(workspace_id=self._workspace_id, at=at, workspace_state=state, state_at=at)
-            )
+            self.observed.update(await context.observer.read_state(self._workspace_id, via=context.client))
         snapshot = await context.observer.read(self._workspace_id, via=context.client)
         self._reads += 1
         self._read_since_write = True

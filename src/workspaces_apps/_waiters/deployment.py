@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations import Direction
 from workspaces_apps._associations.states import ERROR, NextAction, Phase, next_action, state_info
-from workspaces_apps._associations.workspaces import CONFIRM_AFTER, Readiness
+from workspaces_apps._associations.workspaces import Readiness
 from workspaces_apps._observe.timers import TINY
 from workspaces_apps._reconcile.observed_state import ObservedState
 from workspaces_apps._waiters.records import AssociationChange, AssociationStatus, Target
@@ -77,7 +77,6 @@ class Deployment:
         "_moving_seen",
         "_open_at",
         "_quiet_since",
-        "_read_at",
         "_sweeping",
         "_terminal_since",
         "followed",
@@ -118,7 +117,7 @@ class Deployment:
         self._moving_seen = False
         self._moved = frozenset[str]()
         self._sweeping = False
-        self._open_at = self._read_at = -math.inf
+        self._open_at = -math.inf
         self._ended_at: float | None = None
         self._terminal_since: float | None = None
 
@@ -149,8 +148,6 @@ class Deployment:
                 followed[one] = state_info(observed.state(one)).direction
             if one in changes and self._listener is not None:
                 self._listener(changes[one])
-        if snapshot.complete:
-            self._read_at = snapshot.at
         self._note_end([one for one in seen if not self._is_terminal(one, now)], snapshot, now)
         if snapshot.state_at is not None:
             note_unknown("WorkSpace", observed.workspace_state)
@@ -211,9 +208,8 @@ class Deployment:
         over = self._is_over(now)
         if self.followed is not None and not over and not self._is_moving():
             moments.append(self._quiet_since + self.grace)
-        for meaning in (Readiness.GONE, *((Readiness.NEEDS_SOMEBODY,) if over else ())):
-            since = self.observed.unsure_since(meaning)
-            moments.append(since + CONFIRM_AFTER if since is not None else math.inf)
+        meanings = (Readiness.GONE, *((Readiness.NEEDS_SOMEBODY,) if over else ()))
+        moments.extend(map(self.observed.confirmed_at, meanings))
         if self._terminal_since is not None:
             moments.append(self._terminal_since + self.ready_timeout)
         return min(moment for moment in moments if moment > now + TINY)
@@ -222,9 +218,7 @@ class Deployment:
         """Return the applications that must be read; none for the WorkSpace's state alone, None for everything."""
         if self.followed is None:
             return None
-        absent_since = self.observed.unsure_since(Readiness.GONE)
-        if absent_since is not None and self._read_at < absent_since:
-            # That a WorkSpace is gone, and not only mislaid, is told by a read of its associations.
+        if self.observed.is_mislaid:
             return None
         return frozenset(one for one in self.followed if not self._is_terminal(one, now))
 
