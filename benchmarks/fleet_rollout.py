@@ -115,7 +115,9 @@ async def apply(task: Task) -> dict[str, Json]:
         told[workspace] = max(at, told.get(workspace, 0.0))
     delays = [at - backs[workspace] for workspace, at in told.items()]
     own = [at - ends[change] for change, at in succeeded.items()]
-    begun = sorted((at - zero, backs[workspace] - at) for workspace, at in deployed.items())
+    begun = sorted(
+        (at - zero, backs[workspace] - at) for workspace, at in deployed.items() if workspace in backs
+    )
     limit = shortest([lasted for _, lasted in begun], task.in_flight, task.applications)
     calls = sum(counts.values())
     return {

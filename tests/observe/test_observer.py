@@ -213,3 +213,38 @@ async def test_what_may_not_be_read_by_itself_is_listed() -> None:
         assert [change.after for change in outcome.changed] == ["COMPLETED"]
         with pytest.raises(AccessDeniedException):
             await here.ws.wait_until_deployed(other)
+
+
+@pytest.mark.parametrize("applications", [None, "the application", "the state alone"])
+async def test_who_comes_while_a_call_for_who_left_is_under_way_is_polled(applications: str | None) -> None:
+    """The calls of the one before are not taken for those of the one who comes: that one would hear of nothing more."""
+    async with world(2) as (here, (one, other)):
+        await deploy(here, one, other)
+        followed = {None: None, "the application": [here.application], "the state alone": []}[applications]
+        # Somebody keeps the tasks running.
+        with here.observer.subscribe(other, [], Schedule()):
+            await here.sim.clock.sleep(60)
+            here.sim.faults.add(
+                "slow", operation=(READS, LISTINGS, HINTS), workspace_id=one, delay=30.0, times=1
+            )
+            with here.observer.subscribe(one, followed, Schedule()):
+                await here.sim.clock.sleep(10)
+            with here.observer.subscribe(one, followed, Schedule()) as again:
+                await here.sim.clock.sleep(40)
+                before = again.polls
+                await here.sim.clock.sleep(300)
+
+                assert again.polls > before + 2
+
+
+async def test_states_that_may_not_be_read_are_done_without() -> None:
+    """What the associations show is the end of a wait where DescribeWorkspaces is denied."""
+    async with world(2) as (here, ids):
+        await deploy(here, *ids)
+        here.sim.faults.add("error", operation=HINTS, code="AccessDeniedException")
+        outcomes = await asyncio.gather(*(here.ws.wait_until_deployed(one) for one in ids))
+        snapshots = await here.observer.read_many(ids, [here.application])
+
+        assert {one.state for outcome in outcomes for one in outcome.associations} == {"COMPLETED"}
+        assert here.count(HINTS) == 1
+        assert all(one.state_denied and one.workspace_state is None for one in snapshots.values())

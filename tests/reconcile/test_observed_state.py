@@ -242,7 +242,7 @@ def test_a_workspace_that_is_not_listed_is_gone_once_its_associations_are_read_t
 
 
 def test_a_few_answers_without_a_workspace_prove_nothing() -> None:
-    """Seven in a row may leave it out, each of which was delivered twice, and so may eight within a moment."""
+    """Eleven in a row may leave it out, each of which was delivered twice, and so may twelve within a moment."""
     slow, quick = observed(), observed()
     for number in range(GONE_READS - 1):
         for _ in range(2):

@@ -9,7 +9,7 @@ from workspaces_apps._associations import Mark
 CONFIRM_AFTER: Final = 60.0
 """Seconds between the two reads that must agree before a WorkSpace counts as needing somebody. [assumed]"""
 
-GONE_READS: Final = 8
+GONE_READS: Final = 12
 """Answers in a row that a WorkSpace must be missing from before it counts as gone. [assumed]"""
 
 GONE_AFTER: Final = 300.0

@@ -58,7 +58,11 @@ class Results(Protocol):
 
 
 class Lanes:
-    """Queues of what is to be polled, and who makes the calls."""
+    """Queues of what is to be polled, and who makes the calls.
+
+    They hold rows of the observer's table, not ids: a call for a row that was forgotten meanwhile tells nothing to the
+    row that has taken its place, whose own calls are counted apart.
+    """
 
     def __init__(
         self,
@@ -86,13 +90,13 @@ class Lanes:
         self._clock = clock
         self._polling = polling
         self._poll_delay = poll_delay
-        self._hints: dict[str, bool] = {}
+        self._hints: dict[Watched, bool] = {}
         self._gathering_since = 0.0
-        self._confirms: dict[str, None] = {}
-        self._reads: dict[str, None] = {}
+        self._confirms: dict[Watched, None] = {}
+        self._reads: dict[Watched, None] = {}
         self._unplanned = False
-        self._listings: dict[str, dict[str, bool]] = {}
-        self._sweep: dict[str, None] = {}
+        self._listings: dict[str, dict[Watched, bool]] = {}
+        self._sweep: dict[Watched, None] = {}
         self._listing_since: float | None = None
         self._hint_alarm = Alarm(clock)
         self._read_alarm = Alarm(clock)
@@ -108,7 +112,7 @@ class Lanes:
         if not self._hints:
             self._gathering_since = self._clock.monotonic()
         watched.jobs += 1
-        self._hints[watched.workspace_id] = patient
+        self._hints[watched] = patient
         self._hint_alarm.ring()
 
     def read(self, watched: Watched, *, confirms: bool) -> None:
@@ -119,7 +123,7 @@ class Lanes:
             confirms: Whether something has shown already that it is worth a call, which then is work and no poll.
         """
         watched.jobs += 1
-        (self._confirms if confirms else self._reads)[watched.workspace_id] = None
+        (self._confirms if confirms else self._reads)[watched] = None
         self._unplanned = True
         self._read_alarm.ring()
 
@@ -130,21 +134,22 @@ class Lanes:
                 await self._hint_alarm.sleep(wait)
                 continue
             await self._turn("DescribeWorkspaces")
-            ids: list[str] = []
-            for one in list(self._hints):
-                watched = self._watched.get(one)
-                alone = watched is not None and watched.hint_failures > 1
-                if len(ids) == IDS or (alone and ids):
+            chosen: list[Watched] = []
+            for watched in list(self._hints):
+                if not self._is_current(watched):
+                    del self._hints[watched]
+                    continue
+                alone = watched.hint_failures > 1
+                if len(chosen) == IDS or (alone and chosen):
                     break
-                del self._hints[one]
-                if watched is not None:
-                    ids.append(one)
+                del self._hints[watched]
+                chosen.append(watched)
                 if alone:
                     # It may be what the calls for several have failed for.
                     break
             self._gathering_since = self._clock.monotonic()
-            if ids:
-                await self._read_states(ids)
+            if chosen:
+                await self._read_states(chosen)
 
     def _hint_wait(self) -> float:
         """Return the seconds until the next call for states; infinity if nobody wants one."""
@@ -155,30 +160,30 @@ class Lanes:
             return 0.0
         return self._gathering_since + _GATHER - self._clock.monotonic()
 
-    async def _read_states(self, ids: list[str]) -> None:
+    async def _read_states(self, chosen: list[Watched]) -> None:
         at = self._clock.monotonic()
         try:
-            with self._polled("DescribeWorkspaces", ids):
-                states = await read_states_apart(self._client_for(lambda: ids), ids)
+            with self._polled("DescribeWorkspaces", chosen):
+                client = self._client_for(lambda: chosen)
+                states = await read_states_apart(client, [one.workspace_id for one in chosen])
         except WorkSpacesError as error:
             if isinstance(error, AccessDeniedException):
                 self._experience.deny_hints(error)
-            for one in ids:
-                self._without_state(one, error, at)
+            for watched in chosen:
+                if self._is_current(watched):
+                    self._without_state(watched, error, at)
             return
-        for one in ids:
-            self._state_read(one, states.get(one), at)
+        for watched in chosen:
+            if self._is_current(watched):
+                self._state_read(watched, states.get(watched.workspace_id), at)
 
-    def _without_state(self, workspace_id: str, error: WorkSpacesError, at: float) -> None:
+    def _without_state(self, watched: Watched, error: WorkSpacesError, at: float) -> None:
         """Go on where no state came: a hint is tried once more before associations are read without."""
-        watched = self._watched.get(workspace_id)
-        if watched is None:
-            return
         watched.jobs -= 1
         watched.hint_failures += 1
         watched.state_denied = self._experience.hint_denied
         if watched.state_alone and watched.state_denied:
-            watched.deliver(Snapshot(workspace_id=workspace_id, at=at))
+            watched.deliver(Snapshot(workspace_id=watched.workspace_id, at=at))
             self._results.done(watched)
         elif watched.state_alone:
             self._results.failed(watched, error)
@@ -187,15 +192,12 @@ class Lanes:
         else:
             self._results.retry(watched)
 
-    def _state_read(self, workspace_id: str, state: WorkspaceState | None, at: float) -> None:
-        watched = self._watched.get(workspace_id)
-        if watched is None:
-            return
+    def _state_read(self, watched: Watched, state: WorkspaceState | None, at: float) -> None:
         watched.jobs -= 1
         if state is None and watched.moving and not watched.hint_failures and not watched.state_alone:
-            # One answer may leave an id out: that is no hint, and a second one costs less than a read.
+            # One answer may leave an id out: that is no hint, and the next one costs less than a read.
             watched.hint_failures += 1
-            self._results.retry(watched)
+            self._results.done(watched)
             return
         watched.see_state(state, at)
         if state == DEPLOYING:
@@ -204,7 +206,7 @@ class Lanes:
             # Whatever it is, it only tells that the associations must be read.
             self.read(watched, confirms=True)
             return
-        watched.deliver(Snapshot(workspace_id=workspace_id, at=at))
+        watched.deliver(Snapshot(workspace_id=watched.workspace_id, at=at))
         self._results.done(watched)
 
     async def _read_lane(self) -> None:
@@ -220,10 +222,9 @@ class Lanes:
                 self._plan_reads()
             queue = self._confirms or self._reads
             if queue:
-                workspace_id = next(iter(queue))
-                del queue[workspace_id]
-                watched = self._watched.get(workspace_id)
-                if watched is not None:
+                watched = next(iter(queue))
+                del queue[watched]
+                if self._is_current(watched):
                     await self._read_one(watched)
 
     def _plan_reads(self) -> None:
@@ -231,38 +232,42 @@ class Lanes:
         if not self._unplanned:
             return
         self._unplanned = False
-        queued = [self._watched[one] for one in (*self._confirms, *self._reads) if one in self._watched]
+        queued = [one for one in (*self._confirms, *self._reads) if self._is_current(one)]
         first = [one for one in queued if one.applications is None and not one.swept]
         if len(first) > _SWEEP_FROM:
             for watched in first:
-                self._unqueue(watched.workspace_id)
-                self._sweep[watched.workspace_id] = None
+                self._unqueue(watched)
+                self._sweep[watched] = None
         needs = self._experience.needs(queued)
         if len(needs) > 1 or self._experience.reads_denied:
             plan = self._experience.plan(queued)
             singles = set(plan.singles)
             for workspace_id in [one for one in needs if one not in singles] if plan.listings else ():
-                confirms = self._unqueue(workspace_id)
-                self._queue_listings(self._watched[workspace_id], needs[workspace_id], confirms=confirms)
+                watched = self._watched[workspace_id]
+                self._queue_listings(watched, needs[workspace_id], confirms=self._unqueue(watched))
         if self._sweep:
             self._list_alarm.ring()
 
-    def _unqueue(self, workspace_id: str) -> bool:
+    def _unqueue(self, watched: Watched) -> bool:
         """Take a read back; return if it was to confirm something."""
-        confirms = workspace_id in self._confirms
-        self._confirms.pop(workspace_id, None)
-        self._reads.pop(workspace_id, None)
+        confirms = watched in self._confirms
+        self._confirms.pop(watched, None)
+        self._reads.pop(watched, None)
         return confirms
 
     async def _read_one(self, watched: Watched) -> None:
-        client = self._client_for(lambda: [watched.workspace_id])
+        client = self._client_for(lambda: [watched])
         try:
-            with self._polled("DescribeWorkspaceAssociations", [watched.workspace_id]):
+            with self._polled("DescribeWorkspaceAssociations", [watched]):
                 snapshot = await read_workspace(client, watched.workspace_id, self._clock.monotonic())
         except WorkSpacesError as error:
+            if not self._is_current(watched):
+                return
             watched.jobs -= 1
             if not isinstance(error, AccessDeniedException) or not self._list_instead(watched, error):
                 self._results.failed(watched, error)
+            return
+        if not self._is_current(watched):
             return
         watched.jobs -= 1
         if watched.see(snapshot, self._experience):
@@ -296,7 +301,7 @@ class Lanes:
         watched.jobs -= 1
         for application in applications:
             watched.jobs += 1
-            self._listings.setdefault(application, {})[watched.workspace_id] = confirms
+            self._listings.setdefault(application, {})[watched] = confirms
         self._list_alarm.ring()
 
     async def _list_lane(self) -> None:
@@ -314,10 +319,9 @@ class Lanes:
                 application = min(self._listings)
                 await self._list(application, self._listings.pop(application))
 
-    async def _list(self, application: str, sought: dict[str, bool]) -> None:
+    async def _list(self, application: str, sought: dict[Watched, bool]) -> None:
         """List the associations of an application, for as long as that is worth it."""
-        for one in [one for one in sought if one not in self._watched]:
-            del sought[one]
+        self._forget_old(sought)
         counts = self._experience.counts
         pages, complete = 0, False
         found: dict[str, Place] = {}
@@ -328,7 +332,7 @@ class Lanes:
         is_work = sum(sought.values()) >= expected
         try:
             async with aclosing(list_pages(self._client_for(lambda: sought), application)) as listing:
-                while sought and (pages < worth or whole) and not complete:
+                while self._forget_old(sought) and (pages < worth or whole) and not complete:
                     if not is_work:
                         await self._turn("DescribeApplicationAssociations")
                     at = self._clock.monotonic()
@@ -349,9 +353,8 @@ class Lanes:
             self._experience.unlisted.add(application)
         except WorkSpacesError as error:
             if whole or isinstance(error, LASTING):
-                for one in list(sought):
-                    watched = self._watched.get(one)
-                    if watched is not None:
+                for watched in list(sought):
+                    if self._is_current(watched):
                         watched.jobs -= 1
                         self._results.failed(watched, error, application)
                 return
@@ -366,14 +369,18 @@ class Lanes:
             return
         if sought and application not in self._experience.unlisted:
             counts.gave_up(application, pages)
-        for one in list(sought):
-            watched = self._watched.get(one)
-            if watched is not None:
+        for watched in list(sought):
+            if self._is_current(watched):
                 watched.jobs -= 1
                 self._read_unless_queued(watched, confirms=False)
 
     def _row_read(
-        self, application: str, workspace_id: str, row: AssociationRecord, at: float, sought: dict[str, bool]
+        self,
+        application: str,
+        workspace_id: str,
+        row: AssociationRecord,
+        at: float,
+        sought: dict[Watched, bool],
     ) -> None:
         watched = self._watched.get(workspace_id)
         if watched is None:
@@ -381,8 +388,8 @@ class Lanes:
         snapshot = Snapshot(workspace_id=workspace_id, at=at, associations={application: row})
         if watched.see(snapshot, self._experience):
             watched.deliver(snapshot)
-        if workspace_id in sought:
-            del sought[workspace_id]
+        if watched in sought:
+            del sought[watched]
             watched.jobs -= 1
             self._results.done(watched)
         elif not watched.jobs and watched.applications == frozenset((application,)):
@@ -391,21 +398,25 @@ class Lanes:
             self._results.done(watched)
 
     def _listed(
-        self, application: str, missing: dict[str, bool], found: dict[str, Place], pages: int
+        self, application: str, missing: dict[Watched, bool], found: dict[str, Place], pages: int
     ) -> None:
         """Take in that a listing was read to its end, and did not show some WorkSpaces."""
         experience = self._experience
         experience.counts.read(application, pages)
         before = experience.rows.get(application, ())
         experience.rows[application] = tuple(found)
-        sure = missing.keys() if pages == 1 else surely_absent(before, found, pages)
+        sure = surely_absent(before, found, pages)
         at, applications = self._clock.monotonic(), frozenset({application})
-        for one in list(missing):
-            watched = self._watched.get(one)
-            if watched is None:
+        for watched in list(missing):
+            if not self._is_current(watched):
                 continue
             watched.jobs -= 1
-            if one in sure or (application in watched.known and watched.known[application] is None):
+            one = watched.workspace_id
+            if (
+                pages == 1
+                or one in sure
+                or (application in watched.known and watched.known[application] is None)
+            ):
                 snapshot = Snapshot(workspace_id=one, at=at, absent=applications)
                 if watched.see(snapshot, experience):
                     watched.deliver(snapshot)
@@ -419,11 +430,11 @@ class Lanes:
                     self._read_unless_queued(watched, confirms=True)
 
     def _read_unless_queued(self, watched: Watched, *, confirms: bool) -> None:
-        one = watched.workspace_id
-        if one in self._watched and one not in self._confirms and one not in self._reads:
+        queued = watched in self._confirms or watched in self._reads
+        if self._is_current(watched) and not queued:
             self.read(watched, confirms=confirms)
 
-    async def _sweep_catalogue(self, first: dict[str, None]) -> None:
+    async def _sweep_catalogue(self, first: dict[Watched, None]) -> None:
         """List the whole catalogue's associations, if that is cheaper than to read each WorkSpace.
 
         Only what is in the catalogue can be managed. [doc] What it shows is as old as the sweep is long, and rows may
@@ -431,12 +442,12 @@ class Lanes:
         """
         at = self._clock.monotonic()
         found = await self._read_catalogue(first)
-        for one in first:
-            watched = self._watched.get(one)
-            if watched is None:
+        for watched in first:
+            if not self._is_current(watched):
                 continue
             watched.jobs -= 1
             watched.swept = True
+            one = watched.workspace_id
             if one in found:
                 snapshot = Snapshot(workspace_id=one, at=at, associations=found[one])
                 if watched.see(snapshot, self._experience):
@@ -447,8 +458,8 @@ class Lanes:
             watched.note_read()
             self._results.done(watched)
 
-    async def _read_catalogue(self, first: Mapping[str, None]) -> dict[str, dict[str, AssociationRecord]]:
-        budget = len(first) // 2
+    async def _read_catalogue(self, first: Mapping[Watched, None]) -> dict[str, dict[str, AssociationRecord]]:
+        budget, ids = len(first) // 2, {one.workspace_id for one in first}
         found: dict[str, dict[str, AssociationRecord]] = {}
         client = self._client_for(lambda: first)
         try:
@@ -466,7 +477,7 @@ class Lanes:
                             page = await anext(listing)
                         pages, budget, more = pages + 1, budget - 1, page.next_token is not None
                         for row in page.associations:
-                            if row.associated_resource_id in first:
+                            if row.associated_resource_id in ids:
                                 rows = found.setdefault(row.associated_resource_id, {})
                                 rows[application] = AssociationRecord.of(row)
                 self._experience.counts.read(application, pages)
@@ -476,22 +487,30 @@ class Lanes:
             return {}
         return found
 
-    def _client_for(self, ids: Callable[[], Iterable[str]]) -> Operations:
+    def _is_current(self, watched: Watched) -> bool:
+        """Tell if anybody still subscribes to the row, and not to one that has taken its place."""
+        return self._watched.get(watched.workspace_id) is watched
+
+    def _forget_old(self, sought: dict[Watched, bool]) -> bool:
+        """Drop the rows that nobody subscribes to any more; False if none is left."""
+        for one in [one for one in sought if not self._is_current(one)]:
+            del sought[one]
+        return bool(sought)
+
+    def _client_for(self, rows: Callable[[], Iterable[Watched]]) -> Operations:
         """Return the view for a poll, whose hooks tell the audiences that it serves."""
 
         def served() -> Iterable[PollAudience | None]:
-            for one in list(ids()):
-                watched = self._watched.get(one)
-                if watched is not None:
-                    for subscription in watched.subscriptions:
-                        yield subscription.audience
+            for watched in list(rows()):
+                for subscription in watched.subscriptions:
+                    yield subscription.audience
 
         return self._polling(hooks_for(served))
 
     @contextmanager
-    def _polled(self, operation: str, ids: Iterable[str]) -> Generator[None]:
+    def _polled(self, operation: str, rows: Iterable[Watched]) -> Generator[None]:
         """Make a block a poll of these WorkSpaces."""
-        watched = [self._watched[one] for one in ids if one in self._watched]
+        watched = [one for one in rows if self._is_current(one)]
         feeds = [one for found in watched for one in found.subscriptions]
         with polled(operation, len(watched), feeds, self._clock):
             yield

@@ -123,7 +123,8 @@ class Subscription(Feed[Snapshot]):
         schedule = self.schedule
         self.plan_optional(at, now, changed=changed, chance=chance)
         if schedule.strict or not self._applications:
-            self.due = self.optional
+            # For the state alone, all who wait share their calls.
+            self.due = self.optional if schedule.strict else schedule.aligned(self.optional, parts)
             return
         near = durations.near
         age = at - self.since

@@ -232,7 +232,7 @@ class ObservedState:
     def last_readiness(self) -> Readiness | None:
         """The meaning of the WorkSpace's own state as it was read last; None if it was not read.
 
-        That it needs somebody counts once two reads agree that are a minute apart; that it is gone, once eight
+        That it needs somebody counts once two reads agree that are a minute apart; that it is gone, once twelve
         reads in a row over five minutes have not listed it, and one of its associations has shown none, either. Until
         then it is on its way.
         """
@@ -249,9 +249,14 @@ class ObservedState:
 
     @property
     def is_mislaid(self) -> bool:
-        """Tell if it was not listed, and its associations, which tell if it is gone, have not been read since."""
-        since = self._unsure_since(Readiness.GONE)
-        return since is not None and self._complete_at < since
+        """Tell if two reads in a row have not listed it, and its associations, which tell if it is gone, are unread since."""
+        unsure = self._unsure
+        return (
+            unsure is not None
+            and unsure.found is Readiness.GONE
+            and unsure.reads > 1
+            and self._complete_at < unsure.since
+        )
 
     def confirmed_at(self, found: Readiness) -> float:
         """Return from when on a read confirms that the WorkSpace's state has this meaning; infinity if none has shown it."""

@@ -439,6 +439,7 @@ class Reconciler:
         until = self._limits.ready_until()
         self._acting.release()
         was_away = self.observed.readiness is not None
+        was_listed = self.observed.workspace_state is not None
         holds_permit = self._deployed or not was_away
         if not holds_permit:
             self._in_flight.release()
@@ -461,7 +462,9 @@ class Reconciler:
         if not was_away and self.observed.workspace_state == DEPLOYING_STATE:
             # Somebody's deployment, which may take longer than a WorkSpace needs to become ready.
             await self._read_patiently()
-        elif was_away and self.observed.readiness is Readiness.READY and not self._is_settled():
+        elif (
+            was_listed and was_away and self.observed.readiness is Readiness.READY and not self._is_settled()
+        ):
             # It was away, and so may be its associations.
             await self._read_patiently()
 
