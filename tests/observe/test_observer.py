@@ -238,7 +238,7 @@ async def test_who_comes_while_a_call_for_who_left_is_under_way_is_polled(applic
 
 
 async def test_states_that_may_not_be_read_are_done_without() -> None:
-    """What the associations show is the end of a wait where DescribeWorkspaces is denied."""
+    """The associations alone tell the end of a wait where DescribeWorkspaces is denied."""
     async with world(2) as (here, ids):
         await deploy(here, *ids)
         here.sim.faults.add("error", operation=HINTS, code="AccessDeniedException")
