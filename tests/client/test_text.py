@@ -28,6 +28,8 @@ SECRET, TOKEN = "wJalrXUtnFEMI/K7MDENG+bPxRfiCY", "FwoGZXIvYXdzEBYaDExample+/=="
         f"x-amz-security-token:{TOKEN}\nx-amz-target:a",
         f"aws_secret_access_key = {TOKEN}",
         f'{{"aws_secret_access_key": "{TOKEN}"}}',
+        f"('aws_secret_access_key', '{TOKEN}')",
+        f"aws_session_token,{TOKEN}",
     ],
 )
 def test_secrets_are_hidden(said: str) -> None:
@@ -49,6 +51,7 @@ def test_secrets_are_hidden(said: str) -> None:
         "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z",
         "11111111-2222-3333-4444-555555555555 short SignedHeaders=host;x-amz-security-token;x-amz-target",
         "Büro 東京 naïve",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`",
     ],
 )
 def test_what_people_look_for_stays(said: str) -> None:

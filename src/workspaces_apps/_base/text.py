@@ -27,7 +27,8 @@ HIDDEN: Final = "[hidden]"
 
 _SECRET: Final = re.compile(
     r"(Signature=|(?:X-Amz-Security-Token|aws_secret_access_key|aws_session_token)"
-    r"(?:%22|[\"'\\])*\s*(?:[:=,]|%3[AD])\s*(?:b?[\"'\\]|%22|%20)*)"
+    # A comma alone is punctuation: it separates a value only after a quote, or without a space.
+    r"(?:%22|[\"'\\])*(?:\s*(?:[:=]|%3[AD])|[\"'\\]\s*,|,(?=\S))\s*(?:b?[\"'\\]|%22|%20)*)"
     r"[^\s\"'&,;<>(){}\[\]\\]+",
     re.IGNORECASE,
 )
