@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from typer.core import TyperCommand
 
+from workspaces_apps._base.collector import keep
 from workspaces_apps.cli._console import log_to_stderr, print_json
 from workspaces_apps.cli._exports import profile_written, shell_lines
 from workspaces_apps.cli._interrupts import on_signals
@@ -297,6 +298,8 @@ async def serve(simulator: Simulator, *, env: Shell | None = None, profile: str 
     # Asked again, the process ends at once.
     with on_signals(stop.set):
         async with simulator:
+            # The fleet stays: a collection that looked through it would be at the cost of some request.
+            keep()
             # A file that cannot be written is better known now than at the end.
             simulator.save()
             with profile_written(profile, simulator.describe()):

@@ -1,12 +1,12 @@
 """The sample fleet, made from a seed; and the way into a simulator's state for tests in the same process."""
 
-import gc
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from workspaces_apps._base.collector import paused
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._catalogue import AMAZON, application_id
@@ -128,7 +128,8 @@ def seed_store(
             beyond what its bundle brings.
         settings: Which share is encrypted, and whether users come and go.
     """
-    with _no_collection():
+    # A collection in the midst of making a million objects only finds that all of them are alive.
+    with paused():
         _seed_workspaces(store, now, workspaces, associations_per_workspace)
         enliven(store, now, settings)
 
@@ -149,18 +150,6 @@ def enliven(store: RegionStore, now: float, settings: SimulatorSettings) -> None
                 kind, span = "user-leaves", settings.session_duration
             # Somewhere in the midst of it: otherwise all would come and go together.
             store.plan(now + span.draw(store.source) * store.source.random(), kind, workspace.id, 0)
-
-
-@contextmanager
-def _no_collection() -> Generator[None]:
-    # A collection in the midst of making a million objects only finds that all of them are alive.
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _seed_workspaces(
