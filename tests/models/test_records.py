@@ -4,6 +4,8 @@ import dataclasses
 import importlib
 import inspect
 import json
+import subprocess
+import sys
 import types as pytypes
 import typing
 import warnings
@@ -233,3 +235,39 @@ def test_types_lists_what_it_has() -> None:
     with pytest.raises(AttributeError, match="no_such"):
         getattr(types, "no_such")  # noqa: B009
     assert workspaces_apps.Paginated is types.Paginated
+
+
+IN_ANOTHER_TIME = """
+import datetime
+
+import pydantic
+import pydantic.dataclasses
+
+REAL = datetime.datetime
+
+
+class Fake(REAL):
+    pass
+
+
+pydantic.TypeAdapter(REAL)
+datetime.datetime = Fake
+from workspaces_apps import Credentials, types
+from workspaces_apps.rollout import Plan
+
+for record in (*types.RECORDS, Credentials, Plan):
+    pydantic.TypeAdapter(record)
+datetime.datetime = REAL
+for record in (*types.RECORDS, Credentials, Plan):
+    pydantic.TypeAdapter(record)
+print("both")
+"""
+
+
+def test_records_that_are_first_imported_in_frozen_time_are_records() -> None:
+    """Tools that stop time put a class of their own in the place of `datetime`, which pydantic does not know."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IN_ANOTHER_TIME], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout == "both\n", done.stderr[-2000:]

@@ -46,6 +46,14 @@ async def ask(ws):
         await ws.describe_account()
 
 
+async def install(ws):
+    from workspaces_apps.rollout import Manifest, Plan, Rollout
+
+    rule = {"select": {"everything": True}, "present": ["Office LTSC Professional Plus 2021"]}
+    plan = await Rollout(ws).plan(Manifest.from_data({"name": "office", "rules": [rule]}))
+    assert Plan.from_json(plan.to_json()) == plan
+
+
 async def main():
     async with Simulator(workspaces=3) as sim, WorkSpacesClient(
         region=sim.region, endpoint_url=sim.url, credentials=sim.credentials
@@ -56,7 +64,9 @@ async def main():
             await ws.warm_up()
         with frozen():
             await ask(ws)
+            await install(ws)
         await ask(ws)
+        await install(ws)
 
 
 asyncio.run(main())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
 from workspaces_apps.errors import ConfigurationError, CredentialsError
@@ -40,7 +41,7 @@ class Credentials:
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
     account_id: str | None = None
-    expires_at: datetime | None = field(default=None, kw_only=True)
+    expires_at: Datetime | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be credentials."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from workspaces_apps import api
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import FailedAssociation, WorkSpacesError
 
@@ -52,7 +53,7 @@ class AssociationChange:
     before: api.AssociationState | None
     after: api.AssociationState | None
     reason: api.AssociationStateReason | None
-    at: datetime
+    at: Datetime
 
 
 OnChange: TypeAlias = Callable[[AssociationChange], Awaitable[object] | object]

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Literal, TypeAlias, get_args
 
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout import EXIT_CODES, Ending
 from workspaces_apps.rollout._log.events import GRAVEST_ENDINGS
@@ -39,7 +39,7 @@ class RunInfo:
 
     run: str
     name: str
-    submitted_at: datetime
+    submitted_at: Datetime
     command: RunCommand
     command_by: str
     spent: str | None
@@ -76,7 +76,7 @@ class TargetStatus:
     planned: int | None
     ending: Ending | None
     message: str
-    changed_at: datetime
+    changed_at: Datetime
 
 
 @public("workspaces_apps.distributed")

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from workspaces_apps._base.clock import Clock
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps.api.workspaces import ConnectionState, WorkspaceConnectionStatus
 from workspaces_apps.rollout._manifest.selectors import ConnectionFacts
@@ -45,7 +46,7 @@ class ConnectionReading:
         status: What the service said; None where the WorkSpace was missing from the answer.
     """
 
-    at: datetime
+    at: Datetime
     status: WorkspaceConnectionStatus | None
 
     def presence(self, workspace_state: str | None = None) -> Presence:

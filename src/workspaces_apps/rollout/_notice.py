@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeAlias
 
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout._log.events import Direction
@@ -31,7 +31,7 @@ class DeployNotice:
     user_name: str | None
     directions: Mapping[str, Direction]
     application_names: Mapping[str, str]
-    planned_at: datetime
+    planned_at: Datetime
     attempt: int
     run: str
 
@@ -51,7 +51,7 @@ class Postpone:
         until: That moment, with a time zone. It counts at most until the policy's `connected_timeout`.
     """
 
-    until: datetime
+    until: Datetime
 
     def __post_init__(self) -> None:
         """Refuse a time without a zone.

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps.simulator._cbor import decode, to_json
 from workspaces_apps.simulator._names import check_operations
@@ -77,7 +78,7 @@ class RequestRecord:
 
     number: int
     operation: str | None
-    at: datetime
+    at: Datetime
     account_id: str | None
     region: str | None
     status: int | None

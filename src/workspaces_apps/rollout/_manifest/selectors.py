@@ -7,13 +7,13 @@ for.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Self, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps._model.parameters import Many
 from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike
@@ -47,10 +47,10 @@ class ConnectionFacts:
         last_connected: When the user was last connected; None for never, as far as the service knows.
     """
 
-    at: datetime
+    at: Datetime
     listed: bool = True
     connected: bool | None = None
-    last_connected: datetime | None = None
+    last_connected: Datetime | None = None
 
 
 @public("workspaces_apps.rollout")

@@ -4,7 +4,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
@@ -13,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from workspaces_apps._base.files import read_file, replace_file
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._controller.waves import Amount
@@ -110,7 +110,7 @@ class PlannedWorkspace:
     changes: tuple[PlannedChange, ...]
     foreign: tuple[ForeignChange, ...] = ()
     connected: bool | None = None
-    last_connected: datetime | None = None
+    last_connected: Datetime | None = None
     rank: int = 0
     hours: int | None = None
 
@@ -211,7 +211,7 @@ class Plan:
 
     format: int = FORMAT
     name: str
-    created: datetime
+    created: Datetime
     policy: Policy
     targets: tuple[TargetReading, ...]
     workspaces: tuple[PlannedWorkspace, ...]

@@ -5,10 +5,10 @@ All of it is data: texts of the service and of the manifest are as the events ha
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Action, Direction, Ending
@@ -87,8 +87,8 @@ class Change:
     seconds: float | None = None
     wave: int | None = None
     run: str
-    began: datetime | None = None
-    ended: datetime | None = None
+    began: Datetime | None = None
+    ended: Datetime | None = None
 
 
 @public("workspaces_apps.rollout.report")
@@ -106,7 +106,7 @@ class Moment:
         request_id: The service's id of the answer.
     """
 
-    at: datetime
+    at: Datetime
     run: str
     kind: str
     application_id: str | None = None
@@ -168,8 +168,8 @@ class Run:
     number: int
     name: str
     plan: str
-    began: datetime
-    ended: datetime
+    began: Datetime
+    ended: Datetime
     seconds: float
     offset: float
     ending: Ending | None
@@ -204,8 +204,8 @@ class Wave:
     wave: int
     waves: int
     workspaces: int
-    began: datetime
-    ended: datetime | None
+    began: Datetime
+    ended: Datetime | None
     seconds: float
     succeeded: int
     failed: int

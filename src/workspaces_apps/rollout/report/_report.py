@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from workspaces_apps import types
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.files import read_journal
@@ -68,8 +69,8 @@ class Report:
     """
 
     name: str
-    began: datetime | None
-    ended: datetime | None
+    began: Datetime | None
+    ended: Datetime | None
     seconds: float
     ending: Ending | None
     total: int
