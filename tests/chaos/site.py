@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEED: Final = int(os.environ.get("WORKSPACES_CHAOS_SEED", "20231005"))
 """What every random choice of these tests comes from; `nox -s chaos` draws another."""
 
-SCALE: Final = float(os.environ.get("WORKSPACES_CHAOS_SCALE", "0.5"))
+SCALE: Final = float(os.environ.get("WORKSPACES_CHAOS_SCALE", "0.25"))
 """How many times as long as usual they run."""
 
 SLOW: Final = 10.0

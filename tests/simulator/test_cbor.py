@@ -252,7 +252,7 @@ def asked(name: str) -> st.SearchStrategy[object]:
 
 
 @pytest.mark.campaign
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_both_protocols_say_the_same(open_sim: Simulator, data: st.DataObject) -> None:
     """Whatever is asked, status, error code and answer do not depend on the protocol."""

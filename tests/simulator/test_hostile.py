@@ -22,8 +22,11 @@ from workspaces_apps.simulator._snapshot import stored_state
 pytestmark = pytest.mark.campaign
 
 READING = [name for name in sorted(OPERATIONS) if name.startswith(("Describe", "List", "Get"))]
+SCALE = int(os.environ.get("WORKSPACES_FUZZ_SCALE", "1"))
+"""How many times 2,000 requests the campaign has; 50 makes 100,000."""
 CASES = settings(
-    max_examples=1000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=300 * SCALE,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 CBOR_PATH = "/service/WorkspacesService/operation/"
@@ -32,8 +35,6 @@ CBOR_HEADERS = {
     "Content-Type": "application/cbor",
     "Accept": "application/cbor",
 }
-SCALE = int(os.environ.get("WORKSPACES_FUZZ_SCALE", "1"))
-"""How many times 2,000 requests the campaign has; 50 makes 100,000."""
 
 
 @dataclass(frozen=True)
