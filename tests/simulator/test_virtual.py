@@ -85,3 +85,20 @@ def test_a_clock_that_moves_by_itself_is_refused() -> None:
     """There must be one that moves the clock, not two."""
     with pytest.raises(ConfigurationError):
         run_virtual(asyncio.sleep(0), ManualClock(autojump=True))
+
+
+def test_the_job_of_an_executor_takes_no_virtual_time() -> None:
+    """Others that sleep meanwhile do not move the clock: what takes a moment of real time would take years of theirs."""
+    clock = ManualClock()
+
+    async def ticking() -> None:
+        while True:
+            await asyncio.sleep(60)
+
+    async def main() -> float:
+        ticks = asyncio.create_task(ticking())
+        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.05)
+        ticks.cancel()
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main(), clock) < 60

@@ -415,7 +415,7 @@ class _QuiescenceDetector:
 
     def _check_threads(self, step: float, wall: float) -> bool:
         cpu = time.process_time()
-        busy = cpu - self._cpu > _BUSY_SHARE * step or _executors_work()
+        busy = cpu - self._cpu > _BUSY_SHARE * step or executors_work()
         self._cpu = cpu
         if busy and wall - self._since < _BUSY_PATIENCE:
             self._quiet = 0
@@ -434,7 +434,8 @@ def _threads_run() -> bool:
     )
 
 
-def _executors_work() -> bool:
+def executors_work() -> bool:
+    """Tell if a thread of an executor is in the middle of a job other than reading from a socket."""
     for frame in sys._current_frames().values():  # pyright: ignore[reportPrivateUsage]
         if frame.f_code.co_name in _WAITING_FOR_AN_ANSWER:
             continue

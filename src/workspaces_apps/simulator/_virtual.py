@@ -3,11 +3,12 @@
 import asyncio
 import selectors
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Final, TypeVar
 
 from workspaces_apps.errors import ConfigurationError
-from workspaces_apps.simulator._clocks import ManualClock
+from workspaces_apps.simulator._clocks import ManualClock, executors_work
 
 T = TypeVar("T")
 
@@ -17,6 +18,11 @@ sleeps for the last bit of a float over and over."""
 
 _PATIENCE: Final = 10.0
 """Real seconds to wait for sockets and threads when nobody waits for the clock."""
+
+_JOB_PATIENCE: Final = 1.0
+"""Real seconds to wait for the job of an executor while somebody waits for the clock."""
+
+_JOB_INTERVAL: Final = 0.001
 
 
 class DeadlockError(AssertionError):
@@ -35,6 +41,9 @@ class _Selector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
+        ready = self._after_jobs()
+        if ready:
+            return ready
         if self._clock.jump_to_next(None if timeout is None else timeout + _TICK):
             return ready
         # The loop has one socket of its own, through which other threads wake it.
@@ -44,12 +53,22 @@ class _Selector(selectors.DefaultSelector):
             raise DeadlockError("every task waits, and none of them for the clock")
         return ready
 
+    def _after_jobs(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for what executors do, such as botocore's loading of data: in virtual time it takes none."""
+        until = time.monotonic() + _JOB_PATIENCE
+        while threading.active_count() > 1 and executors_work() and time.monotonic() < until:
+            ready = super().select(_JOB_INTERVAL)
+            if ready:
+                return ready
+        return super().select(0)
+
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose timers go by a `ManualClock`, as `asyncio.sleep` does on it.
 
     The clock moves exactly when the loop has nothing left to run and no socket has anything to read: what was sent
-    over the loopback is there when the loop looks. Other threads are not waited for.
+    over the loopback is there when the loop looks. The jobs of executors are waited for, for a second of real time at
+    most; other threads are not.
     """
 
     def __init__(self, clock: ManualClock) -> None:
