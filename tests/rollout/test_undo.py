@@ -201,3 +201,44 @@ def test_only_what_was_announced_and_succeeded_is_a_roll_outs_own(
     found = changes_made([start, *history], None).made().get(Key("default", "ws-1", "wsa-1"))
 
     assert (None if found is None else found.obstacle is None) is own
+
+
+BEFORE, AFTER = "Microsoft Office LTSC Standard 2021", "Microsoft Office LTSC Standard 2024"
+
+
+async def exchanged(here: Site, journal: Path) -> str:
+    """A desktop on which one Office came in the place of another."""
+    (one,) = here.sim.fleet.add_workspaces(1, operating_system="WINDOWS_11")
+    here.sim.fleet.set_association(one, here.sim.fleet.application(BEFORE), "COMPLETED")
+    await here.carry_out(await here.rollout.plan(manifest([AFTER], [BEFORE])), journal)
+    return one
+
+
+async def test_what_an_undo_has_staged_and_reverted_is_still_taken_back(tmp_path: Path) -> None:
+    """A user comes, the undo takes its staging back and is run again: the time of the last change is another now."""
+    async with site() as here:
+        one = await exchanged(here, tmp_path / "j")
+        await here.clock.advance(3600)
+        which = {"workspace_id": one, "application_id": here.sim.fleet.application(AFTER)}
+        await here.client.disassociate_workspace_application(**which)
+        await here.client.associate_workspace_application(**which)
+        plan = await here.rollout.plan_undo(tmp_path / "j")
+        result, _ = await here.carry_out(plan, tmp_path / "undo")
+
+        assert result.ending == "complete"
+        assert here.states(AFTER, [one]) == {"None": 1}
+        assert here.states(BEFORE, [one]) == {"COMPLETED": 1}
+
+
+async def test_what_does_not_fit_what_stays_is_left_out(tmp_path: Path) -> None:
+    """Somebody has installed the new one anew: the old one, which it excludes, does not come back beside it."""
+    async with site() as here:
+        one = await exchanged(here, tmp_path / "j")
+        await here.clock.advance(3600)
+        here.sim.fleet.set_association(one, here.sim.fleet.application(AFTER), "COMPLETED")
+        plan = await here.rollout.plan_undo(tmp_path / "j")
+        found = {change.direction: change for change in plan.workspaces[0].changes}
+
+        assert {change.action for change in found.values()} == {"blocked"}
+        assert found["uninstall"].reason == Reason.CHANGED_SINCE
+        assert found["install"].reason == Reason.CONFLICT

@@ -92,7 +92,7 @@ def test_the_job_of_an_executor_takes_no_virtual_time() -> None:
     clock = ManualClock()
 
     async def ticking() -> None:
-        while True:
+        while True:  # noqa: ASYNC110
             await asyncio.sleep(60)
 
     async def main() -> float:

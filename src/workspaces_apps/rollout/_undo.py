@@ -231,12 +231,14 @@ class Undo:
         times = [
             (then, now)
             for then, now in (
-                (made.updated_at, record.updated if record is not None else None),
                 (made.created_at, record.created if record is not None else None),
+                (made.updated_at, record.updated if record is not None else None),
             )
             if then is not None and now is not None
         ]
-        if any(not _equal(then, now) for then, now in times):
+        # The time of its making is that of the same association, even where a removal was staged and reverted since, as
+        # an undo does that a user came in the way of. The time of its last change tells where the other is missing.
+        if times and not _equal(*times[0]):
             return _left(change, Reason.CHANGED_SINCE, "somebody has changed it since: its times are others")
         if not times and change.message is None:
             return replace(

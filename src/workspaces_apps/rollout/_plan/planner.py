@@ -341,6 +341,7 @@ class _Planner:
                 )
                 for one in changes
             ]
+        changes = self._beside_what_stays(changes, workspace, seen, wanted)
         acted = {
             change.application_id for change in changes if change.action in ("install", "uninstall", "retry")
         }
@@ -363,6 +364,30 @@ class _Planner:
             changes=tuple(changes),
             foreign=foreign,
         )
+
+    def _beside_what_stays(
+        self,
+        changes: list[PlannedChange],
+        workspace: WorkspaceFacts,
+        seen: Mapping[str, AssociationRecord],
+        wanted: Wanted,
+    ) -> list[PlannedChange]:
+        """Block the installations that do not fit what stays because its removal is blocked."""
+        stays = {
+            one.application_id for one in changes if one.action == "blocked" and one.direction == "uninstall"
+        }
+        if not stays:
+            return changes
+        rest = {one: direction for one, direction in wanted.items() if one not in stays}
+        found = {
+            one.application_id: self._obstacle(one.application_id, workspace, seen, rest)
+            for one in changes
+            if one.action == "install" and one.state == NO_ASSOCIATION
+        }
+        return [
+            one if (way := found.get(one.application_id)) is None else _blocked(one, way.reason, way.message)
+            for one in changes
+        ]
 
     def _change(
         self,
