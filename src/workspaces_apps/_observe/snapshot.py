@@ -84,6 +84,11 @@ class Snapshot:
     state_denied: bool = False
 
     @property
+    def is_state_alone(self) -> bool:
+        """Tell if this shows nothing but the WorkSpace's own state."""
+        return not (self.complete or self.associations or self.absent or self.unconfirmed)
+
+    @property
     def exists(self) -> bool:
         """Tell if the service knows the WorkSpace, as far as this shows."""
         return self.refusal is None

@@ -164,6 +164,8 @@ class ObservedState:
         self.state_denied |= snapshot.state_denied
         if snapshot.state_at is not None:
             self._update_workspace(snapshot.workspace_state, snapshot.state_at)
+        if snapshot.is_state_alone:
+            return []
         shown: dict[str, AssociationRecord | None] = dict(snapshot.associations)
         shown.update(dict.fromkeys(self._absences(snapshot)))
         were_open = {one for one in self.applications & shown.keys() if self._is_open(one)}

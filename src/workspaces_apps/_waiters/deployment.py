@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations import Direction
 from workspaces_apps._associations.states import ERROR, NextAction, Phase, next_action, state_info
-from workspaces_apps._associations.workspaces import Readiness
+from workspaces_apps._associations.workspaces import DEPLOYING, Readiness
 from workspaces_apps._observe.timers import TINY
 from workspaces_apps._reconcile.observed_state import ObservedState
 from workspaces_apps._waiters.records import AssociationChange, AssociationStatus, Target
@@ -151,6 +151,15 @@ class Deployment:
         self._note_end([one for one in seen if not self._is_terminal(one, now)], snapshot, now)
         if snapshot.state_at is not None:
             note_unknown("WorkSpace", observed.workspace_state)
+
+    def goes_on(self, snapshot: Snapshot) -> bool:
+        """Tell if a snapshot shows only what was known: the WorkSpace is still being deployed on."""
+        return (
+            snapshot.is_state_alone
+            and snapshot.exists
+            and snapshot.workspace_state == self.observed.workspace_state == DEPLOYING
+            and self._is_moving()
+        )
 
     def _follow(self, snapshot: Snapshot) -> None:
         """Choose what is followed, where the caller has not: what the first read shows to be staged or in flight."""
