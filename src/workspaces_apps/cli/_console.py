@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -105,15 +106,21 @@ def drawn_again(
         drawing.cancel()
 
 
+_COUNT: Final = re.compile(r" +[\d,]+ {2,}")
+
+
 def say(console: Console, text: str, style: str = "") -> None:
     """A sentence: on a terminal it is broken between words, below its own beginning; in a pipe a line stays a line."""
     indent = len(text) - len(text.lstrip(" "))
+    # A count in front is a column of its own, and the sentence begins behind it.
+    count = _COUNT.match(text)
+    hang = count.end() if count is not None else indent + 2
     if console.is_terminal and 0 < indent < console.width // 3:
         text = "\n".join(
             textwrap.wrap(
                 text,
                 console.width,
-                subsequent_indent=" " * (indent + 2),
+                subsequent_indent=" " * hang,
                 break_on_hyphens=False,
                 drop_whitespace=True,
             )
