@@ -378,7 +378,7 @@ class _Planner:
         }
         if not stays:
             return changes
-        rest = {one: direction for one, direction in wanted.items() if one not in stays}
+        rest: Wanted = {one: direction for one, direction in wanted.items() if one not in stays}
         found = {
             one.application_id: self._obstacle(one.application_id, workspace, seen, rest)
             for one in changes
