@@ -420,7 +420,7 @@ def report(week: Week, *, restored: bool) -> Iterator[str]:
     yield (
         f"Users thrown out: {week.thrown}; who came in the ten seconds between the last read and the Deploy:"
         f" {week.narrowly}. Found their desktop being deployed: {week.users.locked_out}."
-        f" The fleet was as wanted, and in the end as before: {'yes' if restored else '**no**'}."
+        f" The fleet was in sync, and in the end as before: {'yes' if restored else '**no**'}."
     )
 
 
