@@ -355,7 +355,7 @@ def on(day: int, hour: float) -> datetime:
 
 
 async def live_through(workspaces: int, folder: Path) -> tuple[Week, bool]:
-    """Live through the week; whether the fleet ended as it began, having been as wanted in between."""
+    """Live through the week; whether the fleet ended as it began, having been in sync in between."""
     clock = ManualClock(autojump=True, start=START)
     # A deployment is announced at once and takes 8 to 20 minutes, as the default of the other benchmarks.
     lasting = SimulatorSettings(
