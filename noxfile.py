@@ -277,9 +277,11 @@ def typecheck(session: nox.Session) -> None:
         # The configuration is named: pyright would prefer a file of its own in any folder further up.
         pyright = ("python", "-m", "pyright", "--project", str(ROOT / "pyproject.toml"))
         without_looking_for_newer = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
-        session.run(*pyright, env=without_looking_for_newer)
-        said, _ = mypy.communicate()
-    session.log(f"mypy: {said.strip()}")
+        try:
+            session.run(*pyright, env=without_looking_for_newer)
+        finally:
+            said, _ = mypy.communicate()
+            session.log(f"mypy: {said.strip()}")
     if mypy.returncode:
         session.error("mypy found errors")
 

@@ -234,11 +234,11 @@ def test_a_workspace_that_is_not_listed_is_gone_once_its_associations_are_read_t
     now = observed()
     for number in range(GONE_READS):
         now.update(snapshot(state=None, state_at=1.0 + number * GONE_AFTER / (GONE_READS - 1)))
-    before = now.readiness, now.is_mislaid
+    before = now.readiness, now.is_absence_unproven
     now.update(snapshot({}, at=1.0 + GONE_AFTER, complete=True))
 
     assert before == (Readiness.ON_ITS_WAY, True)
-    assert (now.readiness, now.is_mislaid) == (Readiness.GONE, False)
+    assert (now.readiness, now.is_absence_unproven) == (Readiness.GONE, False)
 
 
 def test_a_few_answers_without_a_workspace_prove_nothing() -> None:

@@ -1,6 +1,7 @@
 """A loop in virtual time: sleeping costs nothing, and what can never end is told."""
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -102,3 +103,21 @@ def test_the_job_of_an_executor_takes_no_virtual_time() -> None:
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main(), clock) < 60
+
+
+def test_a_job_that_waits_for_the_clock_stops_it_once() -> None:
+    """The clock moves on after a second of real time, and for as long as the job lasts needs no more of it."""
+    clock, released = ManualClock(), threading.Event()
+
+    async def main() -> None:
+        job = asyncio.get_running_loop().run_in_executor(None, released.wait)
+        for _ in range(100):
+            await asyncio.sleep(60)
+        released.set()
+        await job
+
+    began = time.monotonic()
+    run_virtual(main(), clock)
+
+    assert clock.monotonic() >= 6000
+    assert time.monotonic() - began < 60

@@ -246,11 +246,11 @@ class ObservedState:
             return None
         if self._unsure is None:
             return readiness(self.workspace_state)
-        confirmed = self._unsure.is_confirmed(self.state_at) and not self.is_mislaid
+        confirmed = self._unsure.is_confirmed(self.state_at) and not self.is_absence_unproven
         return self._unsure.found if confirmed else Readiness.ON_ITS_WAY
 
     @property
-    def is_mislaid(self) -> bool:
+    def is_absence_unproven(self) -> bool:
         """Tell if two reads in a row have not listed it, and its associations, which tell if it is gone, are unread since."""
         unsure = self._unsure
         return (
@@ -261,7 +261,7 @@ class ObservedState:
         )
 
     def confirmed_at(self, found: Readiness) -> float:
-        """Return from when on a read confirms that the WorkSpace's state has this meaning; infinity if none has shown it."""
+        """Return the moment from which a read can confirm this meaning of the state; infinity if none has shown it."""
         since = self._unsure_since(found)
         return since + _CONFIRMED_BY[found][1] if since is not None else math.inf
 

@@ -476,7 +476,7 @@ class Reconciler:
             if snapshot is None:
                 return False
             await self._take_in(snapshot)
-            if self.observed.is_mislaid:
+            if self.observed.is_absence_unproven:
                 await self._read_patiently()
             elif not was_away or self.observed.readiness is not Readiness.ON_ITS_WAY:
                 return True

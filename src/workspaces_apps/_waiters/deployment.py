@@ -227,7 +227,7 @@ class Deployment:
         """Return the applications that must be read; none for the WorkSpace's state alone, None for everything."""
         if self.followed is None:
             return None
-        if self.observed.is_mislaid:
+        if self.observed.is_absence_unproven:
             return None
         return frozenset(one for one in self.followed if not self._is_terminal(one, now))
 

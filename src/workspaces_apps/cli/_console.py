@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 COMPLAINT_LIMIT: Final = 4000
 """Characters at most of a message on standard error."""
 
+_COUNT: Final = re.compile(r" +[\d,]+ {2,}")
+"""The count in front of a sentence, with the spaces around it."""
 
 NARROWEST: Final = 40
 """Columns of the narrowest terminal that lines are broken for."""
@@ -104,9 +106,6 @@ def drawn_again(
             latest = draw()
     finally:
         drawing.cancel()
-
-
-_COUNT: Final = re.compile(r" +[\d,]+ {2,}")
 
 
 def say(console: Console, text: str, style: str = "") -> None:
