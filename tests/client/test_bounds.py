@@ -46,12 +46,22 @@ async def test_a_bound_that_is_kept_changes_nothing(
     assert len(server.requests) == 2
 
 
-class Slow:
-    """A provider that takes its time."""
+class Slow(logging.Handler):
+    """A provider that takes until it was said that it is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note that something was said; no wait after this one takes long."""
+        assert "Slow" in record.getMessage()
+        waiting.LONG = 3600.0  # type: ignore[misc]  # the test's own, put back by it
+        self.said.set()
 
     async def get_credentials(self) -> Credentials:
-        """After a while."""
-        await asyncio.sleep(0.1)
+        """After a message about waiting."""
+        await self.said.wait()
         return CREDENTIALS
 
 
@@ -59,13 +69,19 @@ async def test_what_takes_long_is_said(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The message names who is waited for, once it takes long."""
-    monkeypatch.setattr(waiting, "LONG", 0.02)
+    monkeypatch.setattr(waiting, "LONG", 0.0)
     caplog.set_level(logging.INFO, WAITING)
     server.script(ok())
+    slow = Slow()
+    logger = logging.getLogger(WAITING)
+    logger.addHandler(slow)
 
-    async with WorkSpacesClient(
-        region="eu-west-1", endpoint_url=server.url, credentials=Slow(), config=make_config()
-    ) as ws:
-        await ws.describe_account()
+    try:
+        async with WorkSpacesClient(
+            region="eu-west-1", endpoint_url=server.url, credentials=slow, config=make_config()
+        ) as ws:
+            await ws.describe_account()
+    finally:
+        logger.removeHandler(slow)
 
     assert [one.getMessage() for one in caplog.records] == ["still waiting for the credentials provider Slow"]
