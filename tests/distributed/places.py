@@ -95,6 +95,12 @@ class Postgresql:
         """Return the URL of one of its databases."""
         return f"postgresql://tester:hunter2@127.0.0.1:{self.port}/{database}"
 
+    def give(self, folder: Path) -> None:
+        """Let the server own a folder."""
+        user = _as_server()
+        if user:
+            shutil.chown(folder, str(user["user"]))
+
     def make(self, database: str) -> str:
         """Make a database, and return its URL."""
         import psycopg
@@ -115,8 +121,8 @@ def postgresql() -> Generator[Postgresql]:
     with tempfile.TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder:
         data = Path(folder)
         user = _as_server()
-        if user:
-            shutil.chown(data, str(user["user"]))
+        server = Postgresql(data, free_port())
+        server.give(data)
         subprocess.run(
             [initdb, "-D", folder, "-U", "tester", "--auth=trust", "-N", "-E", "UTF8", "--locale=C"],
             check=True,
@@ -124,7 +130,6 @@ def postgresql() -> Generator[Postgresql]:
             cwd="/",
             **user,  # type: ignore[call-overload]  # the keywords differ by user
         )
-        server = Postgresql(data, free_port())
         server.start()
         try:
             yield server

@@ -1,19 +1,25 @@
 """Stores that do not answer: nothing begins that is not on record, the display says what is waited for, and it goes on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import aiohttp
+import psycopg
 import pytest
 from aiohttp import web
 
 from tests.distributed.memory import Content, MemoryStorage
-from tests.distributed.places import Bucket
+from tests.distributed.places import Bucket, Postgresql, postgresql
 from tests.distributed.test_lease import intent
 from tests.distributed.test_stores import started
 from tests.rollout.site import manifest, site
-from workspaces_apps.rollout import Deployed, JournalError, open_journal, read_events
+from workspaces_apps.rollout import Deployed, Intent, JournalError, open_journal, read_events
 from workspaces_apps.rollout._journal.lease import RealTime, StoreUnavailableError
 from workspaces_apps.rollout._journal.segments import SegmentedStore, SegmentStorage
 
@@ -42,7 +48,7 @@ def store_of(storage: MemoryStorage, lease: float = 15.0, real_time: RealTime = 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    for _ in range(500):
+    for _ in range(12_000):
         if condition():
             return
         await asyncio.sleep(0.01)
@@ -156,3 +162,91 @@ async def test_s3_that_asks_to_slow_down_is_asked_again(
         await journal.close()
 
     assert list(await read_events(s3_bucket.url("slow"))) == [started(), intent(1)]
+
+
+@contextmanager
+def small_disk(server: Postgresql) -> Iterator[Path]:
+    """Lend a file system of 8 MB that the server may write to, or skip the test where none may be mounted."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    with tempfile.TemporaryDirectory(prefix="small-disk-") as folder:
+        made = mount and subprocess.run(
+            [mount, "-t", "tmpfs", "-o", "size=8m", "none", folder], capture_output=True, check=False
+        )
+        if not made or made.returncode or umount is None:
+            pytest.skip("only root may mount a file system, and not everywhere")
+        server.give(Path(folder))
+        try:
+            yield Path(folder)
+        finally:
+            server.stop()
+            subprocess.run([umount, folder], check=True)
+
+
+def fill_disk(disk: Path) -> Path:
+    """Write a file until nothing more fits; returns it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return filler
+
+
+async def test_a_database_whose_disk_is_full_is_waited_for() -> None:
+    """What PostgreSQL cannot store is not begun; the display has its words; with room again, the run goes on."""
+    with postgresql() as server, small_disk(server) as disk:
+        database = server.make("full")
+        url = f"{database}?name=full"
+        await (await open_journal(url)).close()
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as admin:
+            await admin.execute(f"CREATE TABLESPACE small LOCATION '{disk}'".encode())
+            await admin.execute("ALTER TABLE workspaces_apps.segment SET TABLESPACE small")
+            # Each row asks for a page of its own.
+            await admin.execute("ALTER TABLE workspaces_apps.segment SET (fillfactor = 10)")
+        async with site(6) as here:
+            plan = await here.rollout.plan(manifest())
+            filler = fill_disk(disk)
+            async with here.rollout.apply(plan, journal=url) as events:
+                await until(lambda: "No space left on device" in events.paused)
+                assert "waiting for the journal" in events.paused
+                assert "hunter2" not in events.paused
+                assert not here.deployments()
+                filler.unlink()
+                async for _ in events:
+                    pass
+            assert events.result is not None
+            assert events.result.ending == "complete"
+            assert set(here.deployments().values()) == {1}
+        intents = [one for one in await read_events(url) if isinstance(one, Intent)]
+        assert sum(one.operation == "DeployWorkspaceApplications" for one in intents) == 6
+
+
+async def test_a_database_that_refuses_to_grow_is_waited_for(database: str) -> None:
+    """The same by PostgreSQL's own code for a full disk, where no file system can be mounted; midway this time."""
+    url = f"{database}?name=full"
+    await (await open_journal(url)).close()
+    async with (
+        await psycopg.AsyncConnection.connect(database, autocommit=True) as admin,
+        site(6) as here,
+    ):
+        await admin.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+        )
+        plan = await here.rollout.plan(manifest(max_in_flight=2))
+        async with here.rollout.apply(plan, journal=url) as events:
+            async for event in events:
+                if isinstance(event, Deployed):
+                    break
+            await admin.execute(
+                "CREATE TRIGGER full_disk BEFORE INSERT ON workspaces_apps.segment EXECUTE FUNCTION refuse()"
+            )
+            await until(lambda: "could not extend file" in events.paused)
+            begun = here.deployments()
+            await asyncio.sleep(0.2)
+            assert here.deployments() == begun
+            await admin.execute("DROP TRIGGER full_disk ON workspaces_apps.segment")
+            async for _ in events:
+                pass
+        assert events.result is not None
+        assert events.result.ending == "complete"
+        assert set(here.deployments().values()) == {1}
