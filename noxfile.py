@@ -199,6 +199,35 @@ def checkers(session: nox.Session) -> None:
 
 
 @nox.session
+def airflow(session: nox.Session) -> None:
+    """Run the deferrable task of examples/airflow in the newest Airflow, from an environment of its own."""
+    install_development(session)
+    folder = ROOT / ".venv-airflow"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not (folder / "installed.txt").is_file():
+        session.run("python", "-m", "venv", "--clear", str(folder))
+        install = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        session.run(*install, "apache-airflow", str(ROOT), external=True)
+        (folder / "installed.txt").touch()
+    # Not the copy that was installed, but what is here.
+    session.run(
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--force-reinstall",
+        str(ROOT),
+        external=True,
+    )
+    session.run(
+        "python", "-m", "pytest", "tests/distributed/test_airflow.py", *session.posargs,
+        env={"WORKSPACES_AIRFLOW_PYTHON": str(python)},
+    )  # fmt: skip
+
+
+@nox.session
 def container(session: nox.Session) -> None:
     """Build the simulator's image and try it; without a container engine, run its steps in an environment."""
     install_development(session)
