@@ -10,7 +10,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, Procra
 
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps.rollout import JournalError
-from workspaces_apps.rollout._journal.lease import StoreUnavailableError, steady_seconds
+from workspaces_apps.rollout._journal.segments import StoreUnavailableError, steady_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
     from psycopg.rows import TupleRow
 
-    from workspaces_apps.rollout._journal.database import Database
-    from workspaces_apps.rollout._journal.urls import JournalUrl
+    from workspaces_apps.rollout._journal.postgresql import Database
+    from workspaces_apps.rollout._journal.stores import JournalUrl
 
 QUEUE: Final = "workspaces-apps"
 TASK: Final = "workspaces_apps.apply_target"

@@ -11,9 +11,9 @@ from workspaces_apps.distributed._records import STATES, RunInfo, RunStatus, Tar
 from workspaces_apps.rollout import ControlCommand, JournalError, Manifest
 from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._journal.control import whoever
-from workspaces_apps.rollout._journal.database import Database, open_database
-from workspaces_apps.rollout._journal.lease import StoreUnavailableError
-from workspaces_apps.rollout._journal.urls import parse_database
+from workspaces_apps.rollout._journal.postgresql import Database, open_database
+from workspaces_apps.rollout._journal.segments import StoreUnavailableError
+from workspaces_apps.rollout._journal.stores import parse_database
 
 if TYPE_CHECKING:
     from workspaces_apps.distributed._records import RunCommand, RunState

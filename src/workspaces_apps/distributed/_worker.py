@@ -25,10 +25,9 @@ from workspaces_apps.rollout import (
     open_targets,
 )
 from workspaces_apps.rollout._controller.waves import Amount
-from workspaces_apps.rollout._journal.database import Database, open_database
-from workspaces_apps.rollout._journal.lease import StoreUnavailableError
-from workspaces_apps.rollout._journal.postgresql import store_in
-from workspaces_apps.rollout._journal.urls import parse_database
+from workspaces_apps.rollout._journal.postgresql import Database, open_database, store_in
+from workspaces_apps.rollout._journal.segments import StoreUnavailableError
+from workspaces_apps.rollout._journal.stores import parse_database
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from workspaces_apps.rollout._journal.control import (
     ControlState,
     write_control,
 )
-from workspaces_apps.rollout._journal.copying import copy_journal
 from workspaces_apps.rollout._journal.files import FileJournalStore, JournalReader, read_journal
 from workspaces_apps.rollout._journal.stores import (
     FencedWriter,
     JournalStore,
     JournalWriter,
+    copy_journal,
     open_journal,
     read_events,
 )
