@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Final
 from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout import Amount, Deployed, Failed, Planned, Succeeded, WaveBegan
 from workspaces_apps.rollout._controller.waves import cut, wave_sizes
-from workspaces_apps.rollout._log.projection import Key
-from workspaces_apps.rollout._log.summary import RunSummary
+from workspaces_apps.rollout._log.projections import Key, RunSummary
 from workspaces_apps.rollout._plan.estimate import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workspaces_apps.rollout import Event, Finished, Hours, Plan, PlannedWorkspace
-    from workspaces_apps.rollout._log.summary import Outcome
+    from workspaces_apps.rollout._log.projections import Outcome
 
 LAST: Final = 5
 """Failures that are shown while it goes on."""

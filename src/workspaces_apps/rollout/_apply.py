@@ -17,7 +17,6 @@ from workspaces_apps.rollout._controller.approval_gate import ApprovalDecision, 
 from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
 from workspaces_apps.rollout._controller.conditions import Pause
 from workspaces_apps.rollout._controller.controller import RolloutController
-from workspaces_apps.rollout._controller.metrics import CallMetrics
 from workspaces_apps.rollout._controller.notices import Notifier
 from workspaces_apps.rollout._errors import RolloutError
 from workspaces_apps.rollout._journal.control import POLL_SECONDS, ControlReader, whoever
@@ -26,6 +25,7 @@ from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import Ending, Event, Finished
 from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.plan import Plan
+from workspaces_apps.rollout._run_telemetry import CallMetrics
 
 _log = field_logger("workspaces_apps.rollout")
 

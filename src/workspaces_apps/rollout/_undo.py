@@ -18,7 +18,7 @@ from workspaces_apps.rollout._log.events import (
     Succeeded,
     Withdrawn,
 )
-from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._log.projections import Key
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, ApplicationRef, Manifest, Rule, Target
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout._controller.admission import Admission
     from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
     from workspaces_apps.rollout._journal.stores import FencedWriter
-    from workspaces_apps.rollout._log.summary import RunSummary
+    from workspaces_apps.rollout._log.projections import RunSummary
     from workspaces_apps.rollout._manifest.policy import Policy
     from workspaces_apps.rollout._plan.plan import PlannedWorkspace
 

@@ -20,9 +20,8 @@ from workspaces_apps.rollout._connections import STOPPED
 from workspaces_apps.rollout._controller.admission import Admission
 from workspaces_apps.rollout._controller.conditions import Pause, RunConditions, RunState
 from workspaces_apps.rollout._controller.connection_watch import ConnectionWatch
-from workspaces_apps.rollout._controller.journaled import JournaledLog
 from workspaces_apps.rollout._controller.waves import Amount, cut, grown, wave_sizes
-from workspaces_apps.rollout._log.approvals import EndedWave, digest_of
+from workspaces_apps.rollout._log.event_log import JournaledLog
 from workspaces_apps.rollout._log.events import (
     EVERYWHERE,
     ApprovalRequested,
@@ -31,6 +30,7 @@ from workspaces_apps.rollout._log.events import (
     Skipped,
     WaveBegan,
 )
+from workspaces_apps.rollout._log.projections import EndedWave, digest_of
 from workspaces_apps.rollout._opening import open_run
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from workspaces_apps._reconcile.reconciler import ReconcileResult
     from workspaces_apps.rollout._controller.approval_gate import ApprovalGate
     from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
-    from workspaces_apps.rollout._controller.metrics import CallMetrics
     from workspaces_apps.rollout._controller.notices import Notifier
     from workspaces_apps.rollout._journal.stores import FencedWriter
     from workspaces_apps.rollout._log.event_log import EventLog
     from workspaces_apps.rollout._log.events import Ending, Finished
     from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
+    from workspaces_apps.rollout._run_telemetry import CallMetrics
 
     FailureCounter: TypeAlias = Callable[[str, str], Awaitable[str | None]]
     """Counts a failure by target and WorkSpace; returns how the budget is spent, in words, or None."""

@@ -25,7 +25,7 @@ from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
 from workspaces_apps.rollout._log.events import Event, Finished, Text
-from workspaces_apps.rollout._log.history import RunHistory
+from workspaces_apps.rollout._log.projections import RunHistory
 
 ControlCommand: TypeAlias = Literal["pause", "resume", "approve", "reject", "drain", "stop"]
 """The word that is said to a running apply."""

@@ -18,12 +18,10 @@ from workspaces_apps._observe.snapshot import AssociationRecord
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.rollout._connections import ConnectionReading, read_connections
-from workspaces_apps.rollout._controller.metrics import CallMetrics
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Action, Direction
-from workspaces_apps.rollout._log.history import RunHistory
-from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._log.projections import Key, RunHistory
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule
 from workspaces_apps.rollout._manifest.policy import OrderByTag
 from workspaces_apps.rollout._manifest.selectors import ConnectionFacts, Scope, Selector, Tags, WorkspaceFacts
@@ -37,6 +35,7 @@ from workspaces_apps.rollout._plan.plan import (
     TargetReading,
 )
 from workspaces_apps.rollout._plan.reading import Fleet, read_fleet, read_tags
+from workspaces_apps.rollout._run_telemetry import CallMetrics
 
 _UNREADY: Final = {
     Readiness.NEEDS_SOMEBODY: (

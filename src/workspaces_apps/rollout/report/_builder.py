@@ -35,7 +35,7 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
     Withdrawn,
 )
-from workspaces_apps.rollout._log.summary import Move, Outcome, RunSummary, Traffic, WorkspaceKey
+from workspaces_apps.rollout._log.projections import Move, Outcome, RunSummary, Traffic, WorkspaceKey
 from workspaces_apps.rollout.report._model import (
     GRAVEST_FIRST,
     ApplicationCount,

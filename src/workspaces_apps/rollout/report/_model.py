@@ -12,7 +12,7 @@ from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Action, Direction, Ending
-from workspaces_apps.rollout._log.summary import Outcome
+from workspaces_apps.rollout._log.projections import Outcome
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
     "succeeded",

@@ -18,7 +18,7 @@ from workspaces_apps.rollout._journal.files import read_journal
 from workspaces_apps.rollout._journal.stores import read_events
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Ending, Event
-from workspaces_apps.rollout._log.summary import UNFINISHED, Outcome
+from workspaces_apps.rollout._log.projections import UNFINISHED, Outcome
 from workspaces_apps.rollout.report._model import (
     ApplicationCount,
     Change,

@@ -13,7 +13,7 @@ from typing import Final
 
 from workspaces_apps._base.version import VERSION
 from workspaces_apps.rollout._log.events import Ending
-from workspaces_apps.rollout._log.summary import Outcome
+from workspaces_apps.rollout._log.projections import Outcome
 from workspaces_apps.rollout.report._model import (
     GRAVEST_FIRST,
     OUTCOMES,

@@ -5,7 +5,7 @@ What failed is a failure; what has no last word is an error; what was skipped or
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from workspaces_apps.rollout._log.summary import UNFINISHED
+from workspaces_apps.rollout._log.projections import UNFINISHED
 from workspaces_apps.rollout.report._model import Change, Workspace
 from workspaces_apps.rollout.report._render.text import one_line
 from workspaces_apps.rollout.report._report import Report

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.rollout._log.summary import Outcome
+from workspaces_apps.rollout._log.projections import Outcome
 from workspaces_apps.rollout.report._render import sections
 from workspaces_apps.rollout.report._render.sections import Section
 from workspaces_apps.rollout.report._render.text import clock_time, columns_of, fitted, one_line

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from workspaces_apps.rollout._log.summary import Outcome
+from workspaces_apps.rollout._log.projections import Outcome
 from workspaces_apps.rollout.report._model import ProgressPoint, TrafficPoint
 from workspaces_apps.rollout.report._render.markup import Markup, element, group, number
 from workspaces_apps.rollout.report._render.text import length

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from workspaces_apps.rollout._log.summary import Outcome
+from workspaces_apps.rollout._log.projections import Outcome
 from workspaces_apps.rollout.report._render.markup import Markup, element, foreign, group
 from workspaces_apps.rollout.report._render.sections import Section
 
