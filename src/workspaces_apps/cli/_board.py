@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout import Amount, Deployed, Failed, Planned, Succeeded, WaveBegan
-from workspaces_apps.rollout._controller.waves import cut, wave_sizes
 from workspaces_apps.rollout._log.projections import Key, RunSummary
+from workspaces_apps.rollout._manifest.policy import cut, wave_sizes
 from workspaces_apps.rollout._plan.estimate import Pace
 
 if TYPE_CHECKING:

@@ -24,11 +24,11 @@ from workspaces_apps.rollout import (
     Target,
     open_targets,
 )
-from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._journal.postgresql import Database, open_database, store_in
 from workspaces_apps.rollout._journal.segments import StoreUnavailableError
 from workspaces_apps.rollout._journal.stores import parse_database
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET
+from workspaces_apps.rollout._manifest.policy import Amount
 
 if TYPE_CHECKING:
     from procrastinate import App

@@ -3,7 +3,6 @@
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._apply import EXIT_CODES, Apply, ApplyOptions
 from workspaces_apps.rollout._bundles import BundleDrift
-from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._errors import (
     JournalBusyError,
     JournalError,
@@ -52,17 +51,15 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
     Withdrawn,
 )
-from workspaces_apps.rollout._manifest.hours import Hours
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule, Target
-from workspaces_apps.rollout._manifest.policy import OrderByTag, Policy
+from workspaces_apps.rollout._manifest.policy import Amount, Hours, OrderByTag, Policy
 from workspaces_apps.rollout._manifest.selectors import (
     ConnectionFacts,
     LastConnected,
     Selector,
+    UnmatchedValue,
     WorkspaceFacts,
 )
-from workspaces_apps.rollout._manifest.targets import open_targets
-from workspaces_apps.rollout._matching import UnmatchedValue
 from workspaces_apps.rollout._notice import (
     BeforeDeploy,
     DeployNotice,
@@ -82,6 +79,7 @@ from workspaces_apps.rollout._plan.plan import (
 )
 from workspaces_apps.rollout._rollout import Rollout
 from workspaces_apps.rollout._status import Standing, Status
+from workspaces_apps.rollout._targets import open_targets
 from workspaces_apps.rollout.report import Report
 
 __all__ = [

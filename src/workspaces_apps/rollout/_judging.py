@@ -7,10 +7,10 @@ from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout._log.events import bounded
 from workspaces_apps.rollout._manifest.manifest import Manifest
-from workspaces_apps.rollout._manifest.selectors import Scope
-from workspaces_apps.rollout._matching import (
+from workspaces_apps.rollout._manifest.selectors import (
     Inventory,
     Named,
+    Scope,
     UnmatchedValue,
     named_by,
     undecided,

@@ -6,7 +6,7 @@ from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import EVERYWHERE, Event, Planned, Skipped, Started, Succeeded
 from workspaces_apps.rollout._log.projections import Key
-from workspaces_apps.rollout._matching import in_words
+from workspaces_apps.rollout._manifest.selectors import in_words
 from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace
 
 

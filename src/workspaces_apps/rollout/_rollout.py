@@ -20,8 +20,6 @@ from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
 from workspaces_apps.rollout._bundles import BundleDrift, read_bundles
 from workspaces_apps.rollout._errors import ManifestError, Mistake, PlanError
-from workspaces_apps.rollout._identity import UNKNOWN, compare, twice
-from workspaces_apps.rollout._identity import in_words as in_words_of
 from workspaces_apps.rollout._journal.stores import AnyJournal, locate, open_journal, read_events
 from workspaces_apps.rollout._judging import judge
 from workspaces_apps.rollout._licences import Price
@@ -29,14 +27,15 @@ from workspaces_apps.rollout._log.events import Event, bounded
 from workspaces_apps.rollout._log.projections import RunHistory
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, Manifest
 from workspaces_apps.rollout._manifest.policy import Policy
-from workspaces_apps.rollout._manifest.targets import open_targets
-from workspaces_apps.rollout._matching import Inventory, UnmatchedValue, in_words
+from workspaces_apps.rollout._manifest.selectors import Inventory, UnmatchedValue, in_words
 from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.estimate import estimate
 from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading
 from workspaces_apps.rollout._plan.planner import Review, TargetPlan, plan_target
 from workspaces_apps.rollout._run_telemetry import CallMetrics, traced_plan
 from workspaces_apps.rollout._status import Status
+from workspaces_apps.rollout._targets import UNKNOWN, compare, open_targets, twice
+from workspaces_apps.rollout._targets import in_words as in_words_of
 from workspaces_apps.rollout._undo import Undo, changes_made
 from workspaces_apps.rollout.report._report import number_of
 

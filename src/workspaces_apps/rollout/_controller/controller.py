@@ -20,7 +20,6 @@ from workspaces_apps.rollout._connections import STOPPED
 from workspaces_apps.rollout._controller.admission import Admission
 from workspaces_apps.rollout._controller.conditions import Pause, RunConditions, RunState
 from workspaces_apps.rollout._controller.connection_watch import ConnectionWatch
-from workspaces_apps.rollout._controller.waves import Amount, cut, grown, wave_sizes
 from workspaces_apps.rollout._log.event_log import JournaledLog
 from workspaces_apps.rollout._log.events import (
     EVERYWHERE,
@@ -31,6 +30,7 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
 )
 from workspaces_apps.rollout._log.projections import EndedWave, digest_of
+from workspaces_apps.rollout._manifest.policy import Amount, cut, grown, wave_sizes
 from workspaces_apps.rollout._opening import open_run
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from math import ceil
 from typing import Final
 
 from workspaces_apps._associations.states import SETTLED
-from workspaces_apps.rollout._controller.waves import cut, wave_sizes
-from workspaces_apps.rollout._manifest.policy import Policy
+from workspaces_apps.rollout._manifest.policy import Policy, cut, wave_sizes
 from workspaces_apps.rollout._plan.plan import Estimate, PlannedWorkspace
 from workspaces_apps.rollout._plan.reading import PAGE
 

@@ -15,12 +15,11 @@ from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
-from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._licences import HELD, LicenceCount, Price
 from workspaces_apps.rollout._log.events import Action, Direction
-from workspaces_apps.rollout._manifest.policy import Policy
-from workspaces_apps.rollout._matching import UnmatchedValue, in_words
+from workspaces_apps.rollout._manifest.policy import Amount, Policy
+from workspaces_apps.rollout._manifest.selectors import UnmatchedValue, in_words
 
 FORMAT: Final = 3
 """The version of saved plans that this release writes; it reads those before it too."""

@@ -24,8 +24,14 @@ from workspaces_apps.rollout._log.events import Action, Direction
 from workspaces_apps.rollout._log.projections import Key, RunHistory
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule
 from workspaces_apps.rollout._manifest.policy import OrderByTag
-from workspaces_apps.rollout._manifest.selectors import ConnectionFacts, Scope, Selector, Tags, WorkspaceFacts
-from workspaces_apps.rollout._matching import Inventory
+from workspaces_apps.rollout._manifest.selectors import (
+    ConnectionFacts,
+    Inventory,
+    Scope,
+    Selector,
+    Tags,
+    WorkspaceFacts,
+)
 from workspaces_apps.rollout._plan.catalogue import Catalogue, UnresolvedError
 from workspaces_apps.rollout._plan.compatibility import Obstacle, obstacle
 from workspaces_apps.rollout._plan.plan import (
