@@ -13,7 +13,7 @@ from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout import Amount, Deployed, Failed, Planned, Succeeded, WaveBegan
 from workspaces_apps.rollout._log.projections import Key, RunSummary
 from workspaces_apps.rollout._manifest.policy import cut, wave_sizes
-from workspaces_apps.rollout._plan.estimate import Pace
+from workspaces_apps.rollout._plan.plan import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

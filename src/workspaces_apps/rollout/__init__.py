@@ -2,7 +2,6 @@
 
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._apply import EXIT_CODES, Apply, ApplyOptions
-from workspaces_apps.rollout._bundles import BundleDrift
 from workspaces_apps.rollout._errors import (
     JournalBusyError,
     JournalError,
@@ -78,7 +77,7 @@ from workspaces_apps.rollout._plan.plan import (
     TargetReading,
 )
 from workspaces_apps.rollout._rollout import Rollout
-from workspaces_apps.rollout._status import Standing, Status
+from workspaces_apps.rollout._status import BundleDrift, Standing, Status
 from workspaces_apps.rollout._targets import open_targets
 from workspaces_apps.rollout.report import Report
 

@@ -18,10 +18,8 @@ from workspaces_apps._http.identity import ClientIdentity
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
-from workspaces_apps.rollout._bundles import BundleDrift, read_bundles
 from workspaces_apps.rollout._errors import ManifestError, Mistake, PlanError
 from workspaces_apps.rollout._journal.stores import AnyJournal, locate, open_journal, read_events
-from workspaces_apps.rollout._judging import judge
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Event, bounded
 from workspaces_apps.rollout._log.projections import RunHistory
@@ -29,11 +27,10 @@ from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, Manifest
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Inventory, UnmatchedValue, in_words
 from workspaces_apps.rollout._notice import BeforeDeploy
-from workspaces_apps.rollout._plan.estimate import estimate
-from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading
-from workspaces_apps.rollout._plan.planner import Review, TargetPlan, plan_target
+from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading, estimate
+from workspaces_apps.rollout._plan.planner import Review, TargetPlan, judge, plan_target
 from workspaces_apps.rollout._run_telemetry import CallMetrics, traced_plan
-from workspaces_apps.rollout._status import Status
+from workspaces_apps.rollout._status import BundleDrift, Status, read_bundles
 from workspaces_apps.rollout._targets import UNKNOWN, compare, open_targets, twice
 from workspaces_apps.rollout._targets import in_words as in_words_of
 from workspaces_apps.rollout._undo import Undo, changes_made

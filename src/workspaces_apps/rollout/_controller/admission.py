@@ -13,10 +13,10 @@ from workspaces_apps._reconcile.guard import Refusal
 from workspaces_apps._reconcile.intent_log import LogFailed
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.errors import lost_credentials, told
-from workspaces_apps.rollout._connections import Presence
 from workspaces_apps.rollout._controller.notices import HookFailed
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._notice import Postpone, Skip
+from workspaces_apps.rollout._plan.reading import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

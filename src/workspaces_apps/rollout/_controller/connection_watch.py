@@ -13,8 +13,7 @@ from workspaces_apps._base.clock import sleep_or
 from workspaces_apps._base.detached import start_detached
 from workspaces_apps._observe.audience import polled
 from workspaces_apps.errors import WorkSpacesError
-from workspaces_apps.rollout._connections import STOPPED, ConnectionReading, Presence, read_connections
-from workspaces_apps.rollout._plan.reading import PAGE
+from workspaces_apps.rollout._plan.reading import PAGE, STOPPED, ConnectionReading, Presence, read_connections
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -16,7 +16,6 @@ from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._reconcile.reconciler import Reconciler
 from workspaces_apps._reconcile.results import left_as, left_over
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
-from workspaces_apps.rollout._connections import STOPPED
 from workspaces_apps.rollout._controller.admission import Admission
 from workspaces_apps.rollout._controller.conditions import Pause, RunConditions, RunState
 from workspaces_apps.rollout._controller.connection_watch import ConnectionWatch
@@ -32,6 +31,7 @@ from workspaces_apps.rollout._log.events import (
 from workspaces_apps.rollout._log.projections import EndedWave, digest_of
 from workspaces_apps.rollout._manifest.policy import Amount, cut, grown, wave_sizes
 from workspaces_apps.rollout._opening import open_run
+from workspaces_apps.rollout._plan.reading import STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
