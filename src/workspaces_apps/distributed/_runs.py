@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps.distributed._records import STATES, RunInfo, RunStatus, TargetStatus
 from workspaces_apps.rollout import ControlCommand, JournalError, Manifest
-from workspaces_apps.rollout._journal.control import whoever
+from workspaces_apps.rollout._controller.control import whoever
 from workspaces_apps.rollout._journal.postgresql import Database, open_database
 from workspaces_apps.rollout._journal.segments import StoreUnavailableError
 from workspaces_apps.rollout._journal.stores import parse_database

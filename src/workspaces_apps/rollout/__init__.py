@@ -2,6 +2,21 @@
 
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._apply import EXIT_CODES, Apply, ApplyOptions
+from workspaces_apps.rollout._controller.control import (
+    ControlCommand,
+    ControlReader,
+    ControlRecord,
+    ControlState,
+    write_control,
+)
+from workspaces_apps.rollout._controller.users import (
+    BeforeDeploy,
+    DeployNotice,
+    NoticeAnswer,
+    Postpone,
+    Proceed,
+    Skip,
+)
 from workspaces_apps.rollout._errors import (
     JournalBusyError,
     JournalError,
@@ -9,13 +24,6 @@ from workspaces_apps.rollout._errors import (
     Mistake,
     PlanError,
     RolloutError,
-)
-from workspaces_apps.rollout._journal.control import (
-    ControlCommand,
-    ControlReader,
-    ControlRecord,
-    ControlState,
-    write_control,
 )
 from workspaces_apps.rollout._journal.files import FileJournalStore, JournalReader, read_journal
 from workspaces_apps.rollout._journal.stores import (
@@ -58,14 +66,6 @@ from workspaces_apps.rollout._manifest.selectors import (
     Selector,
     UnmatchedValue,
     WorkspaceFacts,
-)
-from workspaces_apps.rollout._notice import (
-    BeforeDeploy,
-    DeployNotice,
-    NoticeAnswer,
-    Postpone,
-    Proceed,
-    Skip,
 )
 from workspaces_apps.rollout._plan.plan import (
     Estimate,

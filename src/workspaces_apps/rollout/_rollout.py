@@ -18,6 +18,7 @@ from workspaces_apps._http.identity import ClientIdentity
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
+from workspaces_apps.rollout._controller.users import BeforeDeploy
 from workspaces_apps.rollout._errors import ManifestError, Mistake, PlanError
 from workspaces_apps.rollout._journal.stores import AnyJournal, locate, open_journal, read_events
 from workspaces_apps.rollout._licences import Price
@@ -26,7 +27,6 @@ from workspaces_apps.rollout._log.projections import RunHistory
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, Manifest
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Inventory, UnmatchedValue, in_words
-from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading, estimate
 from workspaces_apps.rollout._plan.planner import Review, TargetPlan, judge, plan_target
 from workspaces_apps.rollout._run_telemetry import CallMetrics, traced_plan
