@@ -33,7 +33,7 @@ from workspaces_apps.rollout._manifest.policy import Amount
 if TYPE_CHECKING:
     from procrastinate import App
 
-    from workspaces_apps.distributed._records import RunCommand, RunState
+    from workspaces_apps.distributed._runs import RunCommand, RunState
     from workspaces_apps.rollout import Event, Finished, JournalStore, JournalWriter
 
 T = TypeVar("T")

@@ -38,19 +38,23 @@ from workspaces_apps.rollout._log.events import (
 from workspaces_apps.rollout._log.projections import Move, Outcome, RunSummary, Traffic, WorkspaceKey
 from workspaces_apps.rollout.report._model import (
     GRAVEST_FIRST,
+    ActiveTime,
     ApplicationCount,
     Change,
     Moment,
     ReasonCount,
     Run,
     TrafficPoint,
+    Transition,
     Wave,
     Workspace,
+    frozen,
+    moment_of,
+    progress,
+    thinned,
 )
-from workspaces_apps.rollout.report._render.series import ActiveTime, Transition, frozen, progress, thinned
-from workspaces_apps.rollout.report._render.text import in_utc
-from workspaces_apps.rollout.report._render.timeline import moment_of
 from workspaces_apps.rollout.report._report import Report
+from workspaces_apps.rollout.report._text import in_utc
 
 _Trouble: TypeAlias = Literal["failed", "skipped", "blocked"]
 

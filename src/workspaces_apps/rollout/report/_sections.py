@@ -1,5 +1,7 @@
 """The report's words and tables, whatever it is rendered to; cells are text that is not escaped yet."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +10,9 @@ from typing import Final
 from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
 from workspaces_apps.rollout._log.events import Ending
 from workspaces_apps.rollout._log.projections import UNFINISHED, Outcome
-from workspaces_apps.rollout.report._model import (
-    OUTCOMES,
-    ApplicationCount,
-    Change,
-    Counts,
-    Wave,
-    Workspace,
-)
-from workspaces_apps.rollout.report._render.text import clock_time, count, length
+from workspaces_apps.rollout.report._model import OUTCOMES, ApplicationCount, Change, Counts, Wave, Workspace
 from workspaces_apps.rollout.report._report import Report
+from workspaces_apps.rollout.report._text import clock_time, count, length
 
 WORDS: Final[Mapping[Outcome, str]] = {
     "succeeded": "Succeeded",
