@@ -1,4 +1,4 @@
-"""Runs in the database: submitted, listed, told what to do, and counted against one failure budget."""
+"""Runs in the database, and their records: submitted, listed, told what to do, and counted against one failure budget."""
 
 from __future__ import annotations
 

@@ -18,7 +18,11 @@ from workspaces_apps.distributed import _runs
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout import (
     Apply,
+    Event,
+    Finished,
     JournalError,
+    JournalStore,
+    JournalWriter,
     Manifest,
     Rollout,
     Target,
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
     from procrastinate import App
 
     from workspaces_apps.distributed._runs import RunCommand, RunState
-    from workspaces_apps.rollout import Event, Finished, JournalStore, JournalWriter
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
@@ -27,14 +27,8 @@ from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError, RolloutError
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
-from workspaces_apps.rollout._log.events import Event, Finished, Text
+from workspaces_apps.rollout._log.events import ApprovalRequested, Event, Finished, Text
 from workspaces_apps.rollout._log.projections import RunHistory
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from workspaces_apps.rollout._log.events import ApprovalRequested
-
 
 ControlCommand: TypeAlias = Literal["pause", "resume", "approve", "reject", "drain", "stop"]
 """The word that is said to a running apply."""

@@ -27,47 +27,9 @@ from workspaces_apps.rollout._journal.lines import GroupCommit, LineReader, Writ
 from workspaces_apps.rollout._journal.stores import JournalWriter, check_name, path_of
 from workspaces_apps.rollout._log.events import Event
 
-if sys.platform == "win32":  # pragma: no cover - the checks run on POSIX
-    import msvcrt
-
-    # Beyond every byte that is ever written: a lock of Windows keeps others from reading what it covers.
-    _FAR = 0x7FFF_0000
-
-    def lock(descriptor: int, *, wait: bool = False) -> None:
-        """Lock an open file for this descriptor alone.
-
-        Args:
-            descriptor: The file.
-            wait: Wait for whoever holds the lock; on Windows ten seconds at most.
-
-        Raises:
-            OSError: Somebody else holds it.
-        """
-        position = os.lseek(descriptor, 0, os.SEEK_CUR)
-        os.lseek(descriptor, _FAR, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-        finally:
-            os.lseek(descriptor, position, os.SEEK_SET)
-
-else:
-    import fcntl
-
-    def lock(descriptor: int, *, wait: bool = False) -> None:
-        """Lock an open file for this descriptor alone.
-
-        Args:
-            descriptor: The file.
-            wait: Wait for whoever holds the lock; on Windows ten seconds at most.
-
-        Raises:
-            OSError: Somebody else holds it.
-        """
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-
-
 _BEGINNING: Final = b'{"at":"'
 """The beginning of every line; a file of a single line that begins otherwise is somebody else's."""
+
 
 _FLAGS: Final[int] = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY", "O_NONBLOCK"))
 """The flags of every open file: bytes, for this process only, and no waiting for the other end of a pipe."""
@@ -342,3 +304,42 @@ def _replace(path: Path, content: bytes) -> None:
         Path(made).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+if sys.platform == "win32":  # pragma: no cover - the checks run on POSIX
+    import msvcrt
+
+    # Beyond every byte that is ever written: a lock of Windows keeps others from reading what it covers.
+    _FAR = 0x7FFF_0000
+
+    def lock(descriptor: int, *, wait: bool = False) -> None:
+        """Lock an open file for this descriptor alone.
+
+        Args:
+            descriptor: The file.
+            wait: Wait for whoever holds the lock; on Windows ten seconds at most.
+
+        Raises:
+            OSError: Somebody else holds it.
+        """
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, position, os.SEEK_SET)
+
+else:
+    import fcntl
+
+    def lock(descriptor: int, *, wait: bool = False) -> None:
+        """Lock an open file for this descriptor alone.
+
+        Args:
+            descriptor: The file.
+            wait: Wait for whoever holds the lock; on Windows ten seconds at most.
+
+        Raises:
+            OSError: Somebody else holds it.
+        """
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

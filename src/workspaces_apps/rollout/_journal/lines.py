@@ -1,7 +1,11 @@
-"""Lines of a journal: one JSON object per event, and the words of earlier formats as they are read today.
+"""Lines of a journal: one JSON object per event, the words of earlier formats as they are read today, and group commit.
 
 What is on disk is never renamed. A journal may hold runs of several formats, each with its number in its `Started`:
 lines are read by the format of the run that they stand in.
+
+Lines are written in groups: all who wait for a write share the next one, in the order in which they came. Never more than
+one group is written at a time. Whoever comes meanwhile waits for the next group, so that a thousand intents cost a handful
+of fsyncs, or of requests. Nothing here is a task: a loop that cancels its tasks at the end cannot tear a group apart.
 """
 
 from __future__ import annotations

@@ -8,6 +8,13 @@ free until the new writer has written.
 
 A segment's first line says its number, the epoch of its lease and its writer; event lines follow. An answer that was lost
 is recognised by that line: no two segments of different content have the same one.
+
+The lease lets one writer try at a time, on whatever machine, without a comparison of two machines' clocks. A writer renews
+it at a third of its length. A taker waits until it has not seen it change for its whole length, by the taker's own clock;
+the writer counts from *before* it asked for the last renewal, by its own clock, and trusts it for nine tenths of the length
+only. So the former writer has stopped before the next one begins, as long as the clocks run about equally fast, whatever
+time they show. A lease that could not be renewed for a while is suspended, not lost: nothing is begun, and if nobody took
+it over it is renewed once the store is back.
 """
 
 from __future__ import annotations
@@ -32,19 +39,25 @@ from workspaces_apps.rollout._log.events import Event
 LEASE_SECONDS: Final = 15.0
 """Seconds after which a lease that is not renewed may be taken over."""
 
+
 _RENEWALS: Final = 3
 """Times that a lease is renewed in its length."""
+
 
 _TRUSTED: Final = 0.9
 """The share of a lease's length for which its holder trusts it, because no two clocks run equally fast."""
 
+
 RETRY_SECONDS: Final = 0.5
 """Seconds from one attempt to the next while a store does not answer."""
 
+
 log = field_logger("workspaces_apps.rollout")
+
 
 Steady: TypeAlias = Callable[[], float]
 """A clock in seconds that never goes back, and that counts the time in which the process or the machine is suspended."""
+
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 """Sleeps for so many seconds of real time."""
@@ -307,16 +320,19 @@ async def take_lease(
     return _Held(lease, token, since)
 
 
-T = TypeVar("T")
-
 FORMAT: Final = 1
 """The version of segments that this release writes and reads."""
+
 
 LINGER_SECONDS: Final = 1.0
 """Seconds for which events that nobody waits for may stay unwritten, so that they share a segment."""
 
+
 _ATTEMPTS: Final = 5
 """Attempts of a call outside a writer's work, such as reading for a report."""
+
+
+T = TypeVar("T")
 
 
 class SegmentHeader(BaseModel, frozen=True):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from workspaces_apps._associations.states import NO_ASSOCIATION
 from workspaces_apps._base.clock import Clock
-from workspaces_apps._reconcile.intent_log import LogFailed
+from workspaces_apps._reconcile.intent_log import Failure, LogFailed, WriteIntent
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import JournalWriter
@@ -33,11 +33,8 @@ from workspaces_apps.rollout._log.projections import Key, RunHistory, RunSummary
 from workspaces_apps.rollout._run_telemetry import RunTelemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from workspaces_apps._associations import Direction
     from workspaces_apps._observe.snapshot import AssociationRecord
-    from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
     from workspaces_apps._reconcile.observed_state import Change
 
 

@@ -1,4 +1,8 @@
-"""Parts of a manifest and their fields: values as files give them, lists that stand in CSV files, and mistakes in words."""
+"""Parts of a manifest and their fields: values as files give them, lists that stand in CSV files, and mistakes in words.
+
+Bad values given to a constructor are mistakes, whatever pydantic calls them. A list of a selector may stand in a file:
+``workspace_ids = { csv = "users.csv", column = "WorkspaceId" }``.
+"""
 
 from __future__ import annotations
 

@@ -43,60 +43,9 @@ from workspaces_apps.rollout._manifest.file import DEPTH, Document, Key, read_do
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector
 
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-
-_ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*)$")
-
-
-def described(model: type[BaseModel], others: Mapping[str, type[BaseModel]]) -> JsonObject:
-    """Return the JSON Schema of a model, each property with its description.
-
-    Args:
-        model: The model.
-        others: The models within it, by the name that they have in the schema.
-    """
-    schema: JsonObject = model.model_json_schema(mode="validation")
-    _describe(schema, model)
-    definitions = schema.get("$defs")
-    if isinstance(definitions, dict):
-        for name, definition in definitions.items():
-            if name in others and isinstance(definition, dict):
-                _describe(definition, others[name])
-    return {"$schema": DIALECT, **schema}
-
-
-def _describe(schema: JsonObject, model: type[BaseModel]) -> None:
-    summary, attributes = _read(inspect.getdoc(model) or "")
-    schema["description"] = summary
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return
-    for name, one in properties.items():
-        if isinstance(one, dict) and name in attributes:
-            one["description"] = attributes[name]
-            # A title that only repeats the key says nothing in an editor.
-            one.pop("title", None)
-
-
-def _read(docstring: str) -> tuple[str, dict[str, str]]:
-    """Return the first paragraph of a docstring, and its attributes."""
-    head, _, tail = docstring.partition("\nAttributes:\n")
-    attributes: dict[str, str] = {}
-    name = ""
-    for line in tail.splitlines():
-        found = _ATTRIBUTE.match(line)
-        if found is not None:
-            name = found[1]
-            attributes[name] = found[2]
-        elif name and line.startswith(" " * 8):
-            attributes[name] += f" {line.strip()}"
-        elif line.strip():
-            break
-    return " ".join(head.split()), attributes
-
-
 DEFAULT_TARGET: Final = "default"
 """The target of a manifest that names none: whatever the client is for."""
+
 
 _PRICES_SCHEMA: Final[JsonObject] = {
     "anyOf": [
@@ -124,7 +73,10 @@ _PRICES_SCHEMA: Final[JsonObject] = {
     ]
 }
 
+
 _ApplicationId: TypeAlias = Annotated[str, Field(pattern=r"^wsa-[0-9a-z]{8,63}$")]
+
+
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), PLAIN]
 
 
@@ -183,6 +135,8 @@ def _read_ref(value: object) -> object:
 RefField: TypeAlias = Annotated[
     ApplicationRef, BeforeValidator(_read_ref, json_schema_input_type=str | ApplicationRef)
 ]
+
+
 _Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
 
 
@@ -510,3 +464,56 @@ def _mistake(
     location: Key, kind: str, message: str, document: Document | None, raw: Key | None = None
 ) -> Mistake:
     return mistake_of(location, kind, message, document, root=Manifest, raw=raw)
+
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+_ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*)$")
+
+
+def described(model: type[BaseModel], others: Mapping[str, type[BaseModel]]) -> JsonObject:
+    """Return the JSON Schema of a model, each property with its description.
+
+    Args:
+        model: The model.
+        others: The models within it, by the name that they have in the schema.
+    """
+    schema: JsonObject = model.model_json_schema(mode="validation")
+    _describe(schema, model)
+    definitions = schema.get("$defs")
+    if isinstance(definitions, dict):
+        for name, definition in definitions.items():
+            if name in others and isinstance(definition, dict):
+                _describe(definition, others[name])
+    return {"$schema": DIALECT, **schema}
+
+
+def _describe(schema: JsonObject, model: type[BaseModel]) -> None:
+    summary, attributes = _read(inspect.getdoc(model) or "")
+    schema["description"] = summary
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return
+    for name, one in properties.items():
+        if isinstance(one, dict) and name in attributes:
+            one["description"] = attributes[name]
+            # A title that only repeats the key says nothing in an editor.
+            one.pop("title", None)
+
+
+def _read(docstring: str) -> tuple[str, dict[str, str]]:
+    """Return the first paragraph of a docstring, and its attributes."""
+    head, _, tail = docstring.partition("\nAttributes:\n")
+    attributes: dict[str, str] = {}
+    name = ""
+    for line in tail.splitlines():
+        found = _ATTRIBUTE.match(line)
+        if found is not None:
+            name = found[1]
+            attributes[name] = found[2]
+        elif name and line.startswith(" " * 8):
+            attributes[name] += f" {line.strip()}"
+        elif line.strip():
+            break
+    return " ".join(head.split()), attributes

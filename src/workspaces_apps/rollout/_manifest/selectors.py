@@ -3,6 +3,8 @@
 Tags are the one thing that DescribeWorkspaces does not tell and that costs a call for each WorkSpace. So a selector
 is first decided without them, in three-valued logic; only where that leaves it open are a WorkSpace's tags asked
 for.
+
+Values that match nothing are told as well: misspelt users, ids of terminated WorkSpaces, tags that nobody has.
 """
 
 from __future__ import annotations

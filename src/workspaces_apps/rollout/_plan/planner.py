@@ -1,4 +1,4 @@
-"""From what is wanted and what was read to what would happen: one target's part of a plan."""
+"""From what is wanted and what was read to what would happen: one target's part of a plan, and what matches nothing in any."""
 
 from __future__ import annotations
 

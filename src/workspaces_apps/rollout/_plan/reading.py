@@ -1,4 +1,4 @@
-"""Reading a target in as few calls as the service allows.
+"""Reading a target in as few calls as the service allows: its catalogue, WorkSpaces, associations and connections.
 
 A page of DescribeWorkspaces has 25 WorkSpaces, a page of DescribeApplicationAssociations 25 associations of one
 application; asking WorkSpace by WorkSpace would cost a call for each. The service counts the rate of each

@@ -1,4 +1,9 @@
-"""Forms of a report: lines for a terminal, JSON, CSV and JUnit XML."""
+"""Forms of a report: lines for a terminal, plain or of rich, JSON, CSV and JUnit XML.
+
+No text in them can steer a terminal, and a spreadsheet runs nothing in a cell. The version of the JSON format grows only
+when a member goes away or changes its meaning; members may be added any time. In JUnit XML what failed is a failure, what
+has no last word is an error, and what was skipped or is blocked is skipped.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The records that a report is made of: changes, WorkSpaces, runs, waves, reasons, and what happened when.
+"""The records that a report is made of: changes, WorkSpaces, runs, waves, reasons, series over time and timelines.
 
-All of it is data: texts of the service and of the manifest are as the events have them. Renderers escape them for the place where they are shown.
+All of it is data: texts of the service and of the manifest are as the events have them. Renderers escape them for the place
+where they are shown.
 """
 
 from __future__ import annotations

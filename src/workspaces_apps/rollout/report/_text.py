@@ -1,4 +1,7 @@
-"""Text from elsewhere made fit to show: one harmless line, a CSV cell, a length of time, and HTML that is escaped unless it was made here."""
+"""Text from elsewhere made fit to show: one harmless line, a CSV cell, a length of time, HTML.
+
+HTML and SVG are escaped unless they were made here: a text becomes markup only through `element`.
+"""
 
 from __future__ import annotations
 
