@@ -24,7 +24,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar
 
@@ -554,12 +554,12 @@ class SegmentedStore:
 
         Where its last writer did not give it back, this takes as long as the lease, and less where the writer lives.
         """
-        opened = _Opened(self._connect(name))
-        storage = await opened.enter(self._where)
+        stack = AsyncExitStack()
         try:
-            return await self._take(storage, opened, name, of)
+            storage = await stack.enter_async_context(self._connect(name))
+            return await self._take(storage, stack, name, of)
         except BaseException as error:
-            await opened.leave()
+            await stack.aclose()
             if isinstance(error, StoreUnavailableError):
                 raise self._unreachable(error) from error
             raise
@@ -597,7 +597,7 @@ class SegmentedStore:
         await self._with(name, update)
 
     async def _take(
-        self, storage: SegmentStorage, opened: _Opened, name: str, of: str | None
+        self, storage: SegmentStorage, stack: AsyncExitStack, name: str, of: str | None
     ) -> SegmentJournal:
         title = self._title(name)
         owner = secrets.token_hex(8)
@@ -621,7 +621,7 @@ class SegmentedStore:
             past.number,
             name=title,
             real_time=self._time,
-            release=opened.leave,
+            release=stack.aclose,
         )
 
     async def _stand(self, storage: SegmentStorage, keeper: LeaseKeeper, past: _Past) -> None:
@@ -646,44 +646,21 @@ class SegmentedStore:
 
     async def _with(self, name: str, act: Callable[[SegmentStorage], Awaitable[T]]) -> T:
         """Do something outside a writer's work, some times over where the store does not answer."""
-        opened = _Opened(self._connect(name))
-        storage = await opened.enter(self._where)
         try:
-            for attempt in range(_ATTEMPTS):
-                try:
-                    return await act(storage)
-                except StoreUnavailableError as error:
-                    if attempt == _ATTEMPTS - 1:
-                        raise self._unreachable(error) from error
-                await self._time.sleep(RETRY_SECONDS)
-            raise AssertionError
-        finally:
-            await opened.leave()
+            async with self._connect(name) as storage:
+                for _ in range(_ATTEMPTS - 1):
+                    with contextlib.suppress(StoreUnavailableError):
+                        return await act(storage)
+                    await self._time.sleep(RETRY_SECONDS)
+                return await act(storage)
+        except StoreUnavailableError as error:
+            raise self._unreachable(error) from error
 
     def _title(self, name: str) -> str:
         return f"{self._where.rstrip('/')}/{name}"
 
     def _unreachable(self, error: StoreUnavailableError) -> JournalError:
         return JournalError(f"cannot reach the journals of {self._where}: {error}")
-
-
-class _Opened:
-    """A storage that is open until it is left."""
-
-    def __init__(self, connection: AbstractAsyncContextManager[SegmentStorage]) -> None:
-        self._connection = connection
-        self._left = False
-
-    async def enter(self, where: str) -> SegmentStorage:
-        try:
-            return await self._connection.__aenter__()
-        except StoreUnavailableError as error:
-            raise JournalError(f"cannot reach the journals of {where}: {error}") from error
-
-    async def leave(self) -> None:
-        if not self._left:
-            self._left = True
-            await self._connection.__aexit__(None, None, None)
 
 
 class _Past:

@@ -164,12 +164,18 @@ def locate(journal: AnyJournal, rollout: str = "") -> JournalLocation:
     if not isinstance(journal, str | Path):
         return JournalLocation(journal, rollout)
     url = parse_url(journal) if isinstance(journal, str) else None
-    if url is not None:
-        return _at(url)
-    from workspaces_apps.rollout._journal.files import FileJournalStore
+    if url is None:
+        from workspaces_apps.rollout._journal.files import FileJournalStore
 
-    path = Path(journal)
-    return JournalLocation(FileJournalStore(path.parent), path.name)
+        path = Path(journal)
+        return JournalLocation(FileJournalStore(path.parent), path.name)
+    if url.scheme == "s3":
+        from workspaces_apps.rollout._journal.s3 import s3_store
+
+        return JournalLocation(s3_store(url), url.name)
+    from workspaces_apps.rollout._journal.postgresql import postgresql_store
+
+    return JournalLocation(postgresql_store(url), url.name)
 
 
 async def open_journal(journal: str | Path, *, of: str | None = None) -> JournalWriter:
@@ -268,16 +274,6 @@ def path_of(journal: str | Path) -> Path:
     if url is not None:
         raise JournalError(f"this takes the path of a journal's file, not a URL: {url}")
     return Path(journal)
-
-
-def _at(url: JournalUrl) -> JournalLocation:
-    if url.scheme == "s3":
-        from workspaces_apps.rollout._journal.s3 import s3_store
-
-        return JournalLocation(s3_store(url), url.name)
-    from workspaces_apps.rollout._journal.postgresql import postgresql_store
-
-    return JournalLocation(postgresql_store(url), url.name)
 
 
 def check_name(events: Sequence[Event], journal: str, rollout: str | None) -> None:
