@@ -43,7 +43,7 @@ class Failure:
 
 
 class Board:
-    """The state of an apply, for a screen; a `Projection`. The counts are those of `RunSummary`.
+    """The state of an apply, for a screen; a projection. The counts are those of `RunSummary`.
 
     Args:
         plan: What it carries out.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, Final, Literal, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
 from workspaces_apps._base.hooks import AttemptRecord, Hooks, PollRecord, RetryRecord, ThrottleRecord, notify
 from workspaces_apps._base.log_fields import FIELDS, log_scope, scope_attributes
@@ -14,7 +13,7 @@ from workspaces_apps._telemetry.port import Attributes, Telemetry, begin, span
 from workspaces_apps.rollout._log.events import Event, Failed, Finished, Skipped, Started, Succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._reconcile.reconciler import ReconcileResult
@@ -86,22 +85,11 @@ class CallMetrics:
         notify(self._hooks.on_poll, record)
 
 
-P = ParamSpec("P")
-
-
-T = TypeVar("T")
-
-
 _CHANGES: Final = "workspaces_apps.rollout.changes"
 
 
 _OUTCOMES: Final[tuple[Literal["succeeded", "failed", "skipped"], ...]] = ("succeeded", "failed", "skipped")
 """The outcomes of a change."""
-
-
-def nobody_waits() -> Mapping[str, int]:
-    """Return that nobody waits."""
-    return {}
 
 
 class RunTelemetry:
@@ -118,7 +106,7 @@ class RunTelemetry:
     """
 
     def __init__(self, telemetry: Telemetry | None, run: str) -> None:
-        self.waiting: Callable[[], Mapping[str, int]] = nobody_waits
+        self.waiting: Callable[[], Mapping[str, int]] = dict
         self._telemetry = telemetry
         self._run = run
         self._span = begin(telemetry, "workspaces_apps.rollout.apply", {FIELDS["run"]: run})
@@ -201,7 +189,7 @@ class RunTelemetry:
         """End the span of the apply; may be called again."""
         if self._open:
             self._open = False
-            self.waiting = nobody_waits
+            self.waiting = dict
             self._span.end(error)
 
     def _count(self, outcome: str, reason: str | None) -> None:
@@ -210,26 +198,3 @@ class RunTelemetry:
             if reason is not None:
                 about["workspaces_apps.reason"] = reason
             self._telemetry.measure(_CHANGES, 1, about)
-
-
-class _Traced(Protocol):
-    """An object that has telemetry."""
-
-    def _telemetry(self) -> Telemetry | None: ...
-
-
-_TracedT = TypeVar("_TracedT", bound=_Traced)
-
-
-def traced_plan(
-    plan: Callable[Concatenate[_TracedT, P], Coroutine[object, object, T]],
-) -> Callable[Concatenate[_TracedT, P], Coroutine[object, object, T]]:
-    """Give each call of `Rollout.plan` a span."""
-
-    @wraps(plan)
-    async def traced(self: _TracedT, /, *arguments: P.args, **named: P.kwargs) -> T:
-        telemetry = self._telemetry()  # pyright: ignore[reportPrivateUsage]  # its own method
-        with span(telemetry, "workspaces_apps.rollout.plan", {}):
-            return await plan(self, *arguments, **named)
-
-    return traced

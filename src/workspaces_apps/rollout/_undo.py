@@ -74,7 +74,7 @@ class _Change:
 
 
 class ChangesMade:
-    """The changes that runs of a journal have made; a `Projection`.
+    """The changes that runs of a journal have made; a projection.
 
     Args:
         run: The id of the only run in question; None: all of the journal.

@@ -1,4 +1,7 @@
-"""Projections: what is folded from the events of a roll-out, one event after the other: approvals, history and summary."""
+"""Projections: what is folded from the events of a roll-out, one event after the other: approvals, history and summary.
+
+A projection takes an event in with `apply`, in the order in which they happened. It never looks back and never fails.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, isfinite
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workspaces_apps._associations.states import IN_FLIGHT, SETTLED, STAGED
 from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
@@ -44,14 +47,6 @@ class Key(NamedTuple):
     application_id: str
 
 
-class Projection(Protocol):
-    """A fold of events, in the order in which they happened. It never looks back and never fails."""
-
-    def apply(self, event: Event) -> None:
-        """Take one more event in."""
-        ...
-
-
 def digest_of(workspaces: Iterable[tuple[str, str]]) -> str:
     """Return the digest of a wave's content: its targets and WorkSpaces, in whatever order."""
     lines = sorted(f"{target}/{workspace_id}\n" for target, workspace_id in workspaces)
@@ -75,7 +70,7 @@ class EndedWave(NamedTuple):
 
 
 class ApprovalHistory:
-    """The approved waves, and those that wait for approval, over all runs of a journal; a `Projection`.
+    """The approved waves, and those that wait for approval, over all runs of a journal; a projection.
 
     Attributes:
         approved: The size of the last wave that was approved; None where none was, or where a later roll-out on the
@@ -157,7 +152,7 @@ class _Tries:
 
 
 class RunHistory:
-    """The memory of a roll-out over all runs of its journal; a `Projection`.
+    """The memory of a roll-out over all runs of its journal; a projection.
 
     The direction of an ERROR is that of the last deployment which this journal announced, or saw going on, for that
     application. It is forgotten once the application came to rest: an ERROR after that is somebody else's.
@@ -314,7 +309,7 @@ class Traffic(NamedTuple):
 
 
 class RunSummary:
-    """The counts of one run, or of all runs of a journal; a `Projection`.
+    """The counts of one run, or of all runs of a journal; a projection.
 
     Args:
         planned: Changes that are known to wait before any event says so.

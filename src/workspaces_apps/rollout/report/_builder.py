@@ -235,7 +235,7 @@ class _Run:
 
 
 class ReportBuilder:
-    """A report in the making; a `Projection`.
+    """A report in the making; a projection.
 
     Args:
         first: The number of the first run.
