@@ -382,16 +382,11 @@ class Manifest(Part, frozen=True):
             clean = _cleaned(data, (), (), flaws, document)
             folder = document.path.parent if document is not None else Path()
             listed: dict[Key, Mistake] = {}
-            clean = with_lists(
-                clean,
-                folder,
-                lambda key, rule: listed.update({key: _mistake(key, "", rule, document)}),
-            )
-            clean = _with_prices(
-                clean,
-                folder,
-                lambda key, rule: listed.update({key: _mistake(key, "", rule, document)}),
-            )
+
+            def report(key: Key, rule: str) -> None:
+                listed[key] = _mistake(key, "", rule, document)
+
+            clean = _with_prices(with_lists(clean, folder, report), folder, report)
             flaws |= listed
             mistakes += flaws.values()
             found = cls.model_validate(clean)

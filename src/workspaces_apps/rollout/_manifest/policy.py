@@ -14,13 +14,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
+    PlainSerializer,
+    PlainValidator,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.parameters import Many
@@ -267,40 +267,26 @@ class Hours(Part, frozen=True):
         return [(begin, end - short) for begin, end in spans if end - short > begin]
 
 
-class _AmountSchema:
-    """The schema by which pydantic reads and writes an `Amount`."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        del source, handler
-        return core_schema.no_info_plain_validator_function(
-            cls.read, serialization=core_schema.plain_serializer_function_ser_schema(cls.write)
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        del schema, handler
-        return {
-            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]
-        }
-
-    @staticmethod
-    def read(value: object) -> Amount:
-        """The amount, or the mistake."""
-        try:
-            return Amount.parse(value)
-        except ManifestError as error:
-            raise PydanticCustomError("amount", "{rule}", {"rule": error.mistakes[0].rule}) from None
-
-    @staticmethod
-    def write(value: Amount) -> int | str:
-        """As it is written in a manifest."""
-        return str(value) if value.percent else int(value.number)
+def _read_amount(value: object) -> Amount:
+    try:
+        return Amount.parse(value)
+    except ManifestError as error:
+        raise PydanticCustomError("amount", "{rule}", {"rule": error.mistakes[0].rule}) from None
 
 
-AmountField: TypeAlias = Annotated[Amount, _AmountSchema]
+def _write_amount(value: Amount) -> int | str:
+    """Return an amount as it is written in a manifest."""
+    return str(value) if value.percent else int(value.number)
+
+
+AmountField: TypeAlias = Annotated[
+    Amount,
+    PlainValidator(_read_amount),
+    PlainSerializer(_write_amount),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]}
+    ),
+]
 
 
 @public("workspaces_apps.rollout")

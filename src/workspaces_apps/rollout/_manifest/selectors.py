@@ -498,13 +498,12 @@ class Inventory:
         """Tell whether what was read is enough to say that nothing in the target has the value."""
         if condition in ("tag_keys", "tag_values"):
             return self.tags_known
-        if condition == "workspace_ids" and value in self.scope.workspace_ids:
-            return True
-        if condition == "directory_ids" and value in self.scope.directory_ids:
-            return True
-        if condition == "bundle_ids" and value in self.scope.bundle_ids:
-            return True
-        return self.scope.everything
+        read: Mapping[Condition, frozenset[str]] = {
+            "workspace_ids": self.scope.workspace_ids,
+            "directory_ids": self.scope.directory_ids,
+            "bundle_ids": self.scope.bundle_ids,
+        }
+        return self.scope.everything or value in read.get(condition, ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,11 @@ class PlannedChange:
     message: str | None = None
 
 
+def blocked(change: PlannedChange, reason: Reason, message: str) -> PlannedChange:
+    """Return a change that is left alone, with the reason."""
+    return replace(change, action="blocked", reason=reason.value, message=message)
+
+
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignChange:

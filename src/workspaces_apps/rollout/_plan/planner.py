@@ -41,7 +41,13 @@ from workspaces_apps.rollout._manifest.selectors import (
     unmatched,
 )
 from workspaces_apps.rollout._plan.compatibility import Obstacle, obstacle
-from workspaces_apps.rollout._plan.plan import ForeignChange, PlannedChange, PlannedWorkspace, TargetReading
+from workspaces_apps.rollout._plan.plan import (
+    ForeignChange,
+    PlannedChange,
+    PlannedWorkspace,
+    TargetReading,
+    blocked,
+)
 from workspaces_apps.rollout._plan.reading import (
     Catalogue,
     ConnectionReading,
@@ -274,13 +280,8 @@ class _Planner:
         facts = self._fleet.workspaces[workspace.workspace_id]
         known = tags.get(workspace.workspace_id)
         connection = facts.connection
-        return PlannedWorkspace(
-            target=workspace.target,
-            workspace_id=workspace.workspace_id,
-            user_name=workspace.user_name,
-            state=workspace.state,
-            changes=workspace.changes,
-            foreign=workspace.foreign,
+        return replace(
+            workspace,
             connected=connection.connected if connection is not None else None,
             last_connected=connection.last_connected if connection is not None else None,
             rank=self._rank(connection, known),
@@ -371,7 +372,7 @@ class _Planner:
         if foreign and acted and not self._policy.allow_foreign_staged:
             message = "staged by somebody else: " + ", ".join(one.application_id for one in foreign)
             changes = [
-                _blocked(change, Reason.FOREIGN_STAGED, message) if change.application_id in acted else change
+                blocked(change, Reason.FOREIGN_STAGED, message) if change.application_id in acted else change
                 for change in changes
             ]
         return PlannedWorkspace(
@@ -403,7 +404,7 @@ class _Planner:
             if one.action == "install" and one.state == NO_ASSOCIATION
         }
         return [
-            one if (way := found.get(one.application_id)) is None else _blocked(one, way.reason, way.message)
+            one if (way := found.get(one.application_id)) is None else blocked(one, way.reason, way.message)
             for one in changes
         ]
 
@@ -420,7 +421,7 @@ class _Planner:
         if direction is None:
             change = _planned(application, "blocked", None, state)
             rules = self._at_odds[workspace.workspace_id, application]
-            return _blocked(change, Reason.CONTRADICTION, f"{rules}: one wants it present, the other absent")
+            return blocked(change, Reason.CONTRADICTION, f"{rules}: one wants it present, the other absent")
         action = next_action(state, direction)
         if action is NextAction.NOTHING:
             return _planned(application, "nothing", direction, state)
@@ -429,38 +430,32 @@ class _Planner:
         retries = action is NextAction.RETRY
         change = _planned(application, "retry" if retries else direction, direction, state)
         if action is NextAction.WAIT:
-            return _blocked(change, Reason.UNKNOWN, f"the state {state[:60]!r} is not known to this release")
+            return blocked(change, Reason.UNKNOWN, f"the state {state[:60]!r} is not known to this release")
         # What is on its way becomes ready by itself, and is waited for.
         unready = _UNREADY.get(readiness(workspace.state))
         if unready is not None:
             reason, advice = unready
-            return _blocked(change, reason, f"the WorkSpace is {workspace.state[:60]}{advice}")
+            return blocked(change, reason, f"the WorkSpace is {workspace.state[:60]}{advice}")
         if retries:
             return self._retry(change, workspace.workspace_id)
         if direction == "install" and state == NO_ASSOCIATION:
             found = self._obstacle(application, workspace, seen, wanted)
             if found is not None:
-                return _blocked(change, found.reason, found.message + self._remedy(found, wanted))
+                return blocked(change, found.reason, found.message + self._remedy(found, wanted))
         return change
 
     def _retry(self, change: PlannedChange, workspace_id: str) -> PlannedChange:
         key = Key(self._target, workspace_id, change.application_id)
         tries = self._history.retries(key)
         if tries >= self._policy.retries:
-            return _blocked(
+            return blocked(
                 change,
                 Reason.RETRIES_EXHAUSTED,
                 f"in ERROR; tried again {tries} of {self._policy.retries} times",
             )
         if self._history.failed_direction(key) is None:
             message = "in ERROR; the journal does not know in which direction, so it is staged anew if the service takes it"
-            return PlannedChange(
-                application_id=change.application_id,
-                action="retry",
-                direction=change.direction,
-                state=change.state,
-                message=message,
-            )
+            return replace(change, message=message)
         return change
 
     def _remedy(self, found: Obstacle, wanted: Wanted) -> str:
@@ -509,17 +504,6 @@ def _staying(application: str, seen: Mapping[str, AssociationRecord], wanted: Wa
 
 def _planned(application: str, action: Action, direction: Direction | None, state: str) -> PlannedChange:
     return PlannedChange(application_id=application, action=action, direction=direction, state=state)
-
-
-def _blocked(change: PlannedChange, reason: Reason, message: str) -> PlannedChange:
-    return PlannedChange(
-        application_id=change.application_id,
-        action="blocked",
-        direction=change.direction,
-        state=change.state,
-        reason=reason.value,
-        message=message,
-    )
 
 
 async def judge(

@@ -136,11 +136,10 @@ def _likeness(wanted: Sequence[str], name: Sequence[str]) -> float:
     length = sum(map(len, wanted))
     if not length or not name:
         return 0.0
-    return sum(len(one) * max(_ratio(one, other) for other in name) for one in wanted) / length
-
-
-def _ratio(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one, other).ratio()
+    ratios = (
+        len(one) * max(difflib.SequenceMatcher(None, one, other).ratio() for other in name) for one in wanted
+    )
+    return sum(ratios) / length
 
 
 def _quoted(ref: ApplicationRef) -> str:
@@ -270,22 +269,16 @@ async def read_each(client: WorkSpacesClient, workspace_ids: Collection[str]) ->
 
     async def one(workspace_id: str) -> None:
         try:
-            states[workspace_id] = await read_one(client, workspace_id)
+            answer = await client.describe_workspace_associations(workspace_id=workspace_id)
         except ResourceNotFoundException:
             states[workspace_id] = {}
+        else:
+            states[workspace_id] = {
+                row.associated_resource_id: AssociationRecord.of(row) for row in answer.associations
+            }
 
     await side_by_side(one, workspace_ids)
     return states
-
-
-async def read_one(client: WorkSpacesClient, workspace_id: str) -> dict[str, AssociationRecord]:
-    """The associations of one WorkSpace, by application.
-
-    Raises:
-        ResourceNotFoundException: There is no such WorkSpace.
-    """
-    answer = await client.describe_workspace_associations(workspace_id=workspace_id)
-    return {row.associated_resource_id: AssociationRecord.of(row) for row in answer.associations}
 
 
 async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> dict[str, dict[str, str]]:
