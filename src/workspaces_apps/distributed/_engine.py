@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, ProcrastinateException
 
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps.rollout import JournalError
@@ -44,8 +43,6 @@ TRIES: Final = 4
 _LOCK: Final = 7_305_114_621
 
 log = field_logger("workspaces_apps.distributed")
-
-__all__ = ["AlreadyEnqueued", "ConnectorException", "ProcrastinateException"]
 
 
 class HandOverError(Exception):

@@ -116,6 +116,8 @@ class Worker:
             await database.close()
 
     async def _run(self, database: Database) -> None:
+        from procrastinate.exceptions import ConnectorException
+
         from workspaces_apps.distributed import _engine
 
         store = store_in(database, lease=LEASE_SECONDS)
@@ -128,7 +130,7 @@ class Worker:
         while not self._draining.is_set():
             try:
                 await self._follow_queue(database, app)
-            except (_engine.ConnectorException, StoreUnavailableError) as error:
+            except (ConnectorException, StoreUnavailableError) as error:
                 # The targets go on meanwhile: their journals wait for the database by themselves.
                 log.warning("waiting for the queue: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)

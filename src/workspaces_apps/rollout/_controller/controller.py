@@ -32,7 +32,6 @@ from workspaces_apps.rollout._log.events import (
     Approved,
     Ending,
     Event,
-    Finished,
     Planned,
     Rejected,
     Skipped,
@@ -115,9 +114,6 @@ class RolloutController:
         count_elsewhere: Counts a WorkSpace that failed against a budget that other applies share.
         assume_direction: Take the direction that is desired for the one that failed, where it is not known.
         dry_run: Only tell what would be done.
-
-    Attributes:
-        result: How it ended; None until it has.
     """
 
     def __init__(
@@ -136,7 +132,6 @@ class RolloutController:
         assume_direction: bool,
         dry_run: bool,
     ) -> None:
-        self.result: Finished | None = None
         self._plan = plan
         self._metrics = metrics
         self._clock = clock
@@ -550,7 +545,7 @@ class RolloutController:
 
     async def _finish(self, ending: Ending, message: str) -> None:
         await self._report()
-        self.result = await self._log.finish(ending, message)
+        await self._log.finish(ending, message)
 
     async def _report_progress(self) -> None:
         while True:

@@ -28,11 +28,6 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-def is_list(value: object) -> TypeIs[list[object]]:
-    """Tell if it is a list, of whatever."""
-    return isinstance(value, list)
-
-
 def is_table(value: object) -> TypeIs[Mapping[object, object]]:
     """Tell if it is a mapping, of whatever to whatever."""
     return isinstance(value, Mapping)

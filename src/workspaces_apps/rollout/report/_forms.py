@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -51,7 +52,7 @@ STYLES: Final[Mapping[Outcome, str]] = {
 }
 
 
-def plain(report: Report, width: int | None) -> str:
+def as_text(report: Report, width: int | None) -> str:
     """The report as plain lines, none longer than `width` columns (40 at least), if there is a limit."""
     limit = max(width, _NARROWEST) if width is not None else None
     lines = [*_head(report), ""]
@@ -60,7 +61,7 @@ def plain(report: Report, width: int | None) -> str:
     return "".join(f"{line if limit is None else fitted(line, limit)}\n" for line in lines[:-1])
 
 
-def rich_group(report: Report) -> RenderableType:
+def as_rich(report: Report) -> RenderableType:
     """The report for a rich console."""
     from rich.console import Group
     from rich.text import Text
@@ -169,13 +170,15 @@ class Document(Report):
     format: Literal[1] = FORMAT
 
 
-_DOCUMENT: Final[TypeAdapter[Document]] = TypeAdapter(Document)
+@cache
+def _document() -> TypeAdapter[Document]:
+    return TypeAdapter(Document)
 
 
-def document(report: Report) -> str:
+def as_json(report: Report) -> str:
     """The report as one JSON document, in ASCII, with a line break at its end."""
     fields = {name: getattr(report, name) for name in Report.__dataclass_fields__}
-    whole = _DOCUMENT.dump_python(Document(**fields), mode="json")
+    whole = _document().dump_python(Document(**fields), mode="json")
     first = ("document", "format")
     ordered = {name: whole[name] for name in (*first, *(name for name in whole if name not in first))}
     return json.dumps(ordered, indent=1, allow_nan=False) + "\n"
@@ -183,7 +186,7 @@ def document(report: Report) -> str:
 
 def json_schema() -> dict[str, object]:
     """The JSON Schema (2020-12) of what `Report.to_json` gives."""
-    schema = _DOCUMENT.json_schema(mode="serialization")
+    schema = _document().json_schema(mode="serialization")
     required = ["document", "format", *Report.__dataclass_fields__]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "required": required}
 
@@ -213,7 +216,7 @@ COLUMNS: Final = (
 """The columns, in order. New ones are added at the end."""
 
 
-def lines(report: Report) -> str:
+def as_csv(report: Report) -> str:
     """The report as CSV (RFC 4180) with a line of headings."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
@@ -246,7 +249,7 @@ def _cell(value: object) -> str:
 _WITHOUT_WORD = "no last word: it goes on, or the roll-out was killed"
 
 
-def suites(report: Report) -> str:
+def as_junit(report: Report) -> str:
     """The report as JUnit XML; one suite for each target."""
     root = Element("testsuites", name=one_line(report.name) or "roll-out")
     _count(root, report.changes, report)

@@ -229,21 +229,21 @@ class Report:
         Args:
             width: Columns that a line may take, 40 or more; None for no limit, as a file or a pipe has none.
         """
-        from workspaces_apps.rollout.report._forms import plain
+        from workspaces_apps.rollout.report._forms import as_text
 
-        return plain(self, width)
+        return as_text(self, width)
 
     def to_rich(self) -> "types.RenderableType":
         """The report for a rich console; needs the package rich, which comes with the extra ``cli``."""
-        from workspaces_apps.rollout.report._forms import rich_group
+        from workspaces_apps.rollout.report._forms import as_rich
 
-        return rich_group(self)
+        return as_rich(self)
 
     def to_json(self) -> str:
         """The report as one JSON document, as `json_schema` describes it."""
-        from workspaces_apps.rollout.report._forms import document
+        from workspaces_apps.rollout.report._forms import as_json
 
-        return document(self)
+        return as_json(self)
 
     @staticmethod
     def json_schema() -> dict[str, object]:
@@ -254,15 +254,15 @@ class Report:
 
     def to_csv(self) -> str:
         """The report as CSV, one line for each change; formulas are neutralised with an apostrophe."""
-        from workspaces_apps.rollout.report._forms import lines
+        from workspaces_apps.rollout.report._forms import as_csv
 
-        return lines(self)
+        return as_csv(self)
 
     def to_junit(self) -> str:
         """The report as JUnit XML, one test case for each change."""
-        from workspaces_apps.rollout.report._forms import suites
+        from workspaces_apps.rollout.report._forms import as_junit
 
-        return suites(self)
+        return as_junit(self)
 
     def to_html(self) -> str:
         """The report as one page that needs nothing else: no script, no network, no other file."""

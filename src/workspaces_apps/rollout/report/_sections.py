@@ -183,7 +183,9 @@ def changes_of(counts: Counts) -> int:
 
 def outcomes(report: Report) -> Section:
     """Return the table of outcomes: applications, and WorkSpaces."""
-    workspaces = Counter(one for workspace in report.workspaces for one in _outcomes_on(workspace))
+    workspaces = Counter(
+        one for workspace in report.workspaces for one in {change.outcome for change in workspace.changes}
+    )
     shown: list[Outcome] = [one for one in OUTCOMES if report.counts[one]]
     return Section(
         title="Outcomes",
@@ -196,10 +198,6 @@ def outcomes(report: Report) -> Section:
         outcomes=tuple(shown),
         note="An application counts once for each WorkSpace, and a WorkSpace once for each outcome on it.",
     )
-
-
-def _outcomes_on(workspace: Workspace) -> set[Outcome]:
-    return {change.outcome for change in workspace.changes}
 
 
 def meaning(report: Report, outcome: Outcome) -> str:
@@ -229,11 +227,6 @@ def reasons(report: Report, limit: int) -> Section:
         outcomes=tuple(one.outcome for one in shown),
         note=_more(len(report.reasons) - len(shown), "reason"),
     )
-
-
-def unfinished(report: Report, limit: int) -> Section:
-    """Return the table of changes without an outcome."""
-    return _changes("Unfinished", report, report.unfinished, limit)
 
 
 def troubled(report: Report, limit: int) -> Section:
