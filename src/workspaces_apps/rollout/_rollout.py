@@ -90,7 +90,7 @@ class Rollout:
     ) -> AsyncGenerator[Self, None]:
         """A roll-out with a client for each target of a manifest; they close with the block.
 
-        The arguments are those of `targets.open_targets`, and `hooks`.
+        The arguments are those of `open_targets`, and `hooks`.
         """
         async with open_targets(
             manifest,
