@@ -13,7 +13,8 @@ from tests.report.strategies import JOURNALS
 from workspaces_apps.rollout._log.events import Event
 from workspaces_apps.rollout.report import Report
 from workspaces_apps.rollout.report._model import POINTS
-from workspaces_apps.rollout.report._text import Markup, element, foreign, group, one_line
+from workspaces_apps.rollout.report._page import Markup, element, foreign, group
+from workspaces_apps.rollout.report._text import one_line
 
 
 def tree(events: list[Event]) -> Element:

@@ -1,15 +1,19 @@
 """The report as one HTML page that needs nothing else, under a policy that lets it load nothing and run nothing.
 
-Whatever came from the service or the manifest goes through `foreign`. The only style allowed is the page's own, named by
-its hash; there is no script. Tables become lists where there is no room for columns. Charts are inline SVG, readable at any
-width: text keeps its size because only the drawing inside is stretched; positions along the width are percentages, and areas
-are drawn in a nested SVG whose box is 1000 by 100.
+HTML and SVG are escaped unless they were made here: a text becomes markup only through `element`, and whatever came from
+the service or the manifest goes through `foreign`. The only style allowed is the page's own, named by its hash; there is no
+script.
+
+Tables become lists where there is no room for columns. Charts are inline SVG, readable at any width: text keeps its size
+because only the drawing inside is stretched; positions along the width are percentages, and areas are drawn in a nested SVG
+whose box is 1000 by 100.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,17 +39,7 @@ from workspaces_apps.rollout.report._model import (
 )
 from workspaces_apps.rollout.report._report import Report
 from workspaces_apps.rollout.report._sections import WORDS, Section
-from workspaces_apps.rollout.report._text import (
-    Markup,
-    clock_time,
-    count,
-    element,
-    foreign,
-    group,
-    length,
-    number,
-    one_line,
-)
+from workspaces_apps.rollout.report._text import clock_time, count, length, one_line
 
 ROWS: Final = 300
 """Rows of a table at most."""
@@ -435,6 +429,59 @@ def _align(section: Section, place: int) -> str | None:
 def dot(kind: str) -> Markup:
     """A spot in the colour of an outcome, or of another kind of what charts draw."""
     return element("span", class_=f"dot fill-{kind}", aria_hidden="true")
+
+
+_VOID: Final = frozenset({"meta", "link", "br"})
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def element(name: str, /, *children: str | None, **attributes: str | float | None) -> Markup:
+    """An element.
+
+    Args:
+        name: Its name, a literal.
+        children: What is in it: `Markup` as it is, any other text escaped; None is nothing.
+        attributes: Its attributes; an underscore at the end of a name is dropped, one within it is a hyphen. None
+            leaves the attribute out. A number is written in as few digits as tell it to two places.
+    """
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in _VOID:
+        return Markup(f"<{name}{given}>")
+    inside = "".join(
+        child if isinstance(child, Markup) else html.escape(child, quote=True)
+        for child in children
+        if child is not None
+    )
+    return Markup(f"<{name}{given}>{inside}</{name}>")
+
+
+def group(*parts: str | None) -> Markup:
+    """Several parts after each other."""
+    return Markup("".join(part if isinstance(part, Markup) else html.escape(part) for part in parts if part))
+
+
+def foreign(text: str, limit: int) -> Markup:
+    """A text from elsewhere: in one harmless line, cut, escaped, and in a direction of its own."""
+    line = one_line(text, limit)
+    return element("bdi", line) if line else Markup()
+
+
+def number(value: float) -> str:
+    """A number in as few digits as tell it to two places."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"
+
+
+def _value(value: str | float) -> str:
+    return html.escape(value, quote=True) if isinstance(value, str) else number(value)
 
 
 STACKED: Final[tuple[Outcome, ...]] = ("succeeded", "failed", "skipped", "in-progress", "waiting")
