@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from workspaces_apps._reconcile.reconciler import ReconcileResult
     from workspaces_apps._telemetry.metrics import MetricName
 
-
 _FAULTS: Final = 500
 """The least HTTP status of answers that are none."""
 
@@ -86,7 +85,6 @@ class CallMetrics:
 
 
 _CHANGES: Final = "workspaces_apps.rollout.changes"
-
 
 _OUTCOMES: Final[tuple[Literal["succeeded", "failed", "skipped"], ...]] = ("succeeded", "failed", "skipped")
 """The outcomes of a change."""

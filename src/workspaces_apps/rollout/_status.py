@@ -25,14 +25,10 @@ waits for a deployment; ``in-progress``: a deployment goes on; ``error``: a depl
 manifest contradicts itself, or the service says something unknown.
 """
 
-
 IN_SYNC: Final[Standing] = "in-sync"
 """The standing of what is as the manifest wants it."""
 
-
 EXIT_IN_SYNC: Final = 0
-
-
 EXIT_DRIFT: Final = 2
 
 

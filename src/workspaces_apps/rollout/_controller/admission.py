@@ -279,10 +279,8 @@ class RunConditions:
 NOTICE_HOLDS: Final = timedelta(hours=1)
 """Time after the planned one at which a deployment may still begin without another notice."""
 
-
 _PERMANENT: Final = frozenset({ErrorAction.STOP_TARGET, ErrorAction.GIVE_UP})
 """The reactions to errors after which the connection will not be read either."""
-
 
 _LONG: Final = 3600.0
 """Seconds after which a wait is looked at again."""

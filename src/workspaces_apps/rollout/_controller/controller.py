@@ -52,13 +52,10 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout._journal.stores import FencedWriter
     from workspaces_apps.rollout._run_telemetry import CallMetrics
 
-
 FailureCounter: TypeAlias = "Callable[[str, str], Awaitable[str | None]]"
 """Counts a failure by target and WorkSpace; returns how the budget is spent, in words, or None."""
 
-
 PROGRESS_SECONDS: Final = 60.0
-
 
 ACTING: Final = 32
 """WorkSpaces of a target that stage or deploy at the same time; the pacing decides how fast they go."""

@@ -99,7 +99,6 @@ class Skip:
 NoticeAnswer: TypeAlias = Proceed | Postpone | Skip
 """The answer of a hook."""
 
-
 BeforeDeploy: TypeAlias = Callable[[DeployNotice], Awaitable[NoticeAnswer]]
 """A hook that is called before each deployment of an apply.
 
@@ -108,10 +107,8 @@ BeforeDeploy: TypeAlias = Callable[[DeployNotice], Awaitable[NoticeAnswer]]
         return Proceed()
 """
 
-
 _AT_ONCE: Final = 16
 """Calls of the hook that go on at the same time: each may be a process."""
-
 
 _log = field_logger("workspaces_apps.rollout")
 
@@ -208,10 +205,8 @@ def _checked(answer: object) -> NoticeAnswer:
 POLL_SECONDS: Final = 60.0
 """Seconds from the beginning of one round of polls to that of the next, at least."""
 
-
 _GATHER: Final = 1.0
 """Seconds for which a newcomer waits for others, to share its first call with them."""
-
 
 States = Callable[[Sequence[str]], Awaitable[Mapping[str, object]]]
 """Reads the states of WorkSpaces; None for one that is not listed."""

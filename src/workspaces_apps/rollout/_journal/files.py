@@ -30,7 +30,6 @@ from workspaces_apps.rollout._log.events import Event
 _BEGINNING: Final = b'{"at":"'
 """The beginning of every line; a file of a single line that begins otherwise is somebody else's."""
 
-
 _FLAGS: Final[int] = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY", "O_NONBLOCK"))
 """The flags of every open file: bytes, for this process only, and no waiting for the other end of a pipe."""
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout._journal.stores import JournalUrl
     from workspaces_apps.rollout._log.events import Event
 
-
 MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     """
     CREATE TABLE workspaces_apps.journal (
@@ -82,20 +81,13 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
 )
 """The steps from an empty schema to today's; each is made in one transaction with its number."""
 
-
 _TABLES: Final = ("journal", "segment", "run", "run_target", "run_failure")
-
 
 # Any number that nobody else locks: two processes must not migrate at a time.
 _LOCK: Final = 7_305_114_620
 
-
 _APPLICATION: Final = "workspaces-apps"
-
-
 _CONNECT_SECONDS: Final = 5
-
-
 _CHECKOUT_SECONDS: Final = 5.0
 
 

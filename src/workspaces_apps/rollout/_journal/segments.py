@@ -39,25 +39,19 @@ from workspaces_apps.rollout._log.events import Event
 LEASE_SECONDS: Final = 15.0
 """Seconds after which a lease that is not renewed may be taken over."""
 
-
 _RENEWALS: Final = 3
 """Times that a lease is renewed in its length."""
-
 
 _TRUSTED: Final = 0.9
 """The share of a lease's length for which its holder trusts it, because no two clocks run equally fast."""
 
-
 RETRY_SECONDS: Final = 0.5
 """Seconds from one attempt to the next while a store does not answer."""
 
-
 log = field_logger("workspaces_apps.rollout")
-
 
 Steady: TypeAlias = Callable[[], float]
 """A clock in seconds that never goes back, and that counts the time in which the process or the machine is suspended."""
-
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 """Sleeps for so many seconds of real time."""
@@ -323,14 +317,11 @@ async def take_lease(
 FORMAT: Final = 1
 """The version of segments that this release writes and reads."""
 
-
 LINGER_SECONDS: Final = 1.0
 """Seconds for which events that nobody waits for may stay unwritten, so that they share a segment."""
 
-
 _ATTEMPTS: Final = 5
 """Attempts of a call outside a writer's work, such as reading for a report."""
-
 
 T = TypeVar("T")
 

@@ -297,24 +297,18 @@ def check_name(events: Sequence[Event], journal: str, rollout: str | None) -> No
 
 Scheme: TypeAlias = Literal["s3", "postgresql"]
 
-
 # Two letters at least: one is a drive of Windows.
 _URL: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+)://")
 
-
 _SCHEMES: Final[Mapping[str, Scheme]] = {"s3": "s3", "postgresql": "postgresql", "postgres": "postgresql"}
-
 
 KNOWN_FORMS: Final = "the path of a file, s3://bucket/prefix/name and postgresql://…/database?name=…"
 """The forms in which a string may name a journal."""
 
-
 S3_OPTIONS: Final = frozenset({"region", "profile", "endpoint_url", "sse", "kms_key_id"})
 """The options that an S3 URL may have."""
 
-
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
-
 
 _SHOWN: Final = frozenset({"name", "sslmode", *S3_OPTIONS})
 """The options that may be shown; any other may hold a secret."""

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.snapshot import AssociationRecord
     from workspaces_apps._reconcile.observed_state import Change
 
-
 EventT = TypeVar("EventT", bound=Event)
 
 

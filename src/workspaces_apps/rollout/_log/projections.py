@@ -256,13 +256,10 @@ that tried; ``skipped``: left alone; ``blocked``: the plan says that it cannot b
 word yet; ``waiting``: planned, and not started.
 """
 
-
 _USUAL: Final = 0.95
 """The share of deployments that the usual time covers."""
 
-
 UNFINISHED: Final[frozenset[Outcome]] = frozenset({"in-progress", "waiting"})
-
 
 OF_PLAN: Final[Mapping[str, Outcome]] = {
     "install": "waiting",
@@ -272,7 +269,6 @@ OF_PLAN: Final[Mapping[str, Outcome]] = {
     "blocked": "blocked",
 }
 """The outcome that a plan's word stands for."""
-
 
 WorkspaceKey: TypeAlias = tuple[str, str]
 """The target, and the WorkSpace's id."""

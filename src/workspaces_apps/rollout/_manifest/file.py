@@ -25,10 +25,8 @@ from workspaces_apps.rollout._errors import ManifestError, Mistake
 Key: TypeAlias = tuple[int | str, ...]
 """The path to a value: keys of tables, and places in lists."""
 
-
 MAX_BYTES: Final = 10_000_000
 """The largest manifest that is read."""
-
 
 DEPTH: Final = 100
 """How deep values may be nested."""
@@ -158,29 +156,16 @@ class _Event(Protocol):
 
 
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
-
-
 _OTHER_BASE: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-
-
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-
-
 _INFINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-
-
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}.*")
-
-
 _WORDS: Final[Mapping[str, object]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-
 
 _TAG: Final = "tag:yaml.org,2002:"
 

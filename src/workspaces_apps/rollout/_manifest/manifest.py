@@ -46,7 +46,6 @@ from workspaces_apps.rollout._manifest.selectors import Selector
 DEFAULT_TARGET: Final = "default"
 """The target of a manifest that names none: whatever the client is for."""
 
-
 _PRICES_SCHEMA: Final[JsonObject] = {
     "anyOf": [
         {"type": "string", "description": "The path of a TOML file."},
@@ -73,10 +72,7 @@ _PRICES_SCHEMA: Final[JsonObject] = {
     ]
 }
 
-
 _ApplicationId: TypeAlias = Annotated[str, Field(pattern=r"^wsa-[0-9a-z]{8,63}$")]
-
-
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), PLAIN]
 
 
@@ -135,7 +131,6 @@ def _read_ref(value: object) -> object:
 RefField: TypeAlias = Annotated[
     ApplicationRef, BeforeValidator(_read_ref, json_schema_input_type=str | ApplicationRef)
 ]
-
 
 _Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
 
@@ -462,7 +457,6 @@ def _mistake(
 
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-
 
 _ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*)$")
 

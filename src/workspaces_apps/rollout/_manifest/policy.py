@@ -123,17 +123,9 @@ def cut(items: Sequence[T], sizes: Sequence[int]) -> list[Sequence[T]]:
 
 
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
 DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
-
-
 _SEARCH_DAYS: Final = 9
-
-
 _MOST_OPENINGS: Final = 366
 
 
@@ -315,7 +307,6 @@ class OrderByTag(Part, frozen=True):
 
 WhenConnected: TypeAlias = Literal["proceed", "skip", "wait"]
 """The rule for a WorkSpace whose user is connected: a deployment ends the session [doc]."""
-
 
 Approval: TypeAlias = Literal["none", "canary", "every-wave"]
 """The waves after which somebody must approve before the next one begins."""

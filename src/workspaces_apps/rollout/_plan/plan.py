@@ -506,7 +506,6 @@ _FORMAT: Final[TypeAdapter[_Versioned]] = TypeAdapter(_Versioned)
 _PLAN: Final[TypeAdapter[Plan]] = TypeAdapter(Plan)
 _WORKSPACES: Final[TypeAdapter[tuple[PlannedWorkspace, ...]]] = TypeAdapter(tuple[PlannedWorkspace, ...])
 
-
 ASSUMED_RATE: Final = 2.0
 """Calls a second of one operation, while the service has not shown better: fleets settle on 1.3 to 1.5 [field], the
 simulator lets 2 through [assumed]."""

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-
 ROWS: Final = 20
 """Rows of a table at most."""
 

@@ -44,15 +44,9 @@ from workspaces_apps.rollout.report._text import clock_time, count, length, one_
 ROWS: Final = 300
 """Rows of a table at most."""
 
-
 TIMELINES: Final = 40
-
-
 MOMENTS: Final = 80
-
-
 BARS: Final = 10
-
 
 _LOOKS: Final[Mapping[Ending | None, str]] = {
     "complete": "is-good",
@@ -64,7 +58,6 @@ _LOOKS: Final[Mapping[Ending | None, str]] = {
     "dry-run": "is-open",
     None: "is-open",
 }
-
 
 _KINDS: Final[Mapping[str, str]] = {
     "planned": "Planned",
@@ -373,7 +366,6 @@ def _legend(entries: Sequence[tuple[str, str]]) -> Markup:
 CELL: Final = 300
 """Characters at most of a text in a cell."""
 
-
 OPEN_ROWS: Final = 15
 
 
@@ -487,15 +479,9 @@ def _value(value: str | float) -> str:
 STACKED: Final[tuple[Outcome, ...]] = ("succeeded", "failed", "skipped", "in-progress", "waiting")
 """From the ground up: what the chart of progress shows."""
 
-
 _TOP: Final = 18.0
-
-
 _BELOW: Final = 30.0
-
-
 _BUCKETS: Final = 60
-
 
 _STEPS: Final = tuple(
     float(seconds)
