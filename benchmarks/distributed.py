@@ -29,10 +29,9 @@ from tests.distributed.memory import Content, MemoryStorage
 from tests.distributed.places import postgresql
 from workspaces_apps.distributed import status, submit
 from workspaces_apps.rollout import Event, Intent, Manifest, Report, Started
-from workspaces_apps.rollout._journal.database import open_database
-from workspaces_apps.rollout._journal.postgresql import store_in
+from workspaces_apps.rollout._journal.postgresql import open_database, store_in
 from workspaces_apps.rollout._journal.segments import SegmentedStore, SegmentJournal, SegmentStorage
-from workspaces_apps.rollout._journal.urls import parse_database
+from workspaces_apps.rollout._journal.stores import parse_database
 from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span, Throttle
 
 OFFICE: Final = "Microsoft Office LTSC Professional Plus 2021"

@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 
-from workspaces_apps.rollout._journal.group_commit import GroupCommit, WritingThread
+from workspaces_apps.rollout._journal.lines import GroupCommit, WritingThread
 
 LINE = b'{"kind":"intent","workspace_id":"ws-0123456789","application_id":"wsa-0123456789"}\n'
 

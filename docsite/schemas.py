@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypedDict, cast
 
 from workspaces_apps.rollout import Manifest, Policy
-from workspaces_apps.rollout.report._render.as_json import json_schema as report_schema
+from workspaces_apps.rollout.report._forms import json_schema as report_schema
 
 Schema = TypedDict(
     "Schema",

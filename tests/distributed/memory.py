@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from workspaces_apps.rollout._journal.lease import Lease, StoreUnavailableError
+from workspaces_apps.rollout._journal.segments import Lease, StoreUnavailableError
 
 T = TypeVar("T")
 

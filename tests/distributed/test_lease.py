@@ -19,13 +19,14 @@ from hypothesis.stateful import (
 
 from tests.distributed.memory import Content, MemoryStorage
 from workspaces_apps.rollout import Event, Intent, JournalBusyError, JournalError, JournalWriter, Started
-from workspaces_apps.rollout._journal.lease import RealTime, StoreUnavailableError
 from workspaces_apps.rollout._journal.lines import LineReader
 from workspaces_apps.rollout._journal.segments import (
+    RealTime,
     SegmentedStore,
     SegmentHeader,
     SegmentJournal,
     SegmentStorage,
+    StoreUnavailableError,
     header_of,
 )
 

@@ -20,8 +20,12 @@ from tests.distributed.test_lease import intent
 from tests.distributed.test_stores import started
 from tests.rollout.site import manifest, site
 from workspaces_apps.rollout import Deployed, Intent, JournalError, open_journal, read_events
-from workspaces_apps.rollout._journal.lease import RealTime, StoreUnavailableError
-from workspaces_apps.rollout._journal.segments import SegmentedStore, SegmentStorage
+from workspaces_apps.rollout._journal.segments import (
+    RealTime,
+    SegmentedStore,
+    SegmentStorage,
+    StoreUnavailableError,
+)
 
 
 class Failing(MemoryStorage):

@@ -10,7 +10,7 @@ import pytest
 from tests.report.browser import Visit, browser, open_tab
 from tests.report.journals import HOSTILE, hostile, rolled_out
 from workspaces_apps.rollout.report import Report
-from workspaces_apps.rollout.report._render.text import one_line
+from workspaces_apps.rollout.report._text import one_line
 
 PROGRAM: Final = browser()
 

@@ -16,9 +16,8 @@ from tests.report.reading import read_csv
 from tests.report.strategies import JOURNALS
 from workspaces_apps.rollout._log.events import Event, Finished, Planned, Skipped, Started, Succeeded
 from workspaces_apps.rollout.report import Report
-from workspaces_apps.rollout.report._render.as_csv import COLUMNS
-from workspaces_apps.rollout.report._render.as_json import Document
-from workspaces_apps.rollout.report._render.text import columns_of, csv_cell, fitted, length, one_line
+from workspaces_apps.rollout.report._forms import COLUMNS, Document
+from workspaces_apps.rollout.report._text import columns_of, csv_cell, fitted, length, one_line
 
 UNSEEN: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 

@@ -12,9 +12,9 @@ from tests.report.reading import Element, read_html
 from tests.report.strategies import JOURNALS
 from workspaces_apps.rollout._log.events import Event
 from workspaces_apps.rollout.report import Report
-from workspaces_apps.rollout.report._render.markup import Markup, element, foreign, group
-from workspaces_apps.rollout.report._render.series import POINTS
-from workspaces_apps.rollout.report._render.text import one_line
+from workspaces_apps.rollout.report._model import POINTS
+from workspaces_apps.rollout.report._page import Markup, element, foreign, group
+from workspaces_apps.rollout.report._text import one_line
 
 
 def tree(events: list[Event]) -> Element:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.report.reading import read_csv, read_html
 from tests.rollout.site import OFFICE, VISIO, last_words, manifest, site
 from workspaces_apps.rollout import Report
-from workspaces_apps.rollout.report._render.series import UnitedTime
+from workspaces_apps.rollout.report._model import UnitedTime
 
 
 async def test_the_report_agrees_with_the_apply(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from workspaces_apps.rollout import (
     read_journal,
     write_control,
 )
-from workspaces_apps.rollout._log.approvals import digest_of
+from workspaces_apps.rollout._log.projections import digest_of
 
 
 async def go(

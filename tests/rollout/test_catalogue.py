@@ -4,7 +4,7 @@ import pytest
 
 from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.rollout import ApplicationRef
-from workspaces_apps.rollout._plan.catalogue import Catalogue, UnresolvedError
+from workspaces_apps.rollout._plan.reading import Catalogue, UnresolvedError
 
 NAMES = (
     *(f"Contoso Tool {number}" for number in range(20)),

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from workspaces_apps.rollout import Reason
-from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
+from workspaces_apps.rollout._controller.admission import CircuitBreaker
 from workspaces_apps.simulator import ManualClock
 
 

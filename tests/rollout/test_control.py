@@ -27,9 +27,9 @@ from workspaces_apps.rollout import (
     read_journal,
     write_control,
 )
-from workspaces_apps.rollout._controller.metrics import CallMetrics
-from workspaces_apps.rollout._journal.control import POLL_SECONDS
+from workspaces_apps.rollout._controller.control import POLL_SECONDS
 from workspaces_apps.rollout._journal.stores import locate
+from workspaces_apps.rollout._run_telemetry import CallMetrics
 
 
 class Seconds:

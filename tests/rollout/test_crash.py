@@ -36,8 +36,8 @@ from workspaces_apps.rollout import (
     WaveBegan,
     read_journal,
 )
-from workspaces_apps.rollout._controller.metrics import CallMetrics
 from workspaces_apps.rollout._journal.stores import JournalLocation
+from workspaces_apps.rollout._run_telemetry import CallMetrics
 from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span, Throttle
 
 pytestmark = pytest.mark.campaign

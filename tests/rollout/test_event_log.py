@@ -23,7 +23,7 @@ from workspaces_apps.rollout import (
 )
 from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import EVERYWHERE
-from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._log.projections import Key
 from workspaces_apps.simulator import ManualClock
 
 KEY = Key("default", "ws-1", "wsa-1")

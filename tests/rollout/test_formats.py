@@ -20,9 +20,7 @@ from workspaces_apps.rollout import (
     read_journal,
 )
 from workspaces_apps.rollout._journal.lines import RENAMED_IN_2, from_line, to_line
-from workspaces_apps.rollout._log.history import RunHistory
-from workspaces_apps.rollout._log.projection import Key
-from workspaces_apps.rollout._log.summary import RunSummary
+from workspaces_apps.rollout._log.projections import Key, RunHistory, RunSummary
 
 JOURNALS = Path(__file__).parent / "journals"
 

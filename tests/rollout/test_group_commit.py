@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from workspaces_apps.rollout import JournalError
-from workspaces_apps.rollout._journal.group_commit import GroupCommit, WritingThread
+from workspaces_apps.rollout._journal.lines import GroupCommit, WritingThread
 
 T = TypeVar("T")
 

@@ -14,8 +14,7 @@ from workspaces_apps.rollout import (
     Skipped,
     Succeeded,
 )
-from workspaces_apps.rollout._log.history import RunHistory
-from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._log.projections import Key, RunHistory
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 KEY = Key("default", "ws-1", "wsa-1")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from workspaces_apps.rollout import Hours
-from workspaces_apps.rollout._manifest.hours import DAYS, Day
+from workspaces_apps.rollout._manifest.policy import DAYS, Day
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"]
 times = st.times().map(lambda moment: f"{moment.hour:02}:{moment.minute:02}")

@@ -10,7 +10,7 @@ from tests.rollout.site import manifest, site
 from workspaces_apps.rollout import Event
 from workspaces_apps.rollout import _rollout as rollout
 from workspaces_apps.rollout._log import event_log
-from workspaces_apps.rollout._log.history import RunHistory
+from workspaces_apps.rollout._log.projections import RunHistory
 
 
 async def test_the_past_is_gone_through_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

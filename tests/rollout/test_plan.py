@@ -12,7 +12,7 @@ import pytest
 from tests.rollout.site import LARGE, OFFICE, OTHER_EDITION, VISIO, manifest, site
 from workspaces_apps.errors import ServiceError
 from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError, Reason
-from workspaces_apps.rollout._plan.estimate import DEPLOYMENT_SECONDS
+from workspaces_apps.rollout._plan.plan import DEPLOYMENT_SECONDS
 from workspaces_apps.simulator import SimulatorSettings, Span, Throttle
 
 

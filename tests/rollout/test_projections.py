@@ -22,9 +22,7 @@ from workspaces_apps.rollout import (
     Withdrawn,
 )
 from workspaces_apps.rollout._log.events import AboutWorkspace
-from workspaces_apps.rollout._log.history import RunHistory
-from workspaces_apps.rollout._log.projection import Key
-from workspaces_apps.rollout._log.summary import RunSummary
+from workspaces_apps.rollout._log.projections import Key, RunHistory, RunSummary
 from workspaces_apps.simulator import Throttle
 
 

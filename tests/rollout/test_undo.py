@@ -21,7 +21,7 @@ from workspaces_apps.rollout import (
     Withdrawn,
     open_journal,
 )
-from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._log.projections import Key
 from workspaces_apps.rollout._undo import changes_made
 
 OLD = "Microsoft Office Standard 2019"

@@ -15,7 +15,7 @@ from tests.rollout.site import OFFICE, Site, last_words, manifest, site
 from workspaces_apps._model.values import JsonObject
 from workspaces_apps.api.workspaces import ConnectionState, WorkspaceConnectionStatus
 from workspaces_apps.rollout import Deployed, Event, ManifestError, Plan, PlanError, Progress, Skipped, Staged
-from workspaces_apps.rollout._connections import ConnectionReading
+from workspaces_apps.rollout._plan.reading import ConnectionReading
 from workspaces_apps.simulator._operations import workspaces as simulated
 from workspaces_apps.simulator._operations.call import Call
 from workspaces_apps.simulator._records import Workspace

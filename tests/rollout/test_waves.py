@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workspaces_apps.rollout import ManifestError
-from workspaces_apps.rollout._controller.waves import Amount, cut, wave_sizes
+from workspaces_apps.rollout._manifest.policy import Amount, cut, wave_sizes
 
 amounts = st.builds(Amount, st.integers(0, 200)) | st.builds(Amount, st.floats(0, 100), percent=st.just(True))
 

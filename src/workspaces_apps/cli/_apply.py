@@ -224,8 +224,7 @@ async def run(
     from workspaces_apps.cli._screens import show_end, show_plan
     from workspaces_apps.cli._traffic import Traffic
     from workspaces_apps.rollout._journal.files import check_journal
-    from workspaces_apps.rollout._journal.stores import title_of
-    from workspaces_apps.rollout._journal.urls import parse_url
+    from workspaces_apps.rollout._journal.stores import parse_url, title_of
 
     name = plan.name if plan is not None else manifest.name if manifest is not None else ""
     is_url = isinstance(settings.journal, str) and parse_url(settings.journal) is not None

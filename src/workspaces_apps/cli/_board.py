@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout import Amount, Deployed, Failed, Planned, Succeeded, WaveBegan
-from workspaces_apps.rollout._controller.waves import cut, wave_sizes
-from workspaces_apps.rollout._log.projection import Key
-from workspaces_apps.rollout._log.summary import RunSummary
-from workspaces_apps.rollout._plan.estimate import Pace
+from workspaces_apps.rollout._log.projections import Key, RunSummary
+from workspaces_apps.rollout._manifest.policy import cut, wave_sizes
+from workspaces_apps.rollout._plan.plan import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workspaces_apps.rollout import Event, Finished, Hours, Plan, PlannedWorkspace
-    from workspaces_apps.rollout._log.summary import Outcome
+    from workspaces_apps.rollout._log.projections import Outcome
 
 LAST: Final = 5
 """Failures that are shown while it goes on."""
@@ -44,7 +43,7 @@ class Failure:
 
 
 class Board:
-    """The state of an apply, for a screen; a `Projection`. The counts are those of `RunSummary`.
+    """The state of an apply, for a screen; a projection. The counts are those of `RunSummary`.
 
     Args:
         plan: What it carries out.

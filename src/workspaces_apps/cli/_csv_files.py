@@ -30,7 +30,7 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    from workspaces_apps.rollout.report._render.text import csv_cell
+    from workspaces_apps.rollout.report._text import csv_cell
 
     match value:
         case None:

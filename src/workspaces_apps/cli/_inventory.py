@@ -168,9 +168,8 @@ async def read_inventory(
     Raises:
         WorkSpacesError: A call failed.
     """
-    from workspaces_apps.rollout._connections import read_connections
     from workspaces_apps.rollout._manifest.selectors import Scope
-    from workspaces_apps.rollout._plan.reading import read_fleet, read_tags
+    from workspaces_apps.rollout._plan.reading import read_connections, read_fleet, read_tags
 
     scope = Scope(
         everything=not workspace_ids and directory_id is None,

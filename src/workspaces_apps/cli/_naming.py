@@ -20,7 +20,7 @@ def meant(given: Sequence[str], offered: Sequence[WorkSpaceApplication]) -> dict
         ManifestError: One means none, or several; all of them are told.
     """
     from workspaces_apps.rollout import ApplicationRef, ManifestError, Mistake
-    from workspaces_apps.rollout._plan.catalogue import Catalogue, UnresolvedError
+    from workspaces_apps.rollout._plan.reading import Catalogue, UnresolvedError
 
     catalogue = Catalogue(offered)
     names: dict[str, str] = {}

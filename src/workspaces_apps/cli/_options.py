@@ -128,7 +128,7 @@ def journal_name(given: str) -> str:
     """
     from workspaces_apps.cli._failures import UsageError
     from workspaces_apps.rollout import JournalError
-    from workspaces_apps.rollout._journal.urls import parse_url
+    from workspaces_apps.rollout._journal.stores import parse_url
 
     try:
         is_url = parse_url(given) is not None

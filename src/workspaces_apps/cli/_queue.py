@@ -100,7 +100,7 @@ def worker(
     """
     del debug
     from workspaces_apps._http.config import ClientConfig
-    from workspaces_apps.rollout._manifest.targets import client_for
+    from workspaces_apps.rollout._targets import client_for
 
     config = ClientConfig(allow_insecure_endpoint=allow_insecure_endpoint)
 

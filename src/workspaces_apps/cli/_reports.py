@@ -95,7 +95,7 @@ def report(
 ) -> None:
     """Summarize a roll-out, from its journal. Makes no call."""
     del debug
-    from workspaces_apps.rollout._journal.urls import parse_url
+    from workspaces_apps.rollout._journal.stores import parse_url
 
     form = output if output is not None else form_of(to) if to is not None else Form.TEXT
     check_bom(is_csv=form is Form.CSV, bom=bom)

@@ -198,7 +198,7 @@ def _left(result: Finished) -> str:
 
 def _show_targets(console: Console, plan: Plan) -> None:
     """Say whose fleet it is, before anybody is asked whether it may be changed."""
-    from workspaces_apps.rollout._identity import in_words
+    from workspaces_apps.rollout._targets import in_words
 
     for target in plan.targets:
         if target.region is not None:
@@ -355,7 +355,7 @@ def _show_verdict(console: Console, plan: Plan) -> None:
 
 def waves(plan: Plan) -> str:
     """Describe the waves of an apply, and after how many failures it aborts."""
-    from workspaces_apps.rollout._controller.waves import wave_sizes
+    from workspaces_apps.rollout._manifest.policy import wave_sizes
 
     policy, total = plan.policy, len(plan.pending)
     sizes = wave_sizes(total, policy.canary, policy.growth, policy.largest_wave)

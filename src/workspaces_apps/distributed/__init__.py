@@ -10,8 +10,16 @@ nothing: another one takes its targets over within seconds, and goes on where th
 Needs the extra ``distributed``.
 """
 
-from workspaces_apps.distributed._records import RunInfo, RunState, RunStatus, TargetStatus
-from workspaces_apps.distributed._runs import command, runs, status, submit
+from workspaces_apps.distributed._runs import (
+    RunInfo,
+    RunState,
+    RunStatus,
+    TargetStatus,
+    command,
+    runs,
+    status,
+    submit,
+)
 from workspaces_apps.distributed._worker import Clients, Worker
 from workspaces_apps.rollout.report import Report
 

@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, ProcrastinateException
 
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps.rollout import JournalError
-from workspaces_apps.rollout._journal.lease import StoreUnavailableError, steady_seconds
+from workspaces_apps.rollout._journal.segments import StoreUnavailableError, steady_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
     from psycopg.rows import TupleRow
 
-    from workspaces_apps.rollout._journal.database import Database
-    from workspaces_apps.rollout._journal.urls import JournalUrl
+    from workspaces_apps.rollout._journal.postgresql import Database
+    from workspaces_apps.rollout._journal.stores import JournalUrl
 
 QUEUE: Final = "workspaces-apps"
 TASK: Final = "workspaces_apps.apply_target"
@@ -44,8 +43,6 @@ TRIES: Final = 4
 _LOCK: Final = 7_305_114_621
 
 log = field_logger("workspaces_apps.distributed")
-
-__all__ = ["AlreadyEnqueued", "ConnectorException", "ProcrastinateException"]
 
 
 class HandOverError(Exception):

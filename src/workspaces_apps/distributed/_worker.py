@@ -18,24 +18,26 @@ from workspaces_apps.distributed import _runs
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout import (
     Apply,
+    Event,
+    Finished,
     JournalError,
+    JournalStore,
+    JournalWriter,
     Manifest,
     Rollout,
     Target,
     open_targets,
 )
-from workspaces_apps.rollout._controller.waves import Amount
-from workspaces_apps.rollout._journal.database import Database, open_database
-from workspaces_apps.rollout._journal.lease import StoreUnavailableError
-from workspaces_apps.rollout._journal.postgresql import store_in
-from workspaces_apps.rollout._journal.urls import parse_database
+from workspaces_apps.rollout._journal.postgresql import Database, open_database, store_in
+from workspaces_apps.rollout._journal.segments import StoreUnavailableError
+from workspaces_apps.rollout._journal.stores import parse_database
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET
+from workspaces_apps.rollout._manifest.policy import Amount
 
 if TYPE_CHECKING:
     from procrastinate import App
 
-    from workspaces_apps.distributed._records import RunCommand, RunState
-    from workspaces_apps.rollout import Event, Finished, JournalStore, JournalWriter
+    from workspaces_apps.distributed._runs import RunCommand, RunState
 
 T = TypeVar("T")
 
@@ -114,6 +116,8 @@ class Worker:
             await database.close()
 
     async def _run(self, database: Database) -> None:
+        from procrastinate.exceptions import ConnectorException
+
         from workspaces_apps.distributed import _engine
 
         store = store_in(database, lease=LEASE_SECONDS)
@@ -126,7 +130,7 @@ class Worker:
         while not self._draining.is_set():
             try:
                 await self._follow_queue(database, app)
-            except (_engine.ConnectorException, StoreUnavailableError) as error:
+            except (ConnectorException, StoreUnavailableError) as error:
                 # The targets go on meanwhile: their journals wait for the database by themselves.
                 log.warning("waiting for the queue: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -2,8 +2,21 @@
 
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._apply import EXIT_CODES, Apply, ApplyOptions
-from workspaces_apps.rollout._bundles import BundleDrift
-from workspaces_apps.rollout._controller.waves import Amount
+from workspaces_apps.rollout._controller.control import (
+    ControlCommand,
+    ControlReader,
+    ControlRecord,
+    ControlState,
+    write_control,
+)
+from workspaces_apps.rollout._controller.users import (
+    BeforeDeploy,
+    DeployNotice,
+    NoticeAnswer,
+    Postpone,
+    Proceed,
+    Skip,
+)
 from workspaces_apps.rollout._errors import (
     JournalBusyError,
     JournalError,
@@ -12,19 +25,12 @@ from workspaces_apps.rollout._errors import (
     PlanError,
     RolloutError,
 )
-from workspaces_apps.rollout._journal.control import (
-    ControlCommand,
-    ControlReader,
-    ControlRecord,
-    ControlState,
-    write_control,
-)
-from workspaces_apps.rollout._journal.copying import copy_journal
 from workspaces_apps.rollout._journal.files import FileJournalStore, JournalReader, read_journal
 from workspaces_apps.rollout._journal.stores import (
     FencedWriter,
     JournalStore,
     JournalWriter,
+    copy_journal,
     open_journal,
     read_events,
 )
@@ -52,24 +58,14 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
     Withdrawn,
 )
-from workspaces_apps.rollout._manifest.hours import Hours
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule, Target
-from workspaces_apps.rollout._manifest.policy import OrderByTag, Policy
+from workspaces_apps.rollout._manifest.policy import Amount, Hours, OrderByTag, Policy
 from workspaces_apps.rollout._manifest.selectors import (
     ConnectionFacts,
     LastConnected,
     Selector,
+    UnmatchedValue,
     WorkspaceFacts,
-)
-from workspaces_apps.rollout._manifest.targets import open_targets
-from workspaces_apps.rollout._matching import UnmatchedValue
-from workspaces_apps.rollout._notice import (
-    BeforeDeploy,
-    DeployNotice,
-    NoticeAnswer,
-    Postpone,
-    Proceed,
-    Skip,
 )
 from workspaces_apps.rollout._plan.plan import (
     Estimate,
@@ -81,7 +77,8 @@ from workspaces_apps.rollout._plan.plan import (
     TargetReading,
 )
 from workspaces_apps.rollout._rollout import Rollout
-from workspaces_apps.rollout._status import Standing, Status
+from workspaces_apps.rollout._status import BundleDrift, Standing, Status
+from workspaces_apps.rollout._targets import open_targets
 from workspaces_apps.rollout.report import Report
 
 __all__ = [

@@ -13,19 +13,22 @@ from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.errors import ClientStateError
-from workspaces_apps.rollout._controller.approval_gate import ApprovalDecision, ApprovalGate
-from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
-from workspaces_apps.rollout._controller.conditions import Pause
+from workspaces_apps.rollout._controller.admission import CircuitBreaker, Pause
+from workspaces_apps.rollout._controller.control import (
+    POLL_SECONDS,
+    ApprovalDecision,
+    ApprovalGate,
+    ControlReader,
+    whoever,
+)
 from workspaces_apps.rollout._controller.controller import RolloutController
-from workspaces_apps.rollout._controller.metrics import CallMetrics
-from workspaces_apps.rollout._controller.notices import Notifier
+from workspaces_apps.rollout._controller.users import BeforeDeploy, Notifier
 from workspaces_apps.rollout._errors import RolloutError
-from workspaces_apps.rollout._journal.control import POLL_SECONDS, ControlReader, whoever
 from workspaces_apps.rollout._journal.stores import FencedWriter, JournalLocation, JournalWriter
 from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import Ending, Event, Finished
-from workspaces_apps.rollout._notice import BeforeDeploy
 from workspaces_apps.rollout._plan.plan import Plan
+from workspaces_apps.rollout._run_telemetry import CallMetrics
 
 _log = field_logger("workspaces_apps.rollout")
 

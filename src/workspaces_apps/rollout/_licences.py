@@ -14,8 +14,8 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from workspaces_apps._base.files import read_file
 from workspaces_apps._base.public import public
+from workspaces_apps.rollout._manifest.fields import Part
 from workspaces_apps.rollout._manifest.file import MAX_BYTES
-from workspaces_apps.rollout._manifest.part import Part
 
 HELD: Final = frozenset({"COMPLETED", "PENDING_UNINSTALL_DEPLOYMENT", "PENDING_UNINSTALL", "UNINSTALLING"})
 """The states in which an application is on a WorkSpace, and counts as licensed [assumed]. What is in ERROR does not: nobody

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
@@ -15,33 +15,30 @@ from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient, identity_of, telemetry_of
 from workspaces_apps._http.config import ClientConfig
 from workspaces_apps._http.identity import ClientIdentity
-from workspaces_apps._telemetry.port import Telemetry
+from workspaces_apps._telemetry.port import Telemetry, span
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
-from workspaces_apps.rollout._bundles import BundleDrift, read_bundles
-from workspaces_apps.rollout._controller.metrics import CallMetrics
+from workspaces_apps.rollout._controller.users import BeforeDeploy
 from workspaces_apps.rollout._errors import ManifestError, Mistake, PlanError
-from workspaces_apps.rollout._identity import UNKNOWN, compare, twice
-from workspaces_apps.rollout._identity import in_words as in_words_of
 from workspaces_apps.rollout._journal.stores import AnyJournal, locate, open_journal, read_events
-from workspaces_apps.rollout._judging import judge
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Event, bounded
-from workspaces_apps.rollout._log.history import RunHistory
+from workspaces_apps.rollout._log.projections import RunHistory
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, Manifest
 from workspaces_apps.rollout._manifest.policy import Policy
-from workspaces_apps.rollout._manifest.targets import open_targets
-from workspaces_apps.rollout._matching import Inventory, UnmatchedValue, in_words
-from workspaces_apps.rollout._notice import BeforeDeploy
-from workspaces_apps.rollout._plan.estimate import estimate
-from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading
-from workspaces_apps.rollout._plan.planner import Review, TargetPlan, plan_target
-from workspaces_apps.rollout._run_telemetry import traced_plan
-from workspaces_apps.rollout._status import Status
+from workspaces_apps.rollout._manifest.selectors import Inventory, UnmatchedValue, in_words
+from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace, TargetReading, estimate
+from workspaces_apps.rollout._plan.planner import Review, TargetPlan, judge, plan_target
+from workspaces_apps.rollout._run_telemetry import CallMetrics
+from workspaces_apps.rollout._status import Status, read_bundles
+from workspaces_apps.rollout._targets import UNKNOWN, compare, open_targets, twice
+from workspaces_apps.rollout._targets import in_words as in_words_of
 from workspaces_apps.rollout._undo import Undo, changes_made
 from workspaces_apps.rollout.report._report import number_of
 
 _log = field_logger("workspaces_apps.rollout")
+
+_PLAN_SPAN: Final = "workspaces_apps.rollout.plan"
 
 
 @public("workspaces_apps.rollout")
@@ -93,7 +90,7 @@ class Rollout:
     ) -> AsyncGenerator[Self, None]:
         """A roll-out with a client for each target of a manifest; they close with the block.
 
-        The arguments are those of `targets.open_targets`, and `hooks`.
+        The arguments are those of `open_targets`, and `hooks`.
         """
         async with open_targets(
             manifest,
@@ -106,7 +103,6 @@ class Rollout:
         ) as clients:
             yield cls(clients, clock=clock if clock is not None else SystemClock(), hooks=hooks)
 
-    @traced_plan
     async def plan(
         self, manifest: Manifest, *, journal: AnyJournal | None = None, allow_empty: bool = False
     ) -> Plan:
@@ -126,9 +122,9 @@ class Rollout:
             JournalError: The journal cannot be read, or is that of another roll-out.
             WorkSpacesError: No target could be read; of several errors the first.
         """
-        return await self._planned(manifest, journal, allow_empty=allow_empty)
+        with span(self._telemetry(), _PLAN_SPAN, {}):
+            return await self._planned(manifest, journal, allow_empty=allow_empty)
 
-    @traced_plan
     async def plan_undo(
         self, journal: str | Path, *, run: str | None = None, policy: Policy | None = None
     ) -> Plan:
@@ -155,10 +151,14 @@ class Rollout:
             ManifestError: The catalogue does not have an application any more.
             WorkSpacesError: No target could be read; of several errors the first.
         """
+        with span(self._telemetry(), _PLAN_SPAN, {}):
+            return await self._planned_undo(journal, run, policy if policy is not None else Policy())
+
+    async def _planned_undo(self, journal: str | Path, run: str | None, policy: Policy) -> Plan:
         events = await _events_at_rest(journal)
         runs = tuple(dict.fromkeys(event.run for event in events))
         changes = changes_made(events, runs[number_of(run, runs) - 1] if run is not None else None)
-        undo = Undo(changes, policy if policy is not None else Policy())
+        undo = Undo(changes, policy)
         manifest = undo.manifest()
         if manifest is None:
             now = self._clock.now()
@@ -424,21 +424,15 @@ class Rollout:
         """
         if not bundles:
             return Status(plan=await self.plan(manifest, journal=journal, allow_empty=allow_empty))
-        plan, drifted = await self._plan_and_bundles(manifest, journal, allow_empty=allow_empty)
-        return Status(plan=plan, bundles=drifted)
-
-    @traced_plan
-    async def _plan_and_bundles(
-        self, manifest: Manifest, journal: AnyJournal | None, *, allow_empty: bool
-    ) -> tuple[Plan, tuple[BundleDrift, ...]]:
-        bundles: dict[str, Mapping[str, str]] = {}
-        plan = await self._planned(manifest, journal, allow_empty=allow_empty, bundles=bundles)
-        drifted = [
-            one
-            for name, bundle_of in bundles.items()
-            for one in await read_bundles(name, self._metrics_of(name).client, plan, bundle_of)
-        ]
-        return plan, tuple(drifted)
+        found: dict[str, Mapping[str, str]] = {}
+        with span(self._telemetry(), _PLAN_SPAN, {}):
+            plan = await self._planned(manifest, journal, allow_empty=allow_empty, bundles=found)
+            drifted = [
+                one
+                for name, bundle_of in found.items()
+                for one in await read_bundles(name, self._metrics_of(name).client, plan, bundle_of)
+            ]
+        return Status(plan=plan, bundles=tuple(drifted))
 
     async def watch(
         self,

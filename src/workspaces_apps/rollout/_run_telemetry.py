@@ -1,36 +1,93 @@
-"""Spans and metrics of a roll-out: the plan, the apply, its waves and WorkSpaces, its changes and its journal."""
+"""Counts, spans and metrics of a roll-out: its requests, the plan, the apply, waves, WorkSpaces, changes and journal."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, Final, Literal, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
+from workspaces_apps._base.hooks import AttemptRecord, Hooks, PollRecord, RetryRecord, ThrottleRecord, notify
 from workspaces_apps._base.log_fields import FIELDS, log_scope, scope_attributes
-from workspaces_apps._telemetry.port import begin, span
-from workspaces_apps.rollout._log.events import Failed, Finished, Skipped, Started, Succeeded
+from workspaces_apps._telemetry.port import Attributes, Telemetry, begin, span
+from workspaces_apps.rollout._log.events import Event, Failed, Finished, Skipped, Started, Succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
+    from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._reconcile.reconciler import ReconcileResult
     from workspaces_apps._telemetry.metrics import MetricName
-    from workspaces_apps._telemetry.port import Attributes, Telemetry
-    from workspaces_apps.rollout._log.events import Event
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_FAULTS: Final = 500
+"""The least HTTP status of answers that are none."""
+
+
+class CallMetrics:
+    """Counts the requests of one target: its own, through hooks on a view of its client, and polls that serve it.
+
+    Args:
+        client: The client.
+        hooks: Who else is told; a view has one set of hooks, so they are passed on from here.
+
+    Attributes:
+        calls: Attempts, polls that others share included.
+        shared_calls: Those of them that served somebody else too.
+        throttled: Those of them that the service refused for their rate.
+        rates: The rate learned for each operation that was throttled, in calls a second.
+        client: The view whose requests are counted.
+    """
+
+    def __init__(self, client: WorkSpacesClient, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._clock = client.clock
+        self._silent_since: float | None = None
+        self.calls: int = 0
+        self.shared_calls: int = 0
+        self.throttled: int = 0
+        self.by_operation: Counter[str] = Counter()
+        self.rates: dict[str, float] = {}
+        self.client: WorkSpacesClient = client.with_options(
+            hooks=Hooks(on_attempt=self.attempt, on_retry=self.retry, on_throttle=self.throttle)
+        )
+
+    @property
+    def silent_seconds(self) -> float:
+        """Seconds since an attempt was answered, by a refusal at least; 0 if the last one was."""
+        return 0.0 if self._silent_since is None else self._clock.monotonic() - self._silent_since
+
+    def attempt(self, record: AttemptRecord, *, shared: bool = False) -> None:
+        """Count an attempt, of a call of its own or of a poll that served it."""
+        self.calls += 1
+        self.shared_calls += shared
+        self.by_operation[record.operation] += 1
+        if record.outcome == "throttle":
+            self.throttled += 1
+        if record.http_status is not None and record.http_status < _FAULTS:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = self._clock.monotonic()
+        notify(self._hooks.on_attempt, record)
+
+    def retry(self, record: RetryRecord, *, shared: bool = False) -> None:  # noqa: ARG002 - hooks do not tell it
+        """Pass on a retry."""
+        notify(self._hooks.on_retry, record)
+
+    def throttle(self, record: ThrottleRecord, *, shared: bool = False) -> None:  # noqa: ARG002
+        """Note the rate that a throttle has taught."""
+        if record.rate is not None:
+            self.rates[record.operation] = record.rate
+        notify(self._hooks.on_throttle, record)
+
+    def poll(self, record: PollRecord, *, shared: bool = False) -> None:  # noqa: ARG002
+        """Pass on a poll."""
+        notify(self._hooks.on_poll, record)
+
 
 _CHANGES: Final = "workspaces_apps.rollout.changes"
 
 _OUTCOMES: Final[tuple[Literal["succeeded", "failed", "skipped"], ...]] = ("succeeded", "failed", "skipped")
 """The outcomes of a change."""
-
-
-def nobody_waits() -> Mapping[str, int]:
-    """Return that nobody waits."""
-    return {}
 
 
 class RunTelemetry:
@@ -47,7 +104,7 @@ class RunTelemetry:
     """
 
     def __init__(self, telemetry: Telemetry | None, run: str) -> None:
-        self.waiting: Callable[[], Mapping[str, int]] = nobody_waits
+        self.waiting: Callable[[], Mapping[str, int]] = dict
         self._telemetry = telemetry
         self._run = run
         self._span = begin(telemetry, "workspaces_apps.rollout.apply", {FIELDS["run"]: run})
@@ -130,7 +187,7 @@ class RunTelemetry:
         """End the span of the apply; may be called again."""
         if self._open:
             self._open = False
-            self.waiting = nobody_waits
+            self.waiting = dict
             self._span.end(error)
 
     def _count(self, outcome: str, reason: str | None) -> None:
@@ -139,26 +196,3 @@ class RunTelemetry:
             if reason is not None:
                 about["workspaces_apps.reason"] = reason
             self._telemetry.measure(_CHANGES, 1, about)
-
-
-class _Traced(Protocol):
-    """An object that has telemetry."""
-
-    def _telemetry(self) -> Telemetry | None: ...
-
-
-_TracedT = TypeVar("_TracedT", bound=_Traced)
-
-
-def traced_plan(
-    plan: Callable[Concatenate[_TracedT, P], Coroutine[object, object, T]],
-) -> Callable[Concatenate[_TracedT, P], Coroutine[object, object, T]]:
-    """Give each call of `Rollout.plan` a span."""
-
-    @wraps(plan)
-    async def traced(self: _TracedT, /, *arguments: P.args, **named: P.kwargs) -> T:
-        telemetry = self._telemetry()  # pyright: ignore[reportPrivateUsage]  # its own method
-        with span(telemetry, "workspaces_apps.rollout.plan", {}):
-            return await plan(self, *arguments, **named)
-
-    return traced

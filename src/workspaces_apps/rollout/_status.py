@@ -1,14 +1,21 @@
-"""Drift: how far a fleet is from what a manifest wants."""
+"""Drift: how far a fleet, and the bundles that it is made from, are from what a manifest wants."""
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Final, Literal, TypeAlias
+
+from pydantic import ConfigDict
 
 from workspaces_apps._associations.states import IN_FLIGHT, STAGED
 from workspaces_apps._base.public import public
-from workspaces_apps.rollout._bundles import BundleDrift
+from workspaces_apps._client.client import WorkSpacesClient
+from workspaces_apps.rollout._licences import HELD
+from workspaces_apps.rollout._log.events import Direction
 from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
+from workspaces_apps.rollout._plan.reading import pages_of, patiently, side_by_side
 
 Standing: TypeAlias = Literal["in-sync", "missing", "unwanted", "staged", "in-progress", "error", "undecided"]
 """How an application on a WorkSpace is.
@@ -23,6 +30,32 @@ IN_SYNC: Final[Standing] = "in-sync"
 
 EXIT_IN_SYNC: Final = 0
 EXIT_DRIFT: Final = 2
+
+
+@public("workspaces_apps.rollout")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleDrift:
+    """A bundle from which new and rebuilt WorkSpaces come out of sync.
+
+    Attributes:
+        target: The name of its target.
+        bundle_id: Its id.
+        name: Its name; None where the service does not tell.
+        image_id: The image that it is made of; None where the service does not tell.
+        workspaces: How many WorkSpaces that rules select were made from it.
+        missing: Applications by id that rules want on them and that it does not bring, with their names.
+        unwanted: Applications by id that rules want removed and that it brings, with their names.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    target: str
+    bundle_id: str
+    name: str | None = None
+    image_id: str | None = None
+    workspaces: int
+    missing: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    unwanted: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
 
 
 @public("workspaces_apps.rollout")
@@ -80,3 +113,91 @@ def drift_of(change: PlannedChange) -> Standing:
             return "unwanted"
         case _:
             return "undecided"
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """The wishes of rules for the WorkSpaces of a bundle; None where they do not want the same on all of them."""
+
+    workspaces: int = 0
+    directions: dict[str, Direction | None] = field(default_factory=dict[str, "Direction | None"])
+
+
+async def read_bundles(
+    target: str, client: WorkSpacesClient, plan: Plan, bundle_of: Mapping[str, str]
+) -> list[BundleDrift]:
+    """Return the bundles of a target that differ from the rules, at a call each and one for 25 names.
+
+    Args:
+        target: The name of the target.
+        client: Its client.
+        plan: What rules want on its WorkSpaces.
+        bundle_of: The bundles of WorkSpaces, by their ids.
+
+    Raises:
+        WorkSpacesError: They could not be read.
+    """
+    wanted = _wanted(target, plan, bundle_of)
+    brought: dict[str, frozenset[str]] = {}
+
+    async def read(bundle_id: str) -> None:
+        found = await client.describe_bundle_associations(bundle_id=bundle_id)
+        brought[bundle_id] = frozenset(
+            one.associated_resource_id for one in found.associations if one.state in HELD
+        )
+
+    await side_by_side(read, wanted)
+    drifted: list[BundleDrift] = []
+    for bundle_id, rules in wanted.items():
+
+        def named(wish: Direction, *, held: bool) -> dict[str, str | None]:
+            return {
+                one: plan.application_name(target, one)
+                for one, direction in sorted(rules.directions.items())  # noqa: B023 - called at once
+                if direction == wish and (one in brought[bundle_id]) is held  # noqa: B023 - called at once
+            }
+
+        missing, unwanted = named("install", held=False), named("uninstall", held=True)
+        if missing or unwanted:
+            drifted.append(
+                BundleDrift(
+                    target=target,
+                    bundle_id=bundle_id,
+                    workspaces=rules.workspaces,
+                    missing=missing,
+                    unwanted=unwanted,
+                )
+            )
+    return await _with_names(client, drifted)
+
+
+def _wanted(target: str, plan: Plan, bundle_of: Mapping[str, str]) -> dict[str, _Wanted]:
+    """Return what rules want by bundle: an application that some of its WorkSpaces are not asked to have is left out."""
+    found: dict[str, _Wanted] = {}
+    for workspace in plan.workspaces:
+        bundle_id = bundle_of.get(workspace.workspace_id) if workspace.target == target else None
+        if bundle_id is None:
+            continue
+        # What cannot be there, such as on another operating system, is not missing.
+        directions: dict[str, Direction | None] = {
+            change.application_id: change.direction if change.action != "blocked" else None
+            for change in workspace.changes
+        }
+        here = found.setdefault(bundle_id, _Wanted())
+        if here.workspaces:
+            for one in here.directions.keys() | directions.keys():
+                if here.directions.get(one) != directions.get(one):
+                    here.directions[one] = None
+        else:
+            here.directions = directions
+        here.workspaces += 1
+    return found
+
+
+async def _with_names(client: WorkSpacesClient, drifted: list[BundleDrift]) -> list[BundleDrift]:
+    known: dict[str, tuple[str | None, str | None]] = {}
+    for ids in pages_of([one.bundle_id for one in drifted]):
+        async for bundle in patiently(client.describe_workspace_bundles(bundle_ids=ids)):
+            known[bundle.bundle_id] = bundle.name, bundle.image_id
+    named = ((one, known.get(one.bundle_id, (None, None))) for one in drifted)
+    return [replace(one, name=name, image_id=image_id) for one, (name, image_id) in named]

@@ -18,11 +18,11 @@ from workspaces_apps.rollout._log.events import (
     Succeeded,
     Withdrawn,
 )
-from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._log.projections import Key
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, ApplicationRef, Manifest, Rule, Target
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector
-from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
+from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace, blocked
 
 _LONGEST_NAME: Final = 100
 
@@ -74,7 +74,7 @@ class _Change:
 
 
 class ChangesMade:
-    """The changes that runs of a journal have made; a `Projection`.
+    """The changes that runs of a journal have made; a projection.
 
     Args:
         run: The id of the only run in question; None: all of the journal.
@@ -225,7 +225,7 @@ class Undo:
         if change.state == "ERROR":
             return change
         if SETTLED.get(change.state) != made.direction:
-            return _left(
+            return blocked(
                 change, Reason.CHANGED_SINCE, f"it is {change.state} now: somebody has changed it since"
             )
         times = [
@@ -239,7 +239,9 @@ class Undo:
         # The time of its making is that of the same association, even where a removal was staged and reverted since, as
         # an undo does that a user came in the way of. The time of its last change tells where the other is missing.
         if times and not _equal(*times[0]):
-            return _left(change, Reason.CHANGED_SINCE, "somebody has changed it since: its times are others")
+            return blocked(
+                change, Reason.CHANGED_SINCE, "somebody has changed it since: its times are others"
+            )
         if not times and change.message is None:
             return replace(
                 change, message="judged by its state alone: nothing tells when it was changed last"
@@ -299,10 +301,6 @@ def _rule(target: str, application: str, direction: Direction, ids: Sequence[str
         absent=refs if direction == "uninstall" else (),
         targets=(target,),
     )
-
-
-def _left(change: PlannedChange, reason: Reason, message: str) -> PlannedChange:
-    return replace(change, action="blocked", reason=reason.value, message=message)
 
 
 def _equal(one: datetime, other: datetime) -> bool:

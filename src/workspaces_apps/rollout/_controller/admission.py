@@ -1,33 +1,280 @@
-"""The permission for the next deployment of one WorkSpace: its user is away long enough, and the hook agrees.
+"""Admission: why nothing more starts, when a WorkSpace may be written to, and the permission for its next deployment.
 
-Whoever asks for it holds no slot, and comes back to ask again once the run's own conditions hold.
+A WorkSpace is written to while the run's journal is held, nothing is paused, and, for a Deploy, its hours are open, its
+user is away long enough and the hook agrees. Whoever asks for the permission of user and hook holds no slot, and comes
+back to ask again once the run's own conditions hold.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.clock import Clock, Signal, sleep_or
 from workspaces_apps._reconcile.error_action import ErrorAction, action_for, code_of
 from workspaces_apps._reconcile.guard import Refusal
 from workspaces_apps._reconcile.intent_log import LogFailed
 from workspaces_apps._reconcile.reasons import Reason
-from workspaces_apps.errors import lost_credentials, told
-from workspaces_apps.rollout._connections import Presence
-from workspaces_apps.rollout._controller.notices import HookFailed
+from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
+from workspaces_apps.rollout._controller.users import (
+    ConnectionWatch,
+    HookFailed,
+    Notifier,
+    Postpone,
+    Seen,
+    Skip,
+)
 from workspaces_apps.rollout._errors import JournalError
-from workspaces_apps.rollout._notice import Postpone, Skip
+from workspaces_apps.rollout._plan.reading import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Iterable
 
-    from workspaces_apps._base.clock import Clock
-    from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
-    from workspaces_apps.rollout._controller.connection_watch import ConnectionWatch, Seen
-    from workspaces_apps.rollout._controller.notices import Notifier
+    from workspaces_apps.rollout._journal.stores import FencedWriter
+    from workspaces_apps.rollout._log.projections import RunSummary
     from workspaces_apps.rollout._manifest.policy import Policy
     from workspaces_apps.rollout._plan.plan import PlannedWorkspace
+
+
+class CircuitBreaker:
+    """Keeps what has not started from starting; what has started goes on. Nothing resets it.
+
+    Args:
+        clock: The time of rests.
+        targets: Those that have something to do.
+        budget: How many WorkSpaces may fail.
+
+    Attributes:
+        reason: Why nothing more starts anywhere; None while something may. The first reason stays.
+    """
+
+    def __init__(self, clock: Clock, targets: Iterable[str], budget: int) -> None:
+        self.reason: tuple[Reason, str] | None = None
+        self._clock = clock
+        self._budget = budget
+        self._failures = 0
+        self._tripped = asyncio.Event()
+        self._stops = {target: asyncio.Event() for target in targets}
+        self._stopped: dict[str, tuple[Reason, str]] = {}
+
+    def trip(self, reason: Reason, message: str) -> None:
+        """Start nothing more anywhere."""
+        if self.reason is None:
+            self.reason = reason, message
+            self._tripped.set()
+
+    def trip_target(self, target: str, message: str, reason: Reason = Reason.BUDGET_SPENT) -> None:
+        """Start nothing more in a target: nothing else would work there either. The others go on."""
+        self._stopped.setdefault(target, (reason, message))
+        self._stops[target].set()
+        if self._stopped.keys() >= self._stops.keys():
+            self.trip(reason, message)
+
+    def lose_credentials(self, target: str, error: WorkSpacesError) -> None:
+        """Start nothing more in a target whose credentials are lost."""
+        self.trip_target(target, told(error), Reason.CREDENTIALS)
+
+    @property
+    def lost(self) -> str:
+        """The targets that have lost their credentials, and how; empty if none has."""
+        return self._told(Reason.CREDENTIALS)
+
+    def count_failure(self) -> None:
+        """Count a WorkSpace that failed."""
+        self._failures += 1
+        if self._failures > self._budget:
+            self.trip(
+                Reason.BUDGET_SPENT, f"{self._failures} WorkSpaces failed, and the budget is {self._budget}"
+            )
+
+    def reason_for(self, target: str) -> tuple[Reason, str] | None:
+        """Return why nothing more starts in a target; None while something may."""
+        lost = self._stopped.get(target)
+        if lost is not None and (self.reason is None or lost[0] is Reason.CREDENTIALS):
+            return lost
+        return self.reason
+
+    @property
+    def stopped(self) -> str:
+        """The targets that were stopped, and why; empty if none was."""
+        return self._told(*Reason)
+
+    def _told(self, *reasons: Reason) -> str:
+        return "; ".join(
+            f"{target}: {message}"
+            for target, (reason, message) in sorted(self._stopped.items())
+            if reason in reasons
+        )
+
+    async def rest(self, seconds: float, target: str | None = None, *others: Signal) -> None:
+        """Sleep, until nothing more starts: in the target, where one is named, or anywhere; or another signal comes."""
+        if seconds > 0:
+            stops = [self._stops[target]] if target is not None else []
+            await sleep_or(self._clock, seconds, self._tripped, *stops, *others)
+
+
+class Pause:
+    """A pause of the whole run.
+
+    Attributes:
+        on: Whether the run is paused.
+        over: Set while it is not.
+    """
+
+    def __init__(self) -> None:
+        self.on: bool = False
+        self.over: asyncio.Event = asyncio.Event()
+        self.over.set()
+
+    def set(self, *, on: bool) -> None:
+        """Pause, or go on."""
+        self.on = on
+        (self.over.clear if on else self.over.set)()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """The dependencies of the conditions of all WorkSpaces of a run.
+
+    Attributes:
+        policy: The plan's policy.
+        clock: The time of hours.
+        breaker: Tells when nothing more starts.
+        pause: The pause of the run.
+        summary: The run's counts, for how long its deployments take.
+        fence: The journal, where another machine may take it over.
+    """
+
+    policy: Policy
+    clock: Clock
+    breaker: CircuitBreaker
+    pause: Pause
+    summary: RunSummary
+    fence: FencedWriter | None = None
+
+
+class RunConditions:
+    """The conditions of a roll-out for one WorkSpace.
+
+    Args:
+        workspace: The WorkSpace.
+        run: The run.
+        admission: The permission of its user and of the hook; None where only the run itself matters.
+    """
+
+    def __init__(
+        self, workspace: PlannedWorkspace, run: RunState, admission: Admission | None = None
+    ) -> None:
+        self._workspace = workspace
+        self._run = run
+        self._admission = admission
+
+    def holds(self, *, deploy: bool) -> bool:
+        """Tell if a write may leave now; a Deploy only within the hours, and with the permission of its user."""
+        return self._run_holds(deploy=deploy) and (not deploy or self.is_admitted())
+
+    def is_admitted(self) -> bool:
+        """Tell if the user is away, where that matters, and the hook has agreed, where there is one."""
+        return self._admission is None or self._admission.given
+
+    def is_recent(self, longest_age: float) -> bool:
+        """Tell if the user's connection was read so many seconds ago at most, where users matter."""
+        if self._admission is None or not self._run.policy.minds_users:
+            return True
+        read_at = self._admission.read_at
+        return read_at is not None and self._run.clock.monotonic() - read_at <= longest_age
+
+    def is_open(self) -> bool:
+        """Tell if the hours of the policy allow a deployment now."""
+        hours, entry = self._run.policy.hours, self._workspace.hours
+        if not hours:
+            return True
+        return entry is not None and hours[entry].is_open(self._run.clock.now(), self._needs)
+
+    def next_opening(self, moment: datetime | None = None) -> datetime | None:
+        """Return when, from now or that moment on, the hours allow a deployment; None if they never do."""
+        hours, entry = self._run.policy.hours, self._workspace.hours
+        since = moment if moment is not None else self._run.clock.now()
+        if not hours:
+            return since
+        return hours[entry].next_opening(since, self._needs) if entry is not None else None
+
+    async def until_they_hold(self, *, deploy: bool) -> Refusal | None:
+        """Wait for the journal's store, for the end of a pause, and for a Deploy, for the hours and for the user."""
+        run, target = self._run, self._workspace.target
+        while not self.holds(deploy=deploy):
+            stopped = run.breaker.reason_for(target)
+            if stopped is not None:
+                return Refusal(*stopped)
+            if run.fence is not None and not run.fence.held:
+                refusal = await self._until_held(run.fence)
+                if refusal is not None:
+                    return refusal
+            elif run.pause.on:
+                await run.breaker.rest(_LONG, target, run.pause.over)
+            elif not self.is_open():
+                refusal = await self._until_open()
+                if refusal is not None:
+                    return refusal
+            elif self._admission is not None:
+                refusal = await self._admission.obtain(lambda: self._run_holds(deploy=True))
+                if refusal is not None:
+                    return refusal
+        return None
+
+    async def _until_held(self, fence: FencedWriter) -> Refusal | None:
+        """Wait until nobody else can be writing to the journal, or nothing more starts; a `Refusal` if somebody is."""
+        held = asyncio.ensure_future(fence.until_held())
+        try:
+            await self._run.breaker.rest(_LONG, self._workspace.target, held)
+            if held.done():
+                held.result()
+        except JournalError as error:
+            return Refusal(Reason.STOPPED, error.message)
+        finally:
+            held.cancel()
+        return None
+
+    async def refusal(self, *, deploy: bool) -> Refusal | None:
+        """Ask if the user is connected, where such WorkSpaces are left alone: a deployment ends the session [doc]."""
+        return await self._admission.check(deploy=deploy) if self._admission is not None else None
+
+    def deployed(self) -> None:
+        """Note that a Deploy was taken."""
+        if self._admission is not None:
+            self._admission.use()
+
+    def closed(self) -> Refusal:
+        """Return why a WorkSpace whose hours never come, or that does not wait for them, is left alone."""
+        if self._admission is not None and (refusal := self._admission.closed()) is not None:
+            return refusal
+        if self._workspace.hours is None:
+            message = "no hours of the policy are for this WorkSpace"
+        elif self.next_opening() is None:
+            message = (
+                f"no hours of the policy are long enough for a deployment of {self._needs / 60:.0f} minutes"
+            )
+        else:
+            message = "outside the hours of the policy"
+        return Refusal(Reason.OUTSIDE_HOURS, message)
+
+    @property
+    def _needs(self) -> float:
+        return self._run.policy.needs_of_hours(self._run.summary.usual_deployment)
+
+    def _run_holds(self, *, deploy: bool) -> bool:
+        held = self._run.fence is None or self._run.fence.held
+        return held and not self._run.pause.on and (not deploy or self.is_open())
+
+    async def _until_open(self) -> Refusal | None:
+        run, opening = self._run, self.next_opening()
+        if opening is None or run.policy.outside_hours == "skip":
+            return self.closed()
+        await run.breaker.rest((opening - run.clock.now()) / timedelta(seconds=1), self._workspace.target)
+        return None
+
 
 NOTICE_HOLDS: Final = timedelta(hours=1)
 """Time after the planned one at which a deployment may still begin without another notice."""

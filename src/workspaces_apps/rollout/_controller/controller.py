@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,43 +14,46 @@ from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
 from workspaces_apps._reconcile.context import ReconcilePolicy, Slot, TargetContext
 from workspaces_apps._reconcile.intent_log import LogFailed
 from workspaces_apps._reconcile.reasons import Reason
-from workspaces_apps._reconcile.reconciler import Reconciler
+from workspaces_apps._reconcile.reconciler import Reconciler, ReconcileResult
 from workspaces_apps._reconcile.results import left_as, left_over
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
-from workspaces_apps.rollout._connections import STOPPED
-from workspaces_apps.rollout._controller.admission import Admission
-from workspaces_apps.rollout._controller.conditions import Pause, RunConditions, RunState
-from workspaces_apps.rollout._controller.connection_watch import ConnectionWatch
-from workspaces_apps.rollout._controller.journaled import JournaledLog
-from workspaces_apps.rollout._controller.waves import Amount, cut, grown, wave_sizes
-from workspaces_apps.rollout._log.approvals import EndedWave, digest_of
+from workspaces_apps.rollout._controller.admission import (
+    Admission,
+    CircuitBreaker,
+    Pause,
+    RunConditions,
+    RunState,
+)
+from workspaces_apps.rollout._controller.users import ConnectionWatch, Notifier
+from workspaces_apps.rollout._log.event_log import EventLog, JournaledLog
 from workspaces_apps.rollout._log.events import (
     EVERYWHERE,
     ApprovalRequested,
     Approved,
+    Ending,
+    Event,
+    Planned,
     Rejected,
     Skipped,
+    Started,
+    Succeeded,
     WaveBegan,
 )
-from workspaces_apps.rollout._opening import open_run
+from workspaces_apps.rollout._log.projections import EndedWave, Key, digest_of
+from workspaces_apps.rollout._manifest.policy import Amount, cut, grown, wave_sizes
+from workspaces_apps.rollout._manifest.selectors import in_words
+from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
+from workspaces_apps.rollout._plan.reading import STOPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.snapshot import Snapshot
-    from workspaces_apps._reconcile.reconciler import ReconcileResult
-    from workspaces_apps.rollout._controller.approval_gate import ApprovalGate
-    from workspaces_apps.rollout._controller.circuit_breaker import CircuitBreaker
-    from workspaces_apps.rollout._controller.metrics import CallMetrics
-    from workspaces_apps.rollout._controller.notices import Notifier
+    from workspaces_apps.rollout._controller.control import ApprovalGate
     from workspaces_apps.rollout._journal.stores import FencedWriter
-    from workspaces_apps.rollout._log.event_log import EventLog
-    from workspaces_apps.rollout._log.events import Ending, Finished
-    from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
+    from workspaces_apps.rollout._run_telemetry import CallMetrics
 
-    FailureCounter: TypeAlias = Callable[[str, str], Awaitable[str | None]]
-    """Counts a failure by target and WorkSpace; returns how the budget is spent, in words, or None."""
+FailureCounter: TypeAlias = "Callable[[str, str], Awaitable[str | None]]"
+"""Counts a failure by target and WorkSpace; returns how the budget is spent, in words, or None."""
 
 PROGRESS_SECONDS: Final = 60.0
 
@@ -107,9 +111,6 @@ class RolloutController:
         count_elsewhere: Counts a WorkSpace that failed against a budget that other applies share.
         assume_direction: Take the direction that is desired for the one that failed, where it is not known.
         dry_run: Only tell what would be done.
-
-    Attributes:
-        result: How it ended; None until it has.
     """
 
     def __init__(
@@ -128,7 +129,6 @@ class RolloutController:
         assume_direction: bool,
         dry_run: bool,
     ) -> None:
-        self.result: Finished | None = None
         self._plan = plan
         self._metrics = metrics
         self._clock = clock
@@ -542,7 +542,7 @@ class RolloutController:
 
     async def _finish(self, ending: Ending, message: str) -> None:
         await self._report()
-        self.result = await self._log.finish(ending, message)
+        await self._log.finish(ending, message)
 
     async def _report_progress(self) -> None:
         while True:
@@ -563,3 +563,76 @@ class RolloutController:
         await self._log.report_progress(
             in_flight=in_flight, waiting=len(self._waiting) + parked, waiting_for_users=for_users
         )
+
+
+async def open_run(plan: Plan, log: EventLog, *, dry_run: bool) -> None:
+    """Take down that an apply begins, and settle what is left of the runs before it.
+
+    Args:
+        plan: What it will do.
+        log: Its record.
+        dry_run: Whether it will write nothing; then nothing is settled either.
+
+    Raises:
+        JournalError: It could not be written.
+    """
+    # What earlier runs left, without what this plan adds.
+    unsettled = log.history.unsettled
+    events: list[Event] = [
+        log.event(
+            Started,
+            EVERYWHERE,
+            name=plan.name,
+            plan=plan.fingerprint,
+            workspaces=len(plan.workspaces),
+            changes=sum(len(workspace.pending) for workspace in plan.workspaces),
+            resumed=log.resumed,
+            dry_run=dry_run,
+            unmatched=in_words(plan.unmatched),
+        )
+    ]
+    owners = {one.name: one.owners for one in plan.targets}
+    for workspace in plan.workspaces:
+        events += _planned(plan, log, workspace, owners.get(workspace.target, {}))
+    await log.record(*events, durable=True)
+    if dry_run:
+        return
+    readable = {reading.name for reading in plan.targets if reading.error is None}
+    changes = {
+        Key(workspace.target, workspace.workspace_id, change.application_id): change
+        for workspace in plan.workspaces
+        for change in workspace.changes
+    }
+    for key, direction in unsettled.items():
+        change = changes.get(key)
+        about = {"workspace_id": key.workspace_id, "application_id": key.application_id}
+        if change is not None and change.action == "nothing" and change.direction == direction:
+            await log.record(log.event(Succeeded, key.target, direction=direction, **about))
+        elif change is None and key.target in readable:
+            message = "an earlier run planned to change it; now it is not in the plan any more"
+            await log.record(
+                log.event(Skipped, key.target, reason=Reason.VANISHED.value, message=message, **about)
+            )
+
+
+def _planned(
+    plan: Plan, log: EventLog, workspace: PlannedWorkspace, owners: Mapping[str, str]
+) -> list[Event]:
+    return [
+        log.event(
+            Planned,
+            workspace.target,
+            workspace_id=workspace.workspace_id,
+            application_id=change.application_id,
+            application=plan.application_name(workspace.target, change.application_id),
+            owner=owners.get(change.application_id),
+            action=change.action,
+            state=change.state,
+            direction=change.direction,
+            reason=change.reason,
+            message=change.message,
+            user_name=workspace.user_name,
+            connected=workspace.connected,
+        )
+        for change in workspace.changes
+    ]

@@ -1,1 +1,1 @@
-"""Stores of journals, the format on disk, and the control record beside a journal."""
+"""Stores of journals, and the format on disk."""

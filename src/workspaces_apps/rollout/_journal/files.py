@@ -8,6 +8,8 @@ A line counts once its line break is there: a torn last line was never acted on,
 cuts it off. Any other line that cannot be read is an error, because a forgotten direction is worse than none.
 """
 
+from __future__ import annotations
+
 import asyncio
 import codecs
 import contextlib
@@ -21,9 +23,7 @@ from typing import Final, NamedTuple
 
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
-from workspaces_apps.rollout._journal.group_commit import GroupCommit, WritingThread
-from workspaces_apps.rollout._journal.lines import LineReader, to_line
-from workspaces_apps.rollout._journal.locking import lock
+from workspaces_apps.rollout._journal.lines import GroupCommit, LineReader, WritingThread, to_line
 from workspaces_apps.rollout._journal.stores import JournalWriter, check_name, path_of
 from workspaces_apps.rollout._log.events import Event
 
@@ -214,7 +214,7 @@ def _claim(path: Path, of: str | None) -> _Claim:
     return _Claim(descriptor, past)
 
 
-def _abandon(claiming: "asyncio.Future[_Claim]") -> None:
+def _abandon(claiming: asyncio.Future[_Claim]) -> None:
     if not claiming.cancelled() and claiming.exception() is None:
         os.close(claiming.result().descriptor)
 
@@ -303,3 +303,42 @@ def _replace(path: Path, content: bytes) -> None:
         Path(made).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+if sys.platform == "win32":  # pragma: no cover - the checks run on POSIX
+    import msvcrt
+
+    # Beyond every byte that is ever written: a lock of Windows keeps others from reading what it covers.
+    _FAR = 0x7FFF_0000
+
+    def lock(descriptor: int, *, wait: bool = False) -> None:
+        """Lock an open file for this descriptor alone.
+
+        Args:
+            descriptor: The file.
+            wait: Wait for whoever holds the lock; on Windows ten seconds at most.
+
+        Raises:
+            OSError: Somebody else holds it.
+        """
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, _FAR, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, position, os.SEEK_SET)
+
+else:
+    import fcntl
+
+    def lock(descriptor: int, *, wait: bool = False) -> None:
+        """Lock an open file for this descriptor alone.
+
+        Args:
+            descriptor: The file.
+            wait: Wait for whoever holds the lock; on Windows ten seconds at most.
+
+        Raises:
+            OSError: Somebody else holds it.
+        """
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -1,25 +1,243 @@
-"""Journals in PostgreSQL: a segment is a row, written in the same transaction that finds the lease's epoch unchanged."""
+"""Journals in PostgreSQL: the database, whose schema the library makes and migrates, and segments as its rows.
+
+A segment is written in the same transaction that finds the lease's epoch unchanged.
+"""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, LiteralString
 
+from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout._errors import JournalError
-from workspaces_apps.rollout._journal.lease import (
+from workspaces_apps.rollout._journal.segments import (
     LEASE_SECONDS,
     Lease,
     RealTime,
+    SegmentedStore,
+    SegmentStorage,
     StoreUnavailableError,
 )
-from workspaces_apps.rollout._journal.segments import SegmentedStore, SegmentStorage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from workspaces_apps.rollout._journal.database import Database
-    from workspaces_apps.rollout._journal.urls import JournalUrl
+    from psycopg import AsyncConnection
+    from psycopg.rows import TupleRow
+    from psycopg_pool import AsyncConnectionPool
+
+    from workspaces_apps.rollout._journal.stores import JournalUrl
     from workspaces_apps.rollout._log.events import Event
+
+MIGRATIONS: Final[tuple[LiteralString, ...]] = (
+    """
+    CREATE TABLE workspaces_apps.journal (
+        name text PRIMARY KEY,
+        epoch bigint NOT NULL DEFAULT 0,
+        owner text NOT NULL DEFAULT '',
+        beat bigint NOT NULL DEFAULT 0,
+        seconds double precision NOT NULL DEFAULT 0,
+        released boolean NOT NULL DEFAULT true,
+        control bytea,
+        control_version bigint NOT NULL DEFAULT 0
+    );
+    CREATE TABLE workspaces_apps.segment (
+        journal text NOT NULL,
+        number bigint NOT NULL,
+        epoch bigint NOT NULL,
+        body bytea NOT NULL,
+        written_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (journal, number)
+    );
+    CREATE TABLE workspaces_apps.run (
+        id text PRIMARY KEY,
+        name text NOT NULL,
+        manifest text NOT NULL,
+        budget text NOT NULL,
+        command text NOT NULL DEFAULT 'run',
+        command_by text NOT NULL DEFAULT '',
+        spent text,
+        submitted_at timestamptz NOT NULL DEFAULT now()
+    );
+    CREATE TABLE workspaces_apps.run_target (
+        run text NOT NULL REFERENCES workspaces_apps.run ON DELETE CASCADE,
+        target text NOT NULL,
+        position integer NOT NULL,
+        state text NOT NULL DEFAULT 'waiting',
+        worker text NOT NULL DEFAULT '',
+        planned integer,
+        ending text,
+        message text NOT NULL DEFAULT '',
+        changed_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (run, target)
+    );
+    CREATE TABLE workspaces_apps.run_failure (
+        run text NOT NULL REFERENCES workspaces_apps.run ON DELETE CASCADE,
+        target text NOT NULL,
+        workspace_id text NOT NULL,
+        PRIMARY KEY (run, target, workspace_id)
+    );
+    """,
+)
+"""The steps from an empty schema to today's; each is made in one transaction with its number."""
+
+_TABLES: Final = ("journal", "segment", "run", "run_target", "run_failure")
+
+# Any number that nobody else locks: two processes must not migrate at a time.
+_LOCK: Final = 7_305_114_620
+
+_APPLICATION: Final = "workspaces-apps"
+_CONNECT_SECONDS: Final = 5
+_CHECKOUT_SECONDS: Final = 5.0
+
+
+class Database:
+    """Connections to one database; close it with `close`.
+
+    Args:
+        pool: The pool of connections.
+        shown: The database's URL without anything secret.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[TupleRow]], shown: str) -> None:
+        self.shown: str = shown
+        self._pool = pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[AsyncConnection[TupleRow], None]:
+        """Lend a connection that commits each statement by itself.
+
+        Raises:
+            StoreUnavailableError: The database cannot be reached, or cannot take anything now.
+            JournalError: It refuses what is asked for.
+        """
+        import psycopg
+        from psycopg_pool import PoolClosed, PoolTimeout
+
+        try:
+            async with self._pool.connection(_CHECKOUT_SECONDS) as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise StoreUnavailableError(f"no connection to the database {self.shown}") from error
+        except PoolClosed as error:
+            raise JournalError(f"the connections to {self.shown} are closed") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InternalError_) as error:
+            # A restart, a full disk, too many connections, a deadlock: each passes.
+            raise StoreUnavailableError(f"the database {self.shown}: {_words(error)}") from error
+        except psycopg.Error as error:
+            raise JournalError(f"the database {self.shown} refuses: {_words(error)}") from error
+
+    async def rows(self, query: LiteralString, *parameters: object) -> Sequence[TupleRow]:
+        """Execute one statement, and return its rows.
+
+        Raises:
+            StoreUnavailableError: As for `connection`.
+            JournalError: As for `connection`.
+        """
+        async with self.connection() as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall() if cursor.description is not None else ()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close(timeout=2.0)
+
+
+async def open_database(url: JournalUrl, *, connections: int = 2) -> Database:
+    """Connect to a database, and bring its schema up to date.
+
+    Args:
+        url: The database.
+        connections: Connections at most.
+
+    Raises:
+        ConfigurationError: The extra ``distributed`` is not installed.
+        JournalError: The database cannot be reached, or its schema is of a newer release or incomplete.
+    """
+    try:
+        import psycopg
+        from psycopg_pool import AsyncConnectionPool
+    except ImportError as error:
+        raise ConfigurationError(
+            'journals in PostgreSQL need the extra distributed: pip install "workspaces-apps[distributed]"'
+        ) from error
+    try:
+        # By itself first: a pool tries for ever, and tells nobody why.
+        connecting = psycopg.AsyncConnection.connect(
+            url.place, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION
+        )
+        async with await connecting as connection:
+            await _migrate(connection, url.shown)
+    except psycopg.ProgrammingError as error:
+        raise JournalError(f"the database {url.shown} cannot be used: {_words(error)}") from error
+    except psycopg.Error as error:
+        raise JournalError(f"cannot reach the database {url.shown}: {_words(error)}") from error
+    pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
+        url.place,
+        min_size=1,
+        max_size=connections,
+        kwargs={
+            "connect_timeout": _CONNECT_SECONDS,
+            "application_name": _APPLICATION,
+            "autocommit": True,
+        },
+        open=False,
+    )
+    await pool.open()
+    return Database(pool, url.shown)
+
+
+async def _migrate(connection: AsyncConnection[TupleRow], shown: str) -> None:
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        version = await _version(connection, shown)
+        if version == 0:
+            await connection.execute("CREATE SCHEMA workspaces_apps")
+            await connection.execute("CREATE TABLE workspaces_apps.schema_version (version integer NOT NULL)")
+            await connection.execute("INSERT INTO workspaces_apps.schema_version VALUES (0)")
+        for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+            await connection.execute(step)
+            await connection.execute("UPDATE workspaces_apps.schema_version SET version = %s", (number,))
+
+
+async def _version(connection: AsyncConnection[TupleRow], shown: str) -> int:
+    """Return the version of the schema; 0 if there is none.
+
+    Raises:
+        JournalError: It is of a newer release, or incomplete.
+    """
+    known = await connection.execute("SELECT to_regnamespace('workspaces_apps') IS NOT NULL")
+    if await known.fetchone() == (False,):
+        return 0
+    incomplete = JournalError(
+        f"the schema workspaces_apps of {shown} is incomplete: restore it from a backup, or, if it holds nothing that is"
+        " needed, drop it, and it is made anew"
+    )
+    table = await connection.execute("SELECT to_regclass('workspaces_apps.schema_version') IS NOT NULL")
+    if await table.fetchone() == (False,):
+        raise incomplete
+    row = await (await connection.execute("SELECT version FROM workspaces_apps.schema_version")).fetchone()
+    if row is None:
+        raise incomplete
+    version = int(row[0])
+    if version > len(MIGRATIONS):
+        raise JournalError(
+            f"the schema workspaces_apps of {shown} is of version {version}, which a newer release made; this one knows"
+            f" {len(MIGRATIONS)}"
+        )
+    if version == len(MIGRATIONS):
+        found = await connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'workspaces_apps' AND tablename = ANY(%s)",
+            (list(_TABLES),),
+        )
+        if await found.fetchone() != (len(_TABLES),):
+            raise incomplete
+    return version
+
+
+def _words(error: Exception) -> str:
+    """Return the first line of a driver's error; libpq names no password in it."""
+    return next(iter(str(error).splitlines()), type(error).__name__).strip()
 
 
 class PostgresqlStorage:
@@ -142,8 +360,7 @@ async def read_run(database: str, run: str) -> Sequence[Sequence[Event]]:
     Raises:
         JournalError: There is no such run, or the database cannot be reached.
     """
-    from workspaces_apps.rollout._journal.database import open_database
-    from workspaces_apps.rollout._journal.urls import parse_database
+    from workspaces_apps.rollout._journal.stores import parse_database
 
     opened = await open_database(parse_database(database))
     try:
@@ -166,7 +383,6 @@ def postgresql_store(url: JournalUrl, *, real_time: RealTime = RealTime()) -> Se
 
     @asynccontextmanager
     async def connect(name: str) -> AsyncGenerator[SegmentStorage, None]:
-        from workspaces_apps.rollout._journal.database import open_database
 
         database = await open_database(url)
         try:

@@ -12,9 +12,14 @@ from typing import Final, Protocol, TypeVar, cast
 from pydantic import ValidationError
 
 from workspaces_apps.rollout._errors import JournalError
-from workspaces_apps.rollout._journal.lease import Lease, RealTime, StoreUnavailableError
-from workspaces_apps.rollout._journal.segments import SegmentedStore, SegmentStorage
-from workspaces_apps.rollout._journal.urls import JournalUrl
+from workspaces_apps.rollout._journal.segments import (
+    Lease,
+    RealTime,
+    SegmentedStore,
+    SegmentStorage,
+    StoreUnavailableError,
+)
+from workspaces_apps.rollout._journal.stores import JournalUrl
 
 T = TypeVar("T")
 

@@ -506,7 +506,6 @@ Event: TypeAlias = (
 )
 """One event; `kind` tells which."""
 
-
 AboutWorkspace: TypeAlias = (
     Planned | Noticed | Intent | Withdrawn | Staged | Deployed | Changed | Succeeded | Failed | Skipped
 )

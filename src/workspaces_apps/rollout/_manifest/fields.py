@@ -1,22 +1,31 @@
-"""Reading what a parser made of a file: lists, single values where a list is meant, tables, text and durations."""
+"""Parts of a manifest and their fields: values as files give them, lists that stand in CSV files, and mistakes in words.
 
+Bad values given to a constructor are mistakes, whatever pydantic calls them. A list of a selector may stand in a file:
+``workspace_ids = { csv = "users.csv", column = "WorkspaceId" }``.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import timedelta
-from typing import Annotated, Final, TypeAlias
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeIs
+
+from workspaces_apps._base.files import read_file
+from workspaces_apps.rollout._errors import ManifestError, Mistake
+from workspaces_apps.rollout._manifest.file import MAX_BYTES, Document, Key
 
 _DURATION: Final = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?\Z")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
-
-
-def is_list(value: object) -> TypeIs[list[object]]:
-    """Tell if it is a list, of whatever."""
-    return isinstance(value, list)
 
 
 def is_table(value: object) -> TypeIs[Mapping[object, object]]:
@@ -98,3 +107,238 @@ Seconds: TypeAlias = Annotated[
 
 SecondsLike: TypeAlias = timedelta | float | str
 """The same as a constructor takes it."""
+
+
+class Part(BaseModel, frozen=True):
+    """A part of a manifest. Its constructor raises ManifestError; pydantic's own ways in raise ValidationError."""
+
+    def __init__(self, /, **data: object) -> None:
+        try:
+            self.__pydantic_validator__.validate_python(data, self_instance=self)
+        except ValidationError as error:
+            mistakes = [
+                mistake_of(detail["loc"], detail["type"], detail["msg"], None, root=type(self))
+                for detail in error.errors(include_url=False, include_context=False, include_input=False)
+            ]
+            raise ManifestError(mistakes) from None
+
+    # Without this mark pydantic would come back to __init__ for every part that it finds in a manifest.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pydantic's own mark, as on BaseModel
+
+
+def mistake_of(
+    location: Key,
+    kind: str,
+    message: str,
+    document: Document | None,
+    *,
+    root: type[BaseModel],
+    raw: Key | None = None,
+) -> Mistake:
+    """Return a mistake in words.
+
+    Args:
+        location: The path of keys and places in lists.
+        kind: What pydantic calls the mistake; may be empty.
+        message: The mistake in pydantic's words, or in ours.
+        document: The file, if it came from one.
+        root: The model that the path begins in.
+        raw: The path as the file has it, if that differs.
+    """
+    rules = {"missing": "is missing"}
+    if kind == "extra_forbidden":
+        rules[kind] = f"unknown key{_meant(location, root)}"
+    if kind in ("too_short", "string_too_short") and " at least 1 " in message:
+        rules[kind] = "must not be empty"
+    key = ""
+    for part in location:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    return Mistake(
+        key=key,
+        rule=rules.get(kind, message),
+        file=str(document.path) if document is not None else None,
+        line=document.line(raw or location) if document is not None else None,
+    )
+
+
+def _meant(location: Key, root: type[BaseModel]) -> str:
+    """Return the question about the key that a misspelt one may mean; empty where none is spelt like it."""
+    models: list[type[BaseModel]] = [root]
+    *above, misspelt = location
+    for part in above:
+        if isinstance(part, str):
+            fields = [model.model_fields[part] for model in models if part in model.model_fields]
+            models = [model for one in fields for model in _models_in((one.annotation, *one.metadata))]
+    known = {name for model in models for name in model.model_fields}
+    near = difflib.get_close_matches(str(misspelt).lower(), sorted(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def models_of(root: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Yield a model, and those of its fields, to any depth."""
+    known = {root}
+    left = [root]
+    while left:
+        model = left.pop()
+        yield model
+        for field_info in model.model_fields.values():
+            found = set(_models_in((field_info.annotation, *field_info.metadata))) - known
+            known |= found
+            left += found
+
+
+def _is_parts(value: object) -> TypeIs[tuple[object, ...]]:
+    return isinstance(value, tuple)
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if _is_parts(annotation):
+        for part in annotation:
+            yield from _models_in(part)
+        return
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    arguments: tuple[object, ...] = get_args(annotation)
+    yield from _models_in(arguments)
+
+
+CONDITIONS: Final[Mapping[str, str]] = {"workspace_ids": "ws-00000000", "user_names": "nobody"}
+"""The conditions of a selector whose values may stand in a file, each with a value that is valid. It takes the place of a
+list that has a mistake, so that nothing is said of it a second time."""
+
+_NESTED: Final = frozenset({"all_of", "any_of", "none_of"})
+
+_SHOWN: Final = 20
+"""Columns that a mistake names."""
+
+
+class CsvList(BaseModel, frozen=True):
+    """A column of a CSV file, with a line of headings; values that are empty are left out.
+
+    Attributes:
+        csv: The file; a path that is not absolute begins in the folder of the manifest.
+        column: The heading of the column, in any case.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    csv: Annotated[str, Field(min_length=1), PLAIN]
+    column: Annotated[str, Field(min_length=1), PLAIN]
+
+
+_LIST: Final[TypeAdapter[CsvList]] = TypeAdapter(CsvList)
+
+Report = Callable[[Key, str], None]
+"""Takes a mistake: where it is in the manifest, and what would be right."""
+
+
+class _UnreadableError(Exception):
+    """A list cannot be read; the message says why."""
+
+
+def with_lists(data: object, folder: Path, report: Report) -> object:
+    """Return the data of a manifest with the values of CSV files in their places.
+
+    Args:
+        data: What a parser made of a file; it is not changed.
+        folder: Where relative paths begin.
+        report: Takes the mistakes.
+    """
+    if not is_table(data):
+        return data
+    found = dict(data)
+    rules = data.get("rules")
+    if is_row(rules):
+        found["rules"] = [
+            _in_table(rule, ("rules", number), "select", folder, report) for number, rule in enumerate(rules)
+        ]
+    policy = data.get("policy")
+    hours = policy.get("hours") if is_table(policy) else None
+    if is_table(policy) and is_row(hours):
+        entries = [
+            _in_table(entry, ("policy", "hours", number), "select", folder, report)
+            for number, entry in enumerate(hours)
+        ]
+        found["policy"] = {**policy, "hours": entries}
+    return found
+
+
+def _in_table(value: object, key: Key, name: str, folder: Path, report: Report) -> object:
+    if not is_table(value) or name not in value:
+        return value
+    return {**value, name: _in_selector(value[name], (*key, name), folder, report)}
+
+
+def _in_selector(value: object, key: Key, folder: Path, report: Report) -> object:
+    if not is_table(value):
+        return value
+    found: dict[object, object] = dict(value)
+    for name, item in value.items():
+        place = (*key, str(name))
+        if name in CONDITIONS and is_table(item):
+            values = _values(item, place, folder, report)
+            found[name] = values if values is not None else [CONDITIONS[str(name)]]
+        elif name in _NESTED and is_row(item):
+            found[name] = [
+                _in_selector(one, (*place, number), folder, report) for number, one in enumerate(item)
+            ]
+    return found
+
+
+def _values(item: Mapping[object, object], key: Key, folder: Path, report: Report) -> list[str] | None:
+    try:
+        source = _LIST.validate_python(dict(item))
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            rule = {"extra_forbidden": "unknown key; a list has csv and column", "missing": "is missing"}
+            report((*key, *detail["loc"]), rule.get(detail["type"], detail["msg"]))
+        return None
+    path = folder / source.csv
+    try:
+        return _column(path, source.column)
+    except _UnreadableError as error:
+        report(key, f"{path}: {error}")
+        return None
+
+
+def _column(path: Path, column: str) -> list[str]:
+    """Return the values of a column, each once.
+
+    Raises:
+        _UnreadableError: The file cannot be read, or has no such column, or nothing in it.
+    """
+    try:
+        # Excel begins its files with a mark.
+        text = read_file(path, MAX_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise _UnreadableError(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _UnreadableError(f"is not UTF-8 (byte {error.start}): save it as CSV UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    values: dict[str, None] = {}
+    try:
+        head = [one.strip() for one in next(reader, list[str]())]
+        places = [number for number, one in enumerate(head) if one.casefold() == column.strip().casefold()]
+        if len(places) != 1:
+            shown = ", ".join(head[:_SHOWN]) or "no headings at all"
+            many = "no column" if not places else f"{len(places)} columns"
+            raise _UnreadableError(f"has {many} {column!r}, but {shown}")
+        for row in reader:
+            value = row[places[0]].strip() if len(row) > places[0] else ""
+            if not value:
+                continue
+            flaw = flaw_of(value)
+            if flaw is not None:
+                raise _UnreadableError(f"line {reader.line_num}: {flaw}")
+            values[value] = None
+    except csv.Error as error:
+        raise _UnreadableError(f"is not CSV: line {reader.line_num}: {error}") from error
+    if not values:
+        raise _UnreadableError(f"the column {column!r} is empty, so nothing would be selected")
+    return list(values)
+
+
+def _delimiter(text: str) -> str:
+    """Return what parts the headings: Excel writes semicolons where the comma is the decimal point."""
+    head = text.partition("\n")[0]
+    return max(",;\t", key=head.count)

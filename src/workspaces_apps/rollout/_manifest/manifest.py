@@ -1,5 +1,9 @@
 """The manifest: which applications are wanted present or absent, on which WorkSpaces, and how carefully."""
 
+from __future__ import annotations
+
+import inspect
+import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,16 +24,24 @@ from pydantic_core import PydanticCustomError
 from workspaces_apps._base.public import public
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import JsonObject
-from workspaces_apps.rollout._csv_lists import CsvList, with_lists
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price, UnreadableError, read_prices
-from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table, listed, without_flaws
-from workspaces_apps.rollout._manifest.file import DEPTH, Document, read_document
-from workspaces_apps.rollout._manifest.part import Part, mistake_of, models_of
+from workspaces_apps.rollout._manifest.fields import (
+    PLAIN,
+    CsvList,
+    Part,
+    flaw_of,
+    is_row,
+    is_table,
+    listed,
+    mistake_of,
+    models_of,
+    with_lists,
+    without_flaws,
+)
+from workspaces_apps.rollout._manifest.file import DEPTH, Document, Key, read_document
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector
-from workspaces_apps.rollout._manifest.yaml_file import Key
-from workspaces_apps.rollout._schema import described
 
 DEFAULT_TARGET: Final = "default"
 """The target of a manifest that names none: whatever the client is for."""
@@ -119,6 +131,7 @@ def _read_ref(value: object) -> object:
 RefField: TypeAlias = Annotated[
     ApplicationRef, BeforeValidator(_read_ref, json_schema_input_type=str | ApplicationRef)
 ]
+
 _Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
 
 
@@ -364,16 +377,11 @@ class Manifest(Part, frozen=True):
             clean = _cleaned(data, (), (), flaws, document)
             folder = document.path.parent if document is not None else Path()
             listed: dict[Key, Mistake] = {}
-            clean = with_lists(
-                clean,
-                folder,
-                lambda key, rule: listed.update({key: _mistake(key, "", rule, document)}),
-            )
-            clean = _with_prices(
-                clean,
-                folder,
-                lambda key, rule: listed.update({key: _mistake(key, "", rule, document)}),
-            )
+
+            def report(key: Key, rule: str) -> None:
+                listed[key] = _mistake(key, "", rule, document)
+
+            clean = _with_prices(with_lists(clean, folder, report), folder, report)
             flaws |= listed
             mistakes += flaws.values()
             found = cls.model_validate(clean)
@@ -446,3 +454,55 @@ def _mistake(
     location: Key, kind: str, message: str, document: Document | None, raw: Key | None = None
 ) -> Mistake:
     return mistake_of(location, kind, message, document, root=Manifest, raw=raw)
+
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*)$")
+
+
+def described(model: type[BaseModel], others: Mapping[str, type[BaseModel]]) -> JsonObject:
+    """Return the JSON Schema of a model, each property with its description.
+
+    Args:
+        model: The model.
+        others: The models within it, by the name that they have in the schema.
+    """
+    schema: JsonObject = model.model_json_schema(mode="validation")
+    _describe(schema, model)
+    definitions = schema.get("$defs")
+    if isinstance(definitions, dict):
+        for name, definition in definitions.items():
+            if name in others and isinstance(definition, dict):
+                _describe(definition, others[name])
+    return {"$schema": DIALECT, **schema}
+
+
+def _describe(schema: JsonObject, model: type[BaseModel]) -> None:
+    summary, attributes = _read(inspect.getdoc(model) or "")
+    schema["description"] = summary
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return
+    for name, one in properties.items():
+        if isinstance(one, dict) and name in attributes:
+            one["description"] = attributes[name]
+            # A title that only repeats the key says nothing in an editor.
+            one.pop("title", None)
+
+
+def _read(docstring: str) -> tuple[str, dict[str, str]]:
+    """Return the first paragraph of a docstring, and its attributes."""
+    head, _, tail = docstring.partition("\nAttributes:\n")
+    attributes: dict[str, str] = {}
+    name = ""
+    for line in tail.splitlines():
+        found = _ATTRIBUTE.match(line)
+        if found is not None:
+            name = found[1]
+            attributes[name] = found[2]
+        elif name and line.startswith(" " * 8):
+            attributes[name] += f" {line.strip()}"
+        elif line.strip():
+            break
+    return " ".join(head.split()), attributes

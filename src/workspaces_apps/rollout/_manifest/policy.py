@@ -1,62 +1,284 @@
 """Policy of a roll-out: waves, ceilings, budgets, retries, users, approval and hours."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
+    PlainSerializer,
+    PlainValidator,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.parameters import Many
-from workspaces_apps.rollout._controller.waves import Amount
-from workspaces_apps.rollout._errors import ManifestError
-from workspaces_apps.rollout._manifest.fields import PLAIN, Seconds, SecondsLike, is_table, listed
-from workspaces_apps.rollout._manifest.hours import Hours
-from workspaces_apps.rollout._manifest.part import Part
+from workspaces_apps.rollout._errors import ManifestError, Mistake
+from workspaces_apps.rollout._manifest.fields import PLAIN, Part, Seconds, SecondsLike, is_table, listed
+from workspaces_apps.rollout._manifest.selectors import Selector
+
+T = TypeVar("T")
 
 
-class _AmountSchema:
-    """The schema by which pydantic reads and writes an `Amount`."""
+@public("workspaces_apps.rollout")
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number of things, or a share of them.
+
+    Attributes:
+        number: How many, 0 or more; or how many percent, 0 to 100.
+        percent: Whether it is a share.
+    """
+
+    number: float
+    percent: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no amount.
+
+        Raises:
+            ManifestError: It is negative, more than 100 %, or no whole number.
+        """
+        if self.percent and not 0 <= self.number <= 100:
+            raise _mistake("a percentage is from 0% to 100%")
+        if not self.percent and (self.number < 0 or self.number != int(self.number)):
+            raise _mistake("a count is a whole number, 0 or more")
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        del source, handler
-        return core_schema.no_info_plain_validator_function(
-            cls.read, serialization=core_schema.plain_serializer_function_ser_schema(cls.write)
+    def parse(cls, value: object) -> Amount:
+        """Read ``25`` or ``"5%"``.
+
+        Raises:
+            ManifestError: It is neither.
+        """
+        if isinstance(value, Amount):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return cls(value)
+        if isinstance(value, str) and value.endswith("%"):
+            digits = value[:-1].strip()
+            if digits.isascii() and digits.replace(".", "", 1).isdigit() and len(digits) <= 8:
+                return cls(float(digits), percent=True)
+        raise _mistake('an amount is a count such as 10, or a share such as "5%"')
+
+    def of(self, total: int) -> int:
+        """Return the number that it is of `total`, a share rounded down."""
+        return int(total * self.number // 100) if self.percent else int(self.number)
+
+    def __str__(self) -> str:
+        return f"{self.number:g}%" if self.percent else f"{self.number:g}"
+
+
+def _mistake(rule: str) -> ManifestError:
+    return ManifestError([Mistake(key="", rule=rule)])
+
+
+def wave_sizes(
+    total: int, canary: Amount | None, growth: float, largest: int | None = None
+) -> tuple[int, ...]:
+    """The sizes of the waves, which add up to `total`.
+
+    Args:
+        total: How many there are, 0 or more.
+        canary: The size of the first wave, at least 1; None for a single wave.
+        growth: How many times as large as the one before each wave is, 1 or more; it grows by one at least
+            unless it is exactly 1.
+        largest: The largest size of a wave, 1 or more; None for no limit.
+    """
+    limit = largest if largest is not None else max(total, 1)
+    size = min(limit, total if canary is None else max(1, canary.of(total)))
+    sizes: list[int] = []
+    left = total
+    while left > 0:
+        sizes.append(min(size, left))
+        left -= sizes[-1]
+        size = min(limit, grown(size, growth))
+    return tuple(sizes)
+
+
+def grown(size: int, growth: float) -> int:
+    """Return the size of the wave after one of `size`, at a growth of 1 or more."""
+    return size if growth == 1 else max(size + 1, int(size * growth))
+
+
+def cut(items: Sequence[T], sizes: Sequence[int]) -> list[Sequence[T]]:
+    """The items in pieces of these sizes, in order."""
+    pieces: list[Sequence[T]] = []
+    start = 0
+    for size in sizes:
+        pieces.append(items[start : start + size])
+        start += size
+    return pieces
+
+
+Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
+_SEARCH_DAYS: Final = 9
+_MOST_OPENINGS: Final = 366
+
+
+def _read_time(value: object) -> object:
+    if isinstance(value, str):
+        found = _TIME.match(value)
+        if found is None:
+            raise PydanticCustomError("time", "a time of day is written like 22:30")
+        return time(int(found[1]), int(found[2]), int(found[3] or 0))
+    return value
+
+
+def _check_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise PydanticCustomError(
+            "time_zone",
+            "{value} is no time zone that this machine knows; they are written like Europe/Berlin",
+            {"value": repr(value)},
+        ) from None
+    return value
+
+
+TimeOfDay: TypeAlias = Annotated[time, BeforeValidator(_read_time, json_schema_input_type=str)]
+
+
+@public("workspaces_apps.rollout")
+class Hours(Part, frozen=True):
+    """Hours in which deployments may begin. From `start` up to `end`, by the wall clock of the time zone.
+
+    Attributes:
+        time_zone: An IANA name, such as ``Europe/Berlin``.
+        start: When they begin.
+        end: When they end; at or before `start`: on the next day.
+        days: The days on which they begin.
+        select: The WorkSpaces they hold for; all if left out. The first entry that fits a WorkSpace holds.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    time_zone: Annotated[str, AfterValidator(_check_zone)]
+    start: TimeOfDay
+    end: TimeOfDay
+    days: Annotated[tuple[Day, ...], BeforeValidator(listed), Field(min_length=1)] = DAYS
+    select: Selector | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            time_zone: str,
+            start: time | str,
+            end: time | str,
+            days: Many[Day] = DAYS,
+            select: Selector | None = None,
+        ) -> None: ...
+
+    @model_validator(mode="after")
+    def _without_zones(self) -> Self:
+        if self.start.tzinfo is not None or self.end.tzinfo is not None:
+            raise PydanticCustomError(
+                "time", "start and end are wall times of time_zone, without a zone of their own"
+            )
+        return self
+
+    def is_open(self, now: datetime, needs: float = 0.0) -> bool:
+        """Tell if deployments may begin at `now`.
+
+        Args:
+            now: A time with a zone.
+            needs: Seconds that must be left until the hours close; 0 or more.
+        """
+        return any(begin <= now < end for begin, end in self._spans(now, needs))
+
+    def next_opening(self, now: datetime, needs: float = 0.0) -> datetime | None:
+        """Return `now` where deployments may begin now, else when they may next, in UTC.
+
+        None where no hours of the next days are as long as `needs`; the arguments are those of `is_open`.
+        """
+        if self.is_open(now, needs):
+            return now
+        return min((begin for begin, _ in self._spans(now, needs) if begin > now), default=None)
+
+    def closing(self, now: datetime, needs: float = 0.0) -> datetime:
+        """Return when the last deployment of the hours that `now` is in may begin, in UTC; `now` itself outside."""
+        return max(
+            (end for begin, end in self._spans(now, needs) if begin <= now < end),
+            default=now.astimezone(UTC),
         )
 
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        del schema, handler
-        return {
-            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]
-        }
+    def after_open(self, now: datetime, seconds: float, needs: float = 0.0) -> datetime:
+        """Return when deployments could begin for so long, counted from `now`; within a year or so, else some time before.
 
-    @staticmethod
-    def read(value: object) -> Amount:
-        """The amount, or the mistake."""
-        try:
-            return Amount.parse(value)
-        except ManifestError as error:
-            raise PydanticCustomError("amount", "{rule}", {"rule": error.mistakes[0].rule}) from None
+        Args:
+            now: A time with a zone.
+            seconds: For how long, 0 or more.
+            needs: As for `is_open`.
+        """
+        at, left = self.next_opening(now, needs), timedelta(seconds=seconds)
+        for _ in range(_MOST_OPENINGS):
+            if at is None:
+                return now
+            closes = self.closing(at, needs)
+            if left <= closes - at:
+                break
+            left -= closes - at
+            at = self.next_opening(closes, needs)
+        return now if at is None else at + min(left, self.closing(at, needs) - at)
 
-    @staticmethod
-    def write(value: Amount) -> int | str:
-        """As it is written in a manifest."""
-        return str(value) if value.percent else int(value.number)
+    def _spans(self, now: datetime, needs: float) -> Sequence[tuple[datetime, datetime]]:
+        zone = ZoneInfo(self.time_zone)
+        today = now.astimezone(zone).date()
+        spans: list[tuple[datetime, datetime]] = []
+        for ahead in range(-1, _SEARCH_DAYS):
+            day = today + timedelta(days=ahead)
+            if DAYS[day.weekday()] not in self.days:
+                continue
+            last = day if self.end > self.start else day + timedelta(days=1)
+            # In UTC: two times of one zone are compared by the wall clock, which goes back once a year.
+            begin = datetime.combine(day, self.start, zone).astimezone(UTC)
+            end = datetime.combine(last, self.end, zone).astimezone(UTC)
+            if spans and begin <= spans[-1][1]:
+                # One day's hours go over into the next day's: between them nothing closes.
+                begin, end = spans[-1][0], max(end, spans.pop()[1])
+            # Hours within the one that a change of the clock leaves out are none.
+            if begin < end:
+                spans.append((begin, end))
+        short = timedelta(seconds=needs)
+        return [(begin, end - short) for begin, end in spans if end - short > begin]
 
 
-AmountField: TypeAlias = Annotated[Amount, _AmountSchema]
+def _read_amount(value: object) -> Amount:
+    try:
+        return Amount.parse(value)
+    except ManifestError as error:
+        raise PydanticCustomError("amount", "{rule}", {"rule": error.mistakes[0].rule}) from None
+
+
+def _write_amount(value: Amount) -> int | str:
+    """Return an amount as it is written in a manifest."""
+    return str(value) if value.percent else int(value.number)
+
+
+AmountField: TypeAlias = Annotated[
+    Amount,
+    PlainValidator(_read_amount),
+    PlainSerializer(_write_amount),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]}
+    ),
+]
 
 
 @public("workspaces_apps.rollout")

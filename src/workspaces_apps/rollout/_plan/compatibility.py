@@ -121,13 +121,12 @@ def _conflicting(wanted: Candidate) -> list[WorkSpaceApplication]:
     own = wanted.traits
     if own.family != "office suite":
         return []
-    return [other for other in wanted.others if _clash(own, traits_of(other))]
-
-
-def _clash(own: Traits, other: Traits) -> bool:
-    if other.family != "office suite":
-        return False
-    return _differ(own.edition, other.edition) or _differ(own.version, other.version)
+    return [
+        one
+        for one in wanted.others
+        if (other := traits_of(one)).family == "office suite"
+        and (_differ(own.edition, other.edition) or _differ(own.version, other.version))
+    ]
 
 
 def _differ(one: str | None, other: str | None) -> bool:

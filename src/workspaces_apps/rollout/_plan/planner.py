@@ -1,6 +1,8 @@
-"""From what is wanted and what was read to what would happen: one target's part of a plan."""
+"""From what is wanted and what was read to what would happen: one target's part of a plan, and what matches nothing in any."""
 
-from collections.abc import Callable, Iterable, Mapping
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -14,29 +16,51 @@ from workspaces_apps._associations.states import (
     next_action,
 )
 from workspaces_apps._associations.workspaces import Readiness, readiness
+from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps._observe.snapshot import AssociationRecord
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.api.applications import WorkSpaceApplication
-from workspaces_apps.rollout._connections import ConnectionReading, read_connections
-from workspaces_apps.rollout._controller.metrics import CallMetrics
+from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price
-from workspaces_apps.rollout._log.events import Action, Direction
-from workspaces_apps.rollout._log.history import RunHistory
-from workspaces_apps.rollout._log.projection import Key
+from workspaces_apps.rollout._log.events import Action, Direction, bounded
+from workspaces_apps.rollout._log.projections import Key, RunHistory
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef, Manifest, Rule
 from workspaces_apps.rollout._manifest.policy import OrderByTag
-from workspaces_apps.rollout._manifest.selectors import ConnectionFacts, Scope, Selector, Tags, WorkspaceFacts
-from workspaces_apps.rollout._matching import Inventory
-from workspaces_apps.rollout._plan.catalogue import Catalogue, UnresolvedError
+from workspaces_apps.rollout._manifest.selectors import (
+    ConnectionFacts,
+    Inventory,
+    Named,
+    Scope,
+    Selector,
+    Tags,
+    UnmatchedValue,
+    WorkspaceFacts,
+    named_by,
+    undecided,
+    unmatched,
+)
 from workspaces_apps.rollout._plan.compatibility import Obstacle, obstacle
 from workspaces_apps.rollout._plan.plan import (
     ForeignChange,
     PlannedChange,
     PlannedWorkspace,
     TargetReading,
+    blocked,
 )
-from workspaces_apps.rollout._plan.reading import Fleet, read_fleet, read_tags
+from workspaces_apps.rollout._plan.reading import (
+    Catalogue,
+    ConnectionReading,
+    Fleet,
+    UnresolvedError,
+    facts_of,
+    patiently,
+    read_connections,
+    read_fleet,
+    read_tags,
+    read_workspaces,
+)
+from workspaces_apps.rollout._run_telemetry import CallMetrics
 
 _UNREADY: Final = {
     Readiness.NEEDS_SOMEBODY: (
@@ -256,13 +280,8 @@ class _Planner:
         facts = self._fleet.workspaces[workspace.workspace_id]
         known = tags.get(workspace.workspace_id)
         connection = facts.connection
-        return PlannedWorkspace(
-            target=workspace.target,
-            workspace_id=workspace.workspace_id,
-            user_name=workspace.user_name,
-            state=workspace.state,
-            changes=workspace.changes,
-            foreign=workspace.foreign,
+        return replace(
+            workspace,
             connected=connection.connected if connection is not None else None,
             last_connected=connection.last_connected if connection is not None else None,
             rank=self._rank(connection, known),
@@ -353,7 +372,7 @@ class _Planner:
         if foreign and acted and not self._policy.allow_foreign_staged:
             message = "staged by somebody else: " + ", ".join(one.application_id for one in foreign)
             changes = [
-                _blocked(change, Reason.FOREIGN_STAGED, message) if change.application_id in acted else change
+                blocked(change, Reason.FOREIGN_STAGED, message) if change.application_id in acted else change
                 for change in changes
             ]
         return PlannedWorkspace(
@@ -385,7 +404,7 @@ class _Planner:
             if one.action == "install" and one.state == NO_ASSOCIATION
         }
         return [
-            one if (way := found.get(one.application_id)) is None else _blocked(one, way.reason, way.message)
+            one if (way := found.get(one.application_id)) is None else blocked(one, way.reason, way.message)
             for one in changes
         ]
 
@@ -402,7 +421,7 @@ class _Planner:
         if direction is None:
             change = _planned(application, "blocked", None, state)
             rules = self._at_odds[workspace.workspace_id, application]
-            return _blocked(change, Reason.CONTRADICTION, f"{rules}: one wants it present, the other absent")
+            return blocked(change, Reason.CONTRADICTION, f"{rules}: one wants it present, the other absent")
         action = next_action(state, direction)
         if action is NextAction.NOTHING:
             return _planned(application, "nothing", direction, state)
@@ -411,38 +430,32 @@ class _Planner:
         retries = action is NextAction.RETRY
         change = _planned(application, "retry" if retries else direction, direction, state)
         if action is NextAction.WAIT:
-            return _blocked(change, Reason.UNKNOWN, f"the state {state[:60]!r} is not known to this release")
+            return blocked(change, Reason.UNKNOWN, f"the state {state[:60]!r} is not known to this release")
         # What is on its way becomes ready by itself, and is waited for.
         unready = _UNREADY.get(readiness(workspace.state))
         if unready is not None:
             reason, advice = unready
-            return _blocked(change, reason, f"the WorkSpace is {workspace.state[:60]}{advice}")
+            return blocked(change, reason, f"the WorkSpace is {workspace.state[:60]}{advice}")
         if retries:
             return self._retry(change, workspace.workspace_id)
         if direction == "install" and state == NO_ASSOCIATION:
             found = self._obstacle(application, workspace, seen, wanted)
             if found is not None:
-                return _blocked(change, found.reason, found.message + self._remedy(found, wanted))
+                return blocked(change, found.reason, found.message + self._remedy(found, wanted))
         return change
 
     def _retry(self, change: PlannedChange, workspace_id: str) -> PlannedChange:
         key = Key(self._target, workspace_id, change.application_id)
         tries = self._history.retries(key)
         if tries >= self._policy.retries:
-            return _blocked(
+            return blocked(
                 change,
                 Reason.RETRIES_EXHAUSTED,
                 f"in ERROR; tried again {tries} of {self._policy.retries} times",
             )
         if self._history.failed_direction(key) is None:
             message = "in ERROR; the journal does not know in which direction, so it is staged anew if the service takes it"
-            return PlannedChange(
-                application_id=change.application_id,
-                action="retry",
-                direction=change.direction,
-                state=change.state,
-                message=message,
-            )
+            return replace(change, message=message)
         return change
 
     def _remedy(self, found: Obstacle, wanted: Wanted) -> str:
@@ -493,12 +506,66 @@ def _planned(application: str, action: Action, direction: Direction | None, stat
     return PlannedChange(application_id=application, action=action, direction=direction, state=state)
 
 
-def _blocked(change: PlannedChange, reason: Reason, message: str) -> PlannedChange:
-    return PlannedChange(
-        application_id=change.application_id,
-        action="blocked",
-        direction=change.direction,
-        state=change.state,
-        reason=reason.value,
-        message=message,
+async def judge(
+    manifest: Manifest, inventories: Mapping[str, Inventory], clients: Mapping[str, WorkSpacesClient]
+) -> tuple[list[UnmatchedValue], list[str]]:
+    """Return what matches nothing, and warnings about what could not be found out.
+
+    Where rules select by directory, bundle or id, only those WorkSpaces were read. A value that is not among them may
+    stand elsewhere, so it is looked for: 25 ids a call, a call for each directory and bundle, and for users all of the
+    target, once. Where everything matches, this makes no call.
+
+    Args:
+        manifest: What names the values.
+        inventories: What was read of each target that could be read; it is added to.
+        clients: Their clients.
+    """
+    named = [
+        one
+        for number, rule in enumerate(manifest.rules)
+        for one in named_by(
+            rule.name or f"rules[{number}]", rule.targets or manifest.target_names, rule.select
+        )
+    ]
+    warnings: list[str] = []
+    for target, suspects in undecided(named, inventories).items():
+        try:
+            await _look_for(suspects, inventories[target], clients[target])
+        except WorkSpacesError as error:
+            # They stay undecided, and what is not known to be missing is not called so.
+            warnings.append(
+                f"{target}: could not find out whether {suspects[0].value} exists: {bounded(str(error))}"
+            )
+    return unmatched(named, inventories), warnings
+
+
+async def _look_for(suspects: Sequence[Named], inventory: Inventory, client: WorkSpacesClient) -> None:
+    """Read what is needed to decide about values, and add it to the inventory."""
+
+    def of(condition: str) -> frozenset[str]:
+        return frozenset(one.value for one in suspects if one.condition == condition)
+
+    if of("user_names"):
+        # There is no filter by user alone; after this, everything is decided.
+        for workspace in (await read_workspaces(client, Scope(everything=True))).values():
+            inventory.add(workspace)
+        inventory.scope = Scope(everything=True)
+        return
+    ids, directories, bundles = of("workspace_ids"), of("directory_ids"), of("bundle_ids")
+    for workspace in (await read_workspaces(client, Scope(workspace_ids=ids))).values():
+        inventory.add(workspace)
+    # One WorkSpace of each is enough.
+    for directory_id in sorted(directories):
+        async for one in patiently(client.describe_workspaces(directory_id=directory_id, limit=1)):
+            inventory.add(facts_of(one))
+            break
+    for bundle_id in sorted(bundles):
+        async for one in patiently(client.describe_workspaces(bundle_id=bundle_id, limit=1)):
+            inventory.add(facts_of(one))
+            break
+    inventory.scope = replace(
+        inventory.scope,
+        workspace_ids=inventory.scope.workspace_ids | ids,
+        directory_ids=inventory.scope.directory_ids | directories,
+        bundle_ids=inventory.scope.bundle_ids | bundles,
     )

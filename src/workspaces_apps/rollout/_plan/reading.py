@@ -1,11 +1,15 @@
-"""Reading a target in as few calls as the service allows.
+"""Reading a target in as few calls as the service allows: its catalogue, WorkSpaces, associations and connections.
 
 A page of DescribeWorkspaces has 25 WorkSpaces, a page of DescribeApplicationAssociations 25 associations of one
 application; asking WorkSpace by WorkSpace would cost a call for each. The service counts the rate of each
 operation by itself [assumed], so WorkSpaces and associations are read side by side.
 """
 
+from __future__ import annotations
+
 import asyncio
+import difflib
+import re
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -13,20 +17,142 @@ from collections.abc import (
     Collection,
     Iterable,
     Iterator,
+    Mapping,
     Sequence,
 )
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final, TypeVar
 
+from workspaces_apps._base.clock import Clock
+from workspaces_apps._base.moments import Datetime
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps._model.models import PageResult
 from workspaces_apps._model.paginator import Paginated
 from workspaces_apps._observe.snapshot import AssociationRecord
+from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.api.errors import ResourceNotFoundException
-from workspaces_apps.api.workspaces import Workspace
+from workspaces_apps.api.workspaces import ConnectionState, Workspace, WorkspaceConnectionStatus
 from workspaces_apps.errors import MalformedResponseError
-from workspaces_apps.rollout._manifest.selectors import Scope, WorkspaceFacts
-from workspaces_apps.rollout._plan.catalogue import Catalogue
+from workspaces_apps.rollout._errors import RolloutError
+from workspaces_apps.rollout._manifest.manifest import ApplicationRef
+from workspaces_apps.rollout._manifest.selectors import ConnectionFacts, Scope, WorkspaceFacts
+
+_WORD: Final = re.compile(r"\w+")
+_SHOWN: Final = 8
+
+_NEAREST: Final = 3
+"""Applications that are named for a name that is none."""
+
+_NEAR: Final = 0.7
+"""How much alike the words of two names are, at least, from 0 to 1, for one to be meant by the other."""
+
+
+class UnresolvedError(RolloutError):
+    """A reference means no application of the catalogue, or several; the message names candidates."""
+
+
+class Catalogue:
+    """The applications that a target offers.
+
+    Args:
+        applications: What DescribeApplications lists.
+    """
+
+    def __init__(self, applications: Sequence[WorkSpaceApplication]) -> None:
+        self._by_id: Mapping[str, WorkSpaceApplication] = {one.application_id: one for one in applications}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids, in the service's order."""
+        return tuple(self._by_id)
+
+    def get(self, application_id: str) -> WorkSpaceApplication | None:
+        """The application, if the catalogue has it."""
+        return self._by_id.get(application_id)
+
+    def name(self, application_id: str) -> str | None:
+        """The name, if the catalogue has one."""
+        found = self._by_id.get(application_id)
+        return found.name if found is not None else None
+
+    def resolve(self, ref: ApplicationRef) -> str:
+        """The id of the application that is meant.
+
+        A name that is exactly right goes before names that only contain the words; `version` is a further word.
+
+        Raises:
+            UnresolvedError: None is, or several are.
+        """
+        if ref.id is not None:
+            if ref.id in self._by_id:
+                return ref.id
+            raise UnresolvedError(
+                f"{_quoted(ref)} is not in the catalogue{self._hint(self._near_ids(ref.id))}"
+            )
+        offered = [one for one in self._by_id.values() if ref.owner is None or one.owner == ref.owner]
+        wanted = _words(f"{ref.name} {ref.version or ''}")
+        exact = [one for one in offered if _words(one.name or "") == wanted]
+        found = exact or [one for one in offered if set(wanted) <= set(_words(one.name or ""))]
+        if len(found) == 1:
+            return found[0].application_id
+        if found:
+            raise UnresolvedError(
+                f"{_quoted(ref)} may mean any of {_listed(found)}; give more of the name, owner, or the id"
+            )
+        raise UnresolvedError(f"{_quoted(ref)} is not in the catalogue{self._hint(self._near_names(wanted))}")
+
+    def _near_ids(self, wanted: str) -> list[WorkSpaceApplication]:
+        near = difflib.get_close_matches(wanted, self._by_id, n=_NEAREST, cutoff=_NEAR)
+        return [self._by_id[one] for one in near]
+
+    def _near_names(self, wanted: Sequence[str]) -> list[WorkSpaceApplication]:
+        likeness = {
+            one.application_id: _likeness(wanted, _words(one.name or "")) for one in self._by_id.values()
+        }
+        near = sorted((one for one in likeness if likeness[one] >= _NEAR), key=lambda one: -likeness[one])
+        return [self._by_id[one] for one in near[:_NEAREST]]
+
+    def _hint(self, near: Sequence[WorkSpaceApplication]) -> str:
+        if near:
+            return f"; the nearest there: {_listed(near)}"
+        return (
+            f", and none of its {len(self)} applications is called like it"
+            if self._by_id
+            else ", which is empty"
+        )
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _likeness(wanted: Sequence[str], name: Sequence[str]) -> float:
+    """Compare the wanted words with those of a name: 0 to 1; a long word counts for more."""
+    length = sum(map(len, wanted))
+    if not length or not name:
+        return 0.0
+    ratios = (
+        len(one) * max(difflib.SequenceMatcher(None, one, other).ratio() for other in name) for one in wanted
+    )
+    return sum(ratios) / length
+
+
+def _quoted(ref: ApplicationRef) -> str:
+    said = str(ref)
+    own = ref.id or ref.name or ""
+    return f'"{own}"{said.removeprefix(own)}'
+
+
+def _listed(applications: Sequence[WorkSpaceApplication]) -> str:
+    shown = [f'"{one.name}" ({one.application_id}, {one.owner})' for one in applications[:_SHOWN]]
+    more = len(applications) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
 
 PAGE: Final = 25
 """Items on a page, and ids in a request, at most [doc]."""
@@ -143,22 +269,16 @@ async def read_each(client: WorkSpacesClient, workspace_ids: Collection[str]) ->
 
     async def one(workspace_id: str) -> None:
         try:
-            states[workspace_id] = await read_one(client, workspace_id)
+            answer = await client.describe_workspace_associations(workspace_id=workspace_id)
         except ResourceNotFoundException:
             states[workspace_id] = {}
+        else:
+            states[workspace_id] = {
+                row.associated_resource_id: AssociationRecord.of(row) for row in answer.associations
+            }
 
     await side_by_side(one, workspace_ids)
     return states
-
-
-async def read_one(client: WorkSpacesClient, workspace_id: str) -> dict[str, AssociationRecord]:
-    """The associations of one WorkSpace, by application.
-
-    Raises:
-        ResourceNotFoundException: There is no such WorkSpace.
-    """
-    answer = await client.describe_workspace_associations(workspace_id=workspace_id)
-    return {row.associated_resource_id: AssociationRecord.of(row) for row in answer.associations}
 
 
 async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -222,3 +342,94 @@ async def side_by_side(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+STALE_AFTER: Final = timedelta(minutes=10)
+"""The age by `ConnectionStateCheckTimestamp` after which a status says nothing about now. [assumed]"""
+
+STOPPED: Final = "STOPPED"
+"""The state in which nobody can be at work on a WorkSpace."""
+
+
+class Presence(StrEnum):
+    """Presence of a user on a WorkSpace."""
+
+    CONNECTED = "connected"
+    AWAY = "away"
+    UNKNOWN = "unknown"
+
+
+_PRESENCE: Final[Mapping[str, Presence]] = {
+    ConnectionState.CONNECTED: Presence.CONNECTED,
+    ConnectionState.DISCONNECTED: Presence.AWAY,
+    # Also AVAILABLE WorkSpaces read so for a while. [field]
+    ConnectionState.UNKNOWN: Presence.UNKNOWN,
+}
+"""The meaning of each connection state; a state that this release does not know is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionReading:
+    """The connection of one WorkSpace, as it was read.
+
+    Attributes:
+        at: When the answer came, by the client's clock.
+        status: What the service said; None where the WorkSpace was missing from the answer.
+    """
+
+    at: Datetime
+    status: WorkspaceConnectionStatus | None
+
+    def presence(self, workspace_state: str | None = None) -> Presence:
+        """Return whether the user is there.
+
+        Args:
+            workspace_state: The WorkSpace's own state; None where it is not known.
+        """
+        if workspace_state == STOPPED:
+            return Presence.AWAY
+        if self.status is None or self.status.connection_state is None:
+            return Presence.UNKNOWN
+        checked = self.status.connection_state_check_timestamp
+        if checked is not None and self.at - checked > STALE_AFTER:
+            return Presence.UNKNOWN
+        return _PRESENCE.get(self.status.connection_state, Presence.UNKNOWN)
+
+    def facts(self, workspace_state: str | None) -> ConnectionFacts:
+        """Return what a plan keeps of it."""
+        presence = self.presence(workspace_state)
+        return ConnectionFacts(
+            at=self.at,
+            listed=self.status is not None,
+            connected=None if presence is Presence.UNKNOWN else presence is Presence.CONNECTED,
+            last_connected=self.last_connected,
+        )
+
+    @property
+    def last_connected(self) -> datetime | None:
+        """The last connection of the user, not after `at`; None where the service knows of none."""
+        if self.status is None or self.status.last_known_user_connection_timestamp is None:
+            return None
+        # The service's clock may be ahead of this one.
+        return min(self.at, self.status.last_known_user_connection_timestamp)
+
+
+async def read_connections(
+    client: WorkSpacesClient, clock: Clock, workspace_ids: Sequence[str]
+) -> dict[str, ConnectionReading]:
+    """Read the connections of WorkSpaces, 25 a call; each has a reading, also one missing from the answer.
+
+    Raises:
+        WorkSpacesError: A call failed.
+    """
+    found: dict[str, ConnectionReading] = {}
+
+    async def some(ids: Sequence[str]) -> None:
+        listing = client.describe_workspaces_connection_status(workspace_ids=ids)
+        statuses = {one.workspace_id: one async for one in patiently(listing)}
+        at = clock.now()
+        for workspace_id in ids:
+            found[workspace_id] = ConnectionReading(at=at, status=statuses.get(workspace_id))
+
+    await side_by_side(some, pages_of(workspace_ids))
+    return found

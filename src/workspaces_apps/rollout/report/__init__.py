@@ -1,6 +1,6 @@
 """Reports of a roll-out: read from its journal, given as text, JSON, CSV, JUnit XML or one HTML page."""
 
-from workspaces_apps.rollout._log.summary import Outcome
+from workspaces_apps.rollout._log.projections import Outcome
 from workspaces_apps.rollout.report._model import (
     OUTCOMES,
     ApplicationCount,

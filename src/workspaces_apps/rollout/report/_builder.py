@@ -35,22 +35,26 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
     Withdrawn,
 )
-from workspaces_apps.rollout._log.summary import Move, Outcome, RunSummary, Traffic, WorkspaceKey
+from workspaces_apps.rollout._log.projections import Move, Outcome, RunSummary, Traffic, WorkspaceKey
 from workspaces_apps.rollout.report._model import (
     GRAVEST_FIRST,
+    ActiveTime,
     ApplicationCount,
     Change,
     Moment,
     ReasonCount,
     Run,
     TrafficPoint,
+    Transition,
     Wave,
     Workspace,
+    frozen,
+    moment_of,
+    progress,
+    thinned,
 )
-from workspaces_apps.rollout.report._render.series import ActiveTime, Transition, frozen, progress, thinned
-from workspaces_apps.rollout.report._render.text import in_utc
-from workspaces_apps.rollout.report._render.timeline import moment_of
 from workspaces_apps.rollout.report._report import Report
+from workspaces_apps.rollout.report._text import in_utc
 
 _Trouble: TypeAlias = Literal["failed", "skipped", "blocked"]
 
@@ -231,7 +235,7 @@ class _Run:
 
 
 class ReportBuilder:
-    """A report in the making; a `Projection`.
+    """A report in the making; a projection.
 
     Args:
         first: The number of the first run.
@@ -485,8 +489,14 @@ class ReportBuilder:
             )
         )
 
+    def _latest_runs(self) -> Sequence[str]:
+        """Return the last run, or that of each of several journals."""
+        if self._latest is None:
+            return list(self._runs)[-1:]
+        return [name for name in self._runs if name in self._latest]
+
     def _frozen_runs(self) -> tuple[Run, ...]:
-        latest = list(self._runs)[-1:] if self._latest is None else self._latest
+        latest = self._latest_runs()
         return tuple(
             run.frozen(self._summary.traffic(name), interrupted=run.finished is None and name not in latest)
             for name, run in self._runs.items()
@@ -494,15 +504,13 @@ class ReportBuilder:
 
     def _unmatched(self) -> tuple[str, ...]:
         """Return what the last run's plan found missing; of several journals, that of the last run of each."""
-        latest = (
-            list(self._runs)[-1:] if self._latest is None else [n for n in self._runs if n in self._latest]
-        )
-        return tuple(dict.fromkeys(said for name in latest for said in self._runs[name].unmatched))
+        names = self._latest_runs()
+        return tuple(dict.fromkeys(said for name in names for said in self._runs[name].unmatched))
 
     def _ending(self, runs: Sequence[Run]) -> Ending | None:
         """Return how the last run ended; of several journals, the gravest of the ends of their last runs."""
-        last = runs[-1:] if self._latest is None else [run for run in runs if run.run in self._latest]
-        endings: list[Ending | None] = [run.ending for run in last]
+        latest = self._latest_runs()
+        endings: list[Ending | None] = [run.ending for run in runs if run.run in latest]
         return min(endings, key=_GRAVEST_ENDINGS.index, default=None)
 
 

@@ -1,18 +1,37 @@
-"""The records that a report is made of: changes, WorkSpaces, runs, waves, reasons, and what happened when.
+"""The records that a report is made of: changes, WorkSpaces, runs, waves, reasons, series over time and timelines.
 
-All of it is data: texts of the service and of the manifest are as the events have them. Renderers escape them for the place where they are shown.
+All of it is data: texts of the service and of the manifest are as the events have them. Renderers escape them for the place
+where they are shown.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._licences import Price
-from workspaces_apps.rollout._log.events import Action, Direction, Ending
-from workspaces_apps.rollout._log.summary import Outcome
+from workspaces_apps.rollout._log.events import (
+    AboutWorkspace,
+    Action,
+    Changed,
+    Deployed,
+    Direction,
+    Ending,
+    Failed,
+    Intent,
+    Noticed,
+    Planned,
+    Skipped,
+    Staged,
+    Succeeded,
+    Withdrawn,
+)
+from workspaces_apps.rollout._log.projections import Outcome
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
     "succeeded",
@@ -294,3 +313,139 @@ class TrafficPoint:
     seconds: float
     calls: int
     throttled: int
+
+
+POINTS: Final = 240
+"""Points at most of a series; a screen has room for no more."""
+
+
+class Transition(NamedTuple):
+    """One change went from one outcome (None: it is not known) to another."""
+
+    seconds: float
+    before: Outcome | None
+    after: Outcome | None
+
+
+@dataclass
+class ActiveTime:
+    """Time spent in runs: the time between two runs is left out, and a clock that is set back stands still.
+
+    Attributes:
+        seconds: How much there was so far.
+    """
+
+    seconds: float = 0.0
+    _run: str | None = None
+    _last: datetime | None = None
+
+    def note(self, run: str, at: datetime) -> float:
+        """Take in that something happened; the time spent until then."""
+        if run == self._run and self._last is not None:
+            passed = (at - self._last).total_seconds()
+            if passed > 0:
+                self.seconds += passed
+                self._last = at
+        else:
+            self._run, self._last = run, at
+        return self.seconds
+
+
+class UnitedTime(ActiveTime):
+    """Time in which any of several runs went on, which may go on side by side.
+
+    Args:
+        spans: When each of them began and ended.
+    """
+
+    def __init__(self, spans: Iterable[tuple[datetime, datetime]]) -> None:
+        super().__init__()
+        self._united: list[tuple[datetime, datetime]] = []
+        for began, ended in sorted(spans):
+            if self._united and began <= self._united[-1][1]:
+                self._united[-1] = self._united[-1][0], max(self._united[-1][1], ended)
+            else:
+                self._united.append((began, ended))
+
+    def note(self, run: str, at: datetime) -> float:
+        """Take in that something happened; the time spent until then."""
+        del run  # whichever it was
+        passed = sum((min(at, ended) - began).total_seconds() for began, ended in self._united if began < at)
+        self.seconds: float = max(self.seconds, passed)
+        return self.seconds
+
+
+def thinned(points: Sequence[TrafficPoint]) -> tuple[TrafficPoint, ...]:
+    """At most about `POINTS` of the points, the first and the last among them."""
+    if len(points) <= POINTS:
+        return tuple(points)
+    stride = -(-len(points) // POINTS)
+    return (*points[:-1:stride], points[-1])
+
+
+def progress(transitions: Sequence[Transition], seconds: float) -> tuple[ProgressPoint, ...]:
+    """Count the changes by outcome at moments evenly spread from 0 to `seconds`."""
+    counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+    times = sorted({0.0, *(seconds * step / POINTS for step in range(1, POINTS)), seconds})
+    points: list[ProgressPoint] = []
+    position = 0
+    for time in times:
+        # At the last moment everything counts, however the times were rounded.
+        while position < len(transitions) and (transitions[position].seconds <= time or time == seconds):
+            _, before, after = transitions[position]
+            if before is not None:
+                counts[before] -= 1
+            if after is not None:
+                counts[after] += 1
+            position += 1
+        points.append(ProgressPoint(seconds=time, counts=frozen(counts)))
+    return tuple(points)
+
+
+def frozen(counts: Counts) -> Counts:
+    """A copy with every outcome as a key, in the order of `OUTCOMES`."""
+    return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}
+
+
+def moment_of(run: str, event: AboutWorkspace, at: datetime) -> Moment:
+    """The line of a timeline for an event of that run."""
+    what, message, request_id = _told(event)
+    application = None if isinstance(event, Deployed | Noticed) else event.application_id
+    return Moment(
+        at=at,
+        run=run,
+        kind=event.kind,
+        application_id=application,
+        what=what or None,
+        message=message or None,
+        request_id=request_id or None,
+    )
+
+
+def _told(event: AboutWorkspace) -> tuple[str | None, str | None, str | None]:
+    """Return a timeline's words about an event: what, more words, and the request id."""
+    match event:
+        case Planned():
+            what = event.action if event.reason is None else f"{event.action}: {event.reason}"
+            return what, event.message, None
+        case Noticed():
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            return None, f"planned for {event.planned_at:%Y-%m-%d %H:%M:%S %Z}{again}", None
+        case Intent():
+            flags = [word for word, holds in (("force", event.force), ("retry", event.retry)) if holds]
+            return event.operation, ", ".join([event.direction, *flags]), None
+        case Withdrawn():
+            return event.operation, f"taken back: {event.reason}", None
+        case Staged():
+            return event.direction, None, event.request_id
+        case Deployed():
+            return ("with force" if event.force else None), ", ".join(event.applications), event.request_id
+        case Changed():
+            return event.state, None, None
+        case Succeeded():
+            return event.direction, None, None
+        case Failed():
+            again = "" if event.final else "; will be retried"
+            return event.reason, f"{event.message}{again}", event.request_id
+        case Skipped():
+            return event.reason, event.message, None

@@ -18,7 +18,7 @@ from workspaces_apps.rollout._journal.files import read_journal
 from workspaces_apps.rollout._journal.stores import read_events
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Ending, Event
-from workspaces_apps.rollout._log.summary import UNFINISHED, Outcome
+from workspaces_apps.rollout._log.projections import UNFINISHED, Outcome
 from workspaces_apps.rollout.report._model import (
     ApplicationCount,
     Change,
@@ -30,7 +30,7 @@ from workspaces_apps.rollout.report._model import (
     Wave,
     Workspace,
 )
-from workspaces_apps.rollout.report._render.text import one_line
+from workspaces_apps.rollout.report._text import one_line
 
 _NAMED: Final = 10
 """Runs that an error names; it counts the others."""
@@ -176,8 +176,8 @@ class Report:
     @classmethod
     def _merged(cls, parts: "Sequence[Sequence[Event]]") -> "Report":
         from workspaces_apps.rollout.report._builder import ReportBuilder
-        from workspaces_apps.rollout.report._render.series import UnitedTime
-        from workspaces_apps.rollout.report._render.text import in_utc
+        from workspaces_apps.rollout.report._model import UnitedTime
+        from workspaces_apps.rollout.report._text import in_utc
 
         if len(parts) == 1:
             return cls.from_events(parts[0])
@@ -201,7 +201,7 @@ class Report:
     @property
     def by_target(self) -> Mapping[str, Counts]:
         """The counts of changes of each outcome for each target, in the order of the plans."""
-        from workspaces_apps.rollout.report._render.series import frozen
+        from workspaces_apps.rollout.report._model import frozen
 
         found: dict[str, Counter[Outcome]] = {}
         for change in self.changes:
@@ -229,44 +229,44 @@ class Report:
         Args:
             width: Columns that a line may take, 40 or more; None for no limit, as a file or a pipe has none.
         """
-        from workspaces_apps.rollout.report._render.as_text import plain
+        from workspaces_apps.rollout.report._forms import as_text
 
-        return plain(self, width)
+        return as_text(self, width)
 
     def to_rich(self) -> "types.RenderableType":
         """The report for a rich console; needs the package rich, which comes with the extra ``cli``."""
-        from workspaces_apps.rollout.report._render.as_text import rich_group
+        from workspaces_apps.rollout.report._forms import as_rich
 
-        return rich_group(self)
+        return as_rich(self)
 
     def to_json(self) -> str:
         """The report as one JSON document, as `json_schema` describes it."""
-        from workspaces_apps.rollout.report._render.as_json import document
+        from workspaces_apps.rollout.report._forms import as_json
 
-        return document(self)
+        return as_json(self)
 
     @staticmethod
     def json_schema() -> dict[str, object]:
         """The JSON Schema of what `to_json` gives."""
-        from workspaces_apps.rollout.report._render.as_json import json_schema
+        from workspaces_apps.rollout.report._forms import json_schema
 
         return json_schema()
 
     def to_csv(self) -> str:
         """The report as CSV, one line for each change; formulas are neutralised with an apostrophe."""
-        from workspaces_apps.rollout.report._render.as_csv import lines
+        from workspaces_apps.rollout.report._forms import as_csv
 
-        return lines(self)
+        return as_csv(self)
 
     def to_junit(self) -> str:
         """The report as JUnit XML, one test case for each change."""
-        from workspaces_apps.rollout.report._render.as_junit import suites
+        from workspaces_apps.rollout.report._forms import as_junit
 
-        return suites(self)
+        return as_junit(self)
 
     def to_html(self) -> str:
         """The report as one page that needs nothing else: no script, no network, no other file."""
-        from workspaces_apps.rollout.report._render.as_html import page
+        from workspaces_apps.rollout.report._page import page
 
         return page(self)
 

@@ -1,5 +1,7 @@
 """Text from elsewhere made fit to show: one harmless line, a CSV cell, a length of time."""
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Iterator

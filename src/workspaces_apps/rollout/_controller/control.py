@@ -11,9 +11,12 @@ which of them count is decided by the runs that they name.
 A journal that was begun anew knows none of the runs that an old record names, and so takes nothing from it.
 """
 
+from __future__ import annotations
+
+import asyncio
 import getpass
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
@@ -22,10 +25,10 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
-from workspaces_apps.rollout._errors import JournalError
+from workspaces_apps.rollout._errors import JournalError, RolloutError
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
-from workspaces_apps.rollout._log.events import Event, Finished, Text
-from workspaces_apps.rollout._log.history import RunHistory
+from workspaces_apps.rollout._log.events import ApprovalRequested, Event, Finished, Text
+from workspaces_apps.rollout._log.projections import RunHistory
 
 ControlCommand: TypeAlias = Literal["pause", "resume", "approve", "reject", "drain", "stop"]
 """The word that is said to a running apply."""
@@ -245,3 +248,95 @@ def whoever() -> str:
         # A container may run under a number that nobody has.
         user = "somebody"
     return f"{user}@{socket.gethostname()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalDecision:
+    """The word on a wave.
+
+    Attributes:
+        approve: Whether what comes after it may begin.
+        who: Who gave it.
+        reason: Why, in words.
+        sequence: Its number in the control record; None where it was given to this process.
+    """
+
+    approve: bool
+    who: str
+    reason: str = ""
+    sequence: int | None = None
+
+
+class ApprovalGate:
+    """Takes the word on the wave that waits for it, from this process or from the control record.
+
+    Attributes:
+        decided: Set once there is a decision on the wave that waits.
+        look: Reads the control record once more; None where there is none.
+    """
+
+    def __init__(self) -> None:
+        self.look: Callable[[], Awaitable[None]] | None = None
+        self.decided: asyncio.Event = asyncio.Event()
+        self._waiting: ApprovalRequested | None = None
+        self._decision: ApprovalDecision | None = None
+        self._consumed = 0
+        self._records: Mapping[tuple[int, str], ControlRecord] = {}
+
+    @property
+    def wave(self) -> int | None:
+        """The number of the wave that waits; None while none does."""
+        return self._waiting.wave if self._waiting is not None else None
+
+    def open(self, request: ApprovalRequested, consumed: int) -> None:
+        """Begin to wait for the word on a wave.
+
+        Args:
+            request: The wave.
+            consumed: The number of the last command that was acted upon; earlier ones are for other waves.
+        """
+        self._waiting, self._decision, self._consumed = request, None, consumed
+        self.decided.clear()
+        self._match()
+
+    def close(self) -> ApprovalDecision | None:
+        """End the wait, and return the decision; None if there was none."""
+        self._waiting = None
+        return self._decision
+
+    def decide(self, decision: ApprovalDecision, wave: int | None = None) -> None:
+        """Take the word on the wave that waits; the first one counts.
+
+        Args:
+            decision: The word.
+            wave: The number of the wave that it is meant for; None for whichever waits.
+
+        Raises:
+            RolloutError: No wave waits, or another one.
+        """
+        waiting = self._waiting
+        if waiting is None:
+            raise RolloutError("no wave waits for approval: one that has not ended cannot be approved")
+        if wave not in (None, waiting.wave):
+            raise RolloutError(f"wave {waiting.wave} waits for approval, not wave {wave}")
+        if self._decision is None:
+            self._decision = decision
+            self.decided.set()
+
+    def take(self, records: Mapping[tuple[int, str], ControlRecord]) -> None:
+        """Take in what the control record says, by wave and digest."""
+        self._records = records
+        self._match()
+
+    def _match(self) -> None:
+        waiting = self._waiting
+        record = self._records.get((waiting.wave, waiting.digest)) if waiting is not None else None
+        if record is not None and record.sequence > self._consumed:
+            self.decide(
+                ApprovalDecision(
+                    approve=record.command == "approve",
+                    who=record.who,
+                    reason=record.reason,
+                    sequence=record.sequence,
+                )
+            )

@@ -1,15 +1,19 @@
-"""Summary of a roll-out in numbers: what became of its changes and what it cost, counted in one place.
+"""Projections: what is folded from the events of a roll-out, one event after the other: approvals, history and summary.
 
-The `Finished` and `Progress` events, the live display and the report all take their counts from here.
+A projection takes an event in with `apply`, in the order in which they happened. It never looks back and never fails.
 """
 
+from __future__ import annotations
+
+import hashlib
 from bisect import insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import ceil, isfinite
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from workspaces_apps._associations.states import IN_FLIGHT, STAGED
+from workspaces_apps._associations.states import IN_FLIGHT, SETTLED, STAGED
 from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
 from workspaces_apps.rollout._log.events import (
     EVERYWHERE,
@@ -17,6 +21,7 @@ from workspaces_apps.rollout._log.events import (
     Approved,
     Changed,
     Deployed,
+    Direction,
     Event,
     Failed,
     Finished,
@@ -32,7 +37,214 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
     Withdrawn,
 )
-from workspaces_apps.rollout._log.projection import Key
+
+
+class Key(NamedTuple):
+    """One application on one WorkSpace of one target."""
+
+    target: str
+    workspace_id: str
+    application_id: str
+
+
+def digest_of(workspaces: Iterable[tuple[str, str]]) -> str:
+    """Return the digest of a wave's content: its targets and WorkSpaces, in whatever order."""
+    lines = sorted(f"{target}/{workspace_id}\n" for target, workspace_id in workspaces)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+class EndedWave(NamedTuple):
+    """A wave that has ended, and that nobody has approved or rejected.
+
+    Attributes:
+        run: The run in which it ended.
+        wave: Its number, from 1.
+        digest: The digest of its WorkSpaces.
+        workspaces: How many are in it.
+    """
+
+    run: str
+    wave: int
+    digest: str
+    workspaces: int
+
+
+class ApprovalHistory:
+    """The approved waves, and those that wait for approval, over all runs of a journal; a projection.
+
+    Attributes:
+        approved: The size of the last wave that was approved; None where none was, or where a later roll-out on the
+            journal is complete.
+        consumed: The number of the last command of the control record that was acted upon; 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.approved: int | None = None
+        self.consumed: int = 0
+        self._requested: EndedWave | None = None
+        self._wave: WaveBegan | None = None
+        # The changes of the run that have no last word, and those that have one since the wave began.
+        self._open: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._ended: set[tuple[str, str]] = set()
+
+    @property
+    def unapproved(self) -> EndedWave | None:
+        """The wave that has ended and that somebody must still approve or reject; None where there is none.
+
+        A run that was killed between the end of a wave and its request has left such a wave too.
+        """
+        wave = self._wave
+        if self._requested is not None or wave is None or not wave.approval or wave.digest is None:
+            return self._requested
+        if any(self._open.get(one) for one in self._ended) or digest_of(self._ended) != wave.digest:
+            return None
+        return EndedWave(wave.run, wave.wave, wave.digest, wave.workspaces)
+
+    def apply(self, event: Event) -> None:
+        """Take one more event in."""
+        match event:
+            case Started():
+                ended = self.unapproved
+                self._requested, self._wave = ended, None
+                self._open.clear()
+                self._ended.clear()
+            case Planned(action="install" | "uninstall" | "retry"):
+                self._open[event.target, event.workspace_id].add(event.application_id)
+            case WaveBegan():
+                self._requested, self._wave = None, event
+                self._ended.clear()
+            case Succeeded() | Skipped() | Failed(final=True):
+                workspace = event.target, event.workspace_id
+                if event.application_id is None:
+                    self._open[workspace].clear()
+                else:
+                    self._open[workspace].discard(event.application_id)
+                self._ended.add(workspace)
+            case ApprovalRequested():
+                self._requested = EndedWave(event.run, event.wave, event.digest, event.workspaces)
+            case Approved() | Rejected():
+                self._decide(event)
+            case Finished(ending="complete"):
+                # What comes after it on this journal is another roll-out.
+                self.approved, self._wave, self._requested = None, None, None
+            case _:
+                pass
+
+    def _decide(self, event: Approved | Rejected) -> None:
+        self.consumed = max(self.consumed, event.sequence or 0)
+        ended, self._requested, self._wave = self.unapproved, None, None
+        if isinstance(event, Approved):
+            self.approved = ended.workspaces if ended is not None else 1
+        else:
+            self.approved = None
+
+
+@dataclass(slots=True)
+class _Tries:
+    """The deployments of one application that were announced and have not ended well."""
+
+    direction: Direction | None = None
+    retries: int = 0
+    # The last intent was a retry, and nothing has been heard of it.
+    announced: bool = False
+    # What the last intent replaced, until something else tells of the direction.
+    before: tuple[Direction | None, bool] | None = None
+
+
+class RunHistory:
+    """The memory of a roll-out over all runs of its journal; a projection.
+
+    The direction of an ERROR is that of the last deployment which this journal announced, or saw going on, for that
+    application. It is forgotten once the application came to rest: an ERROR after that is somebody else's.
+
+    Args:
+        past: The events so far, oldest first.
+
+    Attributes:
+        approvals: What somebody approved, and what waits for it.
+    """
+
+    def __init__(self, past: Iterable[Event] = ()) -> None:
+        self._tries: dict[Key, _Tries] = {}
+        self._unsettled: dict[Key, Direction] = {}
+        self._notices: Counter[tuple[str, str]] = Counter()
+        self.approvals: ApprovalHistory = ApprovalHistory()
+        for event in past:
+            self.apply(event)
+
+    def failed_direction(self, key: Key) -> Direction | None:
+        """Return the direction of the last deployment, while it has not ended well."""
+        tries = self._tries.get(key)
+        return tries.direction if tries is not None else None
+
+    def retries(self, key: Key) -> int:
+        """Return how often it was tried again, over all runs, since it was last in sync.
+
+        Intents are counted, without those that the service refused or that were withdrawn: one that a crash kept from
+        being sent counts.
+        """
+        tries = self._tries.get(key)
+        return tries.retries if tries is not None else 0
+
+    def notices(self, target: str, workspace_id: str) -> int:
+        """Return how often the hook was called for a WorkSpace, over all runs, since a Deploy was last taken for it."""
+        return self._notices[target, workspace_id]
+
+    @property
+    def unsettled(self) -> dict[Key, Direction]:
+        """Changes that some run planned, and none has reported as made."""
+        return dict(self._unsettled)
+
+    def apply(self, event: Event) -> None:
+        """Take one more event in."""
+        self.approvals.apply(event)
+        match event:
+            case Noticed():
+                self._notices[event.target, event.workspace_id] += 1
+            case Deployed():
+                self._notices.pop((event.target, event.workspace_id), None)
+            case Planned(action="install" | "uninstall" | "retry", direction=direction) if (
+                direction is not None
+            ):
+                self._unsettled[_key(event)] = direction
+            case Intent(operation="DeployWorkspaceApplications"):
+                tries = self._tries.setdefault(_key(event), _Tries())
+                tries.before = tries.direction, tries.announced
+                tries.direction, tries.announced = event.direction, event.retry
+                tries.retries += event.retry
+            case Withdrawn(operation="DeployWorkspaceApplications"):
+                self._withdraw(self._tries.get(_key(event)), retry=event.retry)
+            case Failed(application_id=str(application), refused=True):
+                refused = self._tries.get(Key(event.target, event.workspace_id, application))
+                if refused is not None and refused.announced:
+                    refused.announced = False
+                    refused.retries -= 1
+            case Changed(state=state) if state in IN_FLIGHT:
+                tries = self._tries.setdefault(_key(event), _Tries())
+                tries.direction, tries.before = IN_FLIGHT[state], None
+            case Changed(state=state) if state in SETTLED:
+                self._tries.pop(_key(event), None)
+            case Succeeded():
+                self._tries.pop(_key(event), None)
+                self._unsettled.pop(_key(event), None)
+            case Skipped(application_id=str(), reason=Reason.VANISHED):
+                self._unsettled.pop(Key(event.target, event.workspace_id, event.application_id or ""), None)
+            case _:
+                pass
+
+    @staticmethod
+    def _withdraw(tries: _Tries | None, *, retry: bool) -> None:
+        if tries is None:
+            return
+        # One that the service refused is not counted any more.
+        tries.retries -= retry and tries.announced
+        tries.direction, tries.announced = tries.before or (tries.direction, False)
+        tries.before = None
+
+
+def _key(event: Planned | Intent | Withdrawn | Changed | Succeeded) -> Key:
+    return Key(event.target, event.workspace_id, event.application_id)
+
 
 Outcome: TypeAlias = Literal[
     "succeeded", "unchanged", "failed", "skipped", "blocked", "in-progress", "waiting"
@@ -93,7 +305,7 @@ class Traffic(NamedTuple):
 
 
 class RunSummary:
-    """The counts of one run, or of all runs of a journal; a `Projection`.
+    """The counts of one run, or of all runs of a journal; a projection.
 
     Args:
         planned: Changes that are known to wait before any event says so.

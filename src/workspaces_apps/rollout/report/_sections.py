@@ -1,5 +1,7 @@
 """The report's words and tables, whatever it is rendered to; cells are text that is not escaped yet."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,17 +9,10 @@ from typing import Final
 
 from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
 from workspaces_apps.rollout._log.events import Ending
-from workspaces_apps.rollout._log.summary import UNFINISHED, Outcome
-from workspaces_apps.rollout.report._model import (
-    OUTCOMES,
-    ApplicationCount,
-    Change,
-    Counts,
-    Wave,
-    Workspace,
-)
-from workspaces_apps.rollout.report._render.text import clock_time, count, length
+from workspaces_apps.rollout._log.projections import UNFINISHED, Outcome
+from workspaces_apps.rollout.report._model import OUTCOMES, ApplicationCount, Change, Counts, Wave, Workspace
 from workspaces_apps.rollout.report._report import Report
+from workspaces_apps.rollout.report._text import clock_time, count, length
 
 WORDS: Final[Mapping[Outcome, str]] = {
     "succeeded": "Succeeded",
@@ -188,7 +183,9 @@ def changes_of(counts: Counts) -> int:
 
 def outcomes(report: Report) -> Section:
     """Return the table of outcomes: applications, and WorkSpaces."""
-    workspaces = Counter(one for workspace in report.workspaces for one in _outcomes_on(workspace))
+    workspaces = Counter(
+        one for workspace in report.workspaces for one in {change.outcome for change in workspace.changes}
+    )
     shown: list[Outcome] = [one for one in OUTCOMES if report.counts[one]]
     return Section(
         title="Outcomes",
@@ -201,10 +198,6 @@ def outcomes(report: Report) -> Section:
         outcomes=tuple(shown),
         note="An application counts once for each WorkSpace, and a WorkSpace once for each outcome on it.",
     )
-
-
-def _outcomes_on(workspace: Workspace) -> set[Outcome]:
-    return {change.outcome for change in workspace.changes}
 
 
 def meaning(report: Report, outcome: Outcome) -> str:
@@ -234,11 +227,6 @@ def reasons(report: Report, limit: int) -> Section:
         outcomes=tuple(one.outcome for one in shown),
         note=_more(len(report.reasons) - len(shown), "reason"),
     )
-
-
-def unfinished(report: Report, limit: int) -> Section:
-    """Return the table of changes without an outcome."""
-    return _changes("Unfinished", report, report.unfinished, limit)
 
 
 def troubled(report: Report, limit: int) -> Section:

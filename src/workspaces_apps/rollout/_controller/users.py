@@ -1,4 +1,8 @@
-"""The connection polls of one target, shared by all WorkSpaces whose users are waited for: 25 a call."""
+"""Users of WorkSpaces that are about to be deployed: notices to them, and polls of who is connected.
+
+A call of the hook `before_deploy` is recorded before it is made, and bounded in time and number. The connection polls of a
+target are shared by all WorkSpaces whose users are waited for: 25 a call.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,196 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from workspaces_apps._base.clock import sleep_or
+from workspaces_apps._base.clock import Clock, sleep_or, timeout
 from workspaces_apps._base.detached import start_detached
+from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.moments import Datetime
+from workspaces_apps._base.public import public
 from workspaces_apps._observe.audience import polled
-from workspaces_apps.errors import WorkSpacesError
-from workspaces_apps.rollout._connections import STOPPED, ConnectionReading, Presence, read_connections
-from workspaces_apps.rollout._plan.reading import PAGE
+from workspaces_apps.errors import ConfigurationError, WorkSpacesError
+from workspaces_apps.rollout._log.events import Direction, Noticed
+from workspaces_apps.rollout._plan.reading import PAGE, STOPPED, ConnectionReading, Presence, read_connections
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from workspaces_apps._base.clock import Clock
     from workspaces_apps._client.client import WorkSpacesClient
+    from workspaces_apps.rollout._log.event_log import EventLog
+    from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace
+
+
+@public("workspaces_apps.rollout")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployNotice:
+    """A deployment that is about to begin, and that will end the session of its user.
+
+    Attributes:
+        target: The name of the manifest's target.
+        workspace_id: The WorkSpace.
+        user_name: Its user; None where the service does not say.
+        directions: Where each application goes, by its id.
+        application_names: What the catalogue calls each of them, by its id; the id where it has no name.
+        planned_at: When Deploy will be sent, at the earliest; in UTC.
+        attempt: How often the hook was called for this deployment, this time included, over all runs on the journal.
+        run: The run.
+    """
+
+    target: str
+    workspace_id: str
+    user_name: str | None
+    directions: Mapping[str, Direction]
+    application_names: Mapping[str, str]
+    planned_at: Datetime
+    attempt: int
+    run: str
+
+
+@public("workspaces_apps.rollout")
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """The deployment may begin as planned."""
+
+
+@public("workspaces_apps.rollout")
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """The deployment must not begin before a moment; then the hook is called again.
+
+    Attributes:
+        until: That moment, with a time zone. It counts at most until the policy's `connected_timeout`.
+    """
+
+    until: Datetime
+
+    def __post_init__(self) -> None:
+        """Refuse a time without a zone.
+
+        Raises:
+            ConfigurationError: It has none.
+        """
+        if self.until.tzinfo is None:
+            raise ConfigurationError("Postpone(until=...) takes a time with a time zone")
+
+
+@public("workspaces_apps.rollout")
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The WorkSpace is left alone in this run.
+
+    Attributes:
+        reason: Why, in a word or a sentence; it becomes the reason of the `Skipped` event.
+    """
+
+    reason: str
+
+
+NoticeAnswer: TypeAlias = Proceed | Postpone | Skip
+"""The answer of a hook."""
+
+BeforeDeploy: TypeAlias = Callable[[DeployNotice], Awaitable[NoticeAnswer]]
+"""A hook that is called before each deployment of an apply.
+
+    async def tell_the_user(notice: DeployNotice) -> NoticeAnswer:
+        await send_mail(notice.user_name, f"Your desktop will restart at {notice.planned_at:%H:%M} UTC.")
+        return Proceed()
+"""
+
+_AT_ONCE: Final = 16
+"""Calls of the hook that go on at the same time: each may be a process."""
+
+_log = field_logger("workspaces_apps.rollout")
+
+
+class HookFailed(Exception):
+    """The hook gave no answer that counts; the text says why."""
+
+
+class Notifier:
+    """Calls the hook of one apply.
+
+    Args:
+        hook: The hook.
+        hook_timeout: Seconds that a call may take.
+        plan: Whose names it tells.
+        clock: The time of the limit.
+        log: Where each call is recorded before it is made.
+    """
+
+    def __init__(
+        self, hook: BeforeDeploy, hook_timeout: float, plan: Plan, clock: Clock, log: EventLog
+    ) -> None:
+        self._hook = hook
+        self._timeout = hook_timeout
+        self._plan = plan
+        self._clock = clock
+        self._log = log
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def call(self, workspace: PlannedWorkspace, planned_at: datetime) -> NoticeAnswer:
+        """Call the hook for one deployment.
+
+        Raises:
+            HookFailed: It raised, took too long, or answered something else.
+            JournalError: The call could not be recorded, and was not made.
+        """
+        target, workspace_id = workspace.target, workspace.workspace_id
+        notice = DeployNotice(
+            target=target,
+            workspace_id=workspace_id,
+            user_name=workspace.user_name,
+            directions={
+                one.application_id: one.direction for one in workspace.pending if one.direction is not None
+            },
+            application_names={
+                one.application_id: self._plan.application_name(target, one.application_id)
+                or one.application_id
+                for one in workspace.pending
+            },
+            planned_at=planned_at,
+            attempt=self._log.history.notices(target, workspace_id) + 1,
+            run=self._log.run,
+        )
+        async with self._slots:
+            # After a crash nobody knows whether the user was told: so it counts, and is told again.
+            await self._log.record(
+                self._log.event(
+                    Noticed,
+                    target,
+                    workspace_id=workspace_id,
+                    planned_at=planned_at,
+                    attempt=notice.attempt,
+                ),
+                durable=True,
+            )
+            return await self._answer(notice)
+
+    async def _answer(self, notice: DeployNotice) -> NoticeAnswer:
+        limit = timeout(self._clock, self._timeout)
+        try:
+            async with limit:
+                answer = await self._hook(notice)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise HookFailed("before_deploy was cancelled") from error
+        except Exception as error:
+            if limit.expired():
+                raise HookFailed(f"before_deploy did not answer within {self._timeout:g} s") from error
+            # Somebody else's code: whatever it raises, the WorkSpace is left alone and the others go on.
+            _log.warning("before_deploy failed for %s", notice.workspace_id, exc_info=error)
+            raise HookFailed(f"before_deploy raised {type(error).__name__}: {error}") from error
+        return _checked(answer)
+
+
+def _checked(answer: object) -> NoticeAnswer:
+    # Whoever wrote the hook need not have a type checker.
+    if not isinstance(answer, Proceed | Postpone | Skip):
+        raise HookFailed(f"before_deploy answered {type(answer).__name__}, not Proceed, Postpone or Skip")
+    return answer
+
 
 POLL_SECONDS: Final = 60.0
 """Seconds from the beginning of one round of polls to that of the next, at least."""

@@ -1,1 +1,0 @@
-"""The forms of a report: text, JSON, CSV, JUnit and the page."""
