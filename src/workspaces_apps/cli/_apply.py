@@ -49,7 +49,7 @@ EPILOG = (
 )
 
 
-def register(app: typer.Typer) -> None:
+def register_apply(app: typer.Typer) -> None:
     """Add the command."""
     app.command(epilog=EPILOG)(apply)
 

@@ -15,38 +15,43 @@ class Command(NamedTuple):
     """A row of `--help`.
 
     Attributes:
-        module: The module below `workspaces_apps.cli` that registers it.
+        registered_by: The function that adds it to an app, as ``module:name`` below `workspaces_apps`.
         help: The first sentence of its own help; a test holds that it is.
     """
 
-    module: str
+    registered_by: str
     help: str
+
+    def register(self, app: typer.Typer) -> None:
+        """Import its module, and add it to an app, with the commands beside it."""
+        module, _, name = self.registered_by.partition(":")
+        getattr(importlib.import_module(f"workspaces_apps.{module}"), name)(app)
 
 
 COMMANDS: Final = {
-    "plan": Command("plan", "Show what would be installed and removed where."),
-    "apply": Command("apply", "Install and remove what a manifest wants."),
-    "status": Command("status", "Compare a manifest with the fleet."),
-    "watch": Command("status", "Compare again and again, until Ctrl-C."),
-    "approve": Command("control", "Approve the wave that waits for it."),
-    "reject": Command("control", "Reject the wave that waits for approval."),
-    "pause": Command("control", "Start no new WorkSpaces until resume."),
-    "resume": Command("control", "Lift a pause."),
-    "drain": Command("control", "Start nothing more in an apply."),
-    "stop": Command("control", "End an apply at once, with 5."),
-    "report": Command("reports", "Summarize a roll-out, from its journal."),
-    "submit": Command("queue", "Queue a roll-out for workers."),
-    "worker": Command("queue", "Carry out what was submitted, until asked to end."),
-    "runs": Command("queue", "List submitted runs."),
-    "journal": Command("journals", "Copy journals between files, S3 and PostgreSQL."),
-    "install": Command("install", "Install applications on a few WorkSpaces."),
-    "uninstall": Command("install", "Uninstall applications from a few WorkSpaces."),
-    "list": Command("listing", "List applications, WorkSpaces, or associations."),
-    "validate": Command("offline", "Check a manifest, and the lists that it names."),
-    "schema": Command("offline", "Print the JSON Schema of manifests, for editors."),
-    "iam-policy": Command("offline", "Print the IAM policy that commands need."),
-    "simulate": Command("simulate", "Run the simulator until Ctrl-C or SIGTERM."),
-    "demo": Command("demo", "Roll two applications out over 300 simulated WorkSpaces."),
+    "plan": Command("cli._plan:register_plan", "Show what would be installed and removed where."),
+    "apply": Command("cli._apply:register_apply", "Install and remove what a manifest wants."),
+    "status": Command("cli._status:register_status", "Compare a manifest with the fleet."),
+    "watch": Command("cli._status:register_status", "Compare again and again, until Ctrl-C."),
+    "approve": Command("cli._control:register_control", "Approve the wave that waits for it."),
+    "reject": Command("cli._control:register_control", "Reject the wave that waits for approval."),
+    "pause": Command("cli._control:register_control", "Start no new WorkSpaces until resume."),
+    "resume": Command("cli._control:register_control", "Lift a pause."),
+    "drain": Command("cli._control:register_control", "Start nothing more in an apply."),
+    "stop": Command("cli._control:register_control", "End an apply at once, with 5."),
+    "report": Command("cli._reports:register_report", "Summarize a roll-out, from its journal."),
+    "submit": Command("cli._queue:register_queue", "Queue a roll-out for workers."),
+    "worker": Command("cli._queue:register_queue", "Carry out what was submitted, until asked to end."),
+    "runs": Command("cli._queue:register_queue", "List submitted runs."),
+    "journal": Command("cli._journals:register_journal", "Copy journals between files, S3 and PostgreSQL."),
+    "install": Command("cli._install:register_install", "Install applications on a few WorkSpaces."),
+    "uninstall": Command("cli._install:register_install", "Uninstall applications from a few WorkSpaces."),
+    "list": Command("cli._listing:register_list", "List applications, WorkSpaces, or associations."),
+    "validate": Command("cli._offline:register_offline", "Check a manifest, and the lists that it names."),
+    "schema": Command("cli._offline:register_offline", "Print the JSON Schema of manifests, for editors."),
+    "iam-policy": Command("cli._offline:register_offline", "Print the IAM policy that commands need."),
+    "simulate": Command("cli._simulate:register_simulate", "Run the simulator until Ctrl-C or SIGTERM."),
+    "demo": Command("cli._demo:register_demo", "Roll two applications out over 300 simulated WorkSpaces."),
 }
 """By name, in the order of `--help`."""
 
@@ -69,10 +74,9 @@ class _Loaded(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._found:
-            module = importlib.import_module(f"workspaces_apps.cli._{COMMANDS[name].module}")
             app = new_app()
             app.callback()(_nothing)
-            module.register(app)
+            COMMANDS[name].register(app)
             self._found.update(get_group(app).commands)
         return self._found[name]
 

@@ -67,7 +67,7 @@ RunOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register_control(app: typer.Typer) -> None:
     """Add the commands."""
     for command, help_text in COMMANDS.items():
         app.command(command, help=help_text, epilog=EPILOG)(_saying(command))

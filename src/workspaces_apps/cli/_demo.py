@@ -72,7 +72,7 @@ _FONT_FACE: Final = re.compile(r"@font-face \{[^}]*\}\s*")
 """Where a picture of rich's would fetch its font from."""
 
 
-def register(app: typer.Typer) -> None:
+def register_demo(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(demo)
 

@@ -64,7 +64,7 @@ _Staged = Annotated[
 _Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what is in ERROR.")]
 
 
-def register(app: typer.Typer) -> None:
+def register_install(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=EPILOG)(install)
     app.command(epilog=EPILOG)(uninstall)

@@ -14,7 +14,7 @@ from workspaces_apps.cli._running import run as run_loop
 EPILOG: Final = "Exit codes: 0 copied; 1 an error, or one of them is written to, or TO exists; 64 usage."
 
 
-def register(app: typer.Typer) -> None:
+def register_journal(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Copy journals between files, S3 and PostgreSQL.", no_args_is_help=True)
     # A group of one command would take its name.

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def register(app: typer.Typer) -> None:
+def register_list(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="List applications, WorkSpaces, or associations.", no_args_is_help=False)
     group.command()(applications)

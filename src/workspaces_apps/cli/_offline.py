@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VALIDATE_EPILOG: Final = "Exit codes: 0 the manifest is right; 64 it is not, and every mistake is named."
 
 
-def register(app: typer.Typer) -> None:
+def register_offline(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=VALIDATE_EPILOG)(validate)
     app.command()(schema)

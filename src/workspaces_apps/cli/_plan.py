@@ -35,7 +35,7 @@ EPILOG = (
 )
 
 
-def register(app: typer.Typer) -> None:
+def register_plan(app: typer.Typer) -> None:
     """Add the command."""
     app.command(epilog=EPILOG)(plan)
 

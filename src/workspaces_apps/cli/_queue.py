@@ -42,7 +42,7 @@ WORKER_EPILOG: Final = (
 )
 
 
-def register(app: typer.Typer) -> None:
+def register_queue(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=SUBMIT_EPILOG)(submit)
     app.command(epilog=WORKER_EPILOG)(worker)

@@ -44,7 +44,7 @@ SUFFIXES: Final[Mapping[str, Form]] = {
 """The form that a file's suffix means."""
 
 
-def register(app: typer.Typer) -> None:
+def register_report(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(report)
 

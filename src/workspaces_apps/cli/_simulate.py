@@ -39,7 +39,7 @@ class WithBareEnv(TyperCommand):
         return super().parse_args(ctx, ["--env=sh" if one == "--env" else one for one in args])
 
 
-def register(app: typer.Typer) -> None:
+def register_simulate(app: typer.Typer) -> None:
     """Add the command."""
     app.command(cls=WithBareEnv)(simulate)
 

@@ -44,7 +44,7 @@ WATCH_EPILOG = (
 _Manifest = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.")]
 
 
-def register(app: typer.Typer) -> None:
+def register_status(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog=EPILOG)(status)
     app.command(epilog=WATCH_EPILOG)(watch)
