@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from workspaces_apps._base.clock import timeout
 from workspaces_apps.cli._console import complain
 from workspaces_apps.cli._programs import PROCEED, TRY_AGAIN, run_program
-from workspaces_apps.rollout import ApprovalRequested, Approved, Rejected, RolloutError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._model.values import JsonObject
     from workspaces_apps.cli._board import Board
-    from workspaces_apps.rollout import Apply, Event
+    from workspaces_apps.rollout import Apply, ApprovalRequested, Event
 
 YES: Final = frozenset({"approve", "a", "yes", "y"})
 NO: Final = frozenset({"reject", "r", "no", "n"})
@@ -72,6 +71,8 @@ class Approver:
 
     def hear(self, event: Event) -> None:
         """Take one more event in."""
+        from workspaces_apps.rollout import ApprovalRequested, Approved, Rejected
+
         if isinstance(event, ApprovalRequested):
             if self._check is not None:
                 self._checking = asyncio.create_task(self._decide(self._check, event))
@@ -141,6 +142,8 @@ class Approver:
             complain("type approve or reject, and Enter")
 
     def _answer(self, *, approve: bool, reason: str, wave: int | None = None) -> None:
+        from workspaces_apps.rollout import RolloutError
+
         # Somebody else may have answered just then.
         with suppress(RolloutError):
             if approve:

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from workspaces_apps.cli._programs import PROCEED, TRY_AGAIN, UNAVAILABLE, run_program
-from workspaces_apps.rollout import BeforeDeploy, DeployNotice, NoticeAnswer, Postpone, Proceed, Skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from workspaces_apps._model.values import JsonObject
+    from workspaces_apps.rollout import BeforeDeploy, DeployNotice, NoticeAnswer
 
 
 class ProgramFailed(Exception):
@@ -26,6 +26,7 @@ def program_hook(words: Sequence[str], now: Callable[[], datetime]) -> BeforeDep
         words: The program and its arguments.
         now: The clock that postponements count from.
     """
+    from workspaces_apps.rollout import Postpone, Proceed, Skip
 
     async def before_deploy(notice: DeployNotice) -> NoticeAnswer:
         ended = await run_program(words, payload_of(notice))

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps.rollout._status import IN_SYNC, drift_of
-
 if TYPE_CHECKING:
     from workspaces_apps._model.values import JsonObject
     from workspaces_apps.rollout import Status
@@ -34,6 +32,8 @@ class Standings:
     @classmethod
     def of(cls, status: Status) -> Standings:
         """Return how everything stands."""
+        from workspaces_apps.rollout._status import drift_of
+
         plan = status.plan
         return cls(
             by_key={
@@ -55,6 +55,8 @@ def news(before: Standings | None, status: Status) -> tuple[list[JsonObject], St
         before: How everything stood; None before the first poll.
         status: How it stands.
     """
+    from workspaces_apps.rollout._status import IN_SYNC
+
     now = Standings.of(status)
     old: Mapping[Key, str] = before.by_key if before is not None else dict[Key, str]()
     kept = {key: standing for key, standing in old.items() if key[0] in now.unread}

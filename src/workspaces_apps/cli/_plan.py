@@ -119,9 +119,9 @@ def plan(
     if save is not None:
         made.save(save)
     if output is Output.CSV:
-        from workspaces_apps.cli._sheets import of_plan as sheet_of_plan
+        from workspaces_apps.cli._sheets import plan_as_csv
 
-        print_csv(sheet_of_plan(made), bom=bom)
+        print_csv(plan_as_csv(made), bom=bom)
     elif output is Output.JSON:
         from workspaces_apps.cli._documents import of_diff, of_plan
 

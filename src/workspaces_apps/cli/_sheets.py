@@ -46,12 +46,12 @@ STATUS_COLUMNS: Final = (
 """The columns of a status, in order. New ones are added at the end."""
 
 
-def of_plan(plan: Plan) -> str:
+def plan_as_csv(plan: Plan) -> str:
     """Return a plan as CSV."""
     return as_csv(PLAN_COLUMNS, _rows(plan, None))
 
 
-def of_status(status: Status) -> str:
+def status_as_csv(status: Status) -> str:
     """Return a status as CSV, with what is in sync too."""
     return as_csv(STATUS_COLUMNS, _rows(status.plan, status))
 

@@ -102,9 +102,9 @@ def status(
     journal_name = journal_path(journal, wanted.name)
     found = run_loop(look_once(wanted, connection, journal_name, allow_empty, bundles=bundles))
     if output is Output.CSV:
-        from workspaces_apps.cli._sheets import of_status as sheet_of_status
+        from workspaces_apps.cli._sheets import status_as_csv
 
-        print_csv(sheet_of_status(found), bom=bom)
+        print_csv(status_as_csv(found), bom=bom)
     elif output is Output.JSON:
         from workspaces_apps.cli._documents import of_status
 
