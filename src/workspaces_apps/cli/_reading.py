@@ -39,7 +39,7 @@ def reading(traffic: Traffic) -> Generator[None]:
             traffic.on_call = None
         return
     # What is printed meanwhile is for others: standard output may be a file.
-    with drawn_again(console, lambda: drawing(traffic), 4, redirect=False):
+    with drawn_again(console, lambda: reading_progress(traffic), 4, redirect=False):
         yield
 
 
@@ -60,7 +60,7 @@ def every_so_often(traffic: Traffic) -> Callable[[], None]:
     return tell
 
 
-def drawing(traffic: Traffic) -> RenderableType:
+def reading_progress(traffic: Traffic) -> RenderableType:
     """Draw the progress: a line for the whole, and one for each operation; the current one is marked."""
     from rich.table import Table
     from rich.text import Text
