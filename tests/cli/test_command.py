@@ -13,10 +13,8 @@ import workspaces_apps
 from tests.cli.process import run_command
 from workspaces_apps._base.version import VERSION
 from workspaces_apps.cli import main
-from workspaces_apps.cli._advice import OPTIONS
-from workspaces_apps.cli._app import build
-from workspaces_apps.cli._commands import COMMANDS, CommandGroup, new_app
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._app import COMMANDS, CommandGroup, build, new_app
+from workspaces_apps.cli._failures import OPTIONS, ExitCode
 
 HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "rich", "workspaces_apps._client.client"}
 

@@ -13,8 +13,7 @@ from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.cli._reading import EVERY, reading, reading_progress
-from workspaces_apps.cli._traffic import Traffic
+from workspaces_apps.cli._live import EVERY, Traffic, reading, reading_progress
 from workspaces_apps.rollout import Manifest
 from workspaces_apps.simulator import Simulator
 
@@ -111,7 +110,7 @@ def test_every_command_that_reads_shows_it_on_a_terminal(
     write_manifest(Path())
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=80, _environ={"TERM": "xterm"})
-    monkeypatch.setattr("workspaces_apps.cli._reading.err", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._live.err", lambda: console)
 
     main(command)
 

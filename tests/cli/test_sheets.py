@@ -11,10 +11,9 @@ import pytest
 from tests.cli.fleet import OFFICE, in_environment, run_json, write_manifest
 from tests.report.journals import rolled_out, write
 from workspaces_apps.cli import main
-from workspaces_apps.cli._csv_files import as_csv
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.cli._inventory import COLUMNS
-from workspaces_apps.cli._sheets import PLAN_COLUMNS, STATUS_COLUMNS
+from workspaces_apps.cli._formats import PLAN_COLUMNS, STATUS_COLUMNS, as_csv
+from workspaces_apps.cli._listing import COLUMNS
 from workspaces_apps.simulator import Simulator
 
 

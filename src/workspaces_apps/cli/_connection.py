@@ -1,25 +1,33 @@
-"""From the AWS options of a command to a client, or to a roll-out with a client for each target."""
+"""From a command's options into its event loop, to its client or roll-out, and out again when asked to end."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import re
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from workspaces_apps._base.clock import SystemClock
+from workspaces_apps._base.collector import rare
 from workspaces_apps.cli._failures import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
+    from types import FrameType
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.credentials import Credentials
     from workspaces_apps._base.hooks import Hooks
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._http.config import ClientConfig
+    from workspaces_apps.api import WorkSpaceApplication
     from workspaces_apps.rollout import Manifest, Plan, Rollout
+
 
 _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -127,3 +135,90 @@ def check_targets(plan: Plan, manifest: Manifest | None) -> None:
         raise UsageError(
             f"the plan is for the target {', '.join(names)}: name the manifest too, which says how to reach it"
         )
+
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[object, object, T], *, fleet: bool = False) -> T:
+    """Run a command's coroutine.
+
+    Args:
+        main: It.
+        fleet: Whether it holds a whole fleet, so that the garbage collector should run rarely.
+    """
+    # Off since the program began, while it imported what it needs.
+    gc.enable()
+    with rare() if fleet else nullcontext():
+        return asyncio.run(main)
+
+
+# SIGBREAK is how Windows asks a process with a console of its own to end.
+STOP_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
+"""The signals by which a process is asked to end."""
+
+
+@contextmanager
+def on_signals(*actions: Callable[[], object]) -> Generator[None]:
+    """Call the next action, on the running loop, each time the process is asked to end.
+
+    After the last one the signals have their former effect again. `loop.add_signal_handler` does not exist on Windows;
+    `signal.signal` and a call into the loop work everywhere.
+
+    Args:
+        actions: What to do the first time, the second time, and so on.
+    """
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    left: Sequence[Callable[[], object]] = actions
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal left
+        action, *left = left
+        if not left:
+            restore()
+        loop.call_soon_threadsafe(action)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def meant(given: Sequence[str], offered: Sequence[WorkSpaceApplication]) -> dict[str, str]:
+    """The name of each application that is meant, by its id.
+
+    Args:
+        given: Ids or names.
+        offered: What they may mean.
+
+    Raises:
+        ManifestError: One means none, or several; all of them are told.
+    """
+    from workspaces_apps.rollout import ApplicationRef, ManifestError, Mistake
+    from workspaces_apps.rollout._plan.catalogue import Catalogue, UnresolvedError
+
+    catalogue = Catalogue(offered)
+    names: dict[str, str] = {}
+    mistakes: list[Mistake] = []
+    for one in given:
+        try:
+            ref = ApplicationRef(id=one) if one.startswith("wsa-") else ApplicationRef(name=one)
+            found = catalogue.resolve(ref)
+        except UnresolvedError as error:
+            mistakes.append(Mistake(key="", rule=error.message))
+        except ValueError:
+            mistakes.append(Mistake(key="", rule=f"{one!r} is neither the id nor the name of an application"))
+        else:
+            names[found] = catalogue.name(found) or found
+    if mistakes:
+        raise ManifestError(mistakes)
+    return names
