@@ -124,10 +124,7 @@ def test_help_imports_no_command_and_no_sdk() -> None:
         "workspaces_apps.errors",
         "workspaces_apps._base.version",
         "workspaces_apps.cli",
-        *(
-            f"workspaces_apps.cli.{name}"
-            for name in ("_app", "_commands", "_console", "_failures", "_advice", "_options")
-        ),
+        *(f"workspaces_apps.cli.{name}" for name in ("_app", "_console", "_failures", "_options")),
     }
 
 

@@ -334,9 +334,6 @@ def save_picture(console: Console, path: Path) -> None:
     print(f"A picture of the roll-out: {path}")
 
 
-"""What is installed: of one edition and one version, as Office and Visio must be on one WorkSpace. [doc]"""
-
-
 async def install_everywhere(count: int, seed: int, clock: SimulatorClock) -> ExitCode:
     """Start a simulator, install, show it, and look whether the service says the same in the end.
 

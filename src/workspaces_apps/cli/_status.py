@@ -42,155 +42,8 @@ if TYPE_CHECKING:
     from workspaces_apps._model.values import JsonObject
     from workspaces_apps.rollout import Manifest, Status
 
-
-_FAMILIES: Final[Mapping[str, str]] = {
-    "workspaces_apps_changes": "Applications on WorkSpaces that the manifest names, by how they stand.",
-    "workspaces_apps_workspaces": "WorkSpaces that the manifest selects.",
-    "workspaces_apps_workspaces_out_of_sync": "WorkSpaces that are not as the manifest wants them.",
-    "workspaces_apps_unmatched": "Values of selectors that match nothing.",
-    "workspaces_apps_target_read": "Whether the target could be read by the last poll that was answered.",
-    "workspaces_apps_poll_success": "Whether the last poll was answered.",
-    "workspaces_apps_poll_timestamp_seconds": "When the last poll was made.",
-}
-"""Every family, all gauges, with what it is."""
-
-
-def check_metrics_file(path: Path) -> None:
-    """Find out before the first call whether a file can be there.
-
-    Raises:
-        UsageError: It cannot.
-    """
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"--metrics: {path.parent} is no folder that can be written to")
-    if path.is_dir():
-        raise UsageError(f"--metrics: {path} is a folder")
-
-
-def rendered(name: str, status: Status | None, *, at: datetime, answered: bool) -> str:
-    """Return the metrics as OpenMetrics text.
-
-    Args:
-        name: The manifest's name.
-        status: How the fleet stood when a poll was answered last; None before any was.
-        at: When the last poll was made.
-        answered: Whether it was answered.
-    """
-    samples: dict[str, list[tuple[dict[str, str], float]]] = {family: [] for family in _FAMILIES}
-    base = {"rollout": name}
-    if status is not None:
-        _count(status, samples, base)
-    samples["workspaces_apps_poll_success"] = [(base, float(answered))]
-    samples["workspaces_apps_poll_timestamp_seconds"] = [(base, at.timestamp())]
-    lines: list[str] = []
-    for family, text in _FAMILIES.items():
-        if samples[family]:
-            lines += [f"# TYPE {family} gauge", f"# HELP {family} {text}"]
-            # Counts are whole, and times need their digits.
-            form = ".3f" if family.endswith("_seconds") else ".0f"
-            lines += [f"{family}{_labels(labels)} {value:{form}}" for labels, value in samples[family]]
-    return "\n".join([*lines, "# EOF", ""])
-
-
-def _count(
-    status: Status, samples: Mapping[str, list[tuple[dict[str, str], float]]], base: Mapping[str, str]
-) -> None:
-    from workspaces_apps.rollout._status import drift_of
-
-    plan = status.plan
-    standings: Counter[tuple[str, str, str]] = Counter()
-    selected: Counter[str] = Counter()
-    for workspace in plan.workspaces:
-        selected[workspace.target] += 1
-        for change in workspace.changes:
-            application = plan.application_name(workspace.target, change.application_id)
-            key = workspace.target, application or change.application_id, drift_of(change)
-            standings[key] += 1
-    drifted = Counter(workspace.target for workspace in status.drifted)
-    for (target, application, standing), number in sorted(standings.items()):
-        labels = {**base, "target": target, "application": application, "standing": standing}
-        samples["workspaces_apps_changes"].append((labels, number))
-    for reading in plan.targets:
-        labels = {**base, "target": reading.name}
-        samples["workspaces_apps_workspaces"].append((labels, selected[reading.name]))
-        samples["workspaces_apps_workspaces_out_of_sync"].append((labels, drifted[reading.name]))
-        samples["workspaces_apps_target_read"].append((labels, float(reading.error is None)))
-    samples["workspaces_apps_unmatched"].append(({**base}, len(plan.unmatched)))
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    def escaped(value: str) -> str:
-        return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-    return "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items()) + "}"
-
-
-def write_metrics(path: Path, text: str) -> None:
-    """Replace a file at once: who reads it sees the old metrics or the new ones, never a part.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    replace_file(path, text.encode("utf-8", "replace"))
-
-
-class Alarms:
-    """Whoever is told of a poll beside the screen. What fails here is told, and the watch goes on.
-
-    Args:
-        on_change: The program and its arguments; None for none.
-        hook_timeout: Seconds of real time that it may take; then it is killed with all that it has started.
-        metrics: The file of metrics; None for none.
-    """
-
-    def __init__(
-        self,
-        *,
-        on_change: tuple[str, ...] | None = None,
-        hook_timeout: float = 60.0,
-        metrics: Path | None = None,
-    ) -> None:
-        self._on_change = on_change
-        self._hook_timeout = hook_timeout
-        self._metrics = metrics
-        self._known: Standings | None = None
-        self._status: Status | None = None
-
-    async def tell(self, status: Status) -> None:
-        """Tell of a poll that was answered."""
-        self._status = status
-        self._write(status.plan.name, status.plan.created, answered=True)
-        if self._on_change is None:
-            return
-
-        changed, self._known = news(self._known, status)
-        if not changed:
-            return
-        try:
-            async with asyncio.timeout(self._hook_timeout):
-                ended = await run_program(self._on_change, document(status, changed))
-        except TimeoutError:
-            complain(f"--on-change: killed, because it took longer than {self._hook_timeout:g} s")
-        except OSError as error:
-            complain(f"--on-change: cannot be run: {error.strerror or error}")
-        else:
-            if ended.code:
-                complain(f"--on-change: {ended.failure}")
-
-    def unanswered(self, name: str, at: datetime) -> None:
-        """Tell of a poll that was not answered: the metrics keep what was known, and say so."""
-        self._write(name, at, answered=False)
-
-    def _write(self, name: str, at: datetime, *, answered: bool) -> None:
-        if self._metrics is None:
-            return
-        try:
-            write_metrics(self._metrics, rendered(name, self._status, at=at, answered=answered))
-        except OSError as error:
-            complain(f"--metrics: cannot write {self._metrics}: {error.strerror or error}")
-
-
 EPILOG = "Exit codes: 0 in sync; 2 out of sync; 1 an error, or a target that could not be read; 64 usage."
+
 WATCH_EPILOG = (
     "Exit codes: with --until-in-sync or --count those of status, for the last poll; 130 Ctrl-C; 64 usage."
 )
@@ -469,6 +322,62 @@ class Watching:
         self._last, self._drifted = said, drifted
 
 
+class Alarms:
+    """Whoever is told of a poll beside the screen. What fails here is told, and the watch goes on.
+
+    Args:
+        on_change: The program and its arguments; None for none.
+        hook_timeout: Seconds of real time that it may take; then it is killed with all that it has started.
+        metrics: The file of metrics; None for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_change: tuple[str, ...] | None = None,
+        hook_timeout: float = 60.0,
+        metrics: Path | None = None,
+    ) -> None:
+        self._on_change = on_change
+        self._hook_timeout = hook_timeout
+        self._metrics = metrics
+        self._known: Standings | None = None
+        self._status: Status | None = None
+
+    async def tell(self, status: Status) -> None:
+        """Tell of a poll that was answered."""
+        self._status = status
+        self._write(status.plan.name, status.plan.created, answered=True)
+        if self._on_change is None:
+            return
+
+        changed, self._known = news(self._known, status)
+        if not changed:
+            return
+        try:
+            async with asyncio.timeout(self._hook_timeout):
+                ended = await run_program(self._on_change, document(status, changed))
+        except TimeoutError:
+            complain(f"--on-change: killed, because it took longer than {self._hook_timeout:g} s")
+        except OSError as error:
+            complain(f"--on-change: cannot be run: {error.strerror or error}")
+        else:
+            if ended.code:
+                complain(f"--on-change: {ended.failure}")
+
+    def unanswered(self, name: str, at: datetime) -> None:
+        """Tell of a poll that was not answered: the metrics keep what was known, and say so."""
+        self._write(name, at, answered=False)
+
+    def _write(self, name: str, at: datetime, *, answered: bool) -> None:
+        if self._metrics is None:
+            return
+        try:
+            write_metrics(self._metrics, rendered(name, self._status, at=at, answered=answered))
+        except OSError as error:
+            complain(f"--metrics: cannot write {self._metrics}: {error.strerror or error}")
+
+
 FORMAT: Final = 1
 """The version of the document."""
 
@@ -554,3 +463,94 @@ def document(status: Status, changed: Sequence[JsonObject]) -> JsonObject:
         "errors": list(plan.errors),
         "changed": list(changed),
     }
+
+
+_FAMILIES: Final[Mapping[str, str]] = {
+    "workspaces_apps_changes": "Applications on WorkSpaces that the manifest names, by how they stand.",
+    "workspaces_apps_workspaces": "WorkSpaces that the manifest selects.",
+    "workspaces_apps_workspaces_out_of_sync": "WorkSpaces that are not as the manifest wants them.",
+    "workspaces_apps_unmatched": "Values of selectors that match nothing.",
+    "workspaces_apps_target_read": "Whether the target could be read by the last poll that was answered.",
+    "workspaces_apps_poll_success": "Whether the last poll was answered.",
+    "workspaces_apps_poll_timestamp_seconds": "When the last poll was made.",
+}
+"""Every family, all gauges, with what it is."""
+
+
+def check_metrics_file(path: Path) -> None:
+    """Find out before the first call whether a file can be there.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"--metrics: {path.parent} is no folder that can be written to")
+    if path.is_dir():
+        raise UsageError(f"--metrics: {path} is a folder")
+
+
+def rendered(name: str, status: Status | None, *, at: datetime, answered: bool) -> str:
+    """Return the metrics as OpenMetrics text.
+
+    Args:
+        name: The manifest's name.
+        status: How the fleet stood when a poll was answered last; None before any was.
+        at: When the last poll was made.
+        answered: Whether it was answered.
+    """
+    samples: dict[str, list[tuple[dict[str, str], float]]] = {family: [] for family in _FAMILIES}
+    base = {"rollout": name}
+    if status is not None:
+        _count(status, samples, base)
+    samples["workspaces_apps_poll_success"] = [(base, float(answered))]
+    samples["workspaces_apps_poll_timestamp_seconds"] = [(base, at.timestamp())]
+    lines: list[str] = []
+    for family, text in _FAMILIES.items():
+        if samples[family]:
+            lines += [f"# TYPE {family} gauge", f"# HELP {family} {text}"]
+            # Counts are whole, and times need their digits.
+            form = ".3f" if family.endswith("_seconds") else ".0f"
+            lines += [f"{family}{_labels(labels)} {value:{form}}" for labels, value in samples[family]]
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def _count(
+    status: Status, samples: Mapping[str, list[tuple[dict[str, str], float]]], base: Mapping[str, str]
+) -> None:
+    from workspaces_apps.rollout._status import drift_of
+
+    plan = status.plan
+    standings: Counter[tuple[str, str, str]] = Counter()
+    selected: Counter[str] = Counter()
+    for workspace in plan.workspaces:
+        selected[workspace.target] += 1
+        for change in workspace.changes:
+            application = plan.application_name(workspace.target, change.application_id)
+            key = workspace.target, application or change.application_id, drift_of(change)
+            standings[key] += 1
+    drifted = Counter(workspace.target for workspace in status.drifted)
+    for (target, application, standing), number in sorted(standings.items()):
+        labels = {**base, "target": target, "application": application, "standing": standing}
+        samples["workspaces_apps_changes"].append((labels, number))
+    for reading in plan.targets:
+        labels = {**base, "target": reading.name}
+        samples["workspaces_apps_workspaces"].append((labels, selected[reading.name]))
+        samples["workspaces_apps_workspaces_out_of_sync"].append((labels, drifted[reading.name]))
+        samples["workspaces_apps_target_read"].append((labels, float(reading.error is None)))
+    samples["workspaces_apps_unmatched"].append(({**base}, len(plan.unmatched)))
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    def escaped(value: str) -> str:
+        return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+    return "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items()) + "}"
+
+
+def write_metrics(path: Path, text: str) -> None:
+    """Replace a file at once: who reads it sees the old metrics or the new ones, never a part.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    replace_file(path, text.encode("utf-8", "replace"))
