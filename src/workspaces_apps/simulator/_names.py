@@ -23,4 +23,4 @@ def _operations() -> frozenset[str]:
     from workspaces_apps.simulator import _identity, _tagging
     from workspaces_apps.simulator._model import service_model
 
-    return frozenset({*service_model().operations, _identity.OPERATION, *_tagging.OPERATIONS})
+    return frozenset({*service_model().operations, _identity.OPERATION, *_tagging.TAGGING})

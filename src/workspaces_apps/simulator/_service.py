@@ -82,7 +82,7 @@ class _Served:
     is_whole: bool
 
 
-_NEIGHBOURS: Final[Mapping[str, Family]] = {tagging.SERVICE: tagging.OPERATIONS}
+_NEIGHBOURS: Final[Mapping[str, Family]] = {tagging.SERVICE: tagging.TAGGING}
 """Parts of other services, by botocore's name; over awsJson only."""
 
 

@@ -169,7 +169,7 @@ def _invalid(message: str) -> ApiError:
     return ApiError("InvalidParameterException", message)
 
 
-OPERATIONS: Final[Family] = {
+TAGGING: Final[Family] = {
     "GetResources": get_resources,
     "TagResources": tag_resources,
     "UntagResources": untag_resources,

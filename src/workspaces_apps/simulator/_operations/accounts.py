@@ -150,7 +150,7 @@ def list_account_links(call: Call, parameters: Parameters) -> JsonObject:
     return listing("AccountLinks", [link for _, link in page.items], page.next_token)
 
 
-OPERATIONS: Final[Family] = {
+ACCOUNTS: Final[Family] = {
     "AcceptAccountLinkInvitation": accept_account_link_invitation,
     "CreateAccountLinkInvitation": create_account_link_invitation,
     "DeleteAccountLinkInvitation": delete_account_link_invitation,

@@ -179,7 +179,7 @@ def delete_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObje
     return {}
 
 
-OPERATIONS: Final[Family] = {
+ALIASES: Final[Family] = {
     "AssociateConnectionAlias": associate_connection_alias,
     "CreateConnectClientAddIn": create_connect_client_add_in,
     "CreateConnectionAlias": create_connection_alias,

@@ -312,7 +312,7 @@ def _of_resource(call: Call, resource_id: str, member: str) -> JsonObject:
     return {"Associations": items}
 
 
-OPERATIONS: Final[Family] = {
+APPLICATIONS: Final[Family] = {
     "AssociateWorkspaceApplication": associate_workspace_application,
     "DeployWorkspaceApplications": deploy_workspace_applications,
     "DescribeApplicationAssociations": describe_application_associations,

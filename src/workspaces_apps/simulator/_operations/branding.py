@@ -50,7 +50,7 @@ def delete_client_branding(call: Call, parameters: Parameters) -> JsonObject:
     return {}
 
 
-OPERATIONS: Final[Family] = {
+BRANDING: Final[Family] = {
     "DeleteClientBranding": delete_client_branding,
     "DescribeClientBranding": describe_client_branding,
     "ImportClientBranding": import_client_branding,

@@ -146,7 +146,7 @@ def update_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
     return {}
 
 
-OPERATIONS: Final[Family] = {
+BUNDLES: Final[Family] = {
     "CreateWorkspaceBundle": create_workspace_bundle,
     "DeleteWorkspaceBundle": delete_workspace_bundle,
     "DescribeWorkspaceBundles": describe_workspace_bundles,

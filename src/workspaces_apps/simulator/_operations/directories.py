@@ -250,7 +250,7 @@ def describe_client_properties(call: Call, parameters: Parameters) -> JsonObject
     return {"ClientPropertiesList": found}
 
 
-OPERATIONS: Final[Family] = {
+DIRECTORIES: Final[Family] = {
     "DeregisterWorkspaceDirectory": deregister_workspace_directory,
     "DescribeClientProperties": describe_client_properties,
     "DescribeWorkspaceDirectories": describe_workspace_directories,

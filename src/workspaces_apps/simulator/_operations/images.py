@@ -166,7 +166,7 @@ def update_workspace_image_permission(call: Call, parameters: Parameters) -> Jso
     return {}
 
 
-OPERATIONS: Final[Family] = {
+IMAGES: Final[Family] = {
     "CopyWorkspaceImage": copy_workspace_image,
     "CreateUpdatedWorkspaceImage": create_updated_workspace_image,
     "CreateWorkspaceImage": create_workspace_image,

@@ -137,7 +137,7 @@ def disassociate_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     return {}
 
 
-OPERATIONS: Final[Family] = {
+IP_GROUPS: Final[Family] = {
     "AssociateIpGroups": associate_ip_groups,
     "AuthorizeIpRules": authorize_ip_rules,
     "CreateIpGroup": create_ip_group,

@@ -113,7 +113,7 @@ def modify_workspace_state(call: Call, parameters: Parameters) -> JsonObject:
     return {}
 
 
-OPERATIONS: Final[Family] = {
+MODIFICATION: Final[Family] = {
     "ModifyWorkspaceProperties": modify_workspace_properties,
     "ModifyWorkspaceState": modify_workspace_state,
 }

@@ -151,7 +151,7 @@ def terminate_workspaces_pool_session(call: Call, parameters: Parameters) -> Jso
     raise not_found("session", parameters.text("SessionId"))
 
 
-OPERATIONS: Final[Family] = {
+POOLS: Final[Family] = {
     "CreateWorkspacesPool": create_workspaces_pool,
     "DescribeWorkspacesPoolSessions": describe_workspaces_pool_sessions,
     "DescribeWorkspacesPools": describe_workspaces_pools,

@@ -185,7 +185,7 @@ def _standby(call: Call, region: str, entry: Parameters) -> Workspace:
     return standby
 
 
-OPERATIONS: Final[Family] = {
+RECOVERY: Final[Family] = {
     "CreateStandbyWorkspaces": create_standby_workspaces,
     "DescribeWorkspaceSnapshots": describe_workspace_snapshots,
     "MigrateWorkspace": migrate_workspace,

@@ -31,7 +31,7 @@ def describe_tags(call: Call, parameters: Parameters) -> JsonObject:
     return {"TagList": items}
 
 
-OPERATIONS: Final[Family] = {
+TAGS: Final[Family] = {
     "CreateTags": create_tags,
     "DeleteTags": delete_tags,
     "DescribeTags": describe_tags,

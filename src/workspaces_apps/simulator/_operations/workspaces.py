@@ -376,7 +376,7 @@ def _simple(name: str, member: str) -> Callable[[Call, Parameters], JsonObject]:
     return handler
 
 
-OPERATIONS: Final[Family] = {
+WORKSPACES: Final[Family] = {
     "CreateWorkspaces": create_workspaces,
     "DescribeWorkspaces": describe_workspaces,
     "DescribeWorkspacesConnectionStatus": describe_connection_status,
