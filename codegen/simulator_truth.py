@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from workspaces_apps.simulator import Rate, SimulatorSettings, Span, Throttle
-from workspaces_apps.simulator import _control_api as control_api
-from workspaces_apps.simulator import _identity as identity
-from workspaces_apps.simulator import _tagging as tagging
-from workspaces_apps.simulator._compatibility import RULES
-from workspaces_apps.simulator._lifecycle import ABSENT, TABLE, Row
+from workspaces_apps.simulator import _authentication as identity
+from workspaces_apps.simulator import _control as control_api
+from workspaces_apps.simulator._catalogue import RULES
 from workspaces_apps.simulator._model import service_model
-from workspaces_apps.simulator._modification_rules import RULES as MODIFICATIONS
 from workspaces_apps.simulator._operations import ACTING, OPERATIONS, STORING
-from workspaces_apps.simulator._workspace_lifecycle import COMMANDS
+from workspaces_apps.simulator._operations import tags as tagging
+from workspaces_apps.simulator._operations.modification import RULES as MODIFICATIONS
+from workspaces_apps.simulator._records import ABSENT, COMMANDS, TABLE, Row
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "simulator-truth.md"
 

@@ -7,8 +7,8 @@ import pytest
 
 from codegen import simulator_truth
 from workspaces_apps.simulator import SimulatorSettings
-from workspaces_apps.simulator._lifecycle import TABLE
 from workspaces_apps.simulator._operations import ACTING, OPERATIONS, STORING
+from workspaces_apps.simulator._records import TABLE
 
 pytestmark = pytest.mark.checkout
 

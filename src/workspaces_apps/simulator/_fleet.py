@@ -9,23 +9,23 @@ from typing import Final
 from workspaces_apps._base.collector import paused
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
-from workspaces_apps.simulator._catalogue import AMAZON, application_id
-from workspaces_apps.simulator._compatibility import installable
-from workspaces_apps.simulator._lifecycle import Direction, State
+from workspaces_apps.simulator._catalogue import AMAZON, application_id, installable
 from workspaces_apps.simulator._operations.directories import default_properties, role_arn
 from workspaces_apps.simulator._operations.workspaces import address
 from workspaces_apps.simulator._records import (
+    DEPLOYABLE,
     Application,
     Association,
     Bundle,
+    Direction,
     Directory,
     Image,
     ResourceType,
+    State,
     Workspace,
 )
 from workspaces_apps.simulator._settings import SimulatorSettings
 from workspaces_apps.simulator._state import RegionStore
-from workspaces_apps.simulator._workspace_lifecycle import DEPLOYABLE
 
 
 @dataclass(frozen=True, slots=True)

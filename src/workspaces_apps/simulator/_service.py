@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from workspaces_apps.simulator import _identity as identity
-from workspaces_apps.simulator import _tagging as tagging
+from workspaces_apps.simulator import _authentication as identity
+from workspaces_apps.simulator._authentication import CredentialStore, Headers, Identity
 from workspaces_apps.simulator._clocks import Activity, SimulatorClock
-from workspaces_apps.simulator._faults import Fault, FaultKind, Faults
-from workspaces_apps.simulator._model import ServiceModel, service_model
-from workspaces_apps.simulator._mutations import (
+from workspaces_apps.simulator._faults import (
+    Fault,
+    FaultKind,
+    Faults,
     with_control_characters,
     with_empty_page,
     with_surrogate_places,
@@ -18,12 +19,13 @@ from workspaces_apps.simulator._mutations import (
     with_unknown_field,
     with_unpaired_surrogate,
 )
+from workspaces_apps.simulator._model import ServiceModel, service_model
 from workspaces_apps.simulator._operations import OPERATIONS, Call
+from workspaces_apps.simulator._operations import tags as tagging
 from workspaces_apps.simulator._operations.call import Family
 from workspaces_apps.simulator._protocols import AWS_JSON, Codec, Form, error_body, form_of, operation_of
 from workspaces_apps.simulator._recorder import Recorder
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._sigv4 import CredentialStore, Headers, Identity
 from workspaces_apps.simulator._state import Accounts, RegionStore
 from workspaces_apps.simulator._throttle import Throttler, throttled
 from workspaces_apps.simulator._transitions import Transitions

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
-from workspaces_apps.simulator._names import check_operations
+from workspaces_apps.simulator._model import check_operations
 from workspaces_apps.simulator._wire import ApiError
 
 

@@ -3,20 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
-from workspaces_apps.simulator._operations.accounts import ACCOUNTS
-from workspaces_apps.simulator._operations.aliases import ALIASES
 from workspaces_apps.simulator._operations.applications import APPLICATIONS
-from workspaces_apps.simulator._operations.branding import BRANDING
-from workspaces_apps.simulator._operations.bundles import BUNDLES
+from workspaces_apps.simulator._operations.bundles import BUNDLES, IMAGES
 from workspaces_apps.simulator._operations.call import Call, Family, Handler
 from workspaces_apps.simulator._operations.directories import DIRECTORIES
-from workspaces_apps.simulator._operations.images import IMAGES
-from workspaces_apps.simulator._operations.ip_groups import IP_GROUPS
 from workspaces_apps.simulator._operations.modification import MODIFICATION
-from workspaces_apps.simulator._operations.pools import POOLS
-from workspaces_apps.simulator._operations.recovery import RECOVERY
+from workspaces_apps.simulator._operations.stored import ACCOUNTS, ALIASES, BRANDING, IP_GROUPS, POOLS
 from workspaces_apps.simulator._operations.tags import TAGS
-from workspaces_apps.simulator._operations.workspaces import WORKSPACES
+from workspaces_apps.simulator._operations.workspaces import RECOVERY, WORKSPACES
 
 ACTING: Final[Mapping[str, Family]] = {
     "The eight application operations: the catalogue, associations, and their deployment": APPLICATIONS,

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from workspaces_apps.simulator._faults import Faults
-from workspaces_apps.simulator._paging import Listed, Page
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._state import Accounts, RegionStore
+from workspaces_apps.simulator._state import Accounts, Listed, Page, RegionStore
 from workspaces_apps.simulator._transitions import Transitions
 from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue, Parameters
 

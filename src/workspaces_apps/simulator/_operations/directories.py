@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator._paging import index_of
 from workspaces_apps.simulator._records import Directory
+from workspaces_apps.simulator._state import index_of
 from workspaces_apps.simulator._wire import (
     ApiError,
     JsonObject,
