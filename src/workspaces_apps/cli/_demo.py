@@ -1,4 +1,8 @@
-"""`workspaces-apps demo`: a roll-out over 300 simulated WorkSpaces, or a few state by state, over real HTTP."""
+"""`workspaces-apps demo`: a roll-out over 300 simulated WorkSpaces, or a few state by state, over real HTTP.
+
+Some WorkSpaces cannot have the applications, and some deployments fail. The first apply says so, the second one tries
+again what failed; in the end everything that can be is COMPLETED.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Forms of output: tables for people, CSV for spreadsheets, JSON documents for programs; docs/cli.md describes each."""
+"""Forms of output: tables for people, CSV for spreadsheets, JSON documents for programs; docs/cli.md describes each.
+
+Members may be added to documents any time; `format` grows when one goes away or changes its meaning. Columns of CSV are
+added at the end.
+"""
 
 from __future__ import annotations
 

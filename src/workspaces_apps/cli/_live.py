@@ -1,4 +1,7 @@
-"""Displays while something runs: deployments, the progress of a reading, and the requests of a command."""
+"""Displays while something runs: deployments, the progress of a reading, and the requests of a command.
+
+On a terminal they are drawn anew, elsewhere they are lines: what was written to a file stays readable.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Authentication: credentials and accounts, AWS Signature Version 4 checked against them, and GetCallerIdentity."""
+"""Authentication: credentials and accounts, AWS Signature Version 4 checked against them, and GetCallerIdentity.
+
+The Security Token Service is answered for as far as tools ask it before they ask anything else. Its protocol is another
+one: a form that comes, XML that goes.
+"""
 
 from __future__ import annotations
 

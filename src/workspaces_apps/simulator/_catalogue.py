@@ -1,7 +1,8 @@
-"""The applications a simulated account can see: AWS's own, and a few of the account's.
+"""The applications a simulated account can see, AWS's own and a few of the account's, and the WorkSpaces they fit.
 
 Names follow the WorkSpaces administration guide [doc]. Ids are made from owner and name, so they are the same in
-every simulator. Where an application runs comes from the rules of `compatibility`.
+every simulator. The conditions under which an application can be installed are documented; which exception each raises
+is assumed, except that the names fit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Faults on demand: what goes wrong, with which requests, how often, and the answers that are made strange."""
+"""Faults on demand: what goes wrong, with which requests, how often; and the answers made strange for them.
+
+sim.faults.add("throttle", operation="DeployWorkspaceApplications", times=3)
+sim.faults.add("reset_after", operation="AssociateWorkspaceApplication", probability=0.01)
+sim.faults.add("deployment_error", workspace_id="ws-...", reason="ValidationError.InsufficientDiskSpace")
+"""
 
 from __future__ import annotations
 

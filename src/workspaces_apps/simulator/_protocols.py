@@ -1,4 +1,10 @@
-"""The wire protocols of the service, awsJson 1.1 and smithy-rpc-v2-cbor: which one a request speaks, its errors, and CBOR."""
+"""The wire protocols of the service, awsJson 1.1 and smithy-rpc-v2-cbor: which one a request speaks, and its errors.
+
+What goes over the wire differs, what it says does not: behind this module a request and an answer are JSON objects,
+whose timestamps are numbers and whose blobs are base64. In CBOR the service model says where timestamps (tag 1) and
+blobs (byte strings) are. Only `cbor2` is used, and only if it is installed: botocore has a codec too, which is the peer
+that this one is tested against.
+"""
 
 from __future__ import annotations
 

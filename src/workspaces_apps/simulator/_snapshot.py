@@ -1,4 +1,8 @@
-"""Fleets in files: the simulator's state, saved and loaded whole, and a fleet made of what DescribeWorkspaces has listed."""
+"""Fleets in files: the simulator's state, saved and loaded whole, and a fleet made of a listing.
+
+A file that is broken is refused with a clear error. Credentials are in no snapshot: they come from the seed. The
+listing is that of DescribeWorkspaces; of a fleet made of it every id and name is replaced.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The state of a simulator: one store per account and Region, with the indexes that spare every scan, and their pages."""
+"""The state of a simulator: one store per account and Region, with the indexes that spare every scan, and their pages.
+
+An index keeps its items by an ever-growing number, so that a page is found by bisection however long the index is,
+and a listing goes on at the right place although items came and went between two pages. Tokens are opaque.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tags on anything that has an id, by the service itself and by the Resource Groups Tagging API."""
+"""Tags on anything that has an id, by the service itself and by the Resource Groups Tagging API.
+
+Of the latter `GetResources`, `TagResources` and `UntagResources`, over awsJson 1.1 only: the same tags, by ARN.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""WorkSpaces: create, describe, start, stop, reboot, terminate; rebuild, restore, migrate, snapshots and standby."""
+"""WorkSpaces: create, describe, start, stop, reboot, terminate; rebuild, restore, migrate, snapshots and standby.
+
+Documented: Restore goes back to the last snapshot, which may be 12 hours old; Rebuild reverts to the image;
+Migrate drops what was installed. What the associations show afterwards is assumed.
+"""
 
 from __future__ import annotations
 
