@@ -13,6 +13,7 @@ from workspaces_apps._base.collector import keep
 from workspaces_apps.cli._connection import (
     Connection,
     check_targets,
+    connecting,
     journal_path,
     load_manifest,
     load_plan,
@@ -26,13 +27,9 @@ from workspaces_apps.cli._options import (
     AllowEmptyOption,
     BomOption,
     DebugOption,
-    EndpointOption,
-    InsecureOption,
     JournalOption,
     Output,
     OutputOption,
-    ProfileOption,
-    RegionOption,
     TableOutputOption,
     YesOption,
     journal_name,
@@ -59,6 +56,7 @@ def register_plan(app: typer.Typer) -> None:
     app.command(epilog=PLAN_EPILOG)(plan)
 
 
+@connecting
 def plan(
     manifest: Annotated[
         Path | None,
@@ -101,10 +99,8 @@ def plan(
     journal: JournalOption = None,
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> int:
     """Show what would be installed and removed where. Only reads."""
@@ -121,12 +117,6 @@ def plan(
     older, made = load_plan(diff), load_plan(show)
     wanted = load_manifest(manifest)
     if wanted is not None or undo is not None:
-        connection = Connection(
-            profile=profile,
-            region=region,
-            endpoint_url=endpoint_url,
-            allow_insecure_endpoint=allow_insecure_endpoint,
-        )
         if undo is not None:
             made = run_loop(take_back(undo, run, wanted, connection), fleet=True)
         elif wanted is not None:
@@ -221,6 +211,7 @@ class Settings:
     output: Output = Output.TEXT
 
 
+@connecting
 def apply(
     manifest: Annotated[
         Path | None,
@@ -299,10 +290,8 @@ def apply(
         ),
     ] = 60.0,
     output: OutputOption = Output.TEXT,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> int:
     """Install and remove what a manifest wants. A deployment ends its user's session.
@@ -340,12 +329,6 @@ def apply(
         allow_empty=allow_empty,
         accept_unknown_account=accept_unknown_account,
         output=output,
-    )
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
     )
     return run_loop(run(wanted, saved, connection, settings), fleet=True)
 

@@ -9,8 +9,13 @@ import signal
 from collections.abc import Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_type_hints
+
+import typer
 
 from workspaces_apps._base.clock import SystemClock
 from workspaces_apps._base.collector import rare
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
     from workspaces_apps.api import WorkSpaceApplication
     from workspaces_apps.rollout import Manifest, Plan, Rollout
 
+
+T = TypeVar("T")
 
 _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -61,11 +68,12 @@ class Connection:
             region=self.region,
             endpoint_url=self.endpoint_url,
             credentials=self.credentials,
-            config=self._config(),
+            config=self.config(),
             clock=self.clock,
         )
 
-    def _config(self) -> ClientConfig:
+    def config(self) -> ClientConfig:
+        """Return the settings of each client."""
         from workspaces_apps._http.config import ClientConfig
 
         return ClientConfig(allow_insecure_endpoint=self.allow_insecure_endpoint)
@@ -90,11 +98,69 @@ class Connection:
                 region=self.region,
                 endpoint_url=self.endpoint_url,
                 credentials=self.credentials,
-                config=self._config(),
+                config=self.config(),
                 clock=self.clock,
                 hooks=hooks,
             ) as rollout:
                 yield rollout
+
+
+def _option(name: str, kind: type | UnionType, default: object, option: object) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+_OPTIONS: Final = (
+    _option(
+        "profile",
+        str | None,
+        None,
+        typer.Option(
+            "--profile", metavar="NAME", help="Profile of the AWS configuration files.", show_default=False
+        ),
+    ),
+    _option(
+        "region",
+        str | None,
+        None,
+        typer.Option("--region", metavar="REGION", help="AWS Region.", show_default=False),
+    ),
+    _option(
+        "endpoint_url",
+        str | None,
+        None,
+        typer.Option(
+            "--endpoint-url", metavar="URL", help="Another endpoint than AWS's.", show_default=False
+        ),
+    ),
+    _option(
+        "allow_insecure_endpoint",
+        bool,
+        False,
+        typer.Option(
+            "--allow-insecure-endpoint",
+            help="Let --endpoint-url be plain http to another machine, for a simulator.",
+        ),
+    ),
+)
+"""The options that make a connection, in the order of `--help`."""
+
+
+def connecting(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command these options in the place of its parameter ``connection``, which is made of them."""
+    hints = get_type_hints(command, include_extras=True)
+
+    @wraps(command)
+    def connected(**given: Any) -> T:
+        chosen = {option.name: given.pop(option.name) for option in _OPTIONS}
+        return command(connection=Connection(**chosen), **given)
+
+    parameters: list[Parameter] = []
+    for one in signature(command).parameters.values():
+        parameters += _OPTIONS if one.name == "connection" else [one.replace(annotation=hints[one.name])]
+    # Where typer looks for them.
+    connected.__annotations__ = {one.name: one.annotation for one in parameters}
+    connected.__dict__["__signature__"] = Signature(parameters)
+    return connected
 
 
 def journal_path(given: str | None, name: str) -> str:
@@ -135,9 +201,6 @@ def check_targets(plan: Plan, manifest: Manifest | None) -> None:
         raise UsageError(
             f"the plan is for the target {', '.join(names)}: name the manifest too, which says how to reach it"
         )
-
-
-T = TypeVar("T")
 
 
 def run(main: Coroutine[object, object, T], *, fleet: bool = False) -> T:

@@ -13,19 +13,15 @@ import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._apply import agreed, check_answerable
-from workspaces_apps.cli._connection import Connection, meant, on_signals
+from workspaces_apps.cli._connection import Connection, connecting, meant, on_signals
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import complain, is_live, out, print_document, say
 from workspaces_apps.cli._failures import ExitCode, exit_code, notes
 from workspaces_apps.cli._live import FAILED, Deployments, count, following, table
 from workspaces_apps.cli._options import (
     DebugOption,
-    EndpointOption,
-    InsecureOption,
     Output,
     OutputOption,
-    ProfileOption,
-    RegionOption,
     YesOption,
     like_workspace_ids,
 )
@@ -128,6 +124,7 @@ class Results:
         return max((int(exit_code(error)) for error in self.errors.values()), default=int(ExitCode.DONE))
 
 
+@connecting
 def install(
     applications: _Applications,
     workspace: _Workspaces,
@@ -136,10 +133,8 @@ def install(
     retry_failed: _Retry = False,
     yes: YesOption = False,
     output: OutputOption = Output.TEXT,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> int:
     """Install applications on a few WorkSpaces.
@@ -150,12 +145,6 @@ def install(
     once. Run the same command to resume.
     """
     del debug
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     return run_loop(
         run(
             connection,
@@ -173,6 +162,7 @@ def install(
     )
 
 
+@connecting
 def uninstall(
     applications: _Applications,
     workspace: _Workspaces,
@@ -181,10 +171,8 @@ def uninstall(
     retry_failed: _Retry = False,
     yes: YesOption = False,
     output: OutputOption = Output.TEXT,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> int:
     """Uninstall applications from a few WorkSpaces.
@@ -195,12 +183,6 @@ def uninstall(
     once. Run the same command to resume.
     """
     del debug
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     return run_loop(
         run(
             connection,

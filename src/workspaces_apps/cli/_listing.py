@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from workspaces_apps.cli._connection import Connection, meant
+from workspaces_apps.cli._connection import Connection, connecting, meant
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._formats import as_csv, check_bom, print_csv, show
 from workspaces_apps.cli._options import (
     BomOption,
     DebugOption,
-    EndpointOption,
-    InsecureOption,
     Output,
-    ProfileOption,
-    RegionOption,
     TableOutputOption,
     like_bundle_ids,
     like_directory_ids,
@@ -53,6 +49,7 @@ def register_list(app: typer.Typer) -> None:
     app.add_typer(group, name="list")
 
 
+@connecting
 def applications(
     owner: Annotated[
         str | None, typer.Option(metavar="OWNER", help="AMAZON, or an account id.", show_default=False)
@@ -63,10 +60,8 @@ def applications(
     ] = None,
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> None:
     """List the application catalogue."""
@@ -78,12 +73,6 @@ def applications(
         found = await ws.describe_applications(owner=owner).collect()
         return [one for one in found if all(word in (one.name or "").lower() for word in words)]
 
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     found = run(connection, read)
     show(
         output,
@@ -106,6 +95,7 @@ def applications(
     )
 
 
+@connecting
 def workspaces(
     workspace: Annotated[
         list[str] | None,
@@ -140,10 +130,8 @@ def workspaces(
     ] = None,
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> None:
     """List WorkSpaces."""
@@ -164,12 +152,6 @@ def workspaces(
             one for batch in batches for one in await ws.describe_workspaces(workspace_ids=batch).collect()
         ]
 
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     found = run(connection, read)
     rows: list[tuple[object, ...]] = []
     for one in found:
@@ -222,6 +204,7 @@ def in_capitals(given: list[str] | None) -> list[str] | None:
     return wanted
 
 
+@connecting
 def associations(
     workspace: Annotated[
         list[str] | None,
@@ -252,10 +235,8 @@ def associations(
     ] = None,
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> None:
     """List which application is on which WorkSpace, of all applications if nothing else is said."""
@@ -271,12 +252,6 @@ def associations(
             return await of_workspaces(ws, workspace), names
         return await of_applications(ws, list(meant(application, offered) if application else names)), names
 
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     found, names = run(connection, read)
     shown = [one for one in found if not state or one.state in state]
     rows: list[tuple[object, ...]] = []
@@ -346,6 +321,7 @@ class Item:
     last_connection: datetime | None = None
 
 
+@connecting
 def inventory(
     workspace: Annotated[
         list[str] | None,
@@ -371,10 +347,8 @@ def inventory(
     ] = True,
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> None:
     """List WorkSpaces with their users, tags, applications, states and last connections.
@@ -390,12 +364,6 @@ def inventory(
     async def read(ws: WorkSpacesClient) -> list[Item]:
         return await read_inventory(ws, workspace or (), directory, tags=tags, connections=connections)
 
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     found = run(connection, read)
     if output is Output.CSV:
         print_csv(as_csv(INVENTORY_COLUMNS, _lines(found)), bom=bom)

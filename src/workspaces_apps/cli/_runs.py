@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import on_signals
+from workspaces_apps.cli._connection import Connection, connecting, on_signals
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import complain, err, out, print_document, say
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import (
     DatabaseOption,
     DebugOption,
-    EndpointOption,
-    InsecureOption,
     Output,
     OutputOption,
-    ProfileOption,
-    RegionOption,
     journal_name,
     named_database,
 )
@@ -206,15 +202,14 @@ async def _submit(manifest: Manifest, database: str, *, follow: bool) -> int:
         await asyncio.sleep(_FOLLOW_SECONDS)
 
 
+@connecting
 def worker(
     database: DatabaseOption = None,
     concurrency: Annotated[
         int, typer.Option(min=1, metavar="N", help="Targets at most that it holds at a time.")
     ] = 50,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> None:
     """Carry out what was submitted, until asked to end. Start as many as there are machines.
@@ -222,13 +217,18 @@ def worker(
     The options for AWS are for targets of the manifest that name no profile, role or Region of their own.
     """
     del debug
-    from workspaces_apps._http.config import ClientConfig
     from workspaces_apps.rollout._manifest.targets import client_for
 
-    config = ClientConfig(allow_insecure_endpoint=allow_insecure_endpoint)
+    config = connection.config()
 
     def client(target: Target) -> WorkSpacesClient:
-        return client_for(target, profile=profile, region=region, endpoint_url=endpoint_url, config=config)
+        return client_for(
+            target,
+            profile=connection.profile,
+            region=connection.region,
+            endpoint_url=connection.endpoint_url,
+            config=config,
+        )
 
     run_loop(_work(named_database(database), concurrency, client))
 

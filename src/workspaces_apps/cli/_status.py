@@ -16,7 +16,7 @@ import typer
 
 from workspaces_apps._base.files import replace_file
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import Connection, journal_path, load_manifest
+from workspaces_apps.cli._connection import Connection, connecting, journal_path, load_manifest
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import complain, is_live, out, print_document, say
 from workspaces_apps.cli._failures import ExitCode, UsageError
@@ -26,13 +26,9 @@ from workspaces_apps.cli._options import (
     BomOption,
     DatabaseOption,
     DebugOption,
-    EndpointOption,
-    InsecureOption,
     JournalOption,
     Output,
     OutputOption,
-    ProfileOption,
-    RegionOption,
     TableOutputOption,
     named_database,
 )
@@ -57,6 +53,7 @@ def register_status(app: typer.Typer) -> None:
     app.command(epilog=WATCH_EPILOG)(watch)
 
 
+@connecting
 def status(
     manifest: Annotated[
         Path | None,
@@ -77,10 +74,8 @@ def status(
     journal: JournalOption = None,
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     database: DatabaseOption = None,
     run: Annotated[
         str | None,
@@ -100,12 +95,6 @@ def status(
 
         return show_run(named_database(database), str(run), output)
     wanted = loaded(manifest)
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     journal_name = journal_path(journal, wanted.name)
     found = run_loop(look_once(wanted, connection, journal_name, allow_empty, bundles=bundles))
     if output is Output.CSV:
@@ -123,6 +112,7 @@ def status(
     return found.exit_code
 
 
+@connecting
 def watch(
     manifest: _Manifest,
     interval: Annotated[
@@ -165,10 +155,8 @@ def watch(
     allow_empty: AllowEmptyOption = False,
     journal: JournalOption = None,
     output: OutputOption = Output.TEXT,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> int:
     """Compare again and again, until Ctrl-C.
@@ -180,12 +168,6 @@ def watch(
     if metrics is not None:
         check_metrics_file(metrics)
     wanted = loaded(manifest)
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     watching = Watching(
         wanted,
         connection,
