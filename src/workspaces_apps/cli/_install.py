@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,6 +45,18 @@ EPILOG = (
     " out; 64 usage. For more than a few WorkSpaces, or to be able to resume, write a manifest and use apply."
 )
 
+_WHAT: Final[Mapping[Doing, str]] = {
+    "install": "Install applications on a few WorkSpaces.",
+    "uninstall": "Uninstall applications from a few WorkSpaces.",
+}
+
+_HOW: Final = """\
+It stages, deploys and waits. A deployment ends its user's session.
+
+Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
+once. Run the same command to resume.
+"""
+
 _Applications = Annotated[
     list[str], typer.Argument(metavar="APPLICATION...", help="By id, or by name (some words of it).")
 ]
@@ -71,8 +83,8 @@ _Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what is 
 
 def register_install(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog=EPILOG)(install)
-    app.command(epilog=EPILOG)(uninstall)
+    for doing, what in _WHAT.items():
+        app.command(doing, help=f"{what}\n\n{_HOW}", epilog=EPILOG)(_command(doing))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,80 +136,34 @@ class Results:
         return max((int(exit_code(error)) for error in self.errors.values()), default=int(ExitCode.DONE))
 
 
-@connecting
-def install(
-    applications: _Applications,
-    workspace: _Workspaces,
-    timeout: _Timeout = 60.0,
-    include_staged: _Staged = False,
-    retry_failed: _Retry = False,
-    yes: YesOption = False,
-    output: OutputOption = Output.TEXT,
-    *,
-    connection: Connection,
-    debug: DebugOption = False,
-) -> int:
-    """Install applications on a few WorkSpaces.
-
-    It stages, deploys and waits. A deployment ends its user's session.
-
-    Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
-    once. Run the same command to resume.
-    """
-    del debug
-    return run_loop(
-        run(
-            connection,
-            Task(
-                doing="install",
-                applications=tuple(applications),
-                workspaces=tuple(dict.fromkeys(workspace)),
-                minutes=timeout,
-                include_staged=include_staged,
-                retry_failed=retry_failed,
-                yes=yes,
-                output=output,
-            ),
+def _command(doing: Doing) -> Callable[..., int]:
+    @connecting
+    def command(
+        applications: _Applications,
+        workspace: _Workspaces,
+        timeout: _Timeout = 60.0,
+        include_staged: _Staged = False,
+        retry_failed: _Retry = False,
+        yes: YesOption = False,
+        output: OutputOption = Output.TEXT,
+        *,
+        connection: Connection,
+        debug: DebugOption = False,
+    ) -> int:
+        del debug
+        task = Task(
+            doing=doing,
+            applications=tuple(applications),
+            workspaces=tuple(dict.fromkeys(workspace)),
+            minutes=timeout,
+            include_staged=include_staged,
+            retry_failed=retry_failed,
+            yes=yes,
+            output=output,
         )
-    )
+        return run_loop(run(connection, task))
 
-
-@connecting
-def uninstall(
-    applications: _Applications,
-    workspace: _Workspaces,
-    timeout: _Timeout = 60.0,
-    include_staged: _Staged = False,
-    retry_failed: _Retry = False,
-    yes: YesOption = False,
-    output: OutputOption = Output.TEXT,
-    *,
-    connection: Connection,
-    debug: DebugOption = False,
-) -> int:
-    """Uninstall applications from a few WorkSpaces.
-
-    It stages, deploys and waits. A deployment ends its user's session.
-
-    Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
-    once. Run the same command to resume.
-    """
-    del debug
-    return run_loop(
-        run(
-            connection,
-            Task(
-                doing="uninstall",
-                applications=tuple(applications),
-                workspaces=tuple(dict.fromkeys(workspace)),
-                minutes=timeout,
-                include_staged=include_staged,
-                retry_failed=retry_failed,
-                yes=yes,
-                output=output,
-            ),
-        )
-    )
+    return command
 
 
 async def run(connection: Connection, task: Task) -> int:

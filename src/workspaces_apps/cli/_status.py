@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -168,20 +168,14 @@ def watch(
     if metrics is not None:
         check_metrics_file(metrics)
     wanted = loaded(manifest)
+    alarms = Alarms(
+        on_change=words_of(on_change, "--on-change") if on_change is not None else None,
+        hook_timeout=hook_timeout,
+        metrics=metrics,
+    )
+    where = journal_path(journal, wanted.name)
     watching = Watching(
-        wanted,
-        connection,
-        journal_path(journal, wanted.name),
-        interval,
-        until_in_sync,
-        polls,
-        output,
-        allow_empty,
-        Alarms(
-            on_change=words_of(on_change, "--on-change") if on_change is not None else None,
-            hook_timeout=hook_timeout,
-            metrics=metrics,
-        ),
+        wanted, connection, where, interval, until_in_sync, polls, output, alarms, allow_empty
     )
     return run_loop(watching.run())
 
@@ -206,32 +200,33 @@ async def look_once(
             return await rollout.status(manifest, journal=journal, allow_empty=allow_empty, bundles=bundles)
 
 
+@dataclass(slots=True)
 class Watching:
-    """Looks again and again; a look that fails is told, and the next one is tried."""
+    """Looks again and again; a look that fails is told, and the next one is tried.
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        connection: Connection,
-        journal: str,
-        interval: float,
-        until_in_sync: bool,
-        polls: int | None,
-        output: Output,
-        allow_empty: bool = False,
-        alarms: Alarms | None = None,
-    ) -> None:
-        self._manifest = manifest
-        self._connection = connection
-        self._journal = journal
-        self._interval = interval
-        self._until_in_sync = until_in_sync
-        self._most = polls
-        self._output = output
-        self._allow_empty = allow_empty
-        self._alarms = alarms if alarms is not None else Alarms()
-        self._last = ""
-        self._drifted: dict[str, str] = {}
+    Attributes:
+        manifest: What is wanted.
+        connection: Whom it asks.
+        journal: The journal of the roll-out.
+        interval: Seconds between looks.
+        until_in_sync: End once everything is in sync.
+        polls: End after so many looks; None for never.
+        output: For whom to write.
+        alarms: Whoever is told beside the screen.
+        allow_empty: Selectors may name what does not exist.
+    """
+
+    manifest: Manifest
+    connection: Connection
+    journal: str
+    interval: float
+    until_in_sync: bool
+    polls: int | None
+    output: Output
+    alarms: Alarms
+    allow_empty: bool = False
+    _last: str = field(default="", init=False)
+    _drifted: dict[str, str] = field(default_factory=dict[str, str], init=False)
 
     async def run(self) -> int:
         """Look until there is a reason to end; the exit code is that of the last look."""
@@ -239,33 +234,33 @@ class Watching:
         from workspaces_apps.errors import ServiceError, TransportError, lost_credentials
 
         code, made = int(ExitCode.FAILED), 0
-        traffic = Traffic(self._connection.clock.monotonic)
-        async with self._connection.rollout(self._manifest, traffic.hooks) as rollout:
+        traffic = Traffic(self.connection.clock.monotonic)
+        async with self.connection.rollout(self.manifest, traffic.hooks) as rollout:
             while True:
                 try:
                     with reading(traffic):
                         found = await rollout.status(
-                            self._manifest, journal=self._journal, allow_empty=self._allow_empty
+                            self.manifest, journal=self.journal, allow_empty=self.allow_empty
                         )
                 except (TransportError, ServiceError) as error:
                     # What fails at the first look is most likely a mistake of whoever asked; and without
                     # credentials no later look will be better.
                     if not made or lost_credentials(error):
                         raise
-                    complain(f"{error}; polling again in {self._interval:g} s")
+                    complain(f"{error}; polling again in {self.interval:g} s")
                     code = ExitCode.FAILED
-                    self._alarms.unanswered(self._manifest.name, self._connection.clock.now())
+                    self.alarms.unanswered(self.manifest.name, self.connection.clock.now())
                 else:
                     self._show(found)
                     code = found.exit_code
-                    await self._alarms.tell(found)
+                    await self.alarms.tell(found)
                 made += 1
-                if made == self._most or (self._until_in_sync and code == ExitCode.DONE):
+                if made == self.polls or (self.until_in_sync and code == ExitCode.DONE):
                     return code
-                await self._connection.clock.sleep(self._interval)
+                await self.connection.clock.sleep(self.interval)
 
     def _show(self, found: Status) -> None:
-        if self._output is Output.JSON:
+        if self.output is Output.JSON:
             from workspaces_apps.cli._formats import of_status
 
             print(json.dumps(of_status(found)), flush=True)
@@ -278,7 +273,7 @@ class Watching:
             # A WorkSpace takes two or three lines; the table and what is around it a dozen.
             show_status(console, found, max(1, (console.height - 12) // 3))
             console.print(
-                f"{found.plan.created:%H:%M:%S} UTC; polls every {self._interval:g} s, Ctrl-C ends it",
+                f"{found.plan.created:%H:%M:%S} UTC; polls every {self.interval:g} s, Ctrl-C ends it",
                 style="dim",
             )
             return
@@ -355,7 +350,9 @@ class Alarms:
         if self._metrics is None:
             return
         try:
-            write_metrics(self._metrics, rendered(name, self._status, at=at, answered=answered))
+            text = rendered(name, self._status, at=at, answered=answered)
+            # At once: who reads it sees the old metrics or the new ones, never a part.
+            replace_file(self._metrics, text.encode("utf-8", "replace"))
         except OSError as error:
             complain(f"--metrics: cannot write {self._metrics}: {error.strerror or error}")
 
@@ -527,12 +524,3 @@ def _labels(labels: Mapping[str, str]) -> str:
         return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
     return "{" + ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items()) + "}"
-
-
-def write_metrics(path: Path, text: str) -> None:
-    """Replace a file at once: who reads it sees the old metrics or the new ones, never a part.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    replace_file(path, text.encode("utf-8", "replace"))
