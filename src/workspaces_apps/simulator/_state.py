@@ -422,6 +422,29 @@ class RegionStore:
             index = self.installations[key] = OrderedIndex()
         index.append(association.sequence, association)
 
+    def bring(
+        self, resource_id: str, resource_type: ResourceType, application_id: str, at: float
+    ) -> Association:
+        """Keep an application that a resource has from the beginning, or was given outside the API."""
+        association = Association(
+            resource_id=resource_id,
+            resource_type=resource_type,
+            application_id=application_id,
+            state="COMPLETED",
+            direction=None,
+            before="COMPLETED",
+            created=at,
+            updated=at,
+            sequence=self.number(),
+        )
+        self.add_association(association)
+        return association
+
+    def drop_associations(self, resource_id: str) -> None:
+        """Forget what is on an image or a bundle."""
+        for association in list(self.resource_associations.get(resource_id, {}).values()):
+            self.drop_association(association)
+
     def drop_association(self, association: Association) -> None:
         """Forget an association."""
         association.epoch += 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from workspaces_apps.simulator._catalogue import AMAZON
-from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator._records import Association, Bundle, Image
+from workspaces_apps.simulator._operations.call import Call, Family, chosen, listing, tags_in
+from workspaces_apps.simulator._records import Bundle, Image
 from workspaces_apps.simulator._state import RegionStore, index_of
 from workspaces_apps.simulator._wire import (
     ApiError,
@@ -24,10 +24,7 @@ def describe_workspace_bundles(call: Call, parameters: Parameters) -> JsonObject
     owner = parameters.maybe_text("Owner")
     if ids and owner is not None:
         raise invalid("BundleIds cannot be combined with another filter.")
-    index = call.store.all_bundles
-    if ids:
-        chosen = (call.store.bundles.get(one) for one in dict.fromkeys(ids))
-        index = index_of((one for one in chosen if one is not None), lambda one: one.sequence)
+    index = chosen(ids, call.store.bundles, call.store.all_bundles)
     wanted = owner or call.store.account_id
     page = call.page(parameters, [index], None if ids else lambda bundle: bundle.owner == wanted)
     return listing("Bundles", [_describe_bundle(item) for item in page.items], page.next_token)
@@ -89,20 +86,8 @@ def create_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
 
 def copy_associations(call: Call, image_id: str, bundle_id: str) -> None:
     """Let a bundle bring what its image brings."""
-    for association in list(call.store.resource_associations.get(image_id, {}).values()):
-        call.store.add_association(
-            Association(
-                resource_id=bundle_id,
-                resource_type="BUNDLE",
-                application_id=association.application_id,
-                state="COMPLETED",
-                direction=None,
-                before="COMPLETED",
-                created=call.now,
-                updated=call.now,
-                sequence=call.store.number(),
-            )
-        )
+    for application_id in list(call.store.resource_associations.get(image_id, {})):
+        call.store.bring(bundle_id, "BUNDLE", application_id, call.now)
 
 
 def _capacity(storage: Parameters | None, default: int) -> int:
@@ -129,8 +114,7 @@ def delete_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
     bundle = _own(call, parameters)
     if bundle.id in call.store.by_bundle:
         raise ApiError("ResourceAssociatedException", "WorkSpaces use the bundle.")
-    for association in list(call.store.resource_associations.get(bundle.id, {}).values()):
-        call.store.drop_association(association)
+    call.store.drop_associations(bundle.id)
     del call.store.bundles[bundle.id]
     call.store.all_bundles.remove(bundle.sequence)
     return {}
@@ -146,8 +130,7 @@ def update_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
         raise ApiError(
             "ResourceUnavailableException", f"The image is {image.state}.", members={"ResourceId": image.id}
         )
-    for association in list(call.store.resource_associations.get(bundle.id, {}).values()):
-        call.store.drop_association(association)
+    call.store.drop_associations(bundle.id)
     copy_associations(call, image.id, bundle.id)
     bundle.image_id = image.id
     bundle.operating_system = image.operating_system
@@ -168,10 +151,7 @@ def describe_workspace_images(call: Call, parameters: Parameters) -> JsonObject:
     ids = parameters.texts("ImageIds")
     shared = parameters.maybe_text("ImageType") == "SHARED"
     account = call.store.account_id
-    index = call.store.all_images
-    if ids:
-        chosen = (call.store.images.get(one) for one in dict.fromkeys(ids))
-        index = index_of((one for one in chosen if one is not None), lambda one: one.sequence)
+    index = chosen(ids, call.store.images, call.store.all_images)
     page = call.page(parameters, [index], lambda image: (image.owner != account) == shared or bool(ids))
     return listing("Images", [_describe_image(item) for item in page.items], page.next_token)
 
@@ -229,7 +209,7 @@ def create_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
     image = _new(call, parameters, workspace.operating_system)
     for association in workspace.associations.values():
         if association.state == "COMPLETED" and call.settings.images_bring_applications:
-            _bring(call, image.id, association.application_id)
+            call.store.bring(image.id, "IMAGE", association.application_id, call.now)
     return _describe_image(image)
 
 
@@ -259,24 +239,8 @@ def _copy(call: Call, parameters: Parameters, source: Image, there: RegionStore)
     brought = list(there.resource_associations.get(source.id, {}))
     image = _new(call, parameters, source.operating_system)
     for application_id in brought:
-        _bring(call, image.id, application_id)
+        call.store.bring(image.id, "IMAGE", application_id, call.now)
     return image
-
-
-def _bring(call: Call, image_id: str, application_id: str) -> None:
-    call.store.add_association(
-        Association(
-            resource_id=image_id,
-            resource_type="IMAGE",
-            application_id=application_id,
-            state="COMPLETED",
-            direction=None,
-            before="COMPLETED",
-            created=call.now,
-            updated=call.now,
-            sequence=call.store.number(),
-        )
-    )
 
 
 def import_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
@@ -292,8 +256,7 @@ def delete_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
         return {}
     if any(bundle.image_id == image.id for bundle in store.all_bundles):
         raise ApiError("ResourceAssociatedException", "A bundle uses the image.")
-    for association in list(store.resource_associations.get(image.id, {}).values()):
-        store.drop_association(association)
+    store.drop_associations(image.id)
     del store.images[image.id]
     store.all_images.remove(image.sequence)
     return {}

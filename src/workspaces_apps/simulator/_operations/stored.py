@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from typing import Final
 
 from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
@@ -16,6 +17,56 @@ from workspaces_apps.simulator._wire import (
     not_found,
     not_supported,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of resource that is stored and described, each a JSON object.
+
+    Attributes:
+        family: The store's name for all of them.
+        noun: A word for one that does not exist.
+        member: The member of a request that holds an id.
+    """
+
+    family: str
+    noun: str
+    member: str
+
+    def all(self, call: Call) -> Collection:
+        """Return all there are."""
+        return call.store.collection(self.family)
+
+    def named(self, call: Call, parameters: Parameters) -> JsonObject:
+        """Return the one that a request names.
+
+        Raises:
+            ApiError: ResourceNotFoundException.
+        """
+        found = self.all(call).items.get(parameters.text(self.member))
+        if found is None:
+            raise not_found(self.noun, parameters.text(self.member))
+        return found
+
+    def refuse_taken(self, call: Call, said: str, **members: JsonValue) -> None:
+        """Refuse to make one like another.
+
+        Raises:
+            ApiError: ResourceAlreadyExistsException: there is one with all of these members.
+        """
+        if any(members.items() <= one.items() for one in self.all(call).items.values()):
+            raise ApiError("ResourceAlreadyExistsException", said)
+
+    def add(self, call: Call, resource_id: str, item: JsonObject) -> None:
+        """Store one under its id."""
+        self.all(call).add(resource_id, call.store.number(), item)
+
+
+_ALIAS: Final = _Kind("aliases", "connection alias", "AliasId")
+_ADD_IN: Final = _Kind("add-ins", "client add-in", "AddInId")
+_IP_GROUP: Final = _Kind("ip-groups", "IP group", "GroupId")
+_POOL: Final = _Kind("pools", "pool", "PoolId")
+
 
 _LINKS: Final = "account-links"
 _MODIFICATIONS: Final = "account-modifications"
@@ -174,17 +225,7 @@ ACCOUNTS: Final[Family] = {
 }
 
 
-_ALIASES: Final = "aliases"
 _PERMISSIONS: Final = "alias-permissions"
-_ADD_INS: Final = "add-ins"
-
-
-def _alias(call: Call, parameters: Parameters) -> JsonObject:
-    alias_id = parameters.text("AliasId")
-    alias = call.store.collection(_ALIASES).items.get(alias_id)
-    if alias is None:
-        raise not_found("connection alias", alias_id)
-    return alias
 
 
 def _is_associated(alias: JsonObject) -> bool:
@@ -193,10 +234,8 @@ def _is_associated(alias: JsonObject) -> bool:
 
 def create_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
     """Make an alias."""
-    aliases = call.store.collection(_ALIASES)
     text = parameters.text("ConnectionString")
-    if any(alias["ConnectionString"] == text for alias in aliases.items.values()):
-        raise ApiError("ResourceAlreadyExistsException", "The connection string is taken.")
+    _ALIAS.refuse_taken(call, "The connection string is taken.", ConnectionString=text)
     tags = tags_in(parameters, call.settings)
     alias_id = call.store.new_id("wsca-")
     alias: JsonObject = {
@@ -205,16 +244,16 @@ def create_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
         "State": "CREATED",
         "OwnerAccountId": call.store.account_id,
     }
-    aliases.add(alias_id, call.store.number(), alias)
+    _ALIAS.add(call, alias_id, alias)
     call.store.set_tags(alias_id, tags)
     return {"AliasId": alias_id}
 
 
 def delete_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
     """Delete an alias that no directory uses."""
-    if _is_associated(_alias(call, parameters)):
+    if _is_associated(_ALIAS.named(call, parameters)):
         raise ApiError("ResourceAssociatedException", "A directory uses the connection alias.")
-    call.store.collection(_ALIASES).remove(parameters.text("AliasId"))
+    _ALIAS.all(call).remove(parameters.text("AliasId"))
     return {}
 
 
@@ -232,13 +271,13 @@ def describe_connection_aliases(call: Call, parameters: Parameters) -> JsonObjec
         ]
         return (not ids or alias["AliasId"] in ids) and (resource_id is None or resource_id in directories)
 
-    page = call.page(parameters, [call.store.collection(_ALIASES).order], fits, size_member="Limit")
+    page = call.page(parameters, [_ALIAS.all(call).order], fits, size_member="Limit")
     return listing("ConnectionAliases", page.items, page.next_token)
 
 
 def associate_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
     """Let a directory use an alias."""
-    alias = _alias(call, parameters)
+    alias = _ALIAS.named(call, parameters)
     directory = call.store.directory(parameters.text("ResourceId"))
     if _is_associated(alias):
         raise ApiError("ResourceAssociatedException", "A directory uses the connection alias.")
@@ -256,7 +295,7 @@ def associate_connection_alias(call: Call, parameters: Parameters) -> JsonObject
 
 def disassociate_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
     """Free an alias."""
-    alias = _alias(call, parameters)
+    alias = _ALIAS.named(call, parameters)
     if not _is_associated(alias):
         raise ApiError("InvalidResourceStateException", "No directory uses the connection alias.")
     del alias["Associations"]
@@ -265,7 +304,7 @@ def disassociate_connection_alias(call: Call, parameters: Parameters) -> JsonObj
 
 def describe_connection_alias_permissions(call: Call, parameters: Parameters) -> JsonObject:
     """List the accounts that may use an alias."""
-    _alias(call, parameters)
+    _ALIAS.named(call, parameters)
     alias_id = parameters.text("AliasId")
     allowed = call.store.collection(_PERMISSIONS).items.get(alias_id, {})
     accounts = list(allowed.items())
@@ -280,7 +319,7 @@ def describe_connection_alias_permissions(call: Call, parameters: Parameters) ->
 
 def update_connection_alias_permission(call: Call, parameters: Parameters) -> JsonObject:
     """Let an account use an alias, or no longer."""
-    _alias(call, parameters)
+    _ALIAS.named(call, parameters)
     permission = parameters.section("ConnectionAliasPermission") or Parameters({})
     items = call.store.collection(_PERMISSIONS).items
     allowed = items.setdefault(parameters.text("AliasId"), {})
@@ -290,20 +329,19 @@ def update_connection_alias_permission(call: Call, parameters: Parameters) -> Js
 
 
 def _add_in(call: Call, parameters: Parameters) -> JsonObject:
-    add_in_id = parameters.text("AddInId")
-    add_in = call.store.collection(_ADD_INS).items.get(add_in_id)
-    if add_in is None or add_in["ResourceId"] != parameters.text("ResourceId"):
-        raise not_found("client add-in", add_in_id)
+    add_in = _ADD_IN.named(call, parameters)
+    if add_in["ResourceId"] != parameters.text("ResourceId"):
+        raise not_found(_ADD_IN.noun, parameters.text("AddInId"))
     return add_in
 
 
 def create_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObject:
     """Add an add-in to a directory."""
     directory = call.store.directory(parameters.text("ResourceId"))
-    add_ins = call.store.collection(_ADD_INS)
     name = parameters.text("Name")
-    if any(one["Name"] == name and one["ResourceId"] == directory.id for one in add_ins.items.values()):
-        raise ApiError("ResourceAlreadyExistsException", "The directory has an add-in of that name.")
+    _ADD_IN.refuse_taken(
+        call, "The directory has an add-in of that name.", Name=name, ResourceId=directory.id
+    )
     add_in_id = call.store.new_uuid()
     add_in: JsonObject = {
         "AddInId": add_in_id,
@@ -311,16 +349,14 @@ def create_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObje
         "Name": name,
         "URL": parameters.text("URL"),
     }
-    add_ins.add(add_in_id, call.store.number(), add_in)
+    _ADD_IN.add(call, add_in_id, add_in)
     return {"AddInId": add_in_id}
 
 
 def describe_connect_client_add_ins(call: Call, parameters: Parameters) -> JsonObject:
     """A directory's add-ins."""
     directory = call.store.directory(parameters.text("ResourceId"))
-    page = call.page(
-        parameters, [call.store.collection(_ADD_INS).order], lambda one: one["ResourceId"] == directory.id
-    )
+    page = call.page(parameters, [_ADD_IN.all(call).order], lambda one: one["ResourceId"] == directory.id)
     return listing("AddIns", page.items, page.next_token)
 
 
@@ -337,7 +373,7 @@ def update_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObje
 def delete_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObject:
     """Delete an add-in."""
     _add_in(call, parameters)
-    call.store.collection(_ADD_INS).remove(parameters.text("AddInId"))
+    _ADD_IN.all(call).remove(parameters.text("AddInId"))
     return {}
 
 
@@ -408,21 +444,6 @@ BRANDING: Final[Family] = {
 }
 
 
-_IP_GROUPS: Final = "ip-groups"
-
-
-def _groups(call: Call) -> Collection:
-    return call.store.collection(_IP_GROUPS)
-
-
-def _group(call: Call, parameters: Parameters) -> JsonObject:
-    group_id = parameters.text("GroupId")
-    group = _groups(call).items.get(group_id)
-    if group is None:
-        raise not_found("IP group", group_id)
-    return group
-
-
 def _rules(call: Call, parameters: Parameters, known: JsonValue = None) -> list[JsonValue]:
     """Return the known rules and those of a request, a range only once, with what was said of it last.
 
@@ -451,34 +472,32 @@ def _rules(call: Call, parameters: Parameters, known: JsonValue = None) -> list[
 
 def create_ip_group(call: Call, parameters: Parameters) -> JsonObject:
     """Make a group."""
-    groups = _groups(call)
     name = parameters.text("GroupName")
-    if any(group["groupName"] == name for group in groups.items.values()):
-        raise ApiError("ResourceAlreadyExistsException", f"There is an IP group named {name} already.")
+    _IP_GROUP.refuse_taken(call, f"There is an IP group named {name} already.", groupName=name)
     tags = tags_in(parameters, call.settings)
     group_id = call.store.new_id("wsipg-")
     group: JsonObject = {"groupId": group_id, "groupName": name, "userRules": _rules(call, parameters)}
     description = parameters.maybe_text("GroupDesc")
     if description is not None:
         group["groupDesc"] = description
-    groups.add(group_id, call.store.number(), group)
+    _IP_GROUP.add(call, group_id, group)
     call.store.set_tags(group_id, tags)
     return {"GroupId": group_id}
 
 
 def delete_ip_group(call: Call, parameters: Parameters) -> JsonObject:
     """Delete a group that no directory uses."""
-    _group(call, parameters)
+    _IP_GROUP.named(call, parameters)
     group_id = parameters.text("GroupId")
     if any(group_id in directory.ip_groups for directory in call.store.directories.values()):
         raise ApiError("ResourceAssociatedException", "A directory uses the IP group.")
-    _groups(call).remove(group_id)
+    _IP_GROUP.all(call).remove(group_id)
     return {}
 
 
 def describe_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     """Groups, all or by id."""
-    groups = _groups(call)
+    groups = _IP_GROUP.all(call)
     ids = parameters.texts("GroupIds")
     index = groups.order
     if ids:
@@ -491,14 +510,14 @@ def describe_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
 
 def authorize_ip_rules(call: Call, parameters: Parameters) -> JsonObject:
     """Add rules."""
-    group = _group(call, parameters)
+    group = _IP_GROUP.named(call, parameters)
     group["userRules"] = _rules(call, parameters, group["userRules"])
     return {}
 
 
 def revoke_ip_rules(call: Call, parameters: Parameters) -> JsonObject:
     """Take rules away, by their range."""
-    group = _group(call, parameters)
+    group = _IP_GROUP.named(call, parameters)
     gone = frozenset(parameters.texts("UserRules"))
     known = group["userRules"]
     group["userRules"] = [
@@ -511,7 +530,7 @@ def revoke_ip_rules(call: Call, parameters: Parameters) -> JsonObject:
 
 def update_rules_of_ip_group(call: Call, parameters: Parameters) -> JsonObject:
     """Replace all rules."""
-    _group(call, parameters)["userRules"] = _rules(call, parameters)
+    _IP_GROUP.named(call, parameters)["userRules"] = _rules(call, parameters)
     return {}
 
 
@@ -520,7 +539,7 @@ def associate_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     directory = call.store.directory(parameters.text("DirectoryId"))
     ids = parameters.texts("GroupIds")
     for one in ids:
-        if one not in _groups(call).items:
+        if one not in _IP_GROUP.all(call).items:
             raise not_found("IP group", one)
     groups = list(dict.fromkeys([*directory.ip_groups, *ids]))
     if len(groups) > call.settings.ip_groups_per_directory:
@@ -549,16 +568,7 @@ IP_GROUPS: Final[Family] = {
 }
 
 
-_POOLS: Final = "pools"
 _CHANGEABLE: Final = ("Description", "BundleId", "DirectoryId", "RunningMode")
-
-
-def _pool(call: Call, parameters: Parameters) -> JsonObject:
-    pool_id = parameters.text("PoolId")
-    pool = call.store.collection(_POOLS).items.get(pool_id)
-    if pool is None:
-        raise not_found("pool", pool_id)
-    return pool
 
 
 def _capacity(parameters: Parameters) -> JsonObject:
@@ -586,9 +596,7 @@ def create_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
     """Make a pool; it begins STOPPED."""
     store = call.store
     name = parameters.text("PoolName")
-    pools = store.collection(_POOLS)
-    if any(pool["PoolName"] == name for pool in pools.items.values()):
-        raise ApiError("ResourceAlreadyExistsException", f"There is a pool named {name} already.")
+    _POOL.refuse_taken(call, f"There is a pool named {name} already.", PoolName=name)
     _check_parts(call, parameters)
     tags = tags_in(parameters, call.settings)
     pool_id = store.new_id("wspool-")
@@ -605,7 +613,7 @@ def create_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
         "RunningMode": parameters.maybe_text("RunningMode") or "AUTO_STOP",
     }
     _set_sections(pool, parameters)
-    pools.add(pool_id, store.number(), pool)
+    _POOL.add(call, pool_id, pool)
     store.set_tags(pool_id, tags)
     return {"WorkspacesPool": pool}
 
@@ -620,7 +628,7 @@ def _set_sections(pool: JsonObject, parameters: Parameters) -> None:
 def describe_workspaces_pools(call: Call, parameters: Parameters) -> JsonObject:
     """Pools, all, by id, or by name."""
     ids = parameters.texts("PoolIds")
-    items = call.store.collection(_POOLS).items
+    items = _POOL.all(call).items
     for one in ids:
         if one not in items:
             raise not_found("pool", one)
@@ -631,7 +639,7 @@ def describe_workspaces_pools(call: Call, parameters: Parameters) -> JsonObject:
             _matches(str(pool["PoolName"]), operator, values) for operator, values in filters
         )
 
-    page = call.page(parameters, [call.store.collection(_POOLS).order], fits, size_member="Limit")
+    page = call.page(parameters, [_POOL.all(call).order], fits, size_member="Limit")
     return listing("WorkspacesPools", page.items, page.next_token)
 
 
@@ -643,7 +651,7 @@ def _matches(name: str, operator: str, values: list[str]) -> bool:
 
 def update_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
     """Change a pool."""
-    pool = _pool(call, parameters)
+    pool = _POOL.named(call, parameters)
     _check_parts(call, parameters)
     for member in _CHANGEABLE:
         value = parameters.maybe_text(member)
@@ -671,18 +679,18 @@ def terminate_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def _move(call: Call, parameters: Parameters, needed: str, passing: str, final: str) -> JsonObject:
-    pool = _pool(call, parameters)
+    pool = _POOL.named(call, parameters)
     if pool["State"] != needed:
         raise ApiError("InvalidResourceStateException", f"The pool is {pool['State']}, not {needed}.")
     pool["State"] = passing
     after = call.settings.pool_duration.draw(call.store.source)
-    call.store.plan(call.now + after, "item-rests", parameters.text("PoolId"), 0, f"{_POOLS}:{final}")
+    call.store.plan(call.now + after, "item-rests", parameters.text("PoolId"), 0, f"{_POOL.family}:{final}")
     return {}
 
 
 def describe_workspaces_pool_sessions(call: Call, parameters: Parameters) -> JsonObject:
     """The sessions of a pool: none."""
-    _pool(call, parameters)
+    _POOL.named(call, parameters)
     nobody: OrderedIndex[JsonObject] = OrderedIndex()
     page = call.page(parameters, [nobody], size_member="Limit")
     return listing("Sessions", page.items, page.next_token)

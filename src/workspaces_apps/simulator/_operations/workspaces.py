@@ -11,7 +11,7 @@ from typing import Final
 
 from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
 from workspaces_apps.simulator._operations.modification import auto_stop_problem, is_volume_group
-from workspaces_apps.simulator._records import COMMANDS, Association, Command, Workspace
+from workspaces_apps.simulator._records import COMMANDS, Command, Workspace
 from workspaces_apps.simulator._state import OrderedIndex, index_of
 from workspaces_apps.simulator._wire import (
     ApiError,
@@ -140,20 +140,8 @@ def _create(call: Call, entry: Parameters) -> Workspace:
 def bring_along(call: Call, workspace: Workspace) -> None:
     """Give a WorkSpace what its bundle brings installed."""
     store = call.store
-    for brought in store.resource_associations.get(workspace.bundle_id, {}).values():
-        store.add_association(
-            Association(
-                resource_id=workspace.id,
-                resource_type="WORKSPACE",
-                application_id=brought.application_id,
-                state="COMPLETED",
-                direction=None,
-                before="COMPLETED",
-                created=call.now,
-                updated=call.now,
-                sequence=store.number(),
-            )
-        )
+    for application_id in store.resource_associations.get(workspace.bundle_id, {}):
+        store.bring(workspace.id, "WORKSPACE", application_id, call.now)
 
 
 def address(number: int) -> str:
