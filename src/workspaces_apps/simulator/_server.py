@@ -27,11 +27,10 @@ from workspaces_apps.simulator._faults import Faults
 from workspaces_apps.simulator._fleet import Fleet, seed_region, seed_store
 from workspaces_apps.simulator._model import service_model
 from workspaces_apps.simulator._recorder import Recorder
-from workspaces_apps.simulator._service import Incoming, Reply, Service
+from workspaces_apps.simulator._service import Incoming, Reply, Service, Throttle, Throttler
 from workspaces_apps.simulator._settings import SimulatorSettings
 from workspaces_apps.simulator._snapshot import load, load_fleet, save
 from workspaces_apps.simulator._state import Accounts
-from workspaces_apps.simulator._throttle import Throttle, Throttler
 from workspaces_apps.simulator._wire import CONTENT_TYPE, ApiError, JsonObject, JsonValue, encode
 
 _log = logging.getLogger(__name__)
