@@ -1,4 +1,4 @@
-"""From a command's options into its event loop, to its client or roll-out, and out again when asked to end."""
+"""Runs of a command: its connection, the event loop with its client or roll-out, and the way out when asked to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is stored and described, and does little else: the account, aliases, add-ins, branding, IP groups, and pools."""
+"""Resources that are stored and described, and do little else: the account, aliases, add-ins, branding, IP groups, pools."""
 
 from __future__ import annotations
 
