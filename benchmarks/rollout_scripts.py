@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from benchmarks.virtual import BotocoreClock
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Throttle
-from workspaces_apps.simulator._virtual import run_virtual
+from workspaces_apps.simulator._clocks import run_virtual
 
 LATENCY: Final = 0.1
 CONNECTIONS: Final = 50

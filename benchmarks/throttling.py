@@ -32,7 +32,7 @@ from tests.pacing.bucket import Bucket
 from tests.pacing.test_bars import CASES, Case
 from workspaces_apps import ClientConfig, Credentials, PacingRegistry, WorkSpacesClient, WorkSpacesError
 from workspaces_apps.simulator import ManualClock
-from workspaces_apps.simulator._virtual import run_virtual
+from workspaces_apps.simulator._clocks import run_virtual
 
 TASKS: Final = 50
 FIRST: Final = 20

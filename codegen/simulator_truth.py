@@ -1,39 +1,21 @@
 """`python -m codegen.simulator_truth`: write docs/simulator-truth.md from the simulator's tables, or `--check` it."""
 
-import inspect
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 from workspaces_apps.simulator import Rate, SimulatorSettings, Span, Throttle
-from workspaces_apps.simulator import _control_api as control_api
-from workspaces_apps.simulator import _identity as identity
-from workspaces_apps.simulator import _tagging as tagging
-from workspaces_apps.simulator._compatibility import RULES
-from workspaces_apps.simulator._lifecycle import ABSENT, TABLE, Row
+from workspaces_apps.simulator import _authentication as identity
+from workspaces_apps.simulator import _control as control_api
+from workspaces_apps.simulator._catalogue import RULES
 from workspaces_apps.simulator._model import service_model
-from workspaces_apps.simulator._modification_rules import RULES as MODIFICATIONS
-from workspaces_apps.simulator._operations import (
-    OPERATIONS,
-    accounts,
-    aliases,
-    applications,
-    branding,
-    bundles,
-    directories,
-    images,
-    ip_groups,
-    modification,
-    pools,
-    recovery,
-    tags,
-    workspaces,
-)
-from workspaces_apps.simulator._workspace_lifecycle import COMMANDS
+from workspaces_apps.simulator._operations import ACTING, OPERATIONS, STORING
+from workspaces_apps.simulator._operations import tags as tagging
+from workspaces_apps.simulator._operations.modification import RULES as MODIFICATIONS
+from workspaces_apps.simulator._records import ABSENT, COMMANDS, TABLE, Row
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "simulator-truth.md"
 
@@ -42,20 +24,6 @@ PEERS: Final = Path(__file__).parent / "peers.json"
 
 CONTROL: Final = PAGE.with_name("simulator-control.json")
 """The OpenAPI document of the control endpoint."""
-
-ACTING: Final[Sequence[ModuleType]] = (
-    applications,
-    workspaces,
-    modification,
-    recovery,
-    directories,
-    bundles,
-    images,
-    tags,
-)
-"""Families with a behaviour: preconditions, states, effects on each other."""
-STORING: Final[Sequence[ModuleType]] = (accounts, aliases, branding, ip_groups, pools)
-"""Families that keep what they are given and describe it, and have little effect on anything else."""
 
 _INTRODUCTION: Final = """\
 # How true is the simulator?
@@ -226,8 +194,8 @@ def _operations() -> Iterator[str]:
         yield f"### {title}"
         yield ""
         yield from _table("what", "operations")
-        for family in families:
-            yield f"| {_headline(family)} | {', '.join(sorted(family.OPERATIONS))} |"
+        for headline, family in families.items():
+            yield f"| {headline} | {', '.join(sorted(family))} |"
         yield ""
     yield "### `UnknownOperationException`"
     yield ""
@@ -235,7 +203,7 @@ def _operations() -> Iterator[str]:
     yield ""
     yield "### Of other services, for tools that ask them too"
     yield ""
-    yield f"The Resource Groups Tagging API ({', '.join(sorted(tagging.OPERATIONS))}), signed for `tagging`; the"
+    yield f"The Resource Groups Tagging API ({', '.join(sorted(tagging.TAGGING))}), signed for `tagging`; the"
     yield f"Security Token Service ({identity.OPERATION}), signed for `sts`."
 
 
@@ -251,10 +219,6 @@ def _peers() -> Iterator[str]:
     yield from _table("peer", *scenarios)
     for peer, outcomes in sorted(found.items()):
         yield f"| {peer} | {' | '.join(outcomes.get(scenario, '') for scenario in scenarios)} |"
-
-
-def _headline(module: ModuleType) -> str:
-    return (inspect.getdoc(module) or "").partition("\n")[0].rstrip(".")
 
 
 def take_in(results: Path) -> None:

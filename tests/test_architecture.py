@@ -183,7 +183,7 @@ def test_public_classes_say_where_users_import_them_from(face: str) -> None:
 
 
 PAGE = Path(__file__).parent.parent / "ARCHITECTURE.md"
-MAY_DEPLOY = {"_reconcile/writes.py", "cli/_quick_demo.py"}
+MAY_DEPLOY = {"_reconcile/writes.py", "cli/_demo.py"}
 """The modules that call Deploy; the second shows the calls one by one, on simulated WorkSpaces only."""
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from workspaces_apps import Clock
 from workspaces_apps._base.clock import Signal, SystemClock, Timeout, sleep_or, timeout
 from workspaces_apps.simulator import ManualClock
-from workspaces_apps.simulator._virtual import run_virtual
+from workspaces_apps.simulator._clocks import run_virtual
 
 LONG = 1000.0
 MOMENTS = st.integers(0, 3)

@@ -5,7 +5,7 @@ import gc
 import pytest
 
 from workspaces_apps._base.collector import RARE, keep, paused
-from workspaces_apps.cli._running import run
+from workspaces_apps.cli._connection import run
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -18,7 +18,7 @@ from workspaces_apps import (
 from workspaces_apps._base.detached import start_detached
 from workspaces_apps._pacing.rate_limiter import RateLimiter
 from workspaces_apps.simulator import ManualClock
-from workspaces_apps.simulator._virtual import run_virtual
+from workspaces_apps.simulator._clocks import run_virtual
 
 REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="nobody")
 

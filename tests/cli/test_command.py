@@ -1,6 +1,5 @@
 """The command as a whole: what it is without its extra, without arguments, and with wrong ones."""
 
-import importlib
 import os
 import re
 import subprocess
@@ -14,10 +13,8 @@ import workspaces_apps
 from tests.cli.process import run_command
 from workspaces_apps._base.version import VERSION
 from workspaces_apps.cli import main
-from workspaces_apps.cli._advice import OPTIONS
-from workspaces_apps.cli._app import build
-from workspaces_apps.cli._commands import COMMANDS, CommandGroup, new_app
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._app import COMMANDS, CommandGroup, build, new_app
+from workspaces_apps.cli._failures import OPTIONS, ExitCode
 
 HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "rich", "workspaces_apps._client.client"}
 
@@ -90,19 +87,21 @@ def test_help_names_every_command_and_exit_code(
 
 
 def test_the_table_of_commands_is_what_their_modules_say() -> None:
-    """Each row of `--help` is the first sentence of the command's own help, and its module has no other command."""
+    """Each row of `--help` is the first sentence of the command's own help, and what registers it registers no other one."""
     group = get_command(build())
     assert isinstance(group, CommandGroup)
 
     assert {name: group.commands[name].get_short_help_str(200) for name in COMMANDS} == {
         name: command.help.removesuffix(".") + "." for name, command in COMMANDS.items()
     }
-    for module in {command.module for command in COMMANDS.values()}:
+    for one in {command.registered_by: command for command in COMMANDS.values()}.values():
         app = new_app()
-        importlib.import_module(f"workspaces_apps.cli._{module}").register(app)
+        one.register(app)
         names = {found.name or getattr(found.callback, "__name__", "") for found in app.registered_commands}
         names |= {str(found.name) for found in app.registered_groups}
-        assert names == {name for name, command in COMMANDS.items() if command.module == module}
+        assert names == {
+            name for name, command in COMMANDS.items() if command.registered_by == one.registered_by
+        }
 
 
 def test_help_imports_no_command_and_no_sdk() -> None:
@@ -125,10 +124,7 @@ def test_help_imports_no_command_and_no_sdk() -> None:
         "workspaces_apps.errors",
         "workspaces_apps._base.version",
         "workspaces_apps.cli",
-        *(
-            f"workspaces_apps.cli.{name}"
-            for name in ("_app", "_commands", "_console", "_failures", "_advice", "_options")
-        ),
+        *(f"workspaces_apps.cli.{name}" for name in ("_app", "_console", "_failures", "_options")),
     }
 
 

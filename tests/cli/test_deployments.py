@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from workspaces_apps.api import AssociationState
-from workspaces_apps.cli._deployments import (
+from workspaces_apps.cli._live import (
     FAILED,
     LOOKS,
     Deployments,

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.report.journals import rolled_out, write
-from workspaces_apps.cli import _tables as tables
+from workspaces_apps.cli import _formats as tables
 from workspaces_apps.cli import main
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._reports import check_paths

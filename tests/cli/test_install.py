@@ -10,10 +10,9 @@ from rich.console import Console
 
 from tests.cli.fleet import OFFICE, VISIO, in_simulated_time
 from workspaces_apps.cli._failures import ExitCode, UsageError
-from workspaces_apps.cli._install import Task, run
-from workspaces_apps.cli._leftovers import Doing
+from workspaces_apps.cli._formats import show
+from workspaces_apps.cli._install import Doing, Task, run
 from workspaces_apps.cli._options import Output
-from workspaces_apps.cli._tables import show
 from workspaces_apps.rollout import ManifestError
 
 
@@ -154,7 +153,7 @@ def test_names_that_differ_at_their_end_stay_apart(monkeypatch: pytest.MonkeyPat
     """On a narrow terminal a long cell takes several lines, below itself, and no word of it is lost."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system=None, width=60, markup=False)
-    monkeypatch.setattr("workspaces_apps.cli._tables.out", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._formats.out", lambda: console)
     names = [f"Microsoft Office LTSC Professional Plus {year}" for year in (2021, 2024)]
 
     show(
@@ -180,7 +179,7 @@ def test_a_listing_fits_a_narrow_terminal(width: int, titles: int, monkeypatch: 
     """Columns that can be spared are left out, the rest is cut, and no text steers the terminal."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system=None, width=width, markup=False)
-    monkeypatch.setattr("workspaces_apps.cli._tables.out", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._formats.out", lambda: console)
     rows = [("ws-0123456789", "ERROR", "much \x1b[2J[bold]" * 3), ("ws-1", None, "\u202eless")]
 
     show(Output.TEXT, "Workspaces", [], ("id", "state", "remark"), rows, spare=("remark",))

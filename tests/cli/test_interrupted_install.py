@@ -16,8 +16,7 @@ from tests.cli.fleet import OFFICE
 from tests.cli.test_install import task
 from workspaces_apps.cli._connection import Connection
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.cli._install import run
-from workspaces_apps.cli._leftovers import in_words
+from workspaces_apps.cli._install import in_words, run
 from workspaces_apps.cli._options import Output
 from workspaces_apps.simulator import Simulator, SimulatorSettings, Span
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.peers.boto3_client import boto3_client
-from workspaces_apps.cli._before_deploy import ProgramFailed, program_hook
+from workspaces_apps.cli._programs import ProgramFailed, program_hook
 from workspaces_apps.rollout import DeployNotice, NoticeAnswer, Postpone, Proceed
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "recipes.md"

@@ -11,13 +11,13 @@ from tests.cli.fleet import OFFICE, in_environment, in_simulated_time, run_json,
 from tests.cli.test_install import task
 from tests.schemas import SchemaMistake, validate
 from workspaces_apps.cli import main
+from workspaces_apps.cli._app import COMMANDS
 from workspaces_apps.cli._apply import Settings
 from workspaces_apps.cli._apply import run as apply
-from workspaces_apps.cli._commands import COMMANDS
 from workspaces_apps.cli._connection import Connection
 from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.cli._install import run as install
-from workspaces_apps.cli._permissions import PERMISSIONS, Condition, needed
+from workspaces_apps.cli._offline import PERMISSIONS, Condition, needed
 from workspaces_apps.rollout import Manifest
 from workspaces_apps.simulator import Simulator
 

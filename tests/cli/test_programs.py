@@ -16,12 +16,17 @@ from tests.cli.fleet import write_manifest
 from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
-from workspaces_apps.cli._approvals import Approver
-from workspaces_apps.cli._before_deploy import ProgramFailed, program_hook
-from workspaces_apps.cli._board import Board
 from workspaces_apps.cli._connection import Connection
 from workspaces_apps.cli._failures import ExitCode, UsageError
-from workspaces_apps.cli._programs import OUTPUT_LIMIT, run_program, words_of
+from workspaces_apps.cli._programs import (
+    OUTPUT_LIMIT,
+    Approver,
+    ProgramFailed,
+    program_hook,
+    run_program,
+    words_of,
+)
+from workspaces_apps.cli._progress import Board
 from workspaces_apps.rollout import (
     ApprovalRequested,
     Approved,

@@ -10,11 +10,9 @@ from rich.console import Console
 
 from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._board import LAST, Board
-from workspaces_apps.cli._progress import Lines, panel, time_left
+from workspaces_apps.cli._live import Traffic, about, count
+from workspaces_apps.cli._progress import LAST, Board, Lines, panel, time_left
 from workspaces_apps.cli._screens import show_end, show_plan, show_status, waves
-from workspaces_apps.cli._traffic import Traffic
-from workspaces_apps.cli._words import about, count
 from workspaces_apps.rollout import (
     Amount,
     ApprovalRequested,

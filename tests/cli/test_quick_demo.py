@@ -9,8 +9,8 @@ from rich.console import Console
 from tests.cli.process import run_command
 from workspaces_apps import ConfigurationError, WorkSpacesClient
 from workspaces_apps.cli import main
+from workspaces_apps.cli._demo import NAMES, choose, find_applications, install_everywhere
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.cli._quick_demo import NAMES, choose, find_applications, install_everywhere
 from workspaces_apps.simulator import ManualClock, Simulator
 
 
@@ -57,7 +57,7 @@ async def test_on_a_terminal_only_the_last_table_stays(monkeypatch: pytest.Monke
     """The table is drawn while it changes, and once more, for good, when all is done."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, color_system=None, width=80, _environ={"TERM": "xterm"})
-    monkeypatch.setattr("workspaces_apps.cli._quick_demo.out", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._demo.out", lambda: console)
 
     code = await install_everywhere(2, 0, ManualClock(autojump=True))
     drawn, _, stays = file.getvalue().rpartition("\x1b[2K")

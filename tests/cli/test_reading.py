@@ -13,8 +13,7 @@ from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.cli._reading import EVERY, drawing, reading
-from workspaces_apps.cli._traffic import Traffic
+from workspaces_apps.cli._live import EVERY, Traffic, reading, reading_progress
 from workspaces_apps.rollout import Manifest
 from workspaces_apps.simulator import Simulator
 
@@ -87,7 +86,7 @@ def test_a_terminal_sees_each_operation(width: int, watch: Watch) -> None:
     traffic.hooks.on_throttle(ThrottleRecord(operation="DescribeTags", attempt=1, rate=2.0))
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as captured:
-        console.print(drawing(traffic))
+        console.print(reading_progress(traffic))
     first, *others = (line.rstrip() for line in captured.get().splitlines())
 
     assert first.startswith("reading  1m20s  3 calls, ")
@@ -111,7 +110,7 @@ def test_every_command_that_reads_shows_it_on_a_terminal(
     write_manifest(Path())
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=80, _environ={"TERM": "xterm"})
-    monkeypatch.setattr("workspaces_apps.cli._reading.err", lambda: console)
+    monkeypatch.setattr("workspaces_apps.cli._live.err", lambda: console)
 
     main(command)
 

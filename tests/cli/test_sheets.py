@@ -11,10 +11,9 @@ import pytest
 from tests.cli.fleet import OFFICE, in_environment, run_json, write_manifest
 from tests.report.journals import rolled_out, write
 from workspaces_apps.cli import main
-from workspaces_apps.cli._csv_files import as_csv
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.cli._inventory import COLUMNS
-from workspaces_apps.cli._sheets import PLAN_COLUMNS, STATUS_COLUMNS
+from workspaces_apps.cli._formats import PLAN_COLUMNS, STATUS_COLUMNS, as_csv
+from workspaces_apps.cli._listing import INVENTORY_COLUMNS
 from workspaces_apps.simulator import Simulator
 
 
@@ -47,7 +46,7 @@ def rows_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[bytes, li
     [
         (["plan", "fleet.toml"], PLAN_COLUMNS),
         (["status", "fleet.toml"], STATUS_COLUMNS),
-        (["list", "inventory"], COLUMNS),
+        (["list", "inventory"], INVENTORY_COLUMNS),
         (["list", "workspaces"], None),
         (["list", "applications"], None),
         (["list", "associations"], None),

@@ -21,8 +21,7 @@ from tests.cli.process import COMMAND, PATIENCE, Simulation, run_command, simula
 from workspaces_apps import Credentials, WorkSpacesClient
 from workspaces_apps.cli import main
 from workspaces_apps.cli._console import log_to_stderr
-from workspaces_apps.cli._exports import shell_lines
-from workspaces_apps.cli._simulate import settings_of
+from workspaces_apps.cli._simulate import settings_of, shell_lines
 from workspaces_apps.simulator import SimulatorSettings, Span
 
 SIGNALS = [

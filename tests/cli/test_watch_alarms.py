@@ -10,11 +10,9 @@ import pytest
 
 from tests.cli.fleet import OFFICE, in_simulated_time, write_manifest
 from workspaces_apps.cli import main
-from workspaces_apps.cli._alarms import Alarms
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.cli._openmetrics import rendered
 from workspaces_apps.cli._options import Output
-from workspaces_apps.cli._status import Watching
+from workspaces_apps.cli._status import Alarms, Watching, rendered
 from workspaces_apps.rollout import Manifest, Rollout
 
 TELL = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"

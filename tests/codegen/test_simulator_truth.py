@@ -7,8 +7,8 @@ import pytest
 
 from codegen import simulator_truth
 from workspaces_apps.simulator import SimulatorSettings
-from workspaces_apps.simulator._lifecycle import TABLE
-from workspaces_apps.simulator._operations import OPERATIONS
+from workspaces_apps.simulator._operations import ACTING, OPERATIONS, STORING
+from workspaces_apps.simulator._records import TABLE
 
 pytestmark = pytest.mark.checkout
 
@@ -44,8 +44,7 @@ def test_every_setting_and_every_row_is_on_the_page() -> None:
 
 def test_every_operation_is_in_one_place() -> None:
     """Each family is said either to act or to store, and none is forgotten."""
-    families = [*simulator_truth.ACTING, *simulator_truth.STORING]
-    listed = [name for family in families for name in family.OPERATIONS]
+    listed = [name for family in (*ACTING.values(), *STORING.values()) for name in family]
 
     assert sorted(listed) == sorted(OPERATIONS)
 

@@ -16,7 +16,7 @@ from workspaces_apps._pacing import Pacing, Permit, RateLimiter
 from workspaces_apps._retry import RetryPolicy, run_attempts
 from workspaces_apps.errors import DeadlineExceededError, ThrottlingException, WorkSpacesError
 from workspaces_apps.simulator import ManualClock
-from workspaces_apps.simulator._virtual import run_virtual
+from workspaces_apps.simulator._clocks import run_virtual
 
 
 async def settle() -> None:

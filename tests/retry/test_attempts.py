@@ -22,7 +22,7 @@ from workspaces_apps.errors import (
     WorkSpacesError,
 )
 from workspaces_apps.simulator import ManualClock
-from workspaces_apps.simulator._virtual import run_virtual
+from workspaces_apps.simulator._clocks import run_virtual
 
 ASSOCIATE = "AssociateWorkspaceApplication"
 DEPLOY = "DeployWorkspaceApplications"

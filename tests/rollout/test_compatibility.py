@@ -7,7 +7,7 @@ from workspaces_apps.api.shared import Compute, OperatingSystemName
 from workspaces_apps.rollout import Reason, WorkspaceFacts
 from workspaces_apps.rollout._plan.compatibility import TABLE, obstacle, traits_of
 from workspaces_apps.simulator import Fleet, Simulator, SimulatorSettings
-from workspaces_apps.simulator._compatibility import installable
+from workspaces_apps.simulator._catalogue import installable
 
 SYSTEMS = [system for system in OperatingSystemName if system != OperatingSystemName.UNKNOWN]
 COMPUTES = list(Compute)

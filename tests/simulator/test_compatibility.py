@@ -8,8 +8,7 @@ from tests.simulator.conformance import model
 from tests.simulator.peer import Call, collect, peer_of, refusal
 from workspaces_apps import ConfigurationError
 from workspaces_apps.simulator import Simulator, SimulatorSettings
-from workspaces_apps.simulator._catalogue import catalogue
-from workspaces_apps.simulator._compatibility import RULES
+from workspaces_apps.simulator._catalogue import RULES, catalogue
 from workspaces_apps.simulator._settings import Condition
 
 OFFICE_2021 = "office ltsc professional plus 2021"

@@ -11,8 +11,7 @@ from tests.simulator.conformance import model
 from tests.simulator.peer import Call, bare, bare_json, peer_of, refusal
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import FaultKind, ManualClock, Simulator
-from workspaces_apps.simulator._faults import REASONS
-from workspaces_apps.simulator._mutations import NEW_MEMBER, NEW_VALUE
+from workspaces_apps.simulator._faults import NEW_MEMBER, NEW_VALUE, REASONS
 
 
 @pytest.fixture

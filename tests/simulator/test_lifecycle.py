@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.simulator.conformance import check_recorded, model
 from tests.simulator.peer import Call, peer_of, refusal
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings
-from workspaces_apps.simulator._lifecycle import ABSENT, TABLE, State, Trigger, look_up
+from workspaces_apps.simulator._records import ABSENT, TABLE, State, Trigger, look_up
 
 pytestmark = pytest.mark.campaign
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulator.peer import Call, peer_of, refusal
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings
-from workspaces_apps.simulator._modification_rules import RULES, is_volume_group
+from workspaces_apps.simulator._operations.modification import RULES, is_volume_group
 
 INVALID, STATE = "InvalidParameterValuesException", "InvalidResourceStateException"
 UNSUPPORTED, BUSY = "UnsupportedWorkspaceConfigurationException", "OperationInProgressException"

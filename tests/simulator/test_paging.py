@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.simulator.peer import Call, collect, refusal
 from workspaces_apps.simulator import ManualClock, Simulator
-from workspaces_apps.simulator._paging import OrderedIndex, Pager
+from workspaces_apps.simulator._state import OrderedIndex, Pager
 from workspaces_apps.simulator._wire import ApiError
 
 

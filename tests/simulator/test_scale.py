@@ -11,7 +11,7 @@ import pytest
 
 from workspaces_apps.simulator import Simulator
 from workspaces_apps.simulator._operations import OPERATIONS, Call
-from workspaces_apps.simulator._paging import OrderedIndex
+from workspaces_apps.simulator._state import OrderedIndex
 from workspaces_apps.simulator._transitions import Transitions
 from workspaces_apps.simulator._wire import Parameters
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.simulator.peer import peer_of, refusal
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock, Rate, Simulator, Throttle
-from workspaces_apps.simulator._throttle import Throttler
+from workspaces_apps.simulator._service import Throttler
 from workspaces_apps.simulator._wire import ApiError
 
 

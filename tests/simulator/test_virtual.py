@@ -9,7 +9,7 @@ import pytest
 from workspaces_apps import ConfigurationError
 from workspaces_apps._base.clock import SystemClock, sleep_or, timeout
 from workspaces_apps.simulator import ManualClock
-from workspaces_apps.simulator._virtual import DeadlockError, run_virtual
+from workspaces_apps.simulator._clocks import DeadlockError, run_virtual
 
 
 def test_sleepers_of_the_clock_and_of_the_loop_wake_in_their_order() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulator.peer import Call, collect, refusal
 from workspaces_apps.simulator import ManualClock, Simulator
-from workspaces_apps.simulator._workspace_lifecycle import COMMANDS
+from workspaces_apps.simulator._records import COMMANDS
 
 
 def order(sim: Simulator, user: str = "new.user", **members: object) -> dict[str, object]:

@@ -19,7 +19,7 @@ from workspaces_apps import (
     WaiterTimeoutError,
 )
 from workspaces_apps.simulator import SimulatorSettings
-from workspaces_apps.simulator._lifecycle import State
+from workspaces_apps.simulator._records import State
 
 pytestmark = pytest.mark.campaign
 

@@ -4,7 +4,7 @@ import pytest
 
 from workspaces_apps._associations.states import STATES
 from workspaces_apps._associations.transitions import TRANSITIONS
-from workspaces_apps.simulator import _lifecycle as lifecycle
+from workspaces_apps.simulator import _records as lifecycle
 
 
 @pytest.mark.checkout

@@ -9,7 +9,7 @@ from typing import TypeVar
 from workspaces_apps import ClientConfig, Hooks, PacingRegistry, RetryPolicy, WorkSpacesClient
 from workspaces_apps._observe.observer import AssociationObserver
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Throttle
-from workspaces_apps.simulator._paging import OrderedIndex, Page
+from workspaces_apps.simulator._state import OrderedIndex, Page
 from workspaces_apps.simulator._wire import JsonObject
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""`workspaces-apps apply`: carries a plan out, shows how it goes, and ends early when asked to."""
+"""`workspaces-apps plan` and `apply`: what a manifest would change, and carrying it out."""
 
 from __future__ import annotations
 
@@ -13,35 +13,161 @@ from workspaces_apps._base.collector import keep
 from workspaces_apps.cli._connection import (
     Connection,
     check_targets,
+    connecting,
     journal_path,
     load_manifest,
     load_plan,
+    on_signals,
 )
-from workspaces_apps.cli._console import complain, out
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import complain, out, print_document
 from workspaces_apps.cli._failures import ExitCode, UsageError
-from workspaces_apps.cli._interrupts import on_signals
+from workspaces_apps.cli._formats import check_bom, print_csv
 from workspaces_apps.cli._options import (
     AllowEmptyOption,
+    BomOption,
     DebugOption,
-    EndpointOption,
-    InsecureOption,
     JournalOption,
     Output,
     OutputOption,
-    ProfileOption,
-    RegionOption,
+    TableOutputOption,
     YesOption,
+    journal_name,
 )
 from workspaces_apps.cli._programs import words_of
-from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps.cli._board import Board
-    from workspaces_apps.cli._traffic import Traffic
+    from workspaces_apps.cli._live import Traffic
+    from workspaces_apps.cli._progress import Board
     from workspaces_apps.rollout import Apply, Event, Manifest, Plan, Rollout
+
+
+PLAN_EPILOG = (
+    "Exit codes: 0 nothing to do; 2 there are changes, or the manifest names what does not exist; 1 an error,"
+    " or a target that could not be read; 64 usage."
+)
+
+
+def register_plan(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=PLAN_EPILOG)(plan)
+
+
+@connecting
+def plan(
+    manifest: Annotated[
+        Path | None,
+        typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.", show_default=False),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the plan to this file.", show_default=False, dir_okay=False),
+    ] = None,
+    show: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Show a saved plan again, without a call.", show_default=False),
+    ] = None,
+    diff: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Show what is different from this older, saved plan.", show_default=False
+        ),
+    ] = None,
+    allow_empty: AllowEmptyOption = False,
+    undo: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JOURNAL-OR-URL",
+            help="Plan what takes the roll-out of this journal back; MANIFEST then only says how to reach its targets,"
+            " and how carefully to go.",
+            show_default=False,
+            parser=journal_name,
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="With --undo: take only this run back, by its id or number; last for the last one.",
+            show_default=False,
+        ),
+    ] = None,
+    details: Annotated[bool, typer.Option("--details", help="Name every WorkSpace.")] = False,
+    journal: JournalOption = None,
+    output: TableOutputOption = Output.TEXT,
+    bom: BomOption = False,
+    *,
+    connection: Connection,
+    debug: DebugOption = False,
+) -> int:
+    """Show what would be installed and removed where. Only reads."""
+    del debug
+    check_bom(is_csv=output is Output.CSV, bom=bom)
+    if output is Output.CSV and diff is not None:
+        raise UsageError("--diff has no table to give as csv")
+    if sum(one is not None for one in (manifest if undo is None else undo, show)) != 1:
+        raise UsageError("plan takes a manifest, or --show with a saved plan, or --undo with a journal")
+    if run is not None and undo is None:
+        raise UsageError("--run goes with --undo")
+    if undo is not None and journal is not None:
+        raise UsageError("--journal does not go with --undo: an undo has a journal of its own")
+    older, made = load_plan(diff), load_plan(show)
+    wanted = load_manifest(manifest)
+    if wanted is not None or undo is not None:
+        if undo is not None:
+            made = run_loop(take_back(undo, run, wanted, connection), fleet=True)
+        elif wanted is not None:
+            made = run_loop(
+                make(wanted, connection, journal_path(journal, wanted.name), allow_empty), fleet=True
+            )
+    if made is None:
+        raise UsageError("there is no plan")
+    if save is not None:
+        made.save(save)
+    if output is Output.CSV:
+        from workspaces_apps.cli._formats import plan_as_csv
+
+        print_csv(plan_as_csv(made), bom=bom)
+    elif output is Output.JSON:
+        from workspaces_apps.cli._formats import of_diff, of_plan
+
+        print_document(of_plan(made) if older is None else of_diff(older.diff(made)))
+    else:
+        from workspaces_apps.cli._screens import show_diff, show_plan
+
+        if older is None:
+            show_plan(out(), made, details=details)
+        else:
+            show_diff(out(), made, older.diff(made), older)
+    return made.exit_code
+
+
+async def make(manifest: Manifest, connection: Connection, journal: str, allow_empty: bool) -> Plan:
+    """Read the service, and say what would happen."""
+    from workspaces_apps.cli._live import Traffic, reading
+
+    traffic = Traffic(connection.clock.monotonic)
+    async with connection.rollout(manifest, traffic.hooks) as rollout:
+        with reading(traffic):
+            return await rollout.plan(manifest, journal=journal, allow_empty=allow_empty)
+
+
+async def take_back(journal: str, run: str | None, manifest: Manifest | None, connection: Connection) -> Plan:
+    """Read a journal and the service, and say what would take the roll-out back."""
+    from workspaces_apps.cli._live import Traffic, reading
+    from workspaces_apps.cli._reports import events_of
+
+    # Before a client is opened, and with the exit code of a mistake on the command line.
+    await events_of(journal, run)
+    traffic = Traffic(connection.clock.monotonic)
+    policy = manifest.policy if manifest is not None else None
+    async with connection.rollout(manifest, traffic.hooks) as rollout:
+        with reading(traffic):
+            return await rollout.plan_undo(journal, run=run, policy=policy)
+
 
 EPILOG = (
     "Exit codes: 0 all changes applied; 2 not all of them; 3 the failure budget is spent; 4 drained (Ctrl-C);"
@@ -49,7 +175,7 @@ EPILOG = (
 )
 
 
-def register(app: typer.Typer) -> None:
+def register_apply(app: typer.Typer) -> None:
     """Add the command."""
     app.command(epilog=EPILOG)(apply)
 
@@ -85,6 +211,7 @@ class Settings:
     output: Output = Output.TEXT
 
 
+@connecting
 def apply(
     manifest: Annotated[
         Path | None,
@@ -163,10 +290,8 @@ def apply(
         ),
     ] = 60.0,
     output: OutputOption = Output.TEXT,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
+    *,
+    connection: Connection,
     debug: DebugOption = False,
 ) -> int:
     """Install and remove what a manifest wants. A deployment ends its user's session.
@@ -205,12 +330,6 @@ def apply(
         accept_unknown_account=accept_unknown_account,
         output=output,
     )
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
     return run_loop(run(wanted, saved, connection, settings), fleet=True)
 
 
@@ -218,11 +337,10 @@ async def run(
     manifest: Manifest | None, plan: Plan | None, connection: Connection, settings: Settings
 ) -> int:
     """Plan where that is not done yet, ask, and apply."""
-    from workspaces_apps.cli._board import Board
-    from workspaces_apps.cli._reading import reading
+    from workspaces_apps.cli._live import Traffic, reading
+    from workspaces_apps.cli._progress import Board
     from workspaces_apps.cli._reports import write_report
     from workspaces_apps.cli._screens import show_end, show_plan
-    from workspaces_apps.cli._traffic import Traffic
     from workspaces_apps.rollout._journal.files import check_journal
     from workspaces_apps.rollout._journal.stores import parse_url, title_of
 
@@ -277,8 +395,7 @@ async def carry_out(
     rollout: Rollout, plan: Plan, settings: Settings, board: Board, traffic: Traffic, clock: Clock
 ) -> list[Event]:
     """Apply a plan and show how it goes; gives its events where they are needed and no journal has them."""
-    from workspaces_apps.cli._approvals import Approver
-    from workspaces_apps.cli._before_deploy import program_hook
+    from workspaces_apps.cli._programs import Approver, program_hook
     from workspaces_apps.cli._progress import showing
 
     hook = settings.before_deploy

@@ -1,25 +1,40 @@
-"""From the AWS options of a command to a client, or to a roll-out with a client for each target."""
+"""Runs of a command: its connection, the event loop with its client or roll-out, and the way out when asked to end."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import re
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_type_hints
+
+import typer
 
 from workspaces_apps._base.clock import SystemClock
+from workspaces_apps._base.collector import rare
 from workspaces_apps.cli._failures import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
+    from types import FrameType
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.credentials import Credentials
     from workspaces_apps._base.hooks import Hooks
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._http.config import ClientConfig
+    from workspaces_apps.api import WorkSpaceApplication
     from workspaces_apps.rollout import Manifest, Plan, Rollout
+
+
+T = TypeVar("T")
 
 _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -53,11 +68,12 @@ class Connection:
             region=self.region,
             endpoint_url=self.endpoint_url,
             credentials=self.credentials,
-            config=self._config(),
+            config=self.config(),
             clock=self.clock,
         )
 
-    def _config(self) -> ClientConfig:
+    def config(self) -> ClientConfig:
+        """Return the settings of each client."""
         from workspaces_apps._http.config import ClientConfig
 
         return ClientConfig(allow_insecure_endpoint=self.allow_insecure_endpoint)
@@ -82,11 +98,69 @@ class Connection:
                 region=self.region,
                 endpoint_url=self.endpoint_url,
                 credentials=self.credentials,
-                config=self._config(),
+                config=self.config(),
                 clock=self.clock,
                 hooks=hooks,
             ) as rollout:
                 yield rollout
+
+
+def _option(name: str, kind: type | UnionType, default: object, option: object) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+_OPTIONS: Final = (
+    _option(
+        "profile",
+        str | None,
+        None,
+        typer.Option(
+            "--profile", metavar="NAME", help="Profile of the AWS configuration files.", show_default=False
+        ),
+    ),
+    _option(
+        "region",
+        str | None,
+        None,
+        typer.Option("--region", metavar="REGION", help="AWS Region.", show_default=False),
+    ),
+    _option(
+        "endpoint_url",
+        str | None,
+        None,
+        typer.Option(
+            "--endpoint-url", metavar="URL", help="Another endpoint than AWS's.", show_default=False
+        ),
+    ),
+    _option(
+        "allow_insecure_endpoint",
+        bool,
+        False,
+        typer.Option(
+            "--allow-insecure-endpoint",
+            help="Let --endpoint-url be plain http to another machine, for a simulator.",
+        ),
+    ),
+)
+"""The options that make a connection, in the order of `--help`."""
+
+
+def connecting(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command these options in the place of its parameter ``connection``, which is made of them."""
+    hints = get_type_hints(command, include_extras=True)
+
+    @wraps(command)
+    def connected(**given: Any) -> T:
+        chosen = {option.name: given.pop(option.name) for option in _OPTIONS}
+        return command(connection=Connection(**chosen), **given)
+
+    parameters: list[Parameter] = []
+    for one in signature(command).parameters.values():
+        parameters += _OPTIONS if one.name == "connection" else [one.replace(annotation=hints[one.name])]
+    # Where typer looks for them.
+    connected.__annotations__ = {one.name: one.annotation for one in parameters}
+    connected.__dict__["__signature__"] = Signature(parameters)
+    return connected
 
 
 def journal_path(given: str | None, name: str) -> str:
@@ -127,3 +201,87 @@ def check_targets(plan: Plan, manifest: Manifest | None) -> None:
         raise UsageError(
             f"the plan is for the target {', '.join(names)}: name the manifest too, which says how to reach it"
         )
+
+
+def run(main: Coroutine[object, object, T], *, fleet: bool = False) -> T:
+    """Run a command's coroutine.
+
+    Args:
+        main: It.
+        fleet: Whether it holds a whole fleet, so that the garbage collector should run rarely.
+    """
+    # Off since the program began, while it imported what it needs.
+    gc.enable()
+    with rare() if fleet else nullcontext():
+        return asyncio.run(main)
+
+
+# SIGBREAK is how Windows asks a process with a console of its own to end.
+STOP_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
+"""The signals by which a process is asked to end."""
+
+
+@contextmanager
+def on_signals(*actions: Callable[[], object]) -> Generator[None]:
+    """Call the next action, on the running loop, each time the process is asked to end.
+
+    After the last one the signals have their former effect again. `loop.add_signal_handler` does not exist on Windows;
+    `signal.signal` and a call into the loop work everywhere.
+
+    Args:
+        actions: What to do the first time, the second time, and so on.
+    """
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    left: Sequence[Callable[[], object]] = actions
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal left
+        action, *left = left
+        if not left:
+            restore()
+        loop.call_soon_threadsafe(action)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def meant(given: Sequence[str], offered: Sequence[WorkSpaceApplication]) -> dict[str, str]:
+    """The name of each application that is meant, by its id.
+
+    Args:
+        given: Ids or names.
+        offered: What they may mean.
+
+    Raises:
+        ManifestError: One means none, or several; all of them are told.
+    """
+    from workspaces_apps.rollout import ApplicationRef, ManifestError, Mistake
+    from workspaces_apps.rollout._plan.reading import Catalogue, UnresolvedError
+
+    catalogue = Catalogue(offered)
+    names: dict[str, str] = {}
+    mistakes: list[Mistake] = []
+    for one in given:
+        try:
+            ref = ApplicationRef(id=one) if one.startswith("wsa-") else ApplicationRef(name=one)
+            found = catalogue.resolve(ref)
+        except UnresolvedError as error:
+            mistakes.append(Mistake(key="", rule=error.message))
+        except ValueError:
+            mistakes.append(Mistake(key="", rule=f"{one!r} is neither the id nor the name of an application"))
+        else:
+            names[found] = catalogue.name(found) or found
+    if mistakes:
+        raise ManifestError(mistakes)
+    return names

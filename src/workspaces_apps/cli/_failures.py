@@ -1,4 +1,4 @@
-"""The ending of a command: every error in one line and as one exit code, in one place."""
+"""The ending of a command: every error in one line and as one exit code, in the words of the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import typer
 
-from workspaces_apps.cli._advice import in_options
 from workspaces_apps.cli._console import complain
 from workspaces_apps.errors import (
     CREDENTIALS_CODES,
@@ -24,6 +23,28 @@ from workspaces_apps.errors import (
 
 if TYPE_CHECKING:
     from workspaces_apps.cli._options import Invocation
+
+
+OPTIONS: Final[tuple[tuple[str, str], ...]] = (
+    ("set ClientConfig(allow_insecure_endpoint=True)", "pass --allow-insecure-endpoint"),
+    ("endpoint_url ", "the endpoint URL "),
+    ('pass region="eu-west-1"', "pass --region eu-west-1"),
+    ("pass credentials= or profile=", "pass --profile NAME"),
+    ("Check profile=,", "Check --profile,"),
+    ("allow_remote=True opens", "--allow-remote opens"),
+    (
+        '; if the service has relaxed this rule since, ClientConfig(request_checks="structure") leaves it to the service',
+        "",
+    ),
+)
+"""What the library says, and what is said instead; all that fit."""
+
+
+def in_options(message: str) -> str:
+    """A message of the library, for somebody who has options and no arguments."""
+    for said, instead in OPTIONS:
+        message = message.replace(said, instead)
+    return message
 
 
 class ExitCode(IntEnum):

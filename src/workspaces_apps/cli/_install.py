@@ -3,50 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._apply import agreed, check_answerable
-from workspaces_apps.cli._connection import Connection
-from workspaces_apps.cli._console import is_live, out, print_document, say
-from workspaces_apps.cli._deployments import FAILED, Deployments, following, table
+from workspaces_apps.cli._connection import Connection, connecting, meant, on_signals
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import complain, is_live, out, print_document, say
 from workspaces_apps.cli._failures import ExitCode, exit_code, notes
-from workspaces_apps.cli._interrupts import on_signals
-from workspaces_apps.cli._leftovers import ADVICE, Doing, Interruption, in_words, look
-from workspaces_apps.cli._naming import meant
+from workspaces_apps.cli._live import FAILED, Deployments, count, following, table
 from workspaces_apps.cli._options import (
     DebugOption,
-    EndpointOption,
-    InsecureOption,
     Output,
     OutputOption,
-    ProfileOption,
-    RegionOption,
     YesOption,
     like_workspace_ids,
 )
-from workspaces_apps.cli._running import run as run_loop
-from workspaces_apps.cli._words import count
 from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._waiters import AssociationChange, DeploymentOutcome
-    from workspaces_apps.cli._leftovers import States
+
+Doing: TypeAlias = Literal["install", "uninstall"]
+
+States: TypeAlias = Mapping[str, Mapping[str, str]]
+"""By WorkSpace that was looked at, and by application: the state; ``REMOVED`` where there is none."""
+
+AS_WANTED: Final = {"install": "COMPLETED", "uninstall": "REMOVED"}
+
+ADVICE: Final = "Run the same command to resume; nothing is done twice."
 
 EPILOG = (
     "Exit codes: 0 in sync on every WorkSpace; 1 not on every one; 5 stopped waiting (Ctrl-C); 75 the time ran"
     " out; 64 usage. For more than a few WorkSpaces, or to be able to resume, write a manifest and use apply."
 )
 
+_WHAT: Final[Mapping[Doing, str]] = {
+    "install": "Install applications on a few WorkSpaces.",
+    "uninstall": "Uninstall applications from a few WorkSpaces.",
+}
+
+_HOW: Final = """\
+It stages, deploys and waits. A deployment ends its user's session.
+
+Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
+once. Run the same command to resume.
+"""
+
 _Applications = Annotated[
     list[str], typer.Argument(metavar="APPLICATION...", help="By id, or by name (some words of it).")
 ]
+
 _Workspaces = Annotated[
     list[str],
     typer.Option(
@@ -57,17 +71,20 @@ _Workspaces = Annotated[
         callback=like_workspace_ids,
     ),
 ]
+
 _Timeout = Annotated[float, typer.Option(min=1, max=100_000, metavar="MINUTES", help="For each WorkSpace.")]
+
 _Staged = Annotated[
     bool, typer.Option("--include-staged", help="Deploy even if that commits what somebody else has staged.")
 ]
+
 _Retry = Annotated[bool, typer.Option("--retry-failed", help="Try again what is in ERROR.")]
 
 
-def register(app: typer.Typer) -> None:
+def register_install(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog=EPILOG)(install)
-    app.command(epilog=EPILOG)(uninstall)
+    for doing, what in _WHAT.items():
+        app.command(doing, help=f"{what}\n\n{_HOW}", epilog=EPILOG)(_command(doing))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,99 +136,39 @@ class Results:
         return max((int(exit_code(error)) for error in self.errors.values()), default=int(ExitCode.DONE))
 
 
-def install(
-    applications: _Applications,
-    workspace: _Workspaces,
-    timeout: _Timeout = 60.0,
-    include_staged: _Staged = False,
-    retry_failed: _Retry = False,
-    yes: YesOption = False,
-    output: OutputOption = Output.TEXT,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
-    debug: DebugOption = False,
-) -> int:
-    """Install applications on a few WorkSpaces.
-
-    It stages, deploys and waits. A deployment ends its user's session.
-
-    Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
-    once. Run the same command to resume.
-    """
-    del debug
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
-    return run_loop(
-        run(
-            connection,
-            Task(
-                doing="install",
-                applications=tuple(applications),
-                workspaces=tuple(dict.fromkeys(workspace)),
-                minutes=timeout,
-                include_staged=include_staged,
-                retry_failed=retry_failed,
-                yes=yes,
-                output=output,
-            ),
+def _command(doing: Doing) -> Callable[..., int]:
+    @connecting
+    def command(
+        applications: _Applications,
+        workspace: _Workspaces,
+        timeout: _Timeout = 60.0,
+        include_staged: _Staged = False,
+        retry_failed: _Retry = False,
+        yes: YesOption = False,
+        output: OutputOption = Output.TEXT,
+        *,
+        connection: Connection,
+        debug: DebugOption = False,
+    ) -> int:
+        del debug
+        task = Task(
+            doing=doing,
+            applications=tuple(applications),
+            workspaces=tuple(dict.fromkeys(workspace)),
+            minutes=timeout,
+            include_staged=include_staged,
+            retry_failed=retry_failed,
+            yes=yes,
+            output=output,
         )
-    )
+        return run_loop(run(connection, task))
 
-
-def uninstall(
-    applications: _Applications,
-    workspace: _Workspaces,
-    timeout: _Timeout = 60.0,
-    include_staged: _Staged = False,
-    retry_failed: _Retry = False,
-    yes: YesOption = False,
-    output: OutputOption = Output.TEXT,
-    profile: ProfileOption = None,
-    region: RegionOption = None,
-    endpoint_url: EndpointOption = None,
-    allow_insecure_endpoint: InsecureOption = False,
-    debug: DebugOption = False,
-) -> int:
-    """Uninstall applications from a few WorkSpaces.
-
-    It stages, deploys and waits. A deployment ends its user's session.
-
-    Ctrl-C (or SIGTERM) stops waiting and tells what is left; deployments go on at the service. A second one ends at
-    once. Run the same command to resume.
-    """
-    del debug
-    connection = Connection(
-        profile=profile,
-        region=region,
-        endpoint_url=endpoint_url,
-        allow_insecure_endpoint=allow_insecure_endpoint,
-    )
-    return run_loop(
-        run(
-            connection,
-            Task(
-                doing="uninstall",
-                applications=tuple(applications),
-                workspaces=tuple(dict.fromkeys(workspace)),
-                minutes=timeout,
-                include_staged=include_staged,
-                retry_failed=retry_failed,
-                yes=yes,
-                output=output,
-            ),
-        )
-    )
+    return command
 
 
 async def run(connection: Connection, task: Task) -> int:
     """Do it on all WorkSpaces at the same time, and show it."""
-    from workspaces_apps.cli._traffic import Traffic
+    from workspaces_apps.cli._live import Traffic
 
     check_answerable(task.yes)
     clock = connection.clock
@@ -255,7 +212,7 @@ async def run(connection: Connection, task: Task) -> int:
                     deployments.note(workspace_id, application_id, state)
         show(task, deployments, results, traffic.words)
     else:
-        from workspaces_apps.cli._documents import of_interrupted, of_outcome
+        from workspaces_apps.cli._formats import of_interrupted, of_outcome
 
         entries = [
             of_outcome(one, results.outcomes.get(one), results.errors.get(one))
@@ -315,3 +272,81 @@ def show(task: Task, deployments: Deployments, results: Results, words: str) -> 
         say(console, f"{harmless(workspace_id)}: {left}", "yellow")
     if results.interrupted:
         console.print(ADVICE)
+
+
+class Interruption:
+    """Two ways to end early: asked once, stop waiting and look at what is left; asked twice, end at once."""
+
+    def __init__(self) -> None:
+        self.asked: bool = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def holds(self, task: asyncio.Task[None]) -> None:
+        """A task that is to end when it is asked for."""
+        self._tasks.append(task)
+
+    def stop_waiting(self) -> None:
+        """Asked once."""
+        self.asked = True
+        complain("stopped waiting; looking at what is left (Ctrl-C again ends at once)")
+        self._cancel()
+
+    def end(self) -> None:
+        """Asked twice."""
+        complain("ending at once")
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+async def look(
+    ws: WorkSpacesClient,
+    workspace_ids: Sequence[str],
+    applications: Sequence[str],
+    interruption: Interruption,
+) -> States:
+    """Return what is there now; a WorkSpace that cannot be looked at, or not in time, is left out."""
+    found: dict[str, dict[str, str]] = {}
+
+    async def one(workspace_id: str) -> None:
+        try:
+            answer = await ws.describe_workspace_associations(workspace_id=workspace_id)
+        except WorkSpacesError as error:
+            complain(str(error))
+            return
+        states = {row.associated_resource_id: str(row.state) for row in answer.associations}
+        found[workspace_id] = {each: states.get(each, "REMOVED") for each in applications}
+
+    async with asyncio.TaskGroup() as tasks:
+        for workspace_id in workspace_ids:
+            interruption.holds(tasks.create_task(one(workspace_id)))
+    return found
+
+
+def in_words(doing: Doing, states: Mapping[str, str] | None, names: Mapping[str, str]) -> str:
+    """Describe what is left on a WorkSpace.
+
+    Args:
+        doing: What was to be done.
+        states: Its applications; None if it was not looked at.
+        names: What they are called.
+    """
+    if states is None:
+        return "unknown: it was not looked at again"
+    return "; ".join(f"{harmless(names[one])}: {_state(doing, state)}" for one, state in states.items())
+
+
+def _state(doing: Doing, state: str) -> str:
+    from workspaces_apps._associations.states import ERROR, IN_FLIGHT, SETTLED, STAGED
+
+    if state == AS_WANTED[doing]:
+        return f"{doing}ed"
+    if state in STAGED:
+        return "staged and not deployed: any deployment of this WorkSpace would commit it"
+    if state in IN_FLIGHT:
+        return "its deployment goes on at the service"
+    if state == ERROR:
+        return "in ERROR"
+    return "not started" if state in SETTLED else harmless(state)

@@ -98,26 +98,6 @@ BomOption: TypeAlias = Annotated[
     bool,
     typer.Option("--bom", help="Begin CSV with the mark by which Excel knows that it is UTF-8."),
 ]
-ProfileOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--profile", metavar="NAME", help="Profile of the AWS configuration files.", show_default=False
-    ),
-]
-RegionOption: TypeAlias = Annotated[
-    str | None, typer.Option("--region", metavar="REGION", help="AWS Region.", show_default=False)
-]
-EndpointOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--endpoint-url", metavar="URL", help="Another endpoint than AWS's.", show_default=False),
-]
-InsecureOption: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--allow-insecure-endpoint",
-        help="Let --endpoint-url be plain http to another machine, for a simulator.",
-    ),
-]
 
 
 def journal_name(given: str) -> str:

@@ -1,4 +1,4 @@
-"""`workspaces-apps report`: what came of a roll-out, from its journal, in the form that is asked for."""
+"""`workspaces-apps report` and `journal copy`: what came of a roll-out, from its journal, and journals elsewhere."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from workspaces_apps._base.files import replace_file
+from workspaces_apps._base.text import harmless
+from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import out
-from workspaces_apps.cli._csv_files import BOM, check_bom, print_csv
 from workspaces_apps.cli._failures import UsageError
+from workspaces_apps.cli._formats import BOM, check_bom, print_csv
 from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption, journal_name
-from workspaces_apps.cli._running import run as run_loop
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Event, Price
@@ -44,7 +45,7 @@ SUFFIXES: Final[Mapping[str, Form]] = {
 """The form that a file's suffix means."""
 
 
-def register(app: typer.Typer) -> None:
+def register_report(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(report)
 
@@ -255,3 +256,38 @@ def write(path: Path, text: str) -> None:
         OSError: It cannot be written; the file that was there is as it was.
     """
     replace_file(path, text.encode())
+
+
+COPY_EPILOG: Final = "Exit codes: 0 copied; 1 an error, or one of them is written to, or TO exists; 64 usage."
+
+
+def register_journal(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Copy journals between files, S3 and PostgreSQL.", no_args_is_help=True)
+    # A group of one command would take its name.
+    group.callback()(_journals)
+    group.command("copy", epilog=COPY_EPILOG)(copy)
+    app.add_typer(group, name="journal")
+
+
+def _journals() -> None:
+    """Copy journals between files, S3 and PostgreSQL."""
+
+
+def copy(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="A journal that nobody writes to now.", parser=journal_name)
+    ],
+    to: Annotated[
+        str, typer.Argument(metavar="TO", help="Where there is no journal yet.", parser=journal_name)
+    ],
+    debug: DebugOption = False,
+) -> None:
+    """Copy a journal, so that the roll-out can go on with the copy. Each is a file or a URL."""
+    del debug
+    from workspaces_apps.rollout import copy_journal
+    from workspaces_apps.rollout._journal.stores import title_of
+
+    count = run_loop(copy_journal(source, to))
+    said = f"{count:,} events copied from {title_of(source)} to {title_of(to)}"
+    out().print(harmless(said), soft_wrap=True)

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._console import say
-from workspaces_apps.cli._deployments import short_duration
+from workspaces_apps.cli._live import about, count, short_duration, short_name
 from workspaces_apps.cli._progress import failure_line
-from workspaces_apps.cli._words import about, count, short_name
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from workspaces_apps.cli._board import Board
+    from workspaces_apps.cli._progress import Board
     from workspaces_apps.rollout import Finished, Plan, PlanDiff, PlannedChange, PlannedWorkspace, Status
 
 ACTIONS: Final = {

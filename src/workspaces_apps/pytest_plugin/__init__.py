@@ -19,8 +19,14 @@ from contextlib import ExitStack
 import pytest
 
 from workspaces_apps.pytest_plugin import _types as types
-from workspaces_apps.pytest_plugin._environment import isolated_environment
-from workspaces_apps.pytest_plugin._marker import MARKER, add_faults, read_marker, simulator_options, told
+from workspaces_apps.pytest_plugin._marker import (
+    MARKER,
+    add_faults,
+    isolated_environment,
+    read_marker,
+    simulator_options,
+    told,
+)
 
 _ON_LOOP = "workspaces_apps_on_loop"
 _NEEDS_ASYNCIO = (

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 import pytest
 import pytest_asyncio
 
-from workspaces_apps.pytest_plugin._environment import isolated_environment
-from workspaces_apps.pytest_plugin._marker import add_faults, read_marker, simulator_options, told
+from workspaces_apps.pytest_plugin._marker import (
+    add_faults,
+    isolated_environment,
+    read_marker,
+    simulator_options,
+    told,
+)
 
 if TYPE_CHECKING:
     from workspaces_apps import WorkSpacesClient

@@ -5,8 +5,8 @@ from workspaces_apps.simulator._faults import Fault, FaultKind, Faults
 from workspaces_apps.simulator._fleet import Fleet
 from workspaces_apps.simulator._recorder import Recorder, RequestRecord
 from workspaces_apps.simulator._server import Simulator, SimulatorOptions
+from workspaces_apps.simulator._service import Rate, Throttle
 from workspaces_apps.simulator._settings import Assumption, SimulatorSettings, Span
-from workspaces_apps.simulator._throttle import Rate, Throttle
 
 __all__ = [
     "Assumption",

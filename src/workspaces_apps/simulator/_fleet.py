@@ -9,23 +9,21 @@ from typing import Final
 from workspaces_apps._base.collector import paused
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
-from workspaces_apps.simulator._catalogue import AMAZON, application_id
-from workspaces_apps.simulator._compatibility import installable
-from workspaces_apps.simulator._lifecycle import Direction, State
+from workspaces_apps.simulator._catalogue import AMAZON, application_id, installable
 from workspaces_apps.simulator._operations.directories import default_properties, role_arn
 from workspaces_apps.simulator._operations.workspaces import address
 from workspaces_apps.simulator._records import (
+    DEPLOYABLE,
     Application,
-    Association,
     Bundle,
+    Direction,
     Directory,
     Image,
-    ResourceType,
+    State,
     Workspace,
 )
 from workspaces_apps.simulator._settings import SimulatorSettings
 from workspaces_apps.simulator._state import RegionStore
-from workspaces_apps.simulator._workspace_lifecycle import DEPLOYABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +172,7 @@ def _seed_workspaces(
         workspace.tags = tag_sets[store.source.randrange(len(tag_sets))]
         store.add_workspace(workspace)
         for one in brought[which]:
-            store.add_association(_installed(store, workspace.id, "WORKSPACE", one, workspace.created))
+            store.bring(workspace.id, "WORKSPACE", one, workspace.created)
 
 
 def _brought(store: RegionStore, kind: SampleBundle, further: int) -> list[str]:
@@ -246,8 +244,8 @@ def add_bundle(store: RegionStore, kind: SampleBundle, now: float) -> Bundle:
     store.add_bundle(bundle)
     for name in kind.brings:
         one = application_id(AMAZON, name)
-        store.add_association(_installed(store, image_id, "IMAGE", one, created))
-        store.add_association(_installed(store, bundle.id, "BUNDLE", one, created))
+        store.bring(image_id, "IMAGE", one, created)
+        store.bring(bundle.id, "BUNDLE", one, created)
     return bundle
 
 
@@ -284,22 +282,6 @@ def new_workspace(
         associations={},
         connected=connected,
         last_connection=now - 600.0 if connected else now - 86_400.0 if index % 3 else None,
-    )
-
-
-def _installed(
-    store: RegionStore, resource_id: str, resource_type: ResourceType, application: str, at: float
-) -> Association:
-    return Association(
-        resource_id=resource_id,
-        resource_type=resource_type,
-        application_id=application,
-        state="COMPLETED",
-        direction=None,
-        before="COMPLETED",
-        created=at,
-        updated=at,
-        sequence=store.number(),
     )
 
 
@@ -508,7 +490,7 @@ class Fleet:
                 store.drop_association(known)
             if state is None:
                 return
-            association = _installed(store, workspace_id, "WORKSPACE", application, self._now())
+            association = store.bring(workspace_id, "WORKSPACE", application, self._now())
             association.state = state
             association.before = "COMPLETED" if state == "PENDING_UNINSTALL_DEPLOYMENT" else "ABSENT"
             association.direction = (
@@ -517,7 +499,6 @@ class Fleet:
             if state == "ERROR":
                 association.reason_code = reason or "DeploymentError.InternalServerError"
                 association.reason_message = "Set by a test."
-            store.add_association(association)
 
 
 def _direction(state: State) -> Direction:

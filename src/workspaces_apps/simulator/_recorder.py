@@ -13,9 +13,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
-from workspaces_apps.simulator._cbor import decode, to_json
-from workspaces_apps.simulator._names import check_operations
-from workspaces_apps.simulator._protocols import ProtocolName
+from workspaces_apps.simulator._model import check_operations
+from workspaces_apps.simulator._protocols import ProtocolName, decode, to_json
 from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue
 
 _RECORDS = 200_000

@@ -20,20 +20,17 @@ from aiohttp.http_exceptions import HttpProcessingError
 from workspaces_apps._base.credentials import Credentials
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ClientStateError, ConfigurationError
+from workspaces_apps.simulator._authentication import CredentialStore, Identity
 from workspaces_apps.simulator._clocks import Activity, RealClock, SimulatorClock
-from workspaces_apps.simulator._control import Control
-from workspaces_apps.simulator._control_api import CONTROL_PATH
+from workspaces_apps.simulator._control import CONTROL_PATH, Control
 from workspaces_apps.simulator._faults import Faults
 from workspaces_apps.simulator._fleet import Fleet, seed_region, seed_store
-from workspaces_apps.simulator._fleet_file import load_fleet
 from workspaces_apps.simulator._model import service_model
 from workspaces_apps.simulator._recorder import Recorder
-from workspaces_apps.simulator._service import Incoming, Reply, Service
+from workspaces_apps.simulator._service import Incoming, Reply, Service, Throttle, Throttler
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._sigv4 import CredentialStore, Identity
-from workspaces_apps.simulator._snapshot import load, save
+from workspaces_apps.simulator._snapshot import load, load_fleet, save
 from workspaces_apps.simulator._state import Accounts
-from workspaces_apps.simulator._throttle import Throttle, Throttler
 from workspaces_apps.simulator._wire import CONTENT_TYPE, ApiError, JsonObject, JsonValue, encode
 
 _log = logging.getLogger(__name__)

@@ -7,8 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from workspaces_apps.simulator._faults import Faults
-from workspaces_apps.simulator._lifecycle import IN_FLIGHT, State, Trigger, look_up
-from workspaces_apps.simulator._records import Application, Association, Workspace
+from workspaces_apps.simulator._records import (
+    IN_FLIGHT,
+    Application,
+    Association,
+    State,
+    Trigger,
+    Workspace,
+    look_up,
+)
 from workspaces_apps.simulator._settings import SimulatorSettings
 from workspaces_apps.simulator._state import Event, RegionStore
 

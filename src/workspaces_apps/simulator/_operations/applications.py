@@ -2,23 +2,25 @@
 
 from typing import Final
 
-from workspaces_apps.simulator._compatibility import check_installation, conflicts, refused
-from workspaces_apps.simulator._lifecycle import (
+from workspaces_apps.simulator._catalogue import check_installation, conflicts, refused
+from workspaces_apps.simulator._operations.call import Call, Family, listing
+from workspaces_apps.simulator._records import (
     ABSENT,
+    DEPLOYABLE,
     IN_FLIGHT,
     RETRIED,
+    Application,
+    Association,
     Effect,
     Place,
     Row,
     State,
     Trigger,
+    Workspace,
     look_up,
 )
-from workspaces_apps.simulator._operations.call import Call, Family, listing
-from workspaces_apps.simulator._paging import OrderedIndex, index_of
-from workspaces_apps.simulator._records import Application, Association, Workspace
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._state import RESOURCE_TYPES
+from workspaces_apps.simulator._state import RESOURCE_TYPES, OrderedIndex, index_of
 from workspaces_apps.simulator._wire import (
     ApiError,
     JsonObject,
@@ -28,7 +30,6 @@ from workspaces_apps.simulator._wire import (
     not_found,
     not_supported,
 )
-from workspaces_apps.simulator._workspace_lifecycle import DEPLOYABLE
 
 
 def describe_applications(call: Call, parameters: Parameters) -> JsonObject:
@@ -312,7 +313,7 @@ def _of_resource(call: Call, resource_id: str, member: str) -> JsonObject:
     return {"Associations": items}
 
 
-OPERATIONS: Final[Family] = {
+APPLICATIONS: Final[Family] = {
     "AssociateWorkspaceApplication": associate_workspace_application,
     "DeployWorkspaceApplications": deploy_workspace_applications,
     "DescribeApplicationAssociations": describe_application_associations,

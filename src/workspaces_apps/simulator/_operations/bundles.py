@@ -1,12 +1,21 @@
-"""Bundles: what new WorkSpaces are made of."""
+"""Bundles and images: what new WorkSpaces are made of, and who else may copy it."""
+
+from __future__ import annotations
 
 from typing import Final
 
 from workspaces_apps.simulator._catalogue import AMAZON
-from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator._paging import index_of
-from workspaces_apps.simulator._records import Association, Bundle
-from workspaces_apps.simulator._wire import ApiError, JsonObject, Parameters, invalid, not_found
+from workspaces_apps.simulator._operations.call import Call, Family, chosen, listing, tags_in
+from workspaces_apps.simulator._records import Bundle, Image
+from workspaces_apps.simulator._state import RegionStore, index_of
+from workspaces_apps.simulator._wire import (
+    ApiError,
+    JsonObject,
+    Parameters,
+    invalid,
+    not_found,
+    not_supported,
+)
 
 
 def describe_workspace_bundles(call: Call, parameters: Parameters) -> JsonObject:
@@ -15,16 +24,13 @@ def describe_workspace_bundles(call: Call, parameters: Parameters) -> JsonObject
     owner = parameters.maybe_text("Owner")
     if ids and owner is not None:
         raise invalid("BundleIds cannot be combined with another filter.")
-    index = call.store.all_bundles
-    if ids:
-        chosen = (call.store.bundles.get(one) for one in dict.fromkeys(ids))
-        index = index_of((one for one in chosen if one is not None), lambda one: one.sequence)
+    index = chosen(ids, call.store.bundles, call.store.all_bundles)
     wanted = owner or call.store.account_id
     page = call.page(parameters, [index], None if ids else lambda bundle: bundle.owner == wanted)
-    return listing("Bundles", [_describe(item) for item in page.items], page.next_token)
+    return listing("Bundles", [_describe_bundle(item) for item in page.items], page.next_token)
 
 
-def _describe(bundle: Bundle) -> JsonObject:
+def _describe_bundle(bundle: Bundle) -> JsonObject:
     return {
         "BundleId": bundle.id,
         "Name": bundle.name,
@@ -75,25 +81,13 @@ def create_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
     store.add_bundle(bundle)
     store.set_tags(bundle.id, tags)
     copy_associations(call, image.id, bundle.id)
-    return {"WorkspaceBundle": _describe(bundle)}
+    return {"WorkspaceBundle": _describe_bundle(bundle)}
 
 
 def copy_associations(call: Call, image_id: str, bundle_id: str) -> None:
     """Let a bundle bring what its image brings."""
-    for association in list(call.store.resource_associations.get(image_id, {}).values()):
-        call.store.add_association(
-            Association(
-                resource_id=bundle_id,
-                resource_type="BUNDLE",
-                application_id=association.application_id,
-                state="COMPLETED",
-                direction=None,
-                before="COMPLETED",
-                created=call.now,
-                updated=call.now,
-                sequence=call.store.number(),
-            )
-        )
+    for application_id in list(call.store.resource_associations.get(image_id, {})):
+        call.store.bring(bundle_id, "BUNDLE", application_id, call.now)
 
 
 def _capacity(storage: Parameters | None, default: int) -> int:
@@ -120,8 +114,7 @@ def delete_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
     bundle = _own(call, parameters)
     if bundle.id in call.store.by_bundle:
         raise ApiError("ResourceAssociatedException", "WorkSpaces use the bundle.")
-    for association in list(call.store.resource_associations.get(bundle.id, {}).values()):
-        call.store.drop_association(association)
+    call.store.drop_associations(bundle.id)
     del call.store.bundles[bundle.id]
     call.store.all_bundles.remove(bundle.sequence)
     return {}
@@ -137,8 +130,7 @@ def update_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
         raise ApiError(
             "ResourceUnavailableException", f"The image is {image.state}.", members={"ResourceId": image.id}
         )
-    for association in list(call.store.resource_associations.get(bundle.id, {}).values()):
-        call.store.drop_association(association)
+    call.store.drop_associations(bundle.id)
     copy_associations(call, image.id, bundle.id)
     bundle.image_id = image.id
     bundle.operating_system = image.operating_system
@@ -146,9 +138,158 @@ def update_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
     return {}
 
 
-OPERATIONS: Final[Family] = {
+BUNDLES: Final[Family] = {
     "CreateWorkspaceBundle": create_workspace_bundle,
     "DeleteWorkspaceBundle": delete_workspace_bundle,
     "DescribeWorkspaceBundles": describe_workspace_bundles,
     "UpdateWorkspaceBundle": update_workspace_bundle,
+}
+
+
+def describe_workspace_images(call: Call, parameters: Parameters) -> JsonObject:
+    """Images, the account's own or those shared with it."""
+    ids = parameters.texts("ImageIds")
+    shared = parameters.maybe_text("ImageType") == "SHARED"
+    account = call.store.account_id
+    index = chosen(ids, call.store.images, call.store.all_images)
+    page = call.page(parameters, [index], lambda image: (image.owner != account) == shared or bool(ids))
+    return listing("Images", [_describe_image(item) for item in page.items], page.next_token)
+
+
+def _describe_image(image: Image) -> JsonObject:
+    return {
+        "ImageId": image.id,
+        "Name": image.name,
+        "Description": image.description,
+        "OperatingSystem": {"Type": "WINDOWS" if image.operating_system.startswith("WINDOWS") else "LINUX"},
+        "State": image.state,
+        "RequiredTenancy": image.tenancy,
+        "Created": image.created,
+        "OwnerAccountId": image.owner,
+    }
+
+
+def _image(call: Call, image_id: str) -> Image:
+    image = call.store.images.get(image_id)
+    if image is None:
+        raise not_found("image", image_id)
+    return image
+
+
+def _new(call: Call, parameters: Parameters, operating_system: str, name_member: str = "Name") -> Image:
+    store = call.store
+    name = parameters.text(name_member)
+    if any(image.name == name for image in store.all_images):
+        raise ApiError("ResourceAlreadyExistsException", f"There is an image named {name} already.")
+    tags = tags_in(parameters, call.settings)
+    image = Image(
+        id=store.new_id("wsi-"),
+        name=name,
+        description=parameters.maybe_text("Description") or parameters.maybe_text("ImageDescription") or name,
+        operating_system=operating_system,
+        owner=store.account_id,
+        created=call.now,
+        sequence=store.number(),
+        state="PENDING",
+    )
+    store.add_image(image)
+    store.set_tags(image.id, tags)
+    ready = call.now + call.settings.image_duration.draw(store.source)
+    store.plan(ready, "image-ready", image.id, image.epoch)
+    return image
+
+
+def create_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
+    """Make an image of a WorkSpace, with what is installed on it."""
+    workspace = call.store.workspace(parameters.text("WorkspaceId"))
+    if workspace.state != "AVAILABLE":
+        raise ApiError("InvalidResourceStateException", f"The WorkSpace is {workspace.state}.")
+    if (workspace.root_encrypted or workspace.user_encrypted) and not call.settings.encrypted_can_be_imaged:
+        raise not_supported("A volume of the WorkSpace is encrypted.", "ENCRYPTED_VOLUME")
+    image = _new(call, parameters, workspace.operating_system)
+    for association in workspace.associations.values():
+        if association.state == "COMPLETED" and call.settings.images_bring_applications:
+            call.store.bring(image.id, "IMAGE", association.application_id, call.now)
+    return _describe_image(image)
+
+
+def copy_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
+    """Copy an image from a Region, this or another."""
+    source_id, region = parameters.text("SourceImageId"), parameters.text("SourceRegion")
+    store = call.accounts.peek(call.store.account_id, region)
+    source = store.images.get(source_id) if store is not None else None
+    if store is None or source is None:
+        raise not_found("image", source_id)
+    if source.state != "AVAILABLE":
+        raise ApiError(
+            "ResourceUnavailableException", f"The image is {source.state}.", members={"ResourceId": source_id}
+        )
+    return {"ImageId": _copy(call, parameters, source, store).id}
+
+
+def create_updated_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
+    """Make an image anew, with what AWS has updated."""
+    source = _image(call, parameters.text("SourceImageId"))
+    if source.state != "AVAILABLE":
+        raise ApiError("InvalidResourceStateException", f"The image is {source.state}.")
+    return {"ImageId": _copy(call, parameters, source, call.store).id}
+
+
+def _copy(call: Call, parameters: Parameters, source: Image, there: RegionStore) -> Image:
+    brought = list(there.resource_associations.get(source.id, {}))
+    image = _new(call, parameters, source.operating_system)
+    for application_id in brought:
+        call.store.bring(image.id, "IMAGE", application_id, call.now)
+    return image
+
+
+def import_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
+    """Bring an image from EC2."""
+    return {"ImageId": _new(call, parameters, "WINDOWS_10", "ImageName").id}
+
+
+def delete_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
+    """Delete an image that no bundle uses; DeleteWorkspaceImage has no ResourceNotFoundException [doc]."""
+    store = call.store
+    image = store.images.get(parameters.text("ImageId"))
+    if image is None:
+        return {}
+    if any(bundle.image_id == image.id for bundle in store.all_bundles):
+        raise ApiError("ResourceAssociatedException", "A bundle uses the image.")
+    store.drop_associations(image.id)
+    del store.images[image.id]
+    store.all_images.remove(image.sequence)
+    return {}
+
+
+def describe_workspace_image_permissions(call: Call, parameters: Parameters) -> JsonObject:
+    """List the accounts that may copy an image."""
+    image = _image(call, parameters.text("ImageId"))
+    index = index_of(image.shared_with, lambda account: image.shared_with.index(account) + 1)
+    page = call.page(parameters, [index])
+    answer = listing(
+        "ImagePermissions", [{"SharedAccountId": account} for account in page.items], page.next_token
+    )
+    answer["ImageId"] = image.id
+    return answer
+
+
+def update_workspace_image_permission(call: Call, parameters: Parameters) -> JsonObject:
+    """Let an account copy an image, or no longer."""
+    image = _image(call, parameters.text("ImageId"))
+    account = parameters.text("SharedAccountId")
+    others = [other for other in image.shared_with if other != account]
+    image.shared_with = [*others, account] if parameters.flag("AllowCopyImage") else others
+    return {}
+
+
+IMAGES: Final[Family] = {
+    "CopyWorkspaceImage": copy_workspace_image,
+    "CreateUpdatedWorkspaceImage": create_updated_workspace_image,
+    "CreateWorkspaceImage": create_workspace_image,
+    "DeleteWorkspaceImage": delete_workspace_image,
+    "DescribeWorkspaceImagePermissions": describe_workspace_image_permissions,
+    "DescribeWorkspaceImages": describe_workspace_images,
+    "ImportWorkspaceImage": import_workspace_image,
+    "UpdateWorkspaceImagePermission": update_workspace_image_permission,
 }

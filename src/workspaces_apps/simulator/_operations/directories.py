@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator._paging import index_of
+from workspaces_apps.simulator._operations.call import Call, Family, chosen, listing, tags_in
 from workspaces_apps.simulator._records import Directory
 from workspaces_apps.simulator._wire import (
     ApiError,
@@ -24,10 +23,7 @@ def describe_workspace_directories(call: Call, parameters: Parameters) -> JsonOb
     filters = [
         (item.text("Name"), frozenset(item.texts("Values"))) for item in parameters.sections("Filters")
     ]
-    index = call.store.all_directories
-    if ids:
-        chosen = (call.store.directories.get(one) for one in dict.fromkeys(ids))
-        index = index_of((one for one in chosen if one is not None), lambda one: one.sequence)
+    index = chosen(ids, call.store.directories, call.store.all_directories)
 
     def fits(directory: Directory) -> bool:
         facts = {"USER_IDENTITY_TYPE": directory.identity_type, "WORKSPACE_TYPE": directory.workspace_type}
@@ -250,7 +246,7 @@ def describe_client_properties(call: Call, parameters: Parameters) -> JsonObject
     return {"ClientPropertiesList": found}
 
 
-OPERATIONS: Final[Family] = {
+DIRECTORIES: Final[Family] = {
     "DeregisterWorkspaceDirectory": deregister_workspace_directory,
     "DescribeClientProperties": describe_client_properties,
     "DescribeWorkspaceDirectories": describe_workspace_directories,

@@ -1,4 +1,10 @@
-"""Authentication: credentials, accounts, and AWS Signature Version 4 checked against them."""
+"""Authentication: credentials and accounts, AWS Signature Version 4 checked against them, and GetCallerIdentity.
+
+The Security Token Service is answered for as far as tools ask it before they ask anything else. Its protocol is another
+one: a form that comes, XML that goes.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import hmac
@@ -7,11 +13,12 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
-from urllib.parse import quote
+from typing import Final, Protocol
+from urllib.parse import parse_qs, quote
+from xml.sax.saxutils import escape
 
 from workspaces_apps._base.credentials import Credentials
-from workspaces_apps.simulator._wire import ApiError
+from workspaces_apps.simulator._wire import ApiError, printable
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
@@ -236,3 +243,53 @@ def _equal(one: str, other: str) -> bool:
 
 def _mismatch(message: str) -> ApiError:
     return ApiError("InvalidSignatureException", message)
+
+
+SIGNING_NAME: Final = "sts"
+OPERATION: Final = "GetCallerIdentity"
+CONTENT_TYPE: Final = "text/xml"
+_NAMESPACE: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+
+def is_asked(method: str, path: str, headers: Headers) -> bool:
+    """Return whether a request is in this service's form."""
+    form = (headers.get("Content-Type") or "").startswith("application/x-www-form-urlencoded")
+    return method == "POST" and path == "/" and form
+
+
+def action_of(body: bytes) -> str:
+    """Return the operation that the form names.
+
+    Raises:
+        ApiError: InvalidAction: it is another one.
+    """
+    try:
+        named = parse_qs(body.decode("ascii"), max_num_fields=100).get("Action", [""])[0]
+    except ValueError:
+        named = ""
+    if named != OPERATION:
+        raise ApiError("InvalidAction", "The simulator knows GetCallerIdentity only.")
+    return named
+
+
+def answer(identity: Identity, access_key_id: str, request_id: str) -> bytes:
+    """Return who has asked, as the service tells it."""
+    arn = f"arn:aws:iam::{identity.account_id}:user/simulated"
+    return _document(
+        f"<{OPERATION}Response xmlns='{_NAMESPACE}'><{OPERATION}Result><Arn>{arn}</Arn>"
+        f"<UserId>{escape(access_key_id)}</UserId><Account>{identity.account_id}</Account></{OPERATION}Result>"
+        f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{OPERATION}Response>"
+    )
+
+
+def refusal(error: ApiError, request_id: str) -> bytes:
+    """Return an error, as the service tells it."""
+    message = escape(printable(error.message or ""))
+    return _document(
+        f"<ErrorResponse xmlns='{_NAMESPACE}'><Error><Type>Sender</Type><Code>{error.code}</Code>"
+        f"<Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    )
+
+
+def _document(text: str) -> bytes:
+    return text.encode("utf-8")

@@ -1,18 +1,21 @@
-"""The view of deployments while they run: a table that is drawn anew, or a line for each change.
+"""Displays while something runs: deployments, the progress of a reading, and the requests of a command.
 
-Which of the two depends on the terminal; what was written to a file stays readable.
+On a terminal they are drawn anew, elsewhere they are lines: what was written to a file stays readable.
 """
 
 from __future__ import annotations
 
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.hooks import AttemptRecord, Hooks, ThrottleRecord
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._console import drawn_again, is_live
+from workspaces_apps.cli._console import complain, drawn_again, err, is_live
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -225,3 +228,159 @@ def cell(console: Console, step: Step | None) -> Text:
     symbol = f"{look.symbol} " if console.encoding.lower().startswith("utf") else ""
     took = f" {short_duration(step.after)}" if step and look.ended else ""
     return Text.assemble((f"{symbol}{look.word}", look.style), (took, "dim"), no_wrap=True)
+
+
+def count(number: int, one: str) -> str:
+    """A number with its noun."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
+def about(duration: timedelta) -> str:
+    """A length of time as roughly as it is known: 40s, 12m, 1h05m."""
+    step = 60 if duration > timedelta(minutes=10) else 10
+    rounded = timedelta(seconds=max(step, round(duration.total_seconds() / step) * step))
+    return short_duration(rounded).removesuffix("00s")
+
+
+def short_name(application: str) -> str:
+    """An application's name without what is on all of them."""
+    return harmless(application).removeprefix("Microsoft ")
+
+
+def explained(reason: str, message: str) -> str:
+    """A reason with its words, where it has any."""
+    return f"{reason}: {message}" if message and message != reason else reason
+
+
+WINDOW: Final = 60.0
+"""Seconds over which the rate of now is taken."""
+
+
+class Traffic:
+    """Counts requests, through hooks on the client.
+
+    Args:
+        monotonic: Seconds of the clock that the client lives by.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self.on_call: Callable[[], object] | None = None
+        """Called after each request that was answered, or not."""
+        self.rates: dict[str, float] = {}
+        """The rate learned for each operation that was throttled, in calls a second."""
+        self.hooks: Hooks = Hooks(on_attempt=self._attempt, on_throttle=self._throttle)
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on: something else begins, on the same connections and at the rates that were learned."""
+        self._began = self._monotonic()
+        self._recent: deque[float] = deque()
+        self.calls: int = 0
+        self.throttled: int = 0
+        self.by_operation: Counter[str] = Counter()
+        self.latest: str = ""
+        """The operation that was called last."""
+
+    @property
+    def elapsed(self) -> timedelta:
+        """The time since the beginning."""
+        return timedelta(seconds=self._monotonic() - self._began)
+
+    @property
+    def per_second(self) -> float:
+        """Calls a second, over the last minute or since the beginning."""
+        now = self._monotonic()
+        recent = sum(moment > now - WINDOW for moment in tuple(self._recent))
+        return recent / max(1.0, min(WINDOW, now - self._began))
+
+    @property
+    def words(self) -> str:
+        """All of it in a few words."""
+        share = f" ({self.throttled / self.calls:.1%})" if self.throttled else ""
+        return f"{count(self.calls, 'call')}, {self.per_second:.1f}/s, {self.throttled:,} throttled{share}"
+
+    @property
+    def slowest(self) -> str:
+        """The operation that the service holds back most, in words; empty if none is."""
+        if not self.rates:
+            return ""
+        operation, rate = min(self.rates.items(), key=lambda item: item[1])
+        return f"rate-limited to {rate:.1f}/s: {operation}"
+
+    def _attempt(self, record: AttemptRecord) -> None:
+        now = self._monotonic()
+        self.calls += 1
+        self.throttled += record.outcome == "throttle"
+        # A new one, because the screen is drawn in another thread.
+        self.by_operation = self.by_operation + Counter({record.operation: 1})
+        self.latest = record.operation
+        self._recent.append(now)
+        while self._recent[0] < now - WINDOW:
+            self._recent.popleft()
+        if self.on_call is not None:
+            self.on_call()
+
+    def _throttle(self, record: ThrottleRecord) -> None:
+        if record.rate is not None:
+            # For the same reason.
+            self.rates = {**self.rates, record.operation: record.rate}
+
+
+EVERY: Final = 30.0
+"""Seconds from one line to the next, where lines cannot be drawn anew."""
+
+
+@contextmanager
+def reading(traffic: Traffic) -> Generator[None]:
+    """Show what is sent while the block runs, counted from its beginning.
+
+    Args:
+        traffic: What is sent.
+    """
+    traffic.begin()
+    console = err()
+    if not is_live(console):
+        traffic.on_call = every_so_often(traffic)
+        try:
+            yield
+        finally:
+            traffic.on_call = None
+        return
+    # What is printed meanwhile is for others: standard output may be a file.
+    with drawn_again(console, lambda: reading_progress(traffic), 4, redirect=False):
+        yield
+
+
+def every_so_often(traffic: Traffic) -> Callable[[], None]:
+    """Return a function that reports the progress after each call, for the first time once it takes long."""
+    due = EVERY
+
+    def tell() -> None:
+        nonlocal due
+        if traffic.elapsed.total_seconds() < due:
+            return
+        due = traffic.elapsed.total_seconds() + EVERY
+        operations = ", ".join(f"{name} {number:,}" for name, number in traffic.by_operation.most_common())
+        complain(
+            f"reading for {short_duration(traffic.elapsed)}: {traffic.words}; {operations}; now {traffic.latest}"
+        )
+
+    return tell
+
+
+def reading_progress(traffic: Traffic) -> RenderableType:
+    """Draw the progress: a line for the whole, and one for each operation; the current one is marked."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid()
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    grid.add_row(Text.assemble(("reading", "bold"), f"  {short_duration(traffic.elapsed)}  {traffic.words}"))
+    for name, number in traffic.by_operation.most_common():
+        now = name == traffic.latest
+        said = Text(f"{'>' if now else ' '} {name}: {count(number, 'call')}", "cyan" if now else "")
+        if name in traffic.rates:
+            said.append(f", rate-limited to {traffic.rates[name]:.1f}/s", "yellow")
+        grid.add_row(said)
+    return grid
