@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from workspaces_apps._reconcile.observed_state import GRACE
-
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.audience import PollAudience
@@ -15,6 +13,9 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._reconcile.guard import AttemptGuard
     from workspaces_apps.api.operations import Operations
+
+GRACE: Final = 60.0
+"""Seconds for which a deployment that was taken need not show yet. [assumed]"""
 
 DEPLOYING_AT_ONCE: Final = 8
 """WorkSpaces of a client that are between the last read and Deploy: few, so that the read is seconds old at most."""

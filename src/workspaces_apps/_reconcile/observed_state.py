@@ -25,6 +25,7 @@ from workspaces_apps._associations.workspaces import (
     readiness,
 )
 from workspaces_apps._observe.timers import TINY
+from workspaces_apps._reconcile.context import GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
     from workspaces_apps.api import AssociationState, WorkspaceState
     from workspaces_apps.api.errors import ResourceNotFoundException
-
-GRACE: Final = 60.0
-"""Seconds for which a deployment that was taken need not show yet. [assumed]"""
 
 _CONFIRMED_BY: Final = {
     Readiness.NEEDS_SOMEBODY: (2, CONFIRM_AFTER),
