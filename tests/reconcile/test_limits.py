@@ -4,7 +4,7 @@ from itertools import count, takewhile
 
 import pytest
 
-from workspaces_apps._reconcile.limits import Limits
+from workspaces_apps._reconcile.decisions import Limits
 from workspaces_apps.simulator import ManualClock
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from workspaces_apps._associations.states import STATES
-from workspaces_apps._associations.transitions import TRANSITIONS
+from workspaces_apps._associations.states import STATES, TRANSITIONS
 from workspaces_apps.simulator import _lifecycle as lifecycle
 
 

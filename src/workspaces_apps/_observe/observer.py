@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.log_fields import field_logger
-from workspaces_apps._observe.experience import Experience, calls_for
-from workspaces_apps._observe.feed import FeedSource
-from workspaces_apps._observe.lanes import UNLISTED, Lanes
+from workspaces_apps._observe.lanes import UNLISTED, Lanes, Watched
 from workspaces_apps._observe.reads import (
     IDS,
+    AssociationRecord,
+    Snapshot,
     is_lasting,
     list_pages,
     portions,
@@ -22,11 +22,8 @@ from workspaces_apps._observe.reads import (
     read_workspace,
     side_by_side,
 )
-from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
-from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
-from workspaces_apps._observe.subscription import Subscription
-from workspaces_apps._observe.timers import TINY
-from workspaces_apps._observe.watched import Watched
+from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, TINY, Experience, calls_for
+from workspaces_apps._observe.subscription import FeedSource, Subscription
 from workspaces_apps.api.errors import AccessDeniedException
 
 if TYPE_CHECKING:
@@ -34,9 +31,8 @@ if TYPE_CHECKING:
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.hooks import Hooks
-    from workspaces_apps._observe.audience import PollAudience
-    from workspaces_apps._observe.schedule import Schedule
-    from workspaces_apps._observe.timers import Timer
+    from workspaces_apps._observe.schedule import Schedule, Timer
+    from workspaces_apps._observe.subscription import PollAudience
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
     from workspaces_apps.errors import WorkSpacesError

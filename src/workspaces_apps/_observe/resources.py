@@ -7,18 +7,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from workspaces_apps._observe.audience import hooks_for, polled
-from workspaces_apps._observe.feed import Feed, FeedSource
 from workspaces_apps._observe.reads import is_lasting, is_spoilt, portions
-from workspaces_apps._observe.timers import TINY, Alarm
+from workspaces_apps._observe.schedule import TINY, Alarm
+from workspaces_apps._observe.subscription import Feed, FeedSource, hooks_for, polled
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.hooks import Hooks
-    from workspaces_apps._observe.audience import PollAudience
-    from workspaces_apps._observe.schedule import Schedule
-    from workspaces_apps._observe.timers import Timer
+    from workspaces_apps._observe.schedule import Schedule, Timer
+    from workspaces_apps._observe.subscription import PollAudience
     from workspaces_apps.api.operations import Operations
 
 ResourceT = TypeVar("ResourceT")

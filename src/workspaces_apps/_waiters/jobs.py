@@ -6,18 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from workspaces_apps._associations.states import ERROR, NextAction, next_action
-from workspaces_apps._associations.workspaces import Readiness, readiness
+from workspaces_apps._associations.states import ERROR, NextAction, Readiness, next_action, readiness
 from workspaces_apps._base.clock import timeout
-from workspaces_apps._reconcile.context import ReconcilePolicy, Slot
-from workspaces_apps._reconcile.guard import Unconditional
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed, Reconciler
-from workspaces_apps._reconcile.writes import DEPLOYING, LAST_ANSWER
-from workspaces_apps._waiters.deployment import change_of, failures_of, status_of
-from workspaces_apps._waiters.policy import LAST_READ
-from workspaces_apps._waiters.records import DeploymentOutcome
-from workspaces_apps._waiters.watch import tell
+from workspaces_apps._reconcile.writes import DEPLOYING, LAST_ANSWER, ReconcilePolicy, Slot, Unconditional
+from workspaces_apps._waiters.deployment import DeploymentOutcome, change_of, failures_of, status_of
+from workspaces_apps._waiters.deployment_wait import tell
+from workspaces_apps._waiters.methods import LAST_READ
 from workspaces_apps.errors import (
     DeploymentFailedError,
     StagedChangesError,
@@ -33,12 +29,11 @@ if TYPE_CHECKING:
 
     from workspaces_apps._associations import Direction
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._observe.snapshot import AssociationRecord
-    from workspaces_apps._reconcile.context import TargetContext
-    from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
+    from workspaces_apps._observe.reads import AssociationRecord
     from workspaces_apps._reconcile.observed_state import Change
     from workspaces_apps._reconcile.reconciler import ReconcileResult
-    from workspaces_apps._waiters.records import AssociationStatus, OnChange
+    from workspaces_apps._reconcile.writes import Failure, TargetContext, WriteIntent
+    from workspaces_apps._waiters.deployment import AssociationStatus, OnChange
 
 ErrorT = TypeVar("ErrorT", bound=WaiterError)
 

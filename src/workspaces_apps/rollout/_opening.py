@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._log.event_log import EventLog
 from workspaces_apps.rollout._log.events import EVERYWHERE, Event, Planned, Skipped, Started, Succeeded
 from workspaces_apps.rollout._log.projection import Key

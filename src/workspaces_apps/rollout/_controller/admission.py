@@ -8,10 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._reconcile.error_action import ErrorAction, action_for, code_of
-from workspaces_apps._reconcile.guard import Refusal
-from workspaces_apps._reconcile.intent_log import LogFailed
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import ErrorAction, Reason, action_for, code_of
+from workspaces_apps._reconcile.writes import LogFailed, Refusal
 from workspaces_apps.errors import lost_credentials, told
 from workspaces_apps.rollout._connections import Presence
 from workspaces_apps.rollout._controller.notices import HookFailed

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from workspaces_apps._base.clock import Signal, sleep_or
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.errors import told
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._reconcile.guard import Refusal
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
+from workspaces_apps._reconcile.writes import Refusal
 from workspaces_apps.rollout._errors import JournalError
 
 if TYPE_CHECKING:

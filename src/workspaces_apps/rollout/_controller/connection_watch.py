@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import sleep_or
 from workspaces_apps._base.detached import start_detached
-from workspaces_apps._observe.audience import polled
+from workspaces_apps._observe.subscription import polled
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout._connections import STOPPED, ConnectionReading, Presence, read_connections
 from workspaces_apps.rollout._plan.reading import PAGE

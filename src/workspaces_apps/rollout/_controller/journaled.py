@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workspaces_apps._associations.states import NO_ASSOCIATION
-from workspaces_apps._reconcile.intent_log import LogFailed
+from workspaces_apps._reconcile.writes import LogFailed
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._log.events import (
     Changed,
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from workspaces_apps._associations import Direction
-    from workspaces_apps._observe.snapshot import AssociationRecord
-    from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
+    from workspaces_apps._observe.reads import AssociationRecord
     from workspaces_apps._reconcile.observed_state import Change
+    from workspaces_apps._reconcile.writes import Failure, WriteIntent
     from workspaces_apps.rollout._log.event_log import EventLog
     from workspaces_apps.rollout._log.events import Event
 

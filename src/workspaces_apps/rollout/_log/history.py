@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workspaces_apps._associations.states import IN_FLIGHT, SETTLED
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._log.approvals import ApprovalHistory
 from workspaces_apps.rollout._log.events import (
     Changed,

@@ -11,11 +11,12 @@ from workspaces_apps._associations.states import (
     SETTLED,
     STAGED,
     NextAction,
+    Readiness,
     next_action,
+    readiness,
 )
-from workspaces_apps._associations.workspaces import Readiness, readiness
-from workspaces_apps._observe.snapshot import AssociationRecord
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._observe.reads import AssociationRecord
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.rollout._connections import ConnectionReading, read_connections
 from workspaces_apps.rollout._controller.metrics import CallMetrics

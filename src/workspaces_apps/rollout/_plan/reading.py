@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps._model.models import PageResult
 from workspaces_apps._model.paginator import Paginated
-from workspaces_apps._observe.snapshot import AssociationRecord
+from workspaces_apps._observe.reads import AssociationRecord
 from workspaces_apps.api.errors import ResourceNotFoundException
 from workspaces_apps.api.workspaces import Workspace
 from workspaces_apps.errors import MalformedResponseError
