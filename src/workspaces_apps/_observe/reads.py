@@ -1,4 +1,8 @@
-"""The reads: records of what they show, the fewest calls that show it, and proof of what is absent."""
+"""The reads: records of what they show, the fewest calls that show it, and proof of what is absent.
+
+One call of DescribeApplicationAssociations shows 25 associations of one application, one call of
+DescribeWorkspaceAssociations shows every association of one WorkSpace, one of DescribeWorkspaces 25 states. [doc]
+"""
 
 from __future__ import annotations
 

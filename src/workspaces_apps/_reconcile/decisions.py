@@ -1,4 +1,8 @@
-"""The decisions of a reconciler: the next step as a pure function, the action for an error, reasons, and limits."""
+"""The decisions of a reconciler: the next step as a pure function, the action for an error, reasons, and limits.
+
+Nothing here calls anything, and only the limits count. Whoever asks has read the service, and reads again after each step,
+so it does not matter how a WorkSpace came to be as it is: by this run, by one that was killed, or by somebody's hand.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""The writes of a reconciler: the policy and the context that they go by, their intents, their guard, the calls."""
+"""The writes of a reconciler: the policy and the context that they go by, their intents, their guard, the calls.
+
+The limiter's queue and the backoffs of retries lie between a decision and the request that carries it out. So the client
+asks the guard after the permit and before *every* attempt; what the guard refuses is not sent, and the reconciler reads
+and decides anew.
+"""
 
 from __future__ import annotations
 
