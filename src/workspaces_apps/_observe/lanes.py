@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations.states import DEPLOYING, ERROR, Phase, same_state, state_info
 from workspaces_apps._base.log_fields import field_logger
@@ -20,18 +20,17 @@ from workspaces_apps._observe.reads import (
     surely_absent,
 )
 from workspaces_apps._observe.schedule import TINY, Alarm
-from workspaces_apps._observe.subscription import hooks_for, polled
+from workspaces_apps._observe.subscription import polled
 from workspaces_apps.api.errors import AccessDeniedException, ResourceNotFoundException
 from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 
-    from workspaces_apps._base.clock import Clock
-    from workspaces_apps._base.hooks import Hooks
+    from workspaces_apps._observe.observer import AssociationObserver
     from workspaces_apps._observe.reads import Place
     from workspaces_apps._observe.schedule import Experience
-    from workspaces_apps._observe.subscription import PollAudience, Subscription
+    from workspaces_apps._observe.subscription import Subscription
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
 
@@ -236,22 +235,6 @@ _SWEEP_FROM: Final = 50
 """With more first reads than that of everything at once, listing the whole catalogue may be cheaper."""
 
 
-class Results(Protocol):
-    """The observer as its lanes know it."""
-
-    def done(self, watched: Watched) -> None:
-        """Plan the next poll, if no call is left that will show the WorkSpace."""
-        ...
-
-    def failed(self, watched: Watched, error: WorkSpacesError, application: str | None = None) -> None:
-        """Count a poll that failed, with those who wanted to know of the application if it was for one alone."""
-        ...
-
-    def retry(self, watched: Watched) -> None:
-        """Poll again soon, without counting a failure."""
-        ...
-
-
 class Lanes:
     """Queues of what is to be polled, and who makes the calls.
 
@@ -260,31 +243,19 @@ class Lanes:
     """
 
     def __init__(
-        self,
-        results: Results,
-        watched: Mapping[str, Watched],
-        experience: Experience,
-        *,
-        clock: Clock,
-        polling: Callable[[Hooks], Operations],
-        poll_delay: Callable[[str], Awaitable[float]],
+        self, observer: AssociationObserver, watched: Mapping[str, Watched], experience: Experience
     ) -> None:
         """Lanes with nothing to do.
 
         Args:
-            results: The observer, which hears when calls have come back.
+            observer: The observer, which hears when calls have come back.
             watched: Its table.
             experience: What it has learned.
-            clock: The time of moments and delays.
-            polling: Returns a view with other hooks.
-            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
         """
-        self._results = results
+        self._observer = observer
         self._watched = watched
         self._experience = experience
-        self._clock = clock
-        self._polling = polling
-        self._poll_delay = poll_delay
+        self._clock = clock = observer.clock
         self._hints: dict[Watched, bool] = {}
         self._gathering_since = 0.0
         self._confirms: dict[Watched, None] = {}
@@ -328,7 +299,7 @@ class Lanes:
             if wait > TINY:
                 await self._hint_alarm.sleep(wait)
                 continue
-            await self._turn("DescribeWorkspaces")
+            await self._observer.turn("DescribeWorkspaces")
             chosen: list[Watched] = []
             for watched in list(self._hints):
                 if not self._is_current(watched):
@@ -379,20 +350,20 @@ class Lanes:
         watched.state_denied = self._experience.hint_denied
         if watched.state_alone and watched.state_denied:
             watched.deliver(Snapshot(workspace_id=watched.workspace_id, at=at))
-            self._results.done(watched)
+            self._observer.done(watched)
         elif watched.state_alone:
-            self._results.failed(watched, error)
+            self._observer.failed(watched, error)
         elif self._experience.hint_denied or watched.hint_failures > 1:
             self.read(watched, confirms=False)
         else:
-            self._results.retry(watched)
+            self._observer.retry(watched)
 
     def _state_read(self, watched: Watched, state: WorkspaceState | None, at: float) -> None:
         watched.jobs -= 1
         if state is None and watched.moving and not watched.hint_failures and not watched.state_alone:
             # One answer may leave an id out: that is no hint, and the next one costs less than a read.
             watched.hint_failures += 1
-            self._results.done(watched)
+            self._observer.done(watched)
             return
         watched.see_state(state, at)
         if state == DEPLOYING:
@@ -402,7 +373,7 @@ class Lanes:
             self.read(watched, confirms=True)
             return
         watched.deliver(Snapshot(workspace_id=watched.workspace_id, at=at))
-        self._results.done(watched)
+        self._observer.done(watched)
 
     async def _read_lane(self) -> None:
         while True:
@@ -412,7 +383,7 @@ class Lanes:
                     self._hint_alarm.ring()
                     await self._read_alarm.sleep(math.inf)
                     continue
-                await self._turn("DescribeWorkspaceAssociations")
+                await self._observer.turn("DescribeWorkspaceAssociations")
                 # Meanwhile others may have come that are worth more, or that make a listing worth while.
                 self._plan_reads()
             queue = self._confirms or self._reads
@@ -460,14 +431,14 @@ class Lanes:
                 return
             watched.jobs -= 1
             if not isinstance(error, AccessDeniedException) or not self._list_instead(watched, error):
-                self._results.failed(watched, error)
+                self._observer.failed(watched, error)
             return
         if not self._is_current(watched):
             return
         watched.jobs -= 1
         if watched.see(snapshot, self._experience):
             watched.deliver(snapshot)
-        self._results.done(watched)
+        self._observer.done(watched)
 
     def _list_instead(self, watched: Watched, error: AccessDeniedException) -> bool:
         """Have listings show what may not be read by itself; False if they cannot.
@@ -529,7 +500,7 @@ class Lanes:
             async with aclosing(list_pages(self._client_for(lambda: sought), application)) as listing:
                 while self._forget_old(sought) and (pages < worth or whole) and not complete:
                     if not is_work:
-                        await self._turn("DescribeApplicationAssociations")
+                        await self._observer.turn("DescribeApplicationAssociations")
                     at = self._clock.monotonic()
                     with self._polled("DescribeApplicationAssociations", sought):
                         page = await anext(listing)
@@ -551,7 +522,7 @@ class Lanes:
                 for watched in list(sought):
                     if self._is_current(watched):
                         watched.jobs -= 1
-                        self._results.failed(watched, error, application)
+                        self._observer.failed(watched, error, application)
                 return
             # It may be this application's listing alone: what reads of the WorkSpaces say counts.
             _log.debug(
@@ -586,11 +557,11 @@ class Lanes:
         if watched in sought:
             del sought[watched]
             watched.jobs -= 1
-            self._results.done(watched)
+            self._observer.done(watched)
         elif not watched.jobs and watched.applications == frozenset((application,)):
             # It was not due, and has been shown all the same.
             watched.round_at = self._listing_since if self._listing_since is not None else at
-            self._results.done(watched)
+            self._observer.done(watched)
 
     def _listed(
         self, application: str, missing: dict[Watched, bool], found: dict[str, Place], pages: int
@@ -615,12 +586,12 @@ class Lanes:
                 snapshot = Snapshot(workspace_id=one, at=at, absent=applications)
                 if watched.see(snapshot, experience):
                     watched.deliver(snapshot)
-                self._results.done(watched)
+                self._observer.done(watched)
             else:
                 # It may have slipped from page to page: only a read of the WorkSpace tells, or the next listing.
                 watched.deliver(Snapshot(workspace_id=one, at=at, unconfirmed=applications))
                 if experience.reads_denied:
-                    self._results.done(watched)
+                    self._observer.done(watched)
                 else:
                     self._read_unless_queued(watched, confirms=True)
 
@@ -651,14 +622,14 @@ class Lanes:
                 self._read_unless_queued(watched, confirms=False)
                 continue
             watched.note_read()
-            self._results.done(watched)
+            self._observer.done(watched)
 
     async def _read_catalogue(self, first: Mapping[Watched, None]) -> dict[str, dict[str, AssociationRecord]]:
         budget, ids = len(first) // 2, {one.workspace_id for one in first}
         found: dict[str, dict[str, AssociationRecord]] = {}
         client = self._client_for(lambda: first)
         try:
-            await self._turn("DescribeApplications")
+            await self._observer.turn("DescribeApplications")
             with self._polled("DescribeApplications", first):
                 applications = [one.application_id async for one in client.describe_applications()]
             for application in applications:
@@ -667,7 +638,7 @@ class Lanes:
                     while more:
                         if budget <= 0:
                             return {}
-                        await self._turn("DescribeApplicationAssociations")
+                        await self._observer.turn("DescribeApplicationAssociations")
                         with self._polled("DescribeApplicationAssociations", first):
                             page = await anext(listing)
                         pages, budget, more = pages + 1, budget - 1, page.next_token is not None
@@ -694,13 +665,9 @@ class Lanes:
 
     def _client_for(self, rows: Callable[[], Iterable[Watched]]) -> Operations:
         """Return the view for a poll, whose hooks tell the audiences that it serves."""
-
-        def served() -> Iterable[PollAudience | None]:
-            for watched in list(rows()):
-                for subscription in watched.subscriptions:
-                    yield subscription.audience
-
-        return self._polling(hooks_for(served))
+        return self._observer.view_for(
+            lambda: [one for watched in list(rows()) for one in watched.subscriptions]
+        )
 
     @contextmanager
     def _polled(self, operation: str, rows: Iterable[Watched]) -> Generator[None]:
@@ -709,9 +676,3 @@ class Lanes:
         feeds = [one for found in watched for one in found.subscriptions]
         with polled(operation, len(watched), feeds, self._clock):
             yield
-
-    async def _turn(self, operation: str) -> None:
-        """Wait until a poll of this operation may go."""
-        delay = await self._poll_delay(operation)
-        if delay > 0:
-            await self._clock.sleep(delay)

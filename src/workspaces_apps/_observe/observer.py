@@ -23,7 +23,7 @@ from workspaces_apps._observe.reads import (
     side_by_side,
 )
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, TINY, Experience, calls_for
-from workspaces_apps._observe.subscription import FeedSource, Subscription
+from workspaces_apps._observe.subscription import Feed, FeedSource, Subscription
 from workspaces_apps.api.errors import AccessDeniedException
 
 if TYPE_CHECKING:
@@ -87,11 +87,8 @@ class AssociationObserver(FeedSource[Snapshot]):
             random: A number in [0, 1), for jitter.
             poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
         """
-        super().__init__(clock)
+        super().__init__(polling, clock=clock, random=random, poll_delay=poll_delay)
         self._client = client
-        self._polling = polling
-        self._random = random
-        self._poll_delay = poll_delay
         self._watched: dict[str, Watched] = {}
         self._experience = Experience()
         self._round_calls = 0
@@ -274,16 +271,16 @@ class AssociationObserver(FeedSource[Snapshot]):
         self._sleeps_until = -math.inf
         self._alarm.ring()
 
-    def leave(self, subscription: Subscription) -> None:
+    def leave(self, feed: Feed[Snapshot]) -> None:
         """Forget a subscription; the last one out ends the tasks."""
-        watched = self._watched.get(subscription.workspace_id)
-        if watched is None or subscription not in watched.subscriptions:
+        watched = self._watched.get(feed.resource_id)
+        if watched is None or feed not in watched.subscriptions:
             return
-        watched.subscriptions.remove(subscription)
+        watched.subscriptions = [one for one in watched.subscriptions if one is not feed]
         if watched.subscriptions:
             return
-        del self._watched[subscription.workspace_id]
-        self._experience.never_updating.discard(subscription.workspace_id)
+        del self._watched[feed.resource_id]
+        self._experience.never_updating.discard(feed.resource_id)
         if not self._watched:
             self._experience.rows.clear()
             self._stop()
@@ -345,15 +342,7 @@ class AssociationObserver(FeedSource[Snapshot]):
 
     def _start(self) -> None:
         self._optional_from = -math.inf
-        lanes = Lanes(
-            self,
-            self._watched,
-            self._experience,
-            clock=self.clock,
-            polling=self._polling,
-            poll_delay=self._poll_delay,
-        )
-        self._lanes = lanes
+        self._lanes = lanes = Lanes(self, self._watched, self._experience)
         self._context = contextvars.Context()
         self._run(*lanes.lanes, self._schedule)
 

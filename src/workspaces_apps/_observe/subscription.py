@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
     from workspaces_apps._observe.schedule import Durations, Schedule, Timer
+    from workspaces_apps.api.operations import Operations
 
 
 class PollAudience(Protocol):
@@ -43,20 +44,6 @@ class PollAudience(Protocol):
 
     def poll(self, record: PollRecord, *, shared: bool) -> None:
         """Hear of a poll after it ended."""
-        ...
-
-
-class Served(Protocol):
-    """A subscription that a poll serves."""
-
-    @property
-    def audience(self) -> PollAudience | None:
-        """The object that hears of it."""
-        ...
-
-    @property
-    def span(self) -> object:
-        """The context of the span of who waits; None without one."""
         ...
 
 
@@ -88,7 +75,7 @@ class HooksAudience:
 
 
 @contextmanager
-def polled(operation: str, resources: int, served: Iterable[Served], clock: Clock) -> Generator[None]:
+def polled(operation: str, resources: int, served: Iterable[Feed[NewsT]], clock: Clock) -> Generator[None]:
     """Make a block a poll: its calls link to the spans of who waits, and the audiences hear how it ended.
 
     A poll that is cancelled, because nobody waits any more, is told to nobody.
@@ -149,25 +136,8 @@ def hooks_for(served: Callable[[], Iterable[PollAudience | None]]) -> Hooks:
 NewsT = TypeVar("NewsT")
 
 
-class Host(Protocol):
-    """The observer as its feeds know it."""
-
-    @property
-    def clock(self) -> Clock:
-        """The time of moments and delays."""
-        ...
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Have something called at a moment."""
-        ...
-
-    def wake(self) -> None:
-        """Work out anew what is due."""
-        ...
-
-
-class Feed(ABC, Generic[NewsT]):
-    """News of one resource, until it is closed.
+class Feed(Generic[NewsT]):
+    """News of one resource, until it is closed; made by the `subscribe` of its source.
 
     Take the news one by one with `next`, or set `on_news` and `on_error`, which are called as it comes, and must be quick.
 
@@ -191,8 +161,8 @@ class Feed(ABC, Generic[NewsT]):
     __slots__ = (
         "_error",
         "_future",
-        "_host",
         "_news",
+        "_source",
         "at_once",
         "audience",
         "closed",
@@ -211,7 +181,7 @@ class Feed(ABC, Generic[NewsT]):
 
     def __init__(
         self,
-        host: Host,
+        source: FeedSource[NewsT],
         resource_id: str,
         schedule: Schedule,
         *,
@@ -229,10 +199,10 @@ class Feed(ABC, Generic[NewsT]):
         self.closed: bool = False
         self.at_once: bool = True
         self.delay: float = schedule.shortest
-        self.due: float = host.clock.monotonic()
+        self.due: float = source.clock.monotonic()
         self.optional: float = self.due + self.delay
         self.failures: int = 0
-        self._host = host
+        self._source = source
         self._news: NewsT | None = None
         self._error: Exception | None = None
         self._future: asyncio.Future[None] | None = None
@@ -256,11 +226,11 @@ class Feed(ABC, Generic[NewsT]):
     def hurry(self) -> None:
         """Have it polled at once."""
         self.at_once = True
-        self._host.wake()
+        self._source.wake()
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Have something called at a moment of the clock's `monotonic`."""
-        return self._host.call_at(when, callback)
+        return self._source.call_at(when, callback)
 
     async def next(self, until: float | None = None) -> NewsT | None:
         """Wait for news: everything since the last `next`, merged.
@@ -281,10 +251,10 @@ class Feed(ABC, Generic[NewsT]):
                 return news
             if self._error is not None:
                 raise self._error
-            if until is not None and self._host.clock.monotonic() >= until - TINY:
+            if until is not None and self._source.clock.monotonic() >= until - TINY:
                 return None
             self._future = asyncio.get_running_loop().create_future()
-            timer = self._host.call_at(until, self._wake) if until is not None else None
+            timer = self._source.call_at(until, self._wake) if until is not None else None
             try:
                 await self._future
             finally:
@@ -338,18 +308,14 @@ class Feed(ABC, Generic[NewsT]):
             self.delay = min(self.delay * schedule.growth, schedule.tick)
 
     @staticmethod
-    @abstractmethod
-    def _merged(before: NewsT, after: NewsT) -> NewsT:
-        """Return what two pieces of news, in their order, tell together."""
-
-    @abstractmethod
-    def _leave(self) -> None:
-        """Have the observer forget it."""
+    def _merged(before: NewsT, after: NewsT) -> NewsT:  # noqa: ARG004 - a subclass adds them up
+        """Return what two pieces of news, in their order, tell together: the latter."""
+        return after
 
     def _end(self, error: Exception) -> None:
         self.closed = True
         self._error = error
-        self._leave()
+        self._source.leave(self)
         self._wake()
 
     def _wake(self) -> None:
@@ -360,12 +326,28 @@ class Feed(ABC, Generic[NewsT]):
 class FeedSource(ABC, Generic[NewsT]):
     """The part that observers share: who may subscribe, the tasks that run while anybody does, and their end.
 
+    Args:
+        polling: Returns the client's own view with other hooks, which makes the polls.
+        clock: The time of moments and delays.
+        random: A number in [0, 1), for jitter.
+        poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+
     Attributes:
         clock: The time of moments and delays.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self,
+        polling: Callable[[Hooks], Operations],
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+        poll_delay: Callable[[str], Awaitable[float]],
+    ) -> None:
         self.clock: Clock = clock
+        self._polling = polling
+        self._random = random
+        self._poll_delay = poll_delay
         self._timers = Timers()
         self._alarm = Alarm(clock)
         self._tasks: frozenset[asyncio.Task[None]] = frozenset()
@@ -384,6 +366,28 @@ class FeedSource(ABC, Generic[NewsT]):
         self._break_off(error)
         if tasks:
             await asyncio.wait(tasks)
+
+    @abstractmethod
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Have something called at a moment of the clock's `monotonic`, if anybody still subscribes then."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Work out anew what is due."""
+
+    @abstractmethod
+    def leave(self, feed: Feed[NewsT]) -> None:
+        """Forget a subscription; the last one out ends the tasks."""
+
+    def view_for(self, served: Callable[[], Iterable[Feed[NewsT]]]) -> Operations:
+        """Return the view for a poll, whose hooks tell the audiences that it serves at each attempt."""
+        return self._polling(hooks_for(lambda: [one.audience for one in served()]))
+
+    async def turn(self, operation: str) -> None:
+        """Wait until a poll of this operation may go."""
+        delay = await self._poll_delay(operation)
+        if delay > 0:
+            await self.clock.sleep(delay)
 
     @abstractmethod
     def _each(self) -> Iterator[Feed[NewsT]]:
@@ -432,14 +436,6 @@ class FeedSource(ABC, Generic[NewsT]):
             feed.fail(error)
 
 
-class SubscriptionHost(Host, Protocol):
-    """The observer as its subscriptions know it."""
-
-    def leave(self, subscription: Subscription) -> None:
-        """Forget a subscription."""
-        ...
-
-
 def merged(before: Snapshot, after: Snapshot) -> Snapshot:
     """Return what two snapshots of a WorkSpace, in their order, show together."""
     if after.complete:
@@ -470,11 +466,11 @@ class Subscription(Feed[Snapshot]):
         unread: Whether its associations must be read, whatever else is known. The observer's.
     """
 
-    __slots__ = ("_applications", "_leaves", "since", "unread")
+    __slots__ = ("_applications", "since", "unread")
 
     def __init__(
         self,
-        host: SubscriptionHost,
+        source: FeedSource[Snapshot],
         workspace_id: str,
         applications: frozenset[str] | None,
         schedule: Schedule,
@@ -483,13 +479,14 @@ class Subscription(Feed[Snapshot]):
         tolerate_failures: int,
         audience: PollAudience | None,
     ) -> None:
-        super().__init__(host, workspace_id, schedule, tolerate_failures=tolerate_failures, audience=audience)
+        super().__init__(
+            source, workspace_id, schedule, tolerate_failures=tolerate_failures, audience=audience
+        )
         self.unread: bool = since is None
         self.at_once: bool = self.unread
         self.since: float = self.due if since is None else since
         self.due: float = schedule.aligned(self.since + schedule.first)
         self._applications = applications
-        self._leaves = host.leave
 
     @property
     def workspace_id(self) -> str:
@@ -509,7 +506,7 @@ class Subscription(Feed[Snapshot]):
         narrowed = before is None or (applications is not None and applications < before)
         if not applications or not narrowed:
             self.at_once = True
-            self._host.wake()
+            self._source.wake()
 
     def hurry(self) -> None:
         """Have it polled at once, associations included."""
@@ -561,6 +558,3 @@ class Subscription(Feed[Snapshot]):
     @staticmethod
     def _merged(before: Snapshot, after: Snapshot) -> Snapshot:
         return merged(before, after)
-
-    def _leave(self) -> None:
-        self._leaves(self)

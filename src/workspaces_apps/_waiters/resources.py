@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
 from workspaces_apps._associations import Mark
 from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._observe.observer import AssociationObserver
-from workspaces_apps._observe.resources import Kind, ResourceObserver
+from workspaces_apps._observe.resources import ResourceObserver
 from workspaces_apps._observe.schedule import TINY, TOLERATED_POLLS
 from workspaces_apps._reconcile.writes import DEPLOYING_AT_ONCE
 from workspaces_apps._telemetry.port import span
@@ -197,21 +197,24 @@ class Hub:
             return {one.directory_id: one async for one in listing}
 
         self.workspaces: ResourceObserver[Workspace] = ResourceObserver(
-            Kind(operation="DescribeWorkspaces", describe=workspaces),
+            "DescribeWorkspaces",
+            workspaces,
             polling,
             clock=clock,
             random=random,
             poll_delay=poll_delay,
         )
         self.images: ResourceObserver[WorkspaceImage] = ResourceObserver(
-            Kind(operation="DescribeWorkspaceImages", describe=images),
+            "DescribeWorkspaceImages",
+            images,
             polling,
             clock=clock,
             random=random,
             poll_delay=poll_delay,
         )
         self.directories: ResourceObserver[WorkspaceDirectory] = ResourceObserver(
-            Kind(operation="DescribeWorkspaceDirectories", describe=directories),
+            "DescribeWorkspaceDirectories",
+            directories,
             polling,
             clock=clock,
             random=random,
