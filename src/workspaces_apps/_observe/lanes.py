@@ -17,6 +17,7 @@ from workspaces_apps._observe.reads import (
     list_pages,
     read_states_apart,
     read_workspace,
+    state_of,
     surely_absent,
 )
 from workspaces_apps._observe.schedule import TINY, Alarm
@@ -173,7 +174,7 @@ class Watched:
             self._complete_at = snapshot.at
         for application, record in shown.items():
             self.changed |= application not in self.known or not same_state(
-                _state(self.known[application]), _state(record)
+                state_of(self.known[application]), state_of(record)
             )
             self.known[application] = record
         wanted = self.applications
@@ -201,7 +202,7 @@ class Watched:
     def _judge(self, at: float, wanted: frozenset[str] | None, experience: Experience) -> None:
         """Note if a deployment goes on, and how long one took that has ended."""
         matter = self.known.keys() if not wanted else wanted & self.known.keys()
-        states = [_state(self.known[one]) for one in matter]
+        states = [state_of(self.known[one]) for one in matter]
         if any(state_info(state).phase is Phase.IN_FLIGHT for state in states):
             self._counted &= self.moving
             self.moving, self.moving_at = True, at
@@ -216,10 +217,6 @@ class Watched:
             if self.state_at is not None and self.state != DEPLOYING:
                 lag = (self.moving_at - self.awry_since, at - self.awry_since) if self.awry else (0.0, 0.0)
                 experience.lags.add(*lag)
-
-
-def _state(record: AssociationRecord | None) -> str | None:
-    return record.state if record is not None else None
 
 
 _log = field_logger("workspaces_apps.observer")

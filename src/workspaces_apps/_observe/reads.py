@@ -72,6 +72,11 @@ class AssociationRecord:
         return self.reason.error_message if self.reason is not None else None
 
 
+def state_of(record: AssociationRecord | None) -> AssociationState | None:
+    """Return the state of an association; None for no association."""
+    return record.state if record is not None else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The result of one read, or of one round of shared reads, for a WorkSpace.

@@ -22,6 +22,7 @@ from workspaces_apps._associations.states import (
     same_state,
     state_info,
 )
+from workspaces_apps._observe.reads import state_of
 from workspaces_apps._observe.schedule import TINY
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.writes import GRACE, Failure
@@ -155,7 +156,7 @@ class ObservedState:
 
     def state(self, application: str) -> AssociationState | None:
         """Return the state of an association; None for no association."""
-        return _state(self.records.get(application))
+        return state_of(self.records.get(application))
 
     def update(self, snapshot: Snapshot) -> list[Change]:
         """Take a snapshot in, but for what is late in it; return the changes of the applications that count."""
@@ -268,7 +269,7 @@ class ObservedState:
     def net_changes(self, applications: Iterable[str]) -> list[Change]:
         """Return those of the applications that are not as they were first read, each as one change."""
         changes = [Change(one, self.first.get(one), self.records.get(one)) for one in applications]
-        return [one for one in changes if not same_state(_state(one.before), _state(one.after))]
+        return [one for one in changes if not same_state(state_of(one.before), state_of(one.after))]
 
     def elapsed(self, application: str) -> float | None:
         """Return the seconds since a Deploy was taken for an application; None if none was."""
@@ -313,7 +314,7 @@ class ObservedState:
             return None
         self.first.setdefault(application, record)
         self._note_direction(application, record)
-        state, was = _state(record), _state(before)
+        state, was = state_of(record), state_of(before)
         if record is not None and state == ERROR:
             is_new = before is None or was != ERROR or before.updated != record.updated
             if is_new and (was in IN_FLIGHT or application in self._before_deploy):
@@ -364,10 +365,6 @@ class ObservedState:
             self._unsure = _Unsure(found, at)
         elif not again:
             self._unsure.reads += 1
-
-
-def _state(record: AssociationRecord | None) -> AssociationState | None:
-    return record.state if record is not None else None
 
 
 Outcome: TypeAlias = Literal["succeeded", "failed", "skipped"]

@@ -24,6 +24,7 @@ from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
 from workspaces_apps._base.text import NAME_LIMIT, harmless
+from workspaces_apps._observe.reads import state_of
 from workspaces_apps._observe.schedule import TINY
 from workspaces_apps._reconcile.observed_state import ObservedState
 from workspaces_apps.errors import FailedAssociation, WorkSpacesError
@@ -401,7 +402,7 @@ def status_of(
     """Return an association as it was seen last; None for one that is not there."""
     return AssociationStatus(
         application_id=application,
-        state=record.state if record is not None else None,
+        state=state_of(record),
         wanted=TARGETS[direction] if direction is not None else None,
         reason=record.reason if record is not None else None,
     )
@@ -409,12 +410,12 @@ def status_of(
 
 def change_of(workspace_id: str, change: Change, at: datetime) -> AssociationChange:
     """Return a change as callers are told it."""
-    before, after = change.before, change.after
+    after = change.after
     return AssociationChange(
         workspace_id=workspace_id,
         application_id=change.application_id,
-        before=before.state if before is not None else None,
-        after=after.state if after is not None else None,
+        before=state_of(change.before),
+        after=state_of(after),
         reason=after.reason if after is not None else None,
         at=at,
     )

@@ -12,7 +12,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from workspaces_apps import types
 from workspaces_apps._associations.states import NextAction
 from workspaces_apps._base.log_fields import FIELDS, field_logger
 from workspaces_apps._base.public import public
@@ -331,16 +330,14 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
     is a change like another, with the reason; `outcome` tells how it all ended.
     """
 
-    def __init__(
-        self, make_wait: Callable[[Callable[[AssociationChange], None]], types.DeploymentWait]
-    ) -> None:
+    def __init__(self, make_wait: Callable[[Callable[[AssociationChange], None]], DeploymentWait]) -> None:
         """A watch that has not begun.
 
         Args:
             make_wait: Makes the wait, given what is called with every change.
         """
         self._make_wait = make_wait
-        self._wait: types.DeploymentWait | None = None
+        self._wait: DeploymentWait | None = None
         self._changes: deque[AssociationChange] = deque()
         self._news = asyncio.Event()
 
@@ -399,7 +396,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
         """
         return self._begun().future.result()
 
-    def _begun(self) -> types.DeploymentWait:
+    def _begun(self) -> DeploymentWait:
         if self._wait is None:
             raise ClientStateError("the watch has not begun: use it with `async with`")
         return self._wait
@@ -433,7 +430,7 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
 
     def __init__(
         self,
-        make_wait: Callable[[str, Callable[[AssociationChange], None] | None], types.DeploymentWait],
+        make_wait: Callable[[str, Callable[[AssociationChange], None] | None], DeploymentWait],
         workspace_ids: Sequence[str],
         *,
         fail_fast: bool,
@@ -471,12 +468,16 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
         return outcomes
 
     async def _as_they_come(self) -> AsyncIterator[DeploymentOutcome]:
-        news: asyncio.Queue[types.DeploymentWait | AssociationChange] = asyncio.Queue()
-        waits: dict[types.DeploymentWait, None] = {}
+        news: asyncio.Queue[DeploymentWait | AssociationChange] = asyncio.Queue()
+        waits: dict[DeploymentWait, None] = {}
         try:
             for workspace_id in self._workspace_ids:
                 wait = self._make_wait(workspace_id, news.put_nowait if self._on_change is not None else None)
-                wait.future.add_done_callback(_putting(news, wait))
+
+                def ended(_: object, wait: DeploymentWait = wait) -> None:
+                    news.put_nowait(wait)
+
+                wait.future.add_done_callback(ended)
                 waits[wait] = None
                 wait.begin()
             while waits:
@@ -493,16 +494,10 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
                 wait.future.cancel()
                 wait.end()
 
-    def _outcome(self, wait: types.DeploymentWait) -> DeploymentOutcome:
+    def _outcome(self, wait: DeploymentWait) -> DeploymentOutcome:
         error = wait.future.exception()
         if error is None:
             return wait.future.result()
         if self._fail_fast or not isinstance(error, WorkSpacesError):
             raise error
         return wait.outcome(error, elapsed=error.elapsed if isinstance(error, WaiterError) else None)
-
-
-def _putting(
-    news: asyncio.Queue[types.DeploymentWait | AssociationChange], wait: types.DeploymentWait
-) -> Callable[[asyncio.Future[DeploymentOutcome]], None]:
-    return lambda _: news.put_nowait(wait)

@@ -15,7 +15,6 @@ from workspaces_apps._base.clock import Duration, to_seconds
 from workspaces_apps._base.log_fields import FIELDS, log_scope
 from workspaces_apps._base.public import public
 from workspaces_apps._model.parameters import Many
-from workspaces_apps._observe.schedule import Schedule
 from workspaces_apps._telemetry.port import Attributes, span
 from workspaces_apps.api.operations import Operations
 from workspaces_apps.errors import ConfigurationError, Problem, RequestValidationError
@@ -23,6 +22,7 @@ from workspaces_apps.errors import ConfigurationError, Problem, RequestValidatio
 if TYPE_CHECKING:
     from workspaces_apps._model.models import Request
     from workspaces_apps._observe.resources import ResourceObserver
+    from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.subscription import PollAudience
     from workspaces_apps._reconcile.writes import TargetContext
     from workspaces_apps._telemetry.port import Telemetry
@@ -85,9 +85,6 @@ class PollPolicy:
 LAST_READ: Final = 30.0
 """Seconds for which a call may go on after its deadline, so that the last read, which the service may keep waiting, counts."""
 
-DEFAULT_POLL: Final = PollPolicy()
-"""The policy of resource waiters where a call says nothing."""
-
 _TICK: Final = 24.0
 """Seconds from poll to poll when the end of a deployment is near, where a call says nothing: tuned by simulation, so that
 half of the ends are noticed within 15 s at 2.5 % of the calls of loops that notice as soon."""
@@ -103,7 +100,9 @@ def schedule_of(poll: PollPolicy | None, *, strict: bool = False) -> Schedule:
         poll: The policy; None for one that polls the more rarely the more there is to poll, until the end is near.
         strict: Whether every change is wanted, so that hints will not do.
     """
-    policy = poll if poll is not None else DEFAULT_POLL
+    from workspaces_apps._observe.schedule import Schedule
+
+    policy = poll if poll is not None else PollPolicy()
     return Schedule(
         shortest=policy.shortest,
         tick=policy.longest if poll is not None else _TICK,
@@ -114,59 +113,13 @@ def schedule_of(poll: PollPolicy | None, *, strict: bool = False) -> Schedule:
     )
 
 
+ResourceT = TypeVar("ResourceT")
+
 HOUR: Final = timedelta(hours=1)
 HALF_HOUR: Final = timedelta(minutes=30)
 MINUTE: Final = timedelta(seconds=60)
 
 _TARGETS: Final = ("installed", "removed")
-
-
-class Waiting(Operations):
-    """A client that can wait."""
-
-    @abstractmethod
-    def _hub(self) -> Hub:
-        """Return the observers that this client and its views share."""
-
-    @abstractmethod
-    def _telemetry(self) -> Telemetry | None:
-        """Return what spans and metrics go to; None for nothing."""
-
-    @abstractmethod
-    def _audience(self) -> PollAudience | None:
-        """Return the audience of the polls that serve this view; None for nobody."""
-
-    @abstractmethod
-    def _reconcile_context(self, schedule: Schedule, audience: PollAudience | None) -> TargetContext:
-        """Return what the reconcilers of this client share, with reads and writes by this view."""
-
-    @abstractmethod
-    def _checked(self, request: object) -> Request:
-        """Return the request, if it breaks no rule."""
-
-    def _check_workspace(self, workspace_id: str) -> None:
-        from workspaces_apps import api
-
-        self._checked(api.DescribeWorkspaceAssociationsRequest(workspace_id=workspace_id))
-
-    def _check_wanted(self, wanted: object, member: str) -> None:
-        from workspaces_apps import api
-        from workspaces_apps._model.values import is_mapping
-
-        if not is_mapping(wanted):
-            raise invalid(member, "must be a mapping from application ids", type(wanted).__name__)
-        if not wanted:
-            raise invalid(member, "must name at least one application", "none")
-        for application_id, target in wanted.items():
-            if target not in _TARGETS:
-                raise invalid(member, 'must say "installed" or "removed" for each', type(target).__name__)
-            if not isinstance(application_id, str):
-                raise invalid(member, "must have application ids for keys", type(application_id).__name__)
-            self._checked(
-                api.DescribeApplicationAssociationsRequest(
-                    application_id=application_id, associated_resource_types=("WORKSPACE",)
-                )
-            )
 
 
 def invalid(member: str, rule: str, got: str) -> RequestValidationError:
@@ -189,8 +142,49 @@ def unique(ids: Iterable[str], member: str) -> list[str]:
         raise invalid(member, "must be several ids", type(ids).__name__) from error
 
 
-class DeploymentMethods(Waiting):
-    """Waiting for deployments."""
+class Waiters(Operations):
+    """The methods of the client that take longer than a call."""
+
+    @abstractmethod
+    def _hub(self) -> Hub:
+        """Return the observers that this client and its views share."""
+
+    @abstractmethod
+    def _telemetry(self) -> Telemetry | None:
+        """Return what spans and metrics go to; None for nothing."""
+
+    @abstractmethod
+    def _audience(self) -> PollAudience | None:
+        """Return the audience of the polls that serve this view; None for nobody."""
+
+    @abstractmethod
+    def _reconcile_context(self, schedule: Schedule, audience: PollAudience | None) -> TargetContext:
+        """Return what the reconcilers of this client share, with reads and writes by this view."""
+
+    @abstractmethod
+    def _checked(self, request: object) -> Request:
+        """Return the request, if it breaks no rule."""
+
+    def _check_workspace(self, workspace_id: str) -> None:
+        self._checked(api.DescribeWorkspaceAssociationsRequest(workspace_id=workspace_id))
+
+    def _check_wanted(self, wanted: object, member: str) -> None:
+        from workspaces_apps._model.values import is_mapping
+
+        if not is_mapping(wanted):
+            raise invalid(member, "must be a mapping from application ids", type(wanted).__name__)
+        if not wanted:
+            raise invalid(member, "must name at least one application", "none")
+        for application_id, target in wanted.items():
+            if target not in _TARGETS:
+                raise invalid(member, 'must say "installed" or "removed" for each', type(target).__name__)
+            if not isinstance(application_id, str):
+                raise invalid(member, "must have application ids for keys", type(application_id).__name__)
+            self._checked(
+                api.DescribeApplicationAssociationsRequest(
+                    application_id=application_id, associated_resource_types=("WORKSPACE",)
+                )
+            )
 
     async def wait_until_deployed(
         self,
@@ -362,10 +356,6 @@ class DeploymentMethods(Waiting):
 
         return make_wait
 
-
-class JobMethods(Waiting):
-    """Jobs: install and uninstall."""
-
     async def install_applications(
         self,
         workspace_id: str,
@@ -492,19 +482,22 @@ class JobMethods(Waiting):
         poll: PollPolicy | None,
         on_change: types.OnChange | None,
     ) -> types.DeploymentOutcome:
+        from workspaces_apps._reconcile.writes import ReconcilePolicy
         from workspaces_apps._waiters.deployment import TARGETS
-        from workspaces_apps._waiters.jobs import Job, JobOptions
+        from workspaces_apps._waiters.jobs import Job
 
         applications = unique(application_ids, "application_ids")
         self._check_workspace(workspace_id)
         self._check_wanted(dict.fromkeys(applications, TARGETS[direction]), "application_ids")
-        options = JobOptions(
-            include_staged=include_staged,
-            retry_failed=retry_failed,
-            timeout=to_seconds(timeout, "timeout"),
+        # What is in ERROR is retried once, in the direction that is desired.
+        policy = ReconcilePolicy(
+            retries=int(retry_failed),
+            allowed=None if include_staged else frozenset(),
+            allow_foreign_errors=include_staged,
+            assume_direction=True,
+            deployment_timeout=to_seconds(timeout, "timeout"),
             grace=to_seconds(start_grace, "start_grace"),
             ready_timeout=to_seconds(ready_timeout, "ready_timeout"),
-            on_change=on_change,
         )
         context = self._reconcile_context(schedule_of(poll, strict=on_change is not None), self._audience())
         about: Attributes = {FIELDS["workspace_id"]: workspace_id}
@@ -512,14 +505,7 @@ class JobMethods(Waiting):
             span(self._telemetry(), f"workspaces_apps.{direction}_applications", about),
             log_scope(workspace_id=workspace_id),
         ):
-            return await Job(context, workspace_id, direction, tuple(applications), options).run()
-
-
-ResourceT = TypeVar("ResourceT")
-
-
-class ResourceMethods(Waiting):
-    """Waiting for WorkSpaces, images and directories."""
+            return await Job(context, workspace_id, direction, tuple(applications), policy, on_change).run()
 
     async def wait_until_available(
         self, workspace_id: str, *, timeout: Duration = HOUR, poll: PollPolicy | None = None
@@ -714,7 +700,3 @@ def _there(found: ResourceT | None) -> ResourceT:
     """Return what was found; none of the acceptors takes absence for success where this is used."""
     assert found is not None
     return found
-
-
-class Waiters(DeploymentMethods, JobMethods, ResourceMethods):
-    """The methods of the client that take longer than a call."""

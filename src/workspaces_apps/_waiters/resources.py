@@ -382,36 +382,25 @@ async def wait_for(
     Returns:
         The resource as it was read last; None if it is absent.
     """
-    name = "workspaces_apps.wait_until_" + judge.waiter.replace(" ", "_")
-    with span(telemetry, name, {"workspaces_apps.resource_id": resource_id}):
-        return await _wait_for(observer, judge, goal, resource_id, timeout, poll, audience)
-
-
-async def _wait_for(
-    observer: ResourceObserver[ResourceT],
-    judge: Judge[ResourceT],
-    goal: str,
-    resource_id: str,
-    timeout: Duration,
-    poll: PollPolicy | None,
-    audience: PollAudience | None,
-) -> ResourceT | None:
     clock = observer.clock
     began, seconds = clock.monotonic(), to_seconds(timeout, "timeout")
     deadline = began + seconds
     seen: ResourceT | None = None
-    feed = observer.subscribe(
-        resource_id, schedule_of(poll), tolerate_failures=TOLERATED_POLLS, audience=audience
-    )
+    name = "workspaces_apps.wait_until_" + judge.waiter.replace(" ", "_")
+    with (
+        span(telemetry, name, {"workspaces_apps.resource_id": resource_id}),
+        observer.subscribe(
+            resource_id, schedule_of(poll), tolerate_failures=TOLERATED_POLLS, audience=audience
+        ) as feed,
+    ):
 
-    def told(error: ErrorT) -> ErrorT:
-        error.last = {resource_id: seen}
-        if isinstance(error, WaiterError):
-            error.elapsed = timedelta(seconds=clock.monotonic() - began)
-            error.polls, error.resource_id = feed.polls, resource_id
-        return error
+        def told(error: ErrorT) -> ErrorT:
+            error.last = {resource_id: seen}
+            if isinstance(error, WaiterError):
+                error.elapsed = timedelta(seconds=clock.monotonic() - began)
+                error.polls, error.resource_id = feed.polls, resource_id
+            return error
 
-    with feed:
         feed.call_at(deadline, feed.hurry)
         try:
             while (reading := await feed.next(deadline + LAST_READ)) is not None:
@@ -425,7 +414,7 @@ async def _wait_for(
                     break
         except WorkSpacesError as error:
             raise told(error) from error.__cause__
-    raise told(WaiterTimeoutError(f"{resource_id} was not {goal} ({_words(seen)}) within {seconds:g} s"))
+        raise told(WaiterTimeoutError(f"{resource_id} was not {goal} ({_words(seen)}) within {seconds:g} s"))
 
 
 def _words(resource: object) -> str:
