@@ -277,11 +277,6 @@ DEPLOYING: Final = "UPDATING"
 _BY_WORKSPACE_STATE: Final = {row.state: row for row in WORKSPACES}
 
 
-def workspace_info(state: str | None) -> WorkspaceInfo:
-    """Return the row of a state; None is a WorkSpace that is not listed."""
-    return _BY_WORKSPACE_STATE.get(state, UNKNOWN_WORKSPACE)
-
-
 def readiness(state: str | None) -> Readiness:
     """Return the meaning of a state; None is a WorkSpace that is not listed."""
-    return workspace_info(state).readiness
+    return _BY_WORKSPACE_STATE.get(state, UNKNOWN_WORKSPACE).readiness

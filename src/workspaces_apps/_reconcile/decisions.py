@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workspaces_apps._associations import Direction
 from workspaces_apps._associations.states import (
@@ -21,7 +21,6 @@ from workspaces_apps._associations.states import (
     Readiness,
     next_action,
 )
-from workspaces_apps._base.clock import Clock
 from workspaces_apps._base.public import public
 from workspaces_apps._retry import FailureKind, classify
 from workspaces_apps.errors import (
@@ -33,6 +32,10 @@ from workspaces_apps.errors import (
     ServiceError,
     WorkSpacesError,
 )
+
+if TYPE_CHECKING:
+    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._reconcile.writes import ReconcilePolicy
 
 
 @public("workspaces_apps.rollout")
@@ -420,18 +423,12 @@ class Limits:
 
     Args:
         clock: The time of waits.
-        retries: How often a change in ERROR may be retried.
-        deployment_timeout: Seconds after which a deployment that does not end has failed.
-        ready_timeout: Seconds after which a WorkSpace that does not become ready is left alone.
+        policy: The retries and times that are allowed.
     """
 
-    def __init__(
-        self, clock: Clock, *, retries: int, deployment_timeout: float, ready_timeout: float
-    ) -> None:
+    def __init__(self, clock: Clock, policy: ReconcilePolicy) -> None:
         self._clock = clock
-        self._retries = retries
-        self._deployment_timeout = deployment_timeout
-        self._ready_timeout = ready_timeout
+        self._policy = policy
         self._writes = 0
         self._faults = 0
         self._busy_since: float | None = None
@@ -441,7 +438,7 @@ class Limits:
     def count_write(self) -> bool:
         """Count a step that stages or deploys."""
         self._writes += 1
-        return self._writes > 2 * (_WRITES + self._retries)
+        return self._writes > 2 * (_WRITES + self._policy.retries)
 
     def discount_write(self) -> None:
         """Take the last count of a step back: nothing was sent."""
@@ -463,19 +460,19 @@ class Limits:
         if self._busy_since is None:
             self._busy_since = now
         self.discount_write()
-        return now - self._busy_since > self._deployment_timeout
+        return now - self._busy_since > self._policy.deployment_timeout
 
     def wait_until(self) -> float:
         """Return the moment until which to wait for the deployment; the first call begins the wait."""
         if self._waiting_since is None:
             self._waiting_since = self._clock.monotonic()
-        return self._waiting_since + self._deployment_timeout
+        return self._waiting_since + self._policy.deployment_timeout
 
     def ready_until(self) -> float:
         """Return the moment until which to wait for the WorkSpace to be ready; the first call begins the wait."""
         if self._unready_since is None:
             self._unready_since = self._clock.monotonic()
-        return self._unready_since + self._ready_timeout
+        return self._unready_since + self._policy.ready_timeout
 
     def end_wait(self) -> None:
         """Note that no deployment is waited for any more."""

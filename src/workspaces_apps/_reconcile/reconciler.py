@@ -170,12 +170,7 @@ class Reconciler:
         self._park = park
         self._initial = initial
         self._deadline = deadline
-        self._limits = Limits(
-            context.clock,
-            retries=policy.retries,
-            deployment_timeout=policy.deployment_timeout,
-            ready_timeout=policy.ready_timeout,
-        )
+        self._limits = Limits(context.clock, policy)
         self._subscription: Subscription | None = None
         self._reads = 0
         self._initial_at = initial.at if initial is not None else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from workspaces_apps._base.clock import timeout
 from workspaces_apps._observe.reads import AssociationRecord
@@ -235,11 +235,6 @@ Where calls wait for minutes, or a simulated clock runs faster than the network,
 """
 
 
-def longest_age(refusals: int) -> float:
-    """Return the age that a read may have after so many refusals in a row, in seconds."""
-    return READ_AGE * 2.0 ** max(0, refusals - _PATIENCE)
-
-
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A reason to leave a WorkSpace alone for good.
@@ -340,7 +335,7 @@ class AttemptGuard:
         self, conditions: Conditions, observed: ObservedState | None, clock: Clock, refusals: int = 0
     ) -> None:
         self.passed: bool = False
-        self._longest_age = longest_age(refusals)
+        self._longest_age = READ_AGE * 2.0 ** max(0, refusals - _PATIENCE)
         self._conditions = conditions
         self._observed = observed
         self._clock = clock
@@ -367,8 +362,6 @@ class AttemptGuard:
             and self._conditions.is_recent(self._longest_age)
         )
 
-
-T = TypeVar("T")
 
 STAGING: Final[Mapping[Direction, WriteOperation]] = {
     "install": "AssociateWorkspaceApplication",
