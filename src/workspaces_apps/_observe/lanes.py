@@ -184,6 +184,11 @@ class Watched:
         self._judge(snapshot.at, wanted, experience)
         return True
 
+    def take_in(self, snapshot: Snapshot, experience: Experience) -> None:
+        """Take in a read of its associations, and hand it on unless it is older than another one."""
+        if self.see(snapshot, experience):
+            self.deliver(snapshot)
+
     def note_read(self, *, complete: bool = False) -> None:
         """Note that associations were read, which those who subscribe want no more if that shows all that matters."""
         wanted = self.applications
@@ -433,8 +438,7 @@ class Lanes:
         if not self._is_current(watched):
             return
         watched.jobs -= 1
-        if watched.see(snapshot, self._experience):
-            watched.deliver(snapshot)
+        watched.take_in(snapshot, self._experience)
         self._observer.done(watched)
 
     def _list_instead(self, watched: Watched, error: AccessDeniedException) -> bool:
@@ -549,8 +553,7 @@ class Lanes:
         if watched is None:
             return
         snapshot = Snapshot(workspace_id=workspace_id, at=at, associations={application: row})
-        if watched.see(snapshot, self._experience):
-            watched.deliver(snapshot)
+        watched.take_in(snapshot, self._experience)
         if watched in sought:
             del sought[watched]
             watched.jobs -= 1
@@ -581,8 +584,7 @@ class Lanes:
                 or (application in watched.known and watched.known[application] is None)
             ):
                 snapshot = Snapshot(workspace_id=one, at=at, absent=applications)
-                if watched.see(snapshot, experience):
-                    watched.deliver(snapshot)
+                watched.take_in(snapshot, experience)
                 self._observer.done(watched)
             else:
                 # It may have slipped from page to page: only a read of the WorkSpace tells, or the next listing.
@@ -613,8 +615,7 @@ class Lanes:
             one = watched.workspace_id
             if one in found:
                 snapshot = Snapshot(workspace_id=one, at=at, associations=found[one])
-                if watched.see(snapshot, self._experience):
-                    watched.deliver(snapshot)
+                watched.take_in(snapshot, self._experience)
             if watched.applications is None:
                 self._read_unless_queued(watched, confirms=False)
                 continue

@@ -524,11 +524,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         ):
             watched.see_state(snapshot.workspace_state, snapshot.state_at)
 
-        def take() -> None:
-            if watched.see(snapshot, self._experience):
-                watched.deliver(snapshot)
-
-        self._context.run(take)
+        self._context.run(watched.take_in, snapshot, self._experience)
         self.wake()
         return replace(
             snapshot,

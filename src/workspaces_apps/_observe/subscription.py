@@ -19,7 +19,6 @@ from workspaces_apps.errors import ClientStateError, WorkSpacesError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-    from types import TracebackType
 
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
@@ -210,12 +209,7 @@ class Feed(Generic[NewsT]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from workspaces_apps import api
 from workspaces_apps._associations import Direction
@@ -27,7 +27,7 @@ from workspaces_apps._base.text import NAME_LIMIT, harmless
 from workspaces_apps._observe.reads import state_of
 from workspaces_apps._observe.schedule import TINY
 from workspaces_apps._reconcile.observed_state import ObservedState
-from workspaces_apps.errors import FailedAssociation, WorkSpacesError
+from workspaces_apps.errors import FailedAssociation, WaiterError, WorkSpacesError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.reads import AssociationRecord, Snapshot
     from workspaces_apps._reconcile.observed_state import Change
 
+
+ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
 
 Target: TypeAlias = Literal["installed", "removed"]
 """Where an association is meant to end."""
@@ -394,6 +396,15 @@ class Deployment:
 
     def _is_quiet(self, now: float) -> bool:
         return now - self._quiet_since >= self.grace - TINY
+
+
+def described(error: ErrorT, resource_id: str, *, last: object, elapsed: float, polls: int) -> ErrorT:
+    """Return the error that ends a wait, with what was seen last, and how long the wait has taken."""
+    error.last = {resource_id: last}
+    if isinstance(error, WaiterError):
+        error.elapsed = timedelta(seconds=elapsed)
+        error.polls, error.resource_id = polls, resource_id
+    return error
 
 
 def status_of(

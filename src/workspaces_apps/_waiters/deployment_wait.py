@@ -25,6 +25,7 @@ from workspaces_apps._waiters.deployment import (
     OnChange,
     Step,
     change_of,
+    described,
 )
 from workspaces_apps._waiters.methods import LAST_READ
 from workspaces_apps.errors import (
@@ -178,7 +179,7 @@ class DeploymentWait:
             associations=self.deployment.statuses(),
             changed=tuple(map(self._change, self.deployment.net_changes())),
             failed=self.deployment.failures(self.workspace_id),
-            elapsed=elapsed if elapsed is not None else self._elapsed(),
+            elapsed=elapsed if elapsed is not None else timedelta(seconds=self._elapsed()),
             polls=self.polls,
             error=error,
         )
@@ -267,17 +268,14 @@ class DeploymentWait:
 
     def _fail(self, error: WorkSpacesError) -> None:
         """End it with an error, which is told what was seen last."""
-        error.last = {self.workspace_id: self.deployment.statuses()}
-        if isinstance(error, WaiterError):
-            error.elapsed = self._elapsed()
-            error.polls = self.polls
-            error.resource_id = self.workspace_id
+        last = self.deployment.statuses()
+        described(error, self.workspace_id, last=last, elapsed=self._elapsed(), polls=self.polls)
         if not self.future.done():
             self.future.set_exception(error)
         self.end()
 
-    def _elapsed(self) -> timedelta:
-        return timedelta(seconds=self._observer.clock.monotonic() - self.began)
+    def _elapsed(self) -> float:
+        return self._observer.clock.monotonic() - self.began
 
     def _failed(self) -> DeploymentFailedError:
         failed = self.deployment.failures(self.workspace_id)

@@ -11,7 +11,13 @@ from workspaces_apps._observe.reads import state_of
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed, Reconciler
 from workspaces_apps._reconcile.writes import DEPLOYING, LAST_ANSWER, ReconcilePolicy, Slot, Unconditional
-from workspaces_apps._waiters.deployment import DeploymentOutcome, change_of, failures_of, status_of
+from workspaces_apps._waiters.deployment import (
+    DeploymentOutcome,
+    change_of,
+    described,
+    failures_of,
+    status_of,
+)
 from workspaces_apps._waiters.deployment_wait import tell
 from workspaces_apps._waiters.methods import LAST_READ
 from workspaces_apps.errors import (
@@ -271,11 +277,13 @@ class Job:
 
     def _told(self, error: ErrorT) -> ErrorT:
         """Return the error, with what was read last and how long it took."""
-        error.last = {self._workspace_id: self._statuses()}
-        error.elapsed = timedelta(seconds=self._clock.monotonic() - self._began)
-        error.polls = self._reconciler.result().reads
-        error.resource_id = self._workspace_id
-        return error
+        return described(
+            error,
+            self._workspace_id,
+            last=self._statuses(),
+            elapsed=self._clock.monotonic() - self._began,
+            polls=self._reconciler.result().reads,
+        )
 
     def _noted(self, error: WorkSpacesError, result: ReconcileResult) -> WorkSpacesError:
         """Return the error, with notes of what was taken back and what could not be."""

@@ -6,7 +6,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
 
@@ -17,7 +16,7 @@ from workspaces_apps._observe.resources import ResourceObserver
 from workspaces_apps._observe.schedule import TINY, TOLERATED_POLLS
 from workspaces_apps._reconcile.writes import DEPLOYING_AT_ONCE
 from workspaces_apps._telemetry.port import span
-from workspaces_apps._waiters.deployment import note_unknown
+from workspaces_apps._waiters.deployment import ErrorT, described, note_unknown
 from workspaces_apps._waiters.methods import LAST_READ, schedule_of
 from workspaces_apps.errors import ClientStateError, WaiterError, WaiterTimeoutError, WorkSpacesError
 
@@ -229,7 +228,6 @@ class Hub:
 
 
 ResourceT = TypeVar("ResourceT")
-ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
 
 _GONE_AFTER: Final = 60.0
 """Seconds for which a resource that was seen must be absent until it counts as gone, and not as mislaid."""
@@ -395,11 +393,9 @@ async def wait_for(
     ):
 
         def told(error: ErrorT) -> ErrorT:
-            error.last = {resource_id: seen}
-            if isinstance(error, WaiterError):
-                error.elapsed = timedelta(seconds=clock.monotonic() - began)
-                error.polls, error.resource_id = feed.polls, resource_id
-            return error
+            return described(
+                error, resource_id, last=seen, elapsed=clock.monotonic() - began, polls=feed.polls
+            )
 
         feed.call_at(deadline, feed.hurry)
         try:
