@@ -249,58 +249,40 @@ class Refusal:
 
 
 class Conditions(Protocol):
-    """The conditions of a run under which it may write: its journal's fence, pauses, hours."""
+    """The conditions of a run under which it may write: its journal's fence, pauses, hours.
 
-    def holds(self, *, deploy: bool) -> bool:
+    Who is nobody's run inherits what is said here: there are none.
+    """
+
+    def holds(self, *, deploy: bool) -> bool:  # noqa: ARG002 - what a run depends on
         """Tell if a write may leave now; a Deploy needs more than Associate and Disassociate."""
-        ...
+        return True
 
     def is_admitted(self) -> bool:
         """Tell if the WorkSpace's user is away, and whoever is asked before a deployment has agreed."""
-        ...
+        return True
 
-    def is_recent(self, longest_age: float) -> bool:
+    def is_recent(self, longest_age: float) -> bool:  # noqa: ARG002
         """Tell if what they know of the WorkSpace's user was read so many seconds ago at most."""
-        ...
+        return True
 
-    async def until_they_hold(self, *, deploy: bool) -> Refusal | None:
+    async def until_they_hold(self, *, deploy: bool) -> Refusal | None:  # noqa: ARG002
         """Wait until they hold again; a `Refusal` if they will not."""
-        ...
+        return None
 
-    async def refusal(self, *, deploy: bool) -> Refusal | None:
+    async def refusal(self, *, deploy: bool) -> Refusal | None:  # noqa: ARG002
         """Ask, before anything is staged and directly before a Deploy, what forbids it: a user who is connected.
 
         Where that only delays it, `is_admitted` and with it the conditions for a Deploy do not hold any more.
         """
-        ...
+        return None
 
     def deployed(self) -> None:
         """Note that a Deploy was taken."""
-        ...
 
 
-class Unconditional:
+class Unconditional(Conditions):
     """The conditions of a call that is nobody's run: none."""
-
-    def holds(self, *, deploy: bool) -> bool:  # noqa: ARG002 - what a run depends on
-        """Tell that a write may leave."""
-        return True
-
-    def is_admitted(self) -> bool:
-        """Tell that nobody is asked."""
-        return True
-
-    def is_recent(self, longest_age: float) -> bool:  # noqa: ARG002
-        """Tell that nobody's user matters."""
-        return True
-
-    async def until_they_hold(self, *, deploy: bool) -> Refusal | None:  # noqa: ARG002
-        """Return at once."""
-        return None
-
-    async def refusal(self, *, deploy: bool) -> Refusal | None:  # noqa: ARG002
-        """Return at once."""
-        return None
 
     def deployed(self) -> None:
         """Do nothing."""
