@@ -283,6 +283,7 @@ class WorkSpacesClient(Waiters):
     def _hub(self) -> Hub:
         shared = self._shared
         if shared.hub is None:
+            from workspaces_apps._observe.subscription import Polling
             from workspaces_apps._waiters.resources import Hub
 
             own = self.with_options()
@@ -291,13 +292,12 @@ class WorkSpacesClient(Waiters):
             async def poll_delay(operation: str) -> float:
                 return await shared.transport().poll_delay(operation, options)
 
-            def polling(hooks: Hooks) -> WorkSpacesClient:
+            def view(hooks: Hooks) -> WorkSpacesClient:
                 return own.with_options(hooks=hooks)
 
             target = shared.target
-            shared.hub = Hub(
-                own, polling, clock=target.clock, random=target.config.random, poll_delay=poll_delay
-            )
+            polling = Polling(view=view, clock=target.clock, random=target.config.random, delay=poll_delay)
+            shared.hub = Hub(own, polling)
         return shared.hub
 
     def _telemetry(self) -> Telemetry | None:

@@ -27,12 +27,10 @@ from workspaces_apps._observe.subscription import Feed, FeedSource, Subscription
 from workspaces_apps.api.errors import AccessDeniedException
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from workspaces_apps._base.clock import Clock
-    from workspaces_apps._base.hooks import Hooks
     from workspaces_apps._observe.schedule import Schedule, Timer
-    from workspaces_apps._observe.subscription import PollAudience
+    from workspaces_apps._observe.subscription import PollAudience, Polling
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
     from workspaces_apps.errors import WorkSpacesError
@@ -69,25 +67,14 @@ class AssociationObserver(FeedSource[Snapshot]):
             news = await subscription.next(until=deadline)
     """
 
-    def __init__(
-        self,
-        client: Operations,
-        polling: Callable[[Hooks], Operations],
-        *,
-        clock: Clock,
-        random: Callable[[], float],
-        poll_delay: Callable[[str], Awaitable[float]],
-    ) -> None:
+    def __init__(self, client: Operations, polling: Polling) -> None:
         """An observer that nobody subscribes to.
 
         Args:
             client: The client's own view, which reads where no other is given.
-            polling: Returns the client's own view with other hooks, which makes the polls.
-            clock: The time of moments and delays.
-            random: A number in [0, 1), for jitter.
-            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+            polling: What polls are made with.
         """
-        super().__init__(polling, clock=clock, random=random, poll_delay=poll_delay)
+        super().__init__(polling)
         self._client = client
         self._watched: dict[str, Watched] = {}
         self._experience = Experience()
@@ -454,7 +441,7 @@ class AssociationObserver(FeedSource[Snapshot]):
     def _plan(self, watched: Watched, at: float, now: float) -> None:
         """Set when a WorkSpace is polled next, counted from the moment `at`."""
         changed, watched.changed = watched.changed, False
-        chance = self._random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
+        chance = self._polling.random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
         durations = self._experience.durations
         for one in watched.subscriptions:
             parts = _FINE_PARTS if self._fine and one.schedule.grid else 1

@@ -13,10 +13,8 @@ from workspaces_apps._observe.subscription import Feed, FeedSource, polled
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from workspaces_apps._base.clock import Clock
-    from workspaces_apps._base.hooks import Hooks
     from workspaces_apps._observe.schedule import Schedule, Timer
-    from workspaces_apps._observe.subscription import PollAudience
+    from workspaces_apps._observe.subscription import PollAudience, Polling
     from workspaces_apps.api.operations import Operations
 
 ResourceT = TypeVar("ResourceT")
@@ -43,28 +41,21 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
         self,
         operation: str,
         describe: Callable[[Operations, list[str]], Awaitable[dict[str, ResourceT]]],
-        polling: Callable[[Hooks], Operations],
-        *,
-        clock: Clock,
-        random: Callable[[], float],
-        poll_delay: Callable[[str], Awaitable[float]],
+        polling: Polling,
     ) -> None:
         """An observer that nobody subscribes to.
 
         Args:
             operation: The operation that describes them.
             describe: Describes up to 25 by id; what is absent is missing in the answer.
-            polling: Returns a view with other hooks.
-            clock: The time of moments and delays.
-            random: A number in [0, 1), for jitter.
-            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+            polling: What polls are made with.
         """
-        super().__init__(polling, clock=clock, random=random, poll_delay=poll_delay)
+        super().__init__(polling)
         self._operation = operation
         self._describe = describe
         self._feeds: dict[str, list[Feed[Reading[ResourceT]]]] = {}
         self._last: dict[str, ResourceT | None] = {}
-        self._time_alarm = Alarm(clock)
+        self._time_alarm = Alarm(self.clock)
 
     def subscribe(
         self,
@@ -134,7 +125,7 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
             for one in self._each():
                 if one.resource_id in due:
                     one.at_once = False
-            chance = self._random()
+            chance = self._polling.random()
             for ids in portions(list(due)):
                 await self._read(list(ids), now, chance)
 

@@ -317,33 +317,38 @@ class Feed(Generic[NewsT]):
             self._future.set_result(None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    """The means of polls, which all observers of a client share.
+
+    Attributes:
+        view: Returns the client's own view with other hooks, which makes the polls.
+        clock: The time of moments and delays.
+        random: A number in [0, 1), for jitter.
+        delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+    """
+
+    view: Callable[[Hooks], Operations]
+    clock: Clock
+    random: Callable[[], float]
+    delay: Callable[[str], Awaitable[float]]
+
+
 class FeedSource(ABC, Generic[NewsT]):
     """The part that observers share: who may subscribe, the tasks that run while anybody does, and their end.
 
     Args:
-        polling: Returns the client's own view with other hooks, which makes the polls.
-        clock: The time of moments and delays.
-        random: A number in [0, 1), for jitter.
-        poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+        polling: What polls are made with.
 
     Attributes:
         clock: The time of moments and delays.
     """
 
-    def __init__(
-        self,
-        polling: Callable[[Hooks], Operations],
-        *,
-        clock: Clock,
-        random: Callable[[], float],
-        poll_delay: Callable[[str], Awaitable[float]],
-    ) -> None:
-        self.clock: Clock = clock
+    def __init__(self, polling: Polling) -> None:
+        self.clock: Clock = polling.clock
         self._polling = polling
-        self._random = random
-        self._poll_delay = poll_delay
         self._timers = Timers()
-        self._alarm = Alarm(clock)
+        self._alarm = Alarm(polling.clock)
         self._tasks: frozenset[asyncio.Task[None]] = frozenset()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -375,11 +380,11 @@ class FeedSource(ABC, Generic[NewsT]):
 
     def view_for(self, served: Callable[[], Iterable[Feed[NewsT]]]) -> Operations:
         """Return the view for a poll, whose hooks tell the audiences that it serves at each attempt."""
-        return self._polling(hooks_for(lambda: [one.audience for one in served()]))
+        return self._polling.view(hooks_for(lambda: [one.audience for one in served()]))
 
     async def turn(self, operation: str) -> None:
         """Wait until a poll of this operation may go."""
-        delay = await self._poll_delay(operation)
+        delay = await self._polling.delay(operation)
         if delay > 0:
             await self.clock.sleep(delay)
 

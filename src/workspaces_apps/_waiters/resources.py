@@ -21,12 +21,9 @@ from workspaces_apps._waiters.methods import LAST_READ, schedule_of
 from workspaces_apps.errors import ClientStateError, WaiterError, WaiterTimeoutError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    from workspaces_apps._base.clock import Clock, Duration
-    from workspaces_apps._base.hooks import Hooks
+    from workspaces_apps._base.clock import Duration
     from workspaces_apps._model.open_enum import OpenEnum
-    from workspaces_apps._observe.subscription import PollAudience
+    from workspaces_apps._observe.subscription import PollAudience, Polling
     from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.methods import PollPolicy
     from workspaces_apps.api import Workspace, WorkspaceDirectory, WorkspaceImage, WorkspaceProperties
@@ -161,29 +158,16 @@ class Hub:
         directories: Observes directories.
     """
 
-    def __init__(
-        self,
-        client: Operations,
-        polling: Callable[[Hooks], Operations],
-        *,
-        clock: Clock,
-        random: Callable[[], float],
-        poll_delay: Callable[[str], Awaitable[float]],
-    ) -> None:
+    def __init__(self, client: Operations, polling: Polling) -> None:
         """Observers that nobody subscribes to.
 
         Args:
             client: The client's own view.
-            polling: Returns the same with other hooks.
-            clock: The client's clock.
-            random: A number in [0, 1), for jitter.
-            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+            polling: What polls are made with.
         """
-        self.clock = clock
+        self.clock = polling.clock
         self.deploy_gate: asyncio.Semaphore = asyncio.Semaphore(DEPLOYING_AT_ONCE)
-        self.observer: AssociationObserver = AssociationObserver(
-            client, polling, clock=clock, random=random, poll_delay=poll_delay
-        )
+        self.observer: AssociationObserver = AssociationObserver(client, polling)
 
         async def workspaces(view: Operations, ids: list[str]) -> dict[str, Workspace]:
             return {one.workspace_id: one async for one in view.describe_workspaces(workspace_ids=ids)}
@@ -196,28 +180,13 @@ class Hub:
             return {one.directory_id: one async for one in listing}
 
         self.workspaces: ResourceObserver[Workspace] = ResourceObserver(
-            "DescribeWorkspaces",
-            workspaces,
-            polling,
-            clock=clock,
-            random=random,
-            poll_delay=poll_delay,
+            "DescribeWorkspaces", workspaces, polling
         )
         self.images: ResourceObserver[WorkspaceImage] = ResourceObserver(
-            "DescribeWorkspaceImages",
-            images,
-            polling,
-            clock=clock,
-            random=random,
-            poll_delay=poll_delay,
+            "DescribeWorkspaceImages", images, polling
         )
         self.directories: ResourceObserver[WorkspaceDirectory] = ResourceObserver(
-            "DescribeWorkspaceDirectories",
-            directories,
-            polling,
-            clock=clock,
-            random=random,
-            poll_delay=poll_delay,
+            "DescribeWorkspaceDirectories", directories, polling
         )
 
     async def close(self) -> None:
