@@ -123,13 +123,13 @@ _TARGETS: Final = ("installed", "removed")
 
 
 def invalid(member: str, rule: str, got: str) -> RequestValidationError:
-    """The error for an argument that breaks a rule of ours."""
+    """Return the error for an argument that breaks a rule of ours."""
     problem = Problem(member=member, rule=rule, got=got)
     return RequestValidationError(f"{problem}. Nothing was sent.", problems=[problem])
 
 
 def unique(ids: Iterable[str], member: str) -> list[str]:
-    """The ids, each once, in their order.
+    """Return the ids, each once, in their order.
 
     Raises:
         RequestValidationError: They are one string, or not several of anything.
@@ -329,7 +329,7 @@ class Waiters(Operations):
         ready_timeout: Duration,
         poll: PollPolicy | None,
     ) -> Callable[[str, Callable[[types.AssociationChange], None] | None], DeploymentWait]:
-        """Checks the arguments, and gives what makes the wait for a WorkSpace."""
+        """Check the arguments, and return what makes the wait for a WorkSpace."""
         from workspaces_apps._waiters.deployment_wait import DeploymentWait
 
         if wanted is not None:

@@ -203,7 +203,7 @@ _GONE_AFTER: Final = 60.0
 
 
 class Judge(ABC, Generic[ResourceT]):
-    """Says what a look at a resource means.
+    """The meaning of what is read of a resource.
 
     Attributes:
         waiter: Whose rows of the table it goes by.
@@ -245,7 +245,7 @@ class Judge(ABC, Generic[ResourceT]):
 
 
 class StateJudge(Judge[ResourceT]):
-    """Goes by the resource's state and the acceptor table."""
+    """Judges by the resource's state and the acceptor table."""
 
     def __init__(
         self, waiter: Waiter, state: Callable[[ResourceT], OpenEnum | None], kind: str = "WorkSpace"
