@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from workspaces_apps._associations.states import STATES, Phase
-from workspaces_apps._associations.transitions import TRANSITIONS, Transition
+from workspaces_apps._associations.states import STATES, TRANSITIONS, Phase, Transition
 
 PICTURE: Final = Path(__file__).parent.parent / "docs" / "life-cycle.svg"
 

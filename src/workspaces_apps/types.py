@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from workspaces_apps._waiters import AssociationChange as AssociationChange  # noqa: PLC0414 - public elsewhere
     from workspaces_apps._waiters import DeploymentOutcome as DeploymentOutcome  # noqa: PLC0414 - public elsewhere
     from workspaces_apps._waiters import OnChange, Target
-    from workspaces_apps._waiters.deployment_wait import DeploymentWait as DeploymentWait  # noqa: PLC0414 - not public
-    from workspaces_apps._waiters.many import AllDeployed
-    from workspaces_apps._waiters.watch import DeploymentWatch
+    from workspaces_apps._waiters.deployment_wait import AllDeployed, DeploymentWatch
 
     RECORDS: tuple[type, ...]
     """The classes of the records that calls, waits, roll-outs and the simulator give: usable as response models."""
@@ -92,9 +90,7 @@ if not TYPE_CHECKING:
         "workspaces_apps._model.parameters": "Many",
         "workspaces_apps._model.values": "Blob Items JsonObject Timestamp",
         "workspaces_apps._waiters": "AssociationChange DeploymentOutcome OnChange Target",
-        "workspaces_apps._waiters.deployment_wait": "DeploymentWait",
-        "workspaces_apps._waiters.many": "AllDeployed",
-        "workspaces_apps._waiters.watch": "DeploymentWatch",
+        "workspaces_apps._waiters.deployment_wait": "AllDeployed DeploymentWatch",
     }
     _RECORDS = {
         "workspaces_apps.distributed": "RunInfo RunStatus TargetStatus",

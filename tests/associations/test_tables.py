@@ -13,13 +13,15 @@ from workspaces_apps._associations.states import (
     STAGED,
     STATES,
     UNKNOWN,
+    WORKSPACES,
     NextAction,
     Phase,
+    Readiness,
     next_action,
+    readiness,
     same_state,
     state_info,
 )
-from workspaces_apps._associations.workspaces import WORKSPACES, Readiness, readiness
 from workspaces_apps.api import AssociationState, WorkspaceState
 
 directions: st.SearchStrategy[Direction] = st.sampled_from(get_args(Direction))

@@ -8,8 +8,8 @@ import pytest
 from tests.waiters.world import deploy, world
 from workspaces_apps import ClientStateError
 from workspaces_apps._base.hooks import AttemptRecord, PollRecord, RetryRecord, ThrottleRecord
+from workspaces_apps._observe.reads import Snapshot
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
-from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._observe.subscription import Subscription
 from workspaces_apps.api.errors import AccessDeniedException
 from workspaces_apps.errors import ServiceError

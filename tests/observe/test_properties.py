@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.waiters.world import World, count_pages, world
+from workspaces_apps._observe.reads import Snapshot
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
-from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps.api.errors import AccessDeniedException
 from workspaces_apps.simulator import FaultKind, SimulatorSettings, Span
 

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps._observe.read_plan import PageCounts, make_plan
+from workspaces_apps._observe.reads import PageCounts, make_plan
 
 APPS = [f"wsa-{number}" for number in range(4)]
 

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 
 from tests.waiters.world import World, world
 from workspaces_apps._associations import Direction
+from workspaces_apps._observe.reads import AssociationRecord
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
-from workspaces_apps._observe.snapshot import AssociationRecord
-from workspaces_apps._reconcile.context import ReconcilePolicy, Slot
-from workspaces_apps._reconcile.guard import Conditions, Unconditional
-from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
 from workspaces_apps._reconcile.observed_state import Change
 from workspaces_apps._reconcile.reconciler import Reconciler
+from workspaces_apps._reconcile.writes import (
+    Conditions,
+    Failure,
+    ReconcilePolicy,
+    Slot,
+    Unconditional,
+    WriteIntent,
+)
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.simulator import SimulatorSettings
 

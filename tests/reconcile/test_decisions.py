@@ -12,21 +12,21 @@ from workspaces_apps._associations.states import (
     IN_FLIGHT,
     STAGED,
     NextAction,
+    Readiness,
     next_action,
 )
-from workspaces_apps._associations.workspaces import Readiness
 from workspaces_apps._reconcile.decisions import (
     AwaitReady,
     Decision,
     Deploy,
     Finish,
+    Reason,
     ReconcileInput,
     Refuse,
     Stage,
     Wait,
     decide,
 )
-from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.api.applications import AssociationState
 
 APPLICATIONS = ["office", "visio", "project"]

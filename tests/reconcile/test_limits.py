@@ -4,7 +4,8 @@ from itertools import count, takewhile
 
 import pytest
 
-from workspaces_apps._reconcile.limits import Limits
+from workspaces_apps._reconcile.decisions import Limits
+from workspaces_apps._reconcile.writes import ReconcilePolicy
 from workspaces_apps.simulator import ManualClock
 
 
@@ -18,9 +19,7 @@ def limits(
     """Limits of a policy."""
     return Limits(
         clock or ManualClock(),
-        retries=retries,
-        deployment_timeout=deployment_timeout,
-        ready_timeout=ready_timeout,
+        ReconcilePolicy(retries=retries, deployment_timeout=deployment_timeout, ready_timeout=ready_timeout),
     )
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps._associations.states import IN_FLIGHT
-from workspaces_apps._associations.workspaces import CONFIRM_AFTER, GONE_AFTER, GONE_READS, Readiness
-from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
-from workspaces_apps._reconcile.observed_state import GRACE, ObservedState
+from workspaces_apps._associations.states import CONFIRM_AFTER, GONE_AFTER, GONE_READS, IN_FLIGHT, Readiness
+from workspaces_apps._observe.reads import AssociationRecord, Snapshot
+from workspaces_apps._reconcile.observed_state import ObservedState
+from workspaces_apps._reconcile.writes import GRACE
 from workspaces_apps.api import AssociationState, WorkspaceState
 from workspaces_apps.simulator import ManualClock
 

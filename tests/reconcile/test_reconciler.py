@@ -6,9 +6,9 @@ from typing import Literal
 import pytest
 
 from tests.reconcile.notes import bench
-from workspaces_apps._reconcile.guard import Refusal
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed
+from workspaces_apps._reconcile.writes import Refusal
 
 DEPLOY = "DeployWorkspaceApplications"
 ASSOCIATE = "AssociateWorkspaceApplication"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.rollout.site import OFFICE, VISIO, manifest, site
-from workspaces_apps._reconcile.results import left_as
+from workspaces_apps._reconcile.observed_state import left_as
 from workspaces_apps.rollout import (
     Apply,
     Deployed,

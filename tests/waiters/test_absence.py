@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.waiters.world import count_pages, world
 from workspaces_apps import AssociationChange, DeploymentFailedError
-from workspaces_apps._observe.absence import Place, surely_absent
+from workspaces_apps._observe.reads import Place, surely_absent
 from workspaces_apps.simulator._wire import JsonObject
 
 

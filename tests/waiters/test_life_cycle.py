@@ -2,9 +2,8 @@
 
 import pytest
 
-from workspaces_apps._associations.states import STATES
-from workspaces_apps._associations.transitions import TRANSITIONS
-from workspaces_apps.simulator import _records as lifecycle
+from workspaces_apps._associations.states import STATES, TRANSITIONS
+from workspaces_apps.simulator import _records
 
 
 @pytest.mark.checkout
@@ -18,11 +17,11 @@ def test_the_picture_is_fresh(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_table_is_the_simulator_s() -> None:
     """That which the waiters wait through is what the simulator does, arrow by arrow."""
     rows: set[tuple[str | None, str | None]] = {
-        (None if row.state == lifecycle.ABSENT else row.state, row.to)
-        for row in lifecycle.TABLE
+        (None if row.state == _records.ABSENT else row.state, row.to)
+        for row in _records.TABLE
         if row.effect == "move" and row.to is not None
     }
-    rows |= {("ERROR", retried) for retried in lifecycle.RETRIED.values()}
+    rows |= {("ERROR", retried) for retried in _records.RETRIED.values()}
     rows |= {("PENDING_INSTALL_DEPLOYMENT", None), ("PENDING_UNINSTALL_DEPLOYMENT", "COMPLETED")}
 
     assert {(one.before, one.after) for one in TRANSITIONS} == rows - {

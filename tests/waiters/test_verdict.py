@@ -8,7 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from workspaces_apps._associations.acceptors import (
+from workspaces_apps._associations.states import STATES, WORKSPACES, Phase, state_info
+from workspaces_apps._observe.reads import AssociationRecord, Snapshot
+from workspaces_apps._waiters import Target
+from workspaces_apps._waiters.deployment import ENDS, TARGETS, Deployment, Step
+from workspaces_apps._waiters.resources import (
     ABSENT,
     ACCEPTORS,
     GONE,
@@ -16,11 +20,6 @@ from workspaces_apps._associations.acceptors import (
     Waiter,
     verdict_on,
 )
-from workspaces_apps._associations.states import STATES, Phase, state_info
-from workspaces_apps._associations.workspaces import WORKSPACES
-from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
-from workspaces_apps._waiters import Target
-from workspaces_apps._waiters.deployment import ENDS, TARGETS, Deployment, Step
 from workspaces_apps.api import AssociationState, WorkspaceState
 from workspaces_apps.simulator import ManualClock
 

@@ -1,4 +1,4 @@
-"""The state tables: what the states of associations, WorkSpaces, images and directories mean, and how that is known.
+"""The state tables: what the states of associations and WorkSpaces mean, and how that is known.
 
 Marks: ``doc`` AWS documentation or the service model; ``field`` reported by people who run fleets; ``assumed``
 inferred, no source found. Nothing here calls, waits or remembers.

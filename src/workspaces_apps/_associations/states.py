@@ -1,4 +1,6 @@
-"""The states of an association: one table of phase, direction, and next action for each desired direction."""
+"""The states of associations and of WorkSpaces, as tables: what each means, what comes next, and how that is known."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,3 +148,135 @@ def next_action(state: str | None, desired: Direction | None) -> NextAction:
 def same_state(one: str | None, other: str | None) -> bool:
     """Tell if two states mean the same: no record and REMOVED do. [assumed]"""
     return (one or NO_ASSOCIATION) == (other or NO_ASSOCIATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One transition from a state to another.
+
+    Attributes:
+        before: The state before; None for no association.
+        trigger: The call that leads there; empty if it comes by itself.
+        after: The state after; None for no association.
+        mark: The source.
+    """
+
+    before: str | None
+    trigger: str
+    after: str | None
+    mark: Mark
+
+
+TRANSITIONS: Final = (
+    Transition(None, "Associate", "PENDING_INSTALL_DEPLOYMENT", "doc"),
+    Transition("PENDING_INSTALL_DEPLOYMENT", "Disassociate", None, "assumed"),
+    Transition("PENDING_INSTALL_DEPLOYMENT", "Deploy", "PENDING_INSTALL", "doc"),
+    Transition("PENDING_INSTALL", "", "INSTALLING", "assumed"),
+    Transition("INSTALLING", "", "COMPLETED", "assumed"),
+    Transition("INSTALLING", "", "ERROR", "assumed"),
+    Transition("COMPLETED", "Disassociate", "PENDING_UNINSTALL_DEPLOYMENT", "doc"),
+    Transition("PENDING_UNINSTALL_DEPLOYMENT", "Associate", "COMPLETED", "assumed"),
+    Transition("PENDING_UNINSTALL_DEPLOYMENT", "Deploy", "PENDING_UNINSTALL", "doc"),
+    Transition("PENDING_UNINSTALL", "", "UNINSTALLING", "assumed"),
+    Transition("UNINSTALLING", "", "REMOVED", "assumed"),
+    Transition("UNINSTALLING", "", "ERROR", "assumed"),
+    Transition("ERROR", "Force", "PENDING_INSTALL", "doc"),
+    Transition("ERROR", "Force", "PENDING_UNINSTALL", "doc"),
+)
+"""Every transition; Associate, Disassociate and Deploy stand for the operations, Force for Deploy with Force.
+
+That the opposite call takes a staged change back is documented, where that leads is assumed. Force repeats what
+failed [doc], which the record does not show.
+"""
+
+
+CONFIRM_AFTER: Final = 60.0
+"""Seconds between the two reads that must agree before a WorkSpace counts as needing somebody. [assumed]"""
+
+GONE_READS: Final = 12
+"""Answers in a row that a WorkSpace must be missing from before it counts as gone. [assumed]"""
+
+GONE_AFTER: Final = 300.0
+"""Seconds over which a WorkSpace must be missing from every answer before it counts as gone.
+
+Where the service says that it does not know the WorkSpace, as the read of its associations does [assumed], nothing
+is waited for: this is for one that is left out of answers, and that the service does not deny. [assumed]
+"""
+
+
+class Readiness(Enum):
+    """The meaning of a WorkSpace's state to somebody who wants to deploy, or waits for a deployment."""
+
+    READY = auto()
+    """Changes can be staged and deployed; a deployment that was under way is over. [doc]"""
+    ON_ITS_WAY = auto()
+    """It becomes ready by itself: wait."""
+    NEEDS_SOMEBODY = auto()
+    """It does not become ready by itself, if a second read a minute later agrees."""
+    GONE = auto()
+    """It is terminated, or will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceInfo:
+    """One row of the table.
+
+    Attributes:
+        state: The state as the service calls it; None for a WorkSpace that is not listed.
+        readiness: Its meaning.
+        mark: The source.
+        why: The fact, in a sentence.
+    """
+
+    state: str | None
+    readiness: Readiness
+    mark: Mark
+    why: str
+
+
+_R = Readiness
+_BACK: Final = "Applications can be deployed, and a deployment leaves the WorkSpace as it found it."
+_PASSES: Final = "It passes by itself."
+
+WORKSPACES: Final = (
+    WorkspaceInfo("AVAILABLE", _R.READY, "doc", _BACK),
+    WorkspaceInfo("STOPPED", _R.READY, "doc", _BACK),
+    WorkspaceInfo("PENDING", _R.ON_ITS_WAY, "doc", "It is being made."),
+    WorkspaceInfo("REBOOTING", _R.ON_ITS_WAY, "assumed", _PASSES),
+    WorkspaceInfo("STARTING", _R.ON_ITS_WAY, "assumed", "An AutoStop WorkSpace whose user logs in."),
+    WorkspaceInfo("STOPPING", _R.ON_ITS_WAY, "assumed", "An AutoStop WorkSpace whose user has left."),
+    WorkspaceInfo("REBUILDING", _R.ON_ITS_WAY, "assumed", _PASSES),
+    WorkspaceInfo("RESTORING", _R.ON_ITS_WAY, "assumed", _PASSES),
+    WorkspaceInfo("UPDATING", _R.ON_ITS_WAY, "doc", "Applications are being deployed."),
+    WorkspaceInfo("MAINTENANCE", _R.ON_ITS_WAY, "assumed", "A maintenance window ends by itself."),
+    WorkspaceInfo(
+        "SUSPENDED", _R.NEEDS_SOMEBODY, "assumed", "It is set aside, as while an image is made of it."
+    ),
+    WorkspaceInfo(
+        "ERROR", _R.NEEDS_SOMEBODY, "assumed", "It failed; reboot, restore, rebuild or replace it."
+    ),
+    WorkspaceInfo("UNHEALTHY", _R.NEEDS_SOMEBODY, "assumed", "It does not answer health checks."),
+    WorkspaceInfo("IMPAIRED", _R.NEEDS_SOMEBODY, "assumed", "It runs, with something wrong."),
+    WorkspaceInfo(
+        "ADMIN_MAINTENANCE", _R.NEEDS_SOMEBODY, "doc", "An administrator closed it and must open it."
+    ),
+    WorkspaceInfo("TERMINATING", _R.GONE, "doc", "A termination cannot be undone."),
+    WorkspaceInfo("TERMINATED", _R.GONE, "doc", "A termination cannot be undone."),
+    WorkspaceInfo(None, _R.GONE, "doc", "A terminated WorkSpace is not listed."),
+)
+"""Every state of a WorkSpace. A state that has no row is on its way: see `UNKNOWN_WORKSPACE`."""
+
+UNKNOWN_WORKSPACE: Final = WorkspaceInfo(
+    "", _R.ON_ITS_WAY, "assumed", "A state newer than this package: keep waiting."
+)
+"""The row of every state that the table does not name."""
+
+DEPLOYING: Final = "UPDATING"
+"""The state of a WorkSpace while applications are being deployed on it. [doc]"""
+
+_BY_WORKSPACE_STATE: Final = {row.state: row for row in WORKSPACES}
+
+
+def readiness(state: str | None) -> Readiness:
+    """Return the meaning of a state; None is a WorkSpace that is not listed."""
+    return _BY_WORKSPACE_STATE.get(state, UNKNOWN_WORKSPACE).readiness

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from workspaces_apps._http.identity import ClientIdentity
     from workspaces_apps._http.transport import Transport
     from workspaces_apps._model.models import Request
-    from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.schedule import Schedule
-    from workspaces_apps._reconcile.context import TargetContext
+    from workspaces_apps._observe.subscription import PollAudience
+    from workspaces_apps._reconcile.writes import TargetContext
     from workspaces_apps._telemetry.port import Telemetry
-    from workspaces_apps._waiters.hub import Hub
+    from workspaces_apps._waiters.resources import Hub
 
 ResultT = TypeVar("ResultT", bound="types.Result")
 PageT = TypeVar("PageT", bound="types.PageResult")
@@ -283,7 +283,8 @@ class WorkSpacesClient(Waiters):
     def _hub(self) -> Hub:
         shared = self._shared
         if shared.hub is None:
-            from workspaces_apps._waiters.hub import Hub
+            from workspaces_apps._observe.subscription import Polling
+            from workspaces_apps._waiters.resources import Hub
 
             own = self.with_options()
             own._options = options = self._own_options
@@ -291,25 +292,24 @@ class WorkSpacesClient(Waiters):
             async def poll_delay(operation: str) -> float:
                 return await shared.transport().poll_delay(operation, options)
 
-            def polling(hooks: Hooks) -> WorkSpacesClient:
+            def view(hooks: Hooks) -> WorkSpacesClient:
                 return own.with_options(hooks=hooks)
 
             target = shared.target
-            shared.hub = Hub(
-                own, polling, clock=target.clock, random=target.config.random, poll_delay=poll_delay
-            )
+            polling = Polling(view=view, clock=target.clock, random=target.config.random, delay=poll_delay)
+            shared.hub = Hub(own, polling)
         return shared.hub
 
     def _telemetry(self) -> Telemetry | None:
         return load(enabled=self._shared.target.config.telemetry)
 
     def _audience(self) -> PollAudience | None:
-        from workspaces_apps._observe.audience import HooksAudience
+        from workspaces_apps._observe.subscription import HooksAudience
 
         return HooksAudience(self._options.hooks)
 
     def _reconcile_context(self, schedule: Schedule, audience: PollAudience | None) -> TargetContext:
-        from workspaces_apps._reconcile.context import TargetContext
+        from workspaces_apps._reconcile.writes import TargetContext
 
         hub = self._hub()
         return TargetContext(

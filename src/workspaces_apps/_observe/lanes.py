@@ -1,32 +1,228 @@
-"""The lanes of polls: states, single reads and listings go side by side, each kind one call after the other."""
+"""The table of WorkSpaces under observation, and the lanes that poll them side by side, each kind of call for itself."""
 
 from __future__ import annotations
 
 import math
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._associations.workspaces import DEPLOYING
+from workspaces_apps._associations.states import DEPLOYING, ERROR, Phase, same_state, state_info
 from workspaces_apps._base.log_fields import field_logger
-from workspaces_apps._observe.absence import surely_absent
-from workspaces_apps._observe.audience import hooks_for, polled
-from workspaces_apps._observe.reads import IDS, LASTING, list_pages, read_states_apart, read_workspace
-from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
-from workspaces_apps._observe.timers import TINY, Alarm
+from workspaces_apps._observe.reads import (
+    IDS,
+    LASTING,
+    AssociationRecord,
+    Snapshot,
+    list_pages,
+    read_states_apart,
+    read_workspace,
+    state_of,
+    surely_absent,
+)
+from workspaces_apps._observe.schedule import TINY, Alarm
+from workspaces_apps._observe.subscription import polled
 from workspaces_apps.api.errors import AccessDeniedException, ResourceNotFoundException
 from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 
-    from workspaces_apps._base.clock import Clock
-    from workspaces_apps._base.hooks import Hooks
-    from workspaces_apps._observe.absence import Place
-    from workspaces_apps._observe.audience import PollAudience
-    from workspaces_apps._observe.experience import Experience
-    from workspaces_apps._observe.watched import Watched
+    from workspaces_apps._observe.observer import AssociationObserver
+    from workspaces_apps._observe.reads import Place
+    from workspaces_apps._observe.schedule import Experience
+    from workspaces_apps._observe.subscription import Subscription
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
+
+
+class Watched:
+    """One WorkSpace that somebody subscribes to.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        subscriptions: Its subscriptions.
+        state: Its state when it was read last; None if it was not listed.
+        state_at: When that read began; None if there was none.
+        state_denied: Whether its state may not be read.
+        known: The associations as they were read last, by application; None for absent.
+        read_at: When its associations were read last; before, when it was subscribed to.
+        moving: Whether an association is in flight, as far as is known.
+        moving_at: When it was last seen to be under deployment.
+        awry: Polls in a row that found an association in flight and the WorkSpace not UPDATING.
+        awry_since: When the first of them was.
+        changed: Whether this round has shown something new.
+        hint_failures: Hints in a row that failed.
+        jobs: Calls queued or under way that will show it.
+        round_at: When the round began that these belong to.
+        swept: Whether a sweep over the catalogue has shown what it can.
+    """
+
+    __slots__ = (
+        "_complete_at",
+        "_counted",
+        "awry",
+        "awry_since",
+        "changed",
+        "hint_failures",
+        "jobs",
+        "known",
+        "moving",
+        "moving_at",
+        "read_at",
+        "round_at",
+        "state",
+        "state_at",
+        "state_denied",
+        "subscriptions",
+        "swept",
+        "workspace_id",
+    )
+
+    def __init__(self, workspace_id: str, now: float) -> None:
+        self.workspace_id: str = workspace_id
+        self.subscriptions: list[Subscription] = []
+        self.state: WorkspaceState | None = None
+        self.state_at: float | None = None
+        self.state_denied: bool = False
+        self.known: dict[str, AssociationRecord | None] = {}
+        self.read_at: float = now
+        self.moving: bool = False
+        self.moving_at: float = now
+        self.awry: int = 0
+        self.awry_since: float = now
+        self.changed: bool = False
+        self.hint_failures: int = 0
+        self.jobs: int = 0
+        self.round_at: float = now
+        self.swept: bool = False
+        self._complete_at = -math.inf
+        self._counted = False
+
+    @property
+    def applications(self) -> frozenset[str] | None:
+        """The applications that matter to anybody; None for all."""
+        if len(self.subscriptions) == 1:
+            return self.subscriptions[0].applications
+        wanted = frozenset[str]()
+        for one in self.subscriptions:
+            if one.applications is None:
+                return None
+            wanted |= one.applications
+        return wanted
+
+    @property
+    def state_alone(self) -> bool:
+        """Tell if nothing matters but its state."""
+        return self.applications == frozenset()
+
+    def is_due_for_state_alone(self, now: float) -> bool:
+        """Tell if those who are due want its state alone."""
+        return not any(
+            one.applications != frozenset() for one in self.subscriptions if one.at_once or one.due <= now
+        )
+
+    @property
+    def hint_is_fine(self) -> bool:
+        """Tell if its state is that of a WorkSpace under deployment."""
+        return self.state == DEPLOYING
+
+    @property
+    def since(self) -> float:
+        """The moment at which its deployment began, as far as anybody knows."""
+        return max((one.since for one in self.subscriptions), default=self.read_at)
+
+    @property
+    def due(self) -> float:
+        """The moment at which it must be polled."""
+        return min(-math.inf if one.at_once else one.due for one in self.subscriptions)
+
+    @property
+    def optional(self) -> float:
+        """The moment from which it may be polled along with others."""
+        return min(one.optional for one in self.subscriptions)
+
+    @property
+    def along(self) -> float:
+        """Seconds by which a poll may come early, to share a call."""
+        return max(one.schedule.along * one.delay for one in self.subscriptions)
+
+    def begin(self, since: float, now: float) -> None:
+        """Note that a deployment has begun whose associations need not be read at once."""
+        self._counted, self.awry = False, 0
+        self.moving, self.moving_at, self.read_at = True, since, now
+
+    def see_state(self, state: WorkspaceState | None, at: float) -> None:
+        """Take in a read of its state."""
+        self.changed |= self.state_at is None or state != self.state
+        self.state, self.state_at = state, at
+        self.hint_failures = 0
+        if state == DEPLOYING:
+            self.awry = 0
+            if self.moving:
+                self.moving_at = at
+
+    def see(self, snapshot: Snapshot, experience: Experience) -> bool:
+        """Take in a read of its associations; False if it is older than another one, and tells nothing."""
+        if snapshot.at < self._complete_at:
+            return False
+        self.state_denied = experience.hint_denied
+        shown: dict[str, AssociationRecord | None] = dict(snapshot.associations)
+        shown.update(dict.fromkeys(snapshot.absent))
+        if snapshot.complete:
+            shown.update(dict.fromkeys(self.known.keys() - shown.keys()))
+            self._complete_at = snapshot.at
+        for application, record in shown.items():
+            self.changed |= application not in self.known or not same_state(
+                state_of(self.known[application]), state_of(record)
+            )
+            self.known[application] = record
+        wanted = self.applications
+        self.note_read(complete=snapshot.complete)
+        if snapshot.complete or (wanted is not None and wanted <= shown.keys()):
+            self.read_at = snapshot.at
+        self._judge(snapshot.at, wanted, experience)
+        return True
+
+    def take_in(self, snapshot: Snapshot, experience: Experience) -> None:
+        """Take in a read of its associations, and hand it on unless it is older than another one."""
+        if self.see(snapshot, experience):
+            self.deliver(snapshot)
+
+    def note_read(self, *, complete: bool = False) -> None:
+        """Note that associations were read, which those who subscribe want no more if that shows all that matters."""
+        wanted = self.applications
+        if complete or (wanted is not None and wanted <= self.known.keys()):
+            for one in self.subscriptions:
+                one.unread = False
+
+    def deliver(self, snapshot: Snapshot) -> None:
+        """Hand a snapshot to every subscription, with the state as it is known."""
+        snapshot = replace(
+            snapshot, workspace_state=self.state, state_at=self.state_at, state_denied=self.state_denied
+        )
+        for one in list(self.subscriptions):
+            one.deliver(snapshot)
+
+    def _judge(self, at: float, wanted: frozenset[str] | None, experience: Experience) -> None:
+        """Note if a deployment goes on, and how long one took that has ended."""
+        matter = self.known.keys() if not wanted else wanted & self.known.keys()
+        states = [state_of(self.known[one]) for one in matter]
+        if any(state_info(state).phase is Phase.IN_FLIGHT for state in states):
+            self._counted &= self.moving
+            self.moving, self.moving_at = True, at
+            return
+        if not self.moving or (wanted and not wanted <= self.known.keys()):
+            return
+        self.moving = False
+        if not self._counted and self.subscriptions and ERROR not in states:
+            self._counted = True
+            since = self.since
+            experience.durations.add(self.moving_at - since, at - since)
+            if self.state_at is not None and self.state != DEPLOYING:
+                lag = (self.moving_at - self.awry_since, at - self.awry_since) if self.awry else (0.0, 0.0)
+                experience.lags.add(*lag)
+
 
 _log = field_logger("workspaces_apps.observer")
 
@@ -41,22 +237,6 @@ _SWEEP_FROM: Final = 50
 """With more first reads than that of everything at once, listing the whole catalogue may be cheaper."""
 
 
-class Results(Protocol):
-    """The observer as its lanes know it."""
-
-    def done(self, watched: Watched) -> None:
-        """Plan the next poll, if no call is left that will show the WorkSpace."""
-        ...
-
-    def failed(self, watched: Watched, error: WorkSpacesError, application: str | None = None) -> None:
-        """Count a poll that failed, with those who wanted to know of the application if it was for one alone."""
-        ...
-
-    def retry(self, watched: Watched) -> None:
-        """Poll again soon, without counting a failure."""
-        ...
-
-
 class Lanes:
     """Queues of what is to be polled, and who makes the calls.
 
@@ -65,31 +245,19 @@ class Lanes:
     """
 
     def __init__(
-        self,
-        results: Results,
-        watched: Mapping[str, Watched],
-        experience: Experience,
-        *,
-        clock: Clock,
-        polling: Callable[[Hooks], Operations],
-        poll_delay: Callable[[str], Awaitable[float]],
+        self, observer: AssociationObserver, watched: Mapping[str, Watched], experience: Experience
     ) -> None:
         """Lanes with nothing to do.
 
         Args:
-            results: The observer, which hears when calls have come back.
+            observer: The observer, which hears when calls have come back.
             watched: Its table.
             experience: What it has learned.
-            clock: The time of moments and delays.
-            polling: Returns a view with other hooks.
-            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
         """
-        self._results = results
+        self._observer = observer
         self._watched = watched
         self._experience = experience
-        self._clock = clock
-        self._polling = polling
-        self._poll_delay = poll_delay
+        self._clock = clock = observer.clock
         self._hints: dict[Watched, bool] = {}
         self._gathering_since = 0.0
         self._confirms: dict[Watched, None] = {}
@@ -133,7 +301,7 @@ class Lanes:
             if wait > TINY:
                 await self._hint_alarm.sleep(wait)
                 continue
-            await self._turn("DescribeWorkspaces")
+            await self._observer.turn("DescribeWorkspaces")
             chosen: list[Watched] = []
             for watched in list(self._hints):
                 if not self._is_current(watched):
@@ -184,20 +352,20 @@ class Lanes:
         watched.state_denied = self._experience.hint_denied
         if watched.state_alone and watched.state_denied:
             watched.deliver(Snapshot(workspace_id=watched.workspace_id, at=at))
-            self._results.done(watched)
+            self._observer.done(watched)
         elif watched.state_alone:
-            self._results.failed(watched, error)
+            self._observer.failed(watched, error)
         elif self._experience.hint_denied or watched.hint_failures > 1:
             self.read(watched, confirms=False)
         else:
-            self._results.retry(watched)
+            self._observer.retry(watched)
 
     def _state_read(self, watched: Watched, state: WorkspaceState | None, at: float) -> None:
         watched.jobs -= 1
         if state is None and watched.moving and not watched.hint_failures and not watched.state_alone:
             # One answer may leave an id out: that is no hint, and the next one costs less than a read.
             watched.hint_failures += 1
-            self._results.done(watched)
+            self._observer.done(watched)
             return
         watched.see_state(state, at)
         if state == DEPLOYING:
@@ -207,7 +375,7 @@ class Lanes:
             self.read(watched, confirms=True)
             return
         watched.deliver(Snapshot(workspace_id=watched.workspace_id, at=at))
-        self._results.done(watched)
+        self._observer.done(watched)
 
     async def _read_lane(self) -> None:
         while True:
@@ -217,7 +385,7 @@ class Lanes:
                     self._hint_alarm.ring()
                     await self._read_alarm.sleep(math.inf)
                     continue
-                await self._turn("DescribeWorkspaceAssociations")
+                await self._observer.turn("DescribeWorkspaceAssociations")
                 # Meanwhile others may have come that are worth more, or that make a listing worth while.
                 self._plan_reads()
             queue = self._confirms or self._reads
@@ -265,14 +433,13 @@ class Lanes:
                 return
             watched.jobs -= 1
             if not isinstance(error, AccessDeniedException) or not self._list_instead(watched, error):
-                self._results.failed(watched, error)
+                self._observer.failed(watched, error)
             return
         if not self._is_current(watched):
             return
         watched.jobs -= 1
-        if watched.see(snapshot, self._experience):
-            watched.deliver(snapshot)
-        self._results.done(watched)
+        watched.take_in(snapshot, self._experience)
+        self._observer.done(watched)
 
     def _list_instead(self, watched: Watched, error: AccessDeniedException) -> bool:
         """Have listings show what may not be read by itself; False if they cannot.
@@ -334,7 +501,7 @@ class Lanes:
             async with aclosing(list_pages(self._client_for(lambda: sought), application)) as listing:
                 while self._forget_old(sought) and (pages < worth or whole) and not complete:
                     if not is_work:
-                        await self._turn("DescribeApplicationAssociations")
+                        await self._observer.turn("DescribeApplicationAssociations")
                     at = self._clock.monotonic()
                     with self._polled("DescribeApplicationAssociations", sought):
                         page = await anext(listing)
@@ -356,7 +523,7 @@ class Lanes:
                 for watched in list(sought):
                     if self._is_current(watched):
                         watched.jobs -= 1
-                        self._results.failed(watched, error, application)
+                        self._observer.failed(watched, error, application)
                 return
             # It may be this application's listing alone: what reads of the WorkSpaces say counts.
             _log.debug(
@@ -386,16 +553,15 @@ class Lanes:
         if watched is None:
             return
         snapshot = Snapshot(workspace_id=workspace_id, at=at, associations={application: row})
-        if watched.see(snapshot, self._experience):
-            watched.deliver(snapshot)
+        watched.take_in(snapshot, self._experience)
         if watched in sought:
             del sought[watched]
             watched.jobs -= 1
-            self._results.done(watched)
+            self._observer.done(watched)
         elif not watched.jobs and watched.applications == frozenset((application,)):
             # It was not due, and has been shown all the same.
             watched.round_at = self._listing_since if self._listing_since is not None else at
-            self._results.done(watched)
+            self._observer.done(watched)
 
     def _listed(
         self, application: str, missing: dict[Watched, bool], found: dict[str, Place], pages: int
@@ -418,14 +584,13 @@ class Lanes:
                 or (application in watched.known and watched.known[application] is None)
             ):
                 snapshot = Snapshot(workspace_id=one, at=at, absent=applications)
-                if watched.see(snapshot, experience):
-                    watched.deliver(snapshot)
-                self._results.done(watched)
+                watched.take_in(snapshot, experience)
+                self._observer.done(watched)
             else:
                 # It may have slipped from page to page: only a read of the WorkSpace tells, or the next listing.
                 watched.deliver(Snapshot(workspace_id=one, at=at, unconfirmed=applications))
                 if experience.reads_denied:
-                    self._results.done(watched)
+                    self._observer.done(watched)
                 else:
                     self._read_unless_queued(watched, confirms=True)
 
@@ -450,20 +615,19 @@ class Lanes:
             one = watched.workspace_id
             if one in found:
                 snapshot = Snapshot(workspace_id=one, at=at, associations=found[one])
-                if watched.see(snapshot, self._experience):
-                    watched.deliver(snapshot)
+                watched.take_in(snapshot, self._experience)
             if watched.applications is None:
                 self._read_unless_queued(watched, confirms=False)
                 continue
             watched.note_read()
-            self._results.done(watched)
+            self._observer.done(watched)
 
     async def _read_catalogue(self, first: Mapping[Watched, None]) -> dict[str, dict[str, AssociationRecord]]:
         budget, ids = len(first) // 2, {one.workspace_id for one in first}
         found: dict[str, dict[str, AssociationRecord]] = {}
         client = self._client_for(lambda: first)
         try:
-            await self._turn("DescribeApplications")
+            await self._observer.turn("DescribeApplications")
             with self._polled("DescribeApplications", first):
                 applications = [one.application_id async for one in client.describe_applications()]
             for application in applications:
@@ -472,7 +636,7 @@ class Lanes:
                     while more:
                         if budget <= 0:
                             return {}
-                        await self._turn("DescribeApplicationAssociations")
+                        await self._observer.turn("DescribeApplicationAssociations")
                         with self._polled("DescribeApplicationAssociations", first):
                             page = await anext(listing)
                         pages, budget, more = pages + 1, budget - 1, page.next_token is not None
@@ -499,13 +663,9 @@ class Lanes:
 
     def _client_for(self, rows: Callable[[], Iterable[Watched]]) -> Operations:
         """Return the view for a poll, whose hooks tell the audiences that it serves."""
-
-        def served() -> Iterable[PollAudience | None]:
-            for watched in list(rows()):
-                for subscription in watched.subscriptions:
-                    yield subscription.audience
-
-        return self._polling(hooks_for(served))
+        return self._observer.view_for(
+            lambda: [one for watched in list(rows()) for one in watched.subscriptions]
+        )
 
     @contextmanager
     def _polled(self, operation: str, rows: Iterable[Watched]) -> Generator[None]:
@@ -514,9 +674,3 @@ class Lanes:
         feeds = [one for found in watched for one in found.subscriptions]
         with polled(operation, len(watched), feeds, self._clock):
             yield
-
-    async def _turn(self, operation: str) -> None:
-        """Wait until a poll of this operation may go."""
-        delay = await self._poll_delay(operation)
-        if delay > 0:
-            await self._clock.sleep(delay)

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.log_fields import field_logger
-from workspaces_apps._observe.experience import Experience, calls_for
-from workspaces_apps._observe.feed import FeedSource
-from workspaces_apps._observe.lanes import UNLISTED, Lanes
+from workspaces_apps._observe.lanes import UNLISTED, Lanes, Watched
 from workspaces_apps._observe.reads import (
     IDS,
+    AssociationRecord,
+    Snapshot,
     is_lasting,
     list_pages,
     portions,
@@ -22,21 +22,15 @@ from workspaces_apps._observe.reads import (
     read_workspace,
     side_by_side,
 )
-from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
-from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
-from workspaces_apps._observe.subscription import Subscription
-from workspaces_apps._observe.timers import TINY
-from workspaces_apps._observe.watched import Watched
+from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, TINY, Experience, calls_for
+from workspaces_apps._observe.subscription import Feed, FeedSource, Subscription
 from workspaces_apps.api.errors import AccessDeniedException
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from workspaces_apps._base.clock import Clock
-    from workspaces_apps._base.hooks import Hooks
-    from workspaces_apps._observe.audience import PollAudience
-    from workspaces_apps._observe.schedule import Schedule
-    from workspaces_apps._observe.timers import Timer
+    from workspaces_apps._observe.schedule import Schedule, Timer
+    from workspaces_apps._observe.subscription import PollAudience, Polling
     from workspaces_apps.api import WorkspaceState
     from workspaces_apps.api.operations import Operations
     from workspaces_apps.errors import WorkSpacesError
@@ -73,29 +67,15 @@ class AssociationObserver(FeedSource[Snapshot]):
             news = await subscription.next(until=deadline)
     """
 
-    def __init__(
-        self,
-        client: Operations,
-        polling: Callable[[Hooks], Operations],
-        *,
-        clock: Clock,
-        random: Callable[[], float],
-        poll_delay: Callable[[str], Awaitable[float]],
-    ) -> None:
+    def __init__(self, client: Operations, polling: Polling) -> None:
         """An observer that nobody subscribes to.
 
         Args:
             client: The client's own view, which reads where no other is given.
-            polling: Returns the client's own view with other hooks, which makes the polls.
-            clock: The time of moments and delays.
-            random: A number in [0, 1), for jitter.
-            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+            polling: What polls are made with.
         """
-        super().__init__(clock)
+        super().__init__(polling)
         self._client = client
-        self._polling = polling
-        self._random = random
-        self._poll_delay = poll_delay
         self._watched: dict[str, Watched] = {}
         self._experience = Experience()
         self._round_calls = 0
@@ -278,16 +258,16 @@ class AssociationObserver(FeedSource[Snapshot]):
         self._sleeps_until = -math.inf
         self._alarm.ring()
 
-    def leave(self, subscription: Subscription) -> None:
+    def leave(self, feed: Feed[Snapshot]) -> None:
         """Forget a subscription; the last one out ends the tasks."""
-        watched = self._watched.get(subscription.workspace_id)
-        if watched is None or subscription not in watched.subscriptions:
+        watched = self._watched.get(feed.resource_id)
+        if watched is None or feed not in watched.subscriptions:
             return
-        watched.subscriptions.remove(subscription)
+        watched.subscriptions = [one for one in watched.subscriptions if one is not feed]
         if watched.subscriptions:
             return
-        del self._watched[subscription.workspace_id]
-        self._experience.never_updating.discard(subscription.workspace_id)
+        del self._watched[feed.resource_id]
+        self._experience.never_updating.discard(feed.resource_id)
         if not self._watched:
             self._experience.rows.clear()
             self._stop()
@@ -349,15 +329,7 @@ class AssociationObserver(FeedSource[Snapshot]):
 
     def _start(self) -> None:
         self._optional_from = -math.inf
-        lanes = Lanes(
-            self,
-            self._watched,
-            self._experience,
-            clock=self.clock,
-            polling=self._polling,
-            poll_delay=self._poll_delay,
-        )
-        self._lanes = lanes
+        self._lanes = lanes = Lanes(self, self._watched, self._experience)
         self._context = contextvars.Context()
         self._run(*lanes.lanes, self._schedule)
 
@@ -469,7 +441,7 @@ class AssociationObserver(FeedSource[Snapshot]):
     def _plan(self, watched: Watched, at: float, now: float) -> None:
         """Set when a WorkSpace is polled next, counted from the moment `at`."""
         changed, watched.changed = watched.changed, False
-        chance = self._random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
+        chance = self._polling.random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
         durations = self._experience.durations
         for one in watched.subscriptions:
             parts = _FINE_PARTS if self._fine and one.schedule.grid else 1
@@ -539,11 +511,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         ):
             watched.see_state(snapshot.workspace_state, snapshot.state_at)
 
-        def take() -> None:
-            if watched.see(snapshot, self._experience):
-                watched.deliver(snapshot)
-
-        self._context.run(take)
+        self._context.run(watched.take_in, snapshot, self._experience)
         self.wake()
         return replace(
             snapshot,

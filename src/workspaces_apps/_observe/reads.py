@@ -1,13 +1,17 @@
-"""The calls that read: the associations of a WorkSpace, a listing page by page, the states of 25 WorkSpaces."""
+"""The reads: records of what they show, the fewest calls that show it, and proof of what is absent.
+
+One call of DescribeApplicationAssociations shows 25 associations of one application, one call of
+DescribeWorkspaceAssociations shows every association of one WorkSpace, one of DescribeWorkspaces 25 states. [doc]
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from workspaces_apps._observe.read_plan import ROWS
-from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
 from workspaces_apps.api.errors import AccessDeniedException, ResourceNotFoundException
 from workspaces_apps.errors import (
     ClientStateError,
@@ -22,8 +26,219 @@ from workspaces_apps.errors import (
 )
 
 if TYPE_CHECKING:
-    from workspaces_apps.api import DescribeApplicationAssociationsResult, WorkspaceState
+    from datetime import datetime
+
+    from workspaces_apps.api import (
+        ApplicationResourceAssociation,
+        AssociationState,
+        AssociationStateReason,
+        DescribeApplicationAssociationsResult,
+        WorkspaceResourceAssociation,
+        WorkspaceState,
+    )
     from workspaces_apps.api.operations import Operations
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRecord:
+    """An association as either listing shows it.
+
+    Attributes:
+        state: Its state.
+        reason: The reason of an ERROR, as the service put it.
+        updated: The time of its last change, by the service's clock.
+        created: The time of its creation, by the service's clock.
+    """
+
+    state: AssociationState
+    reason: AssociationStateReason | None = None
+    updated: datetime | None = None
+    created: datetime | None = None
+
+    @classmethod
+    def of(cls, row: WorkspaceResourceAssociation | ApplicationResourceAssociation) -> AssociationRecord:
+        """Return the record of a row of either listing."""
+        return cls(row.state, row.state_reason, row.last_updated_time, row.created)
+
+    @property
+    def code(self) -> str | None:
+        """The service's code of an ERROR."""
+        reason = self.reason
+        return str(reason.error_code) if reason is not None and reason.error_code is not None else None
+
+    @property
+    def message(self) -> str | None:
+        """The service's words about an ERROR."""
+        return self.reason.error_message if self.reason is not None else None
+
+
+def state_of(record: AssociationRecord | None) -> AssociationState | None:
+    """Return the state of an association; None for no association."""
+    return record.state if record is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The result of one read, or of one round of shared reads, for a WorkSpace.
+
+    An application that is neither in `associations` nor in `absent` nor in `unconfirmed` was not read, unless the
+    snapshot is `complete`: then it is absent.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        at: When the oldest of its reads began, in seconds of the clock's `monotonic`.
+        associations: The associations that were read, by application.
+        complete: Whether the WorkSpace was read by itself: every association is here.
+        absent: Applications that were read, and are proven to have no association.
+        unconfirmed: Applications that a paged listing did not show, and that are not proven absent.
+        refusal: The answer of a service that does not know the WorkSpace.
+        workspace_state: The WorkSpace's state when it was read last; None if it was not listed, or never read.
+        state_at: When the read of that state began; None if it was never read.
+        state_denied: Whether states may not be read at all, so that the associations alone must tell.
+    """
+
+    workspace_id: str
+    at: float
+    associations: Mapping[str, AssociationRecord] = field(default_factory=dict[str, AssociationRecord])
+    complete: bool = False
+    absent: frozenset[str] = frozenset()
+    unconfirmed: frozenset[str] = frozenset()
+    refusal: ResourceNotFoundException | None = None
+    workspace_state: WorkspaceState | None = None
+    state_at: float | None = None
+    state_denied: bool = False
+
+    @property
+    def is_state_alone(self) -> bool:
+        """Tell if this shows nothing but the WorkSpace's own state."""
+        return not (self.complete or self.associations or self.absent or self.unconfirmed)
+
+    @property
+    def exists(self) -> bool:
+        """Tell if the service knows the WorkSpace, as far as this shows."""
+        return self.refusal is None
+
+
+ROWS: Final = 25
+"""Associations on a page of DescribeApplicationAssociations, at most. [doc]"""
+
+_CANDIDATES: Final = 32
+"""So many sets of applications, those that most WorkSpaces share, are weighed against each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The listings, and the WorkSpaces to read one by one.
+
+    Attributes:
+        listings: Applications whose associations to list.
+        singles: WorkSpaces to read one by one: those that the listings do not cover.
+    """
+
+    listings: frozenset[str]
+    singles: tuple[str, ...]
+
+
+class PageCounts:
+    """Pages that the associations of each application take, as far as is known."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, int] = {}
+
+    def pages(self, application: str, followers: int) -> int:
+        """Return the pages that a listing is expected to take.
+
+        Args:
+            application: The application.
+            followers: How many of its associations are known of, which must be on these pages.
+        """
+        return max(self._pages.get(application, 1), -(-followers // ROWS))
+
+    def read(self, application: str, pages: int) -> None:
+        """Remember that a listing was read to its end and took so many."""
+        self._pages[application] = max(1, pages)
+
+    def calls(self, applications: Iterable[str], followers: int) -> int:
+        """Return the pages that the listings of several applications are expected to take together."""
+        return sum(self.pages(application, followers) for application in applications)
+
+    def gave_up(self, application: str, pages: int) -> None:
+        """Remember that a listing was longer than it was worth: it will be tried for twice as many WorkSpaces."""
+        self._pages[application] = max(self._pages.get(application, 1), 2 * pages)
+
+
+def make_plan(needs: Mapping[str, Iterable[str]], counts: PageCounts) -> Plan:
+    """Return the cheapest calls that show what is needed, or nearly: listings are taken greedily, the best first.
+
+    A set of applications is a number here, with a bit for each: ten thousand WorkSpaces may want thousands of sets.
+
+    Args:
+        needs: By WorkSpace, the applications to look at.
+        counts: How long the listings are.
+    """
+    bits: dict[str, int] = {}
+    masks = {
+        workspace: sum(bits.setdefault(one, 1 << len(bits)) for one in dict.fromkeys(applications))
+        for workspace, applications in needs.items()
+    }
+    groups = Counter(masks.values())
+    cost = {
+        bit: counts.pages(application, sum(size for group, size in groups.items() if group & bit))
+        for application, bit in bits.items()
+    }
+    # The last one covers every group; with more of the others the arithmetic would cost more than the calls it saves.
+    candidates = [group for group, _ in groups.most_common(_CANDIDATES)] + [(1 << len(bits)) - 1]
+    listed = 0
+    while True:
+        open_groups = [(group, size) for group, size in groups.items() if group & ~listed]
+        best, best_gain = listed, 0
+        for applications in candidates:
+            left = ~(listed | applications)
+            covered = sum(size for group, size in open_groups if not group & left)
+            gain = covered - sum(pages for bit, pages in cost.items() if bit & applications & ~listed)
+            if gain > best_gain:
+                best, best_gain = listed | applications, gain
+        if best == listed:
+            break
+        listed = best
+    return Plan(
+        listings=frozenset(one for one, bit in bits.items() if bit & listed),
+        singles=tuple(workspace for workspace, mask in masks.items() if mask & ~listed),
+    )
+
+
+Place: TypeAlias = tuple[int, int]
+"""The page of a row, from 1, and how many rows were read before it."""
+
+
+def surely_absent(before: Sequence[str], found: Mapping[str, Place], pages: int) -> frozenset[str]:
+    """Return the rows that are gone for certain, and have not only slipped to a page that was read before.
+
+    A row slips when one before it goes while the listing is read, if the service finds its pages by counting. But a
+    page is of one moment: where the neighbours of a row are on the same page and the row is not, it is gone. That
+    a listing keeps its order is assumed; without it no listing in pages would be complete. [assumed]
+
+    Args:
+        before: The rows of the listing before this one, in its order.
+        found: The rows of this listing.
+        pages: How many pages it had; the last of them was read.
+    """
+    sure: set[str] = set()
+    gap: list[str] = []
+    left: Place = (1, -1)
+    for row in before:
+        place = found.get(row)
+        if place is None:
+            gap.append(row)
+            continue
+        if place[0] == left[0] and place > left:
+            sure.update(gap)
+        gap.clear()
+        left = place
+    if left[0] == pages:
+        sure.update(gap)
+    return frozenset(sure)
+
 
 IDS: Final = 25
 """Ids that one DescribeWorkspaces takes. [doc]"""

@@ -7,35 +7,18 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from workspaces_apps._observe.audience import hooks_for, polled
-from workspaces_apps._observe.feed import Feed, FeedSource
 from workspaces_apps._observe.reads import is_lasting, is_spoilt, portions
-from workspaces_apps._observe.timers import TINY, Alarm
+from workspaces_apps._observe.schedule import TINY, Alarm
+from workspaces_apps._observe.subscription import Feed, FeedSource, polled
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from workspaces_apps._base.clock import Clock
-    from workspaces_apps._base.hooks import Hooks
-    from workspaces_apps._observe.audience import PollAudience
-    from workspaces_apps._observe.schedule import Schedule
-    from workspaces_apps._observe.timers import Timer
+    from workspaces_apps._observe.schedule import Schedule, Timer
+    from workspaces_apps._observe.subscription import PollAudience, Polling
     from workspaces_apps.api.operations import Operations
 
 ResourceT = TypeVar("ResourceT")
 NewsT = TypeVar("NewsT")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind(Generic[ResourceT]):
-    """A kind of resource.
-
-    Attributes:
-        operation: The operation that describes it.
-        describe: Describes up to 25 by id; what is absent is missing in the answer.
-    """
-
-    operation: str
-    describe: Callable[[Operations, list[str]], Awaitable[dict[str, ResourceT]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,62 +34,28 @@ class Reading(Generic[ResourceT]):
     at: float
 
 
-class ResourceFeed(Feed[Reading[ResourceT]]):
-    """News of one resource; made by `ResourceObserver.subscribe`."""
-
-    __slots__ = ("_observer",)
-
-    def __init__(
-        self,
-        observer: ResourceObserver[ResourceT],
-        resource_id: str,
-        schedule: Schedule,
-        *,
-        tolerate_failures: int,
-        audience: PollAudience | None,
-    ) -> None:
-        super().__init__(
-            observer, resource_id, schedule, tolerate_failures=tolerate_failures, audience=audience
-        )
-        self._observer = observer
-
-    @staticmethod
-    def _merged(before: Reading[ResourceT], after: Reading[ResourceT]) -> Reading[ResourceT]:  # noqa: ARG004
-        return after
-
-    def _leave(self) -> None:
-        self._observer.leave(self)
-
-
 class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
     """Polls all resources of one kind that somebody waits for, 25 a call."""
 
     def __init__(
         self,
-        kind: Kind[ResourceT],
-        polling: Callable[[Hooks], Operations],
-        *,
-        clock: Clock,
-        random: Callable[[], float],
-        poll_delay: Callable[[str], Awaitable[float]],
+        operation: str,
+        describe: Callable[[Operations, list[str]], Awaitable[dict[str, ResourceT]]],
+        polling: Polling,
     ) -> None:
         """An observer that nobody subscribes to.
 
         Args:
-            kind: How to describe them.
-            polling: Returns a view with other hooks.
-            clock: The time of moments and delays.
-            random: A number in [0, 1), for jitter.
-            poll_delay: Reserves a poll's turn of an operation, and returns the seconds until it comes.
+            operation: The operation that describes them.
+            describe: Describes up to 25 by id; what is absent is missing in the answer.
+            polling: What polls are made with.
         """
-        super().__init__(clock)
-        self._kind = kind
-        self._polling = polling
-        self._random = random
-        self._poll_delay = poll_delay
-        self._feeds: dict[str, list[ResourceFeed[ResourceT]]] = {}
+        super().__init__(polling)
+        self._operation = operation
+        self._describe = describe
+        self._feeds: dict[str, list[Feed[Reading[ResourceT]]]] = {}
         self._last: dict[str, ResourceT | None] = {}
-        self._time_alarm = Alarm(clock)
+        self._time_alarm = Alarm(self.clock)
 
     def subscribe(
         self,
@@ -115,7 +64,7 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
         *,
         tolerate_failures: int = 0,
         audience: PollAudience | None = None,
-    ) -> ResourceFeed[ResourceT]:
+    ) -> Feed[Reading[ResourceT]]:
         """Subscribe to a resource, which is read at once.
 
         Args:
@@ -128,12 +77,9 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
             ClientStateError: The client is closed, or somebody subscribes on another event loop.
         """
         self._admit()
-        feed = ResourceFeed(
-            self, resource_id, schedule, tolerate_failures=tolerate_failures, audience=audience
-        )
+        feed = Feed(self, resource_id, schedule, tolerate_failures=tolerate_failures, audience=audience)
         self._feeds.setdefault(resource_id, []).append(feed)
         if not self._tasks:
-            self._alarm, self._time_alarm = Alarm(self.clock), Alarm(self.clock)
             self._time_alarm = Alarm(self.clock)
             self._run(self._poll, self._watch_time)
         self.wake()
@@ -148,7 +94,7 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
         """Work out anew what is due."""
         self._alarm.ring()
 
-    def leave(self, feed: ResourceFeed[ResourceT]) -> None:
+    def leave(self, feed: Feed[Reading[ResourceT]]) -> None:
         """Forget a subscription; the last one out ends the task."""
         feeds = self._feeds.get(feed.resource_id, [])
         if feed in feeds:
@@ -179,29 +125,24 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
             for one in self._each():
                 if one.resource_id in due:
                     one.at_once = False
-            chance = self._random()
+            chance = self._polling.random()
             for ids in portions(list(due)):
-                await self._describe(list(ids), now, chance)
+                await self._read(list(ids), now, chance)
 
-    async def _describe(self, ids: list[str], round_at: float, chance: float) -> None:
-        delay = await self._poll_delay(self._kind.operation)
-        if delay > 0:
-            await self.clock.sleep(delay)
+    async def _read(self, ids: list[str], round_at: float, chance: float) -> None:
+        await self.turn(self._operation)
         at = self.clock.monotonic()
-        client = self._polling(
-            hooks_for(lambda: [feed.audience for one in ids for feed in self._feeds.get(one, ())])
-        )
+        client = self.view_for(lambda: self._feeds_of(ids))
         try:
-            feeds = [feed for one in ids for feed in self._feeds.get(one, ())]
-            with polled(self._kind.operation, len(ids), feeds, self.clock):
-                found = await self._kind.describe(client, ids)
+            with polled(self._operation, len(ids), self._feeds_of(ids), self.clock):
+                found = await self._describe(client, ids)
         except ServiceError as error:
             if len(ids) == 1 or not is_spoilt(error):
                 self._failed(ids, error)
                 return
             # One bad id must not end the waits for the others.
             for one in ids:
-                await self._describe([one], round_at, chance)
+                await self._read([one], round_at, chance)
             return
         except WorkSpacesError as error:
             self._failed(ids, error)
@@ -219,14 +160,17 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
 
     def _failed(self, ids: list[str], error: WorkSpacesError) -> None:
         now = self.clock.monotonic()
-        for feed in [feed for one in ids for feed in self._feeds.get(one, ())]:
+        for feed in self._feeds_of(ids):
             feed.failures += 1
             if is_lasting(error) or feed.failures > feed.tolerate_failures:
                 feed.fail(error)
             else:
                 feed.retry(now)
 
-    def _each(self) -> Iterator[ResourceFeed[ResourceT]]:
+    def _feeds_of(self, ids: list[str]) -> list[Feed[Reading[ResourceT]]]:
+        return [feed for one in ids for feed in self._feeds.get(one, ())]
+
+    def _each(self) -> Iterator[Feed[Reading[ResourceT]]]:
         for feeds in self._feeds.values():
             yield from feeds
 

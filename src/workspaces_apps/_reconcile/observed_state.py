@@ -1,42 +1,43 @@
-"""The observed state of one WorkSpace, from reads that may be late, incomplete or shifted. Nothing here calls."""
+"""The observed state of one WorkSpace, from reads that may be late, incomplete or shifted, and the results of its changes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from workspaces_apps._associations.states import (
+    CONFIRM_AFTER,
+    DEPLOYING,
     ERROR,
+    GONE_AFTER,
+    GONE_READS,
     IN_FLIGHT,
     NO_ASSOCIATION,
     SETTLED,
     STAGED,
     Phase,
+    Readiness,
+    readiness,
     same_state,
     state_info,
 )
-from workspaces_apps._associations.workspaces import (
-    CONFIRM_AFTER,
-    DEPLOYING,
-    GONE_AFTER,
-    GONE_READS,
-    Readiness,
-    readiness,
-)
-from workspaces_apps._observe.timers import TINY
+from workspaces_apps._observe.reads import state_of
+from workspaces_apps._observe.schedule import TINY
+from workspaces_apps._reconcile.decisions import Reason
+from workspaces_apps._reconcile.writes import GRACE, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from workspaces_apps._associations import Direction
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
+    from workspaces_apps._observe.reads import AssociationRecord, Snapshot
+    from workspaces_apps._reconcile.writes import IntentLog
     from workspaces_apps.api import AssociationState, WorkspaceState
     from workspaces_apps.api.errors import ResourceNotFoundException
+    from workspaces_apps.errors import WorkSpacesError
 
-GRACE: Final = 60.0
-"""Seconds for which a deployment that was taken need not show yet. [assumed]"""
 
 _CONFIRMED_BY: Final = {
     Readiness.NEEDS_SOMEBODY: (2, CONFIRM_AFTER),
@@ -155,7 +156,7 @@ class ObservedState:
 
     def state(self, application: str) -> AssociationState | None:
         """Return the state of an association; None for no association."""
-        return _state(self.records.get(application))
+        return state_of(self.records.get(application))
 
     def update(self, snapshot: Snapshot) -> list[Change]:
         """Take a snapshot in, but for what is late in it; return the changes of the applications that count."""
@@ -268,7 +269,7 @@ class ObservedState:
     def net_changes(self, applications: Iterable[str]) -> list[Change]:
         """Return those of the applications that are not as they were first read, each as one change."""
         changes = [Change(one, self.first.get(one), self.records.get(one)) for one in applications]
-        return [one for one in changes if not same_state(_state(one.before), _state(one.after))]
+        return [one for one in changes if not same_state(state_of(one.before), state_of(one.after))]
 
     def elapsed(self, application: str) -> float | None:
         """Return the seconds since a Deploy was taken for an application; None if none was."""
@@ -313,7 +314,7 @@ class ObservedState:
             return None
         self.first.setdefault(application, record)
         self._note_direction(application, record)
-        state, was = _state(record), _state(before)
+        state, was = state_of(record), state_of(before)
         if record is not None and state == ERROR:
             is_new = before is None or was != ERROR or before.updated != record.updated
             if is_new and (was in IN_FLIGHT or application in self._before_deploy):
@@ -366,5 +367,132 @@ class ObservedState:
             self._unsure.reads += 1
 
 
-def _state(record: AssociationRecord | None) -> AssociationState | None:
-    return record.state if record is not None else None
+Outcome: TypeAlias = Literal["succeeded", "failed", "skipped"]
+
+IN_ERROR: Final[Mapping[Reason, str]] = {
+    Reason.RETRIES_EXHAUSTED: "in ERROR",
+    Reason.DIRECTION_UNKNOWN: "in ERROR; neither the journal nor the service tells in which direction",
+    Reason.DIRECTION_OPPOSITE: "in ERROR in the direction that is not wanted, and the service does not take the other",
+    Reason.FOREIGN_ERROR: "in ERROR; Force would also retry what else is in ERROR on this WorkSpace",
+}
+"""Why something in ERROR is left alone."""
+
+_LEFT: Final[Mapping[str, Reason]] = {
+    **dict.fromkeys(STAGED, Reason.LEFT_STAGED),
+    **dict.fromkeys(IN_FLIGHT, Reason.LEFT_DEPLOYING),
+}
+"""The state in which a stopped run, or one that has lost its credentials, leaves a change, by the state read last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResult:
+    """The outcome of one change.
+
+    Attributes:
+        outcome: Succeeded, failed or skipped.
+        reason: Why it did not succeed: a `Reason`, the service's code, a class of error, or the word of a hook.
+        message: The reason in words.
+        error: The error of the call that was refused, if that was it.
+    """
+
+    outcome: Outcome
+    reason: str | None = None
+    message: str = ""
+    error: WorkSpacesError | None = None
+
+
+class ResultRecorder:
+    """The results of one WorkSpace, as they come.
+
+    Args:
+        desired: The direction of each change.
+        observed: The WorkSpace, as it was read.
+        log: Where they are recorded.
+
+    Attributes:
+        open: The changes that have not ended.
+        results: Those that have.
+    """
+
+    def __init__(self, desired: Mapping[str, Direction], observed: ObservedState, log: IntentLog) -> None:
+        self.open: dict[str, Direction] = dict(desired)
+        self.results: dict[str, ChangeResult] = {}
+        self._desired = desired
+        self._observed = observed
+        self._log = log
+
+    @property
+    def failed(self) -> bool:
+        """Tell if any change failed."""
+        return any(result.outcome == "failed" for result in self.results.values())
+
+    async def succeed(self, application: str) -> None:
+        """End a change well."""
+        direction = self.open.pop(application)
+        self.results[application] = ChangeResult("succeeded")
+        record, elapsed = self._observed.records.get(application), self._observed.elapsed(application)
+        await self._log.succeeded(application, direction, record, elapsed)
+
+    async def fail(
+        self,
+        application: str,
+        reason: str,
+        message: str,
+        *,
+        final: bool = True,
+        error: WorkSpacesError | None = None,
+    ) -> None:
+        """Record a failure; it ends the change unless it will be retried."""
+        if final:
+            if self.open.pop(application, None) is None:
+                return
+            self.results[application] = ChangeResult("failed", reason, message, error)
+        await self._log.failed(
+            Failure(
+                application_id=application,
+                direction=self._desired[application],
+                reason=reason,
+                message=message,
+                request_id=error.request_id if error is not None else None,
+                final=final,
+                elapsed=self._observed.elapsed(application),
+            )
+        )
+
+    async def fail_in_error(self, application: str, record: AssociationRecord | None, *, final: bool) -> None:
+        """Record a deployment that ended in ERROR."""
+        code = record.code if record is not None else None
+        message = record.message if record is not None else None
+        await self.fail(application, code or ERROR, message or "", final=final)
+
+    async def skip(
+        self, application: str, reason: str, message: str, *, error: WorkSpacesError | None = None
+    ) -> None:
+        """Leave a change alone."""
+        if self.open.pop(application, None) is not None:
+            self.results[application] = ChangeResult("skipped", str(reason), message, error)
+            await self._log.skipped(application, reason, message)
+
+    async def give_up(self, reason: str, message: str, *, error: WorkSpacesError | None = None) -> None:
+        """Leave every open change alone, and tell what was begun."""
+        for application in list(self.open):
+            state = self._observed.state(application)
+            await self.skip(application, left_as(state, reason), left_over(state, message), error=error)
+
+
+def left_as(state: str | None, reason: str) -> str:
+    """Return the reason; for what ends in the middle of things, the one that tells how it leaves the change."""
+    if reason not in (Reason.STOPPED, Reason.CREDENTIALS):
+        return reason
+    if reason is Reason.STOPPED and (state or "REMOVED") in SETTLED:
+        return Reason.NOT_STARTED
+    return _LEFT.get(state or "REMOVED", reason)
+
+
+def left_over(state: str | None, message: str) -> str:
+    """Return the message, and what is left of a change that was begun."""
+    if state in STAGED:
+        return f"{message}; its change stays staged, and any deployment would commit it"
+    if state in IN_FLIGHT:
+        return f"{message}; its deployment goes on"
+    return message

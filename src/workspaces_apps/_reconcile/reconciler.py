@@ -13,38 +13,56 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations import OPPOSITE
-from workspaces_apps._associations.states import ERROR, SETTLED, STAGED, NextAction, next_action
-from workspaces_apps._associations.workspaces import DEPLOYING as DEPLOYING_STATE
-from workspaces_apps._associations.workspaces import Readiness
+from workspaces_apps._associations.states import DEPLOYING as DEPLOYING_STATE
+from workspaces_apps._associations.states import ERROR, SETTLED, STAGED, NextAction, Readiness, next_action
 from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._observe.reads import Snapshot
 from workspaces_apps._observe.schedule import TOLERATED_POLLS
-from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._reconcile.decisions import (
+    BUSY_DELAY,
+    RETRY_ONCE,
     AwaitReady,
     Decision,
     Deploy,
+    ErrorAction,
     Finish,
+    Limits,
+    Reason,
     ReconcileInput,
     Refuse,
     Stage,
     Wait,
+    action_for,
+    code_of,
     decide,
 )
-from workspaces_apps._reconcile.error_action import RETRY_ONCE, ErrorAction, action_for, code_of
-from workspaces_apps._reconcile.guard import AttemptGuard, Conditions, GuardClosed
-from workspaces_apps._reconcile.intent_log import IntentLog, WriteIntent
-from workspaces_apps._reconcile.limits import BUSY_DELAY, Limits
-from workspaces_apps._reconcile.observed_state import ObservedState
-from workspaces_apps._reconcile.reasons import Reason
-from workspaces_apps._reconcile.results import IN_ERROR, ChangeResult, ResultRecorder, left_over
-from workspaces_apps._reconcile.writes import DEPLOYING, STAGING, Answer, answered, deploy, stage
+from workspaces_apps._reconcile.observed_state import (
+    IN_ERROR,
+    ChangeResult,
+    ObservedState,
+    ResultRecorder,
+    left_over,
+)
+from workspaces_apps._reconcile.writes import (
+    DEPLOYING,
+    STAGING,
+    Answer,
+    AttemptGuard,
+    Conditions,
+    GuardClosed,
+    IntentLog,
+    WriteIntent,
+    answered,
+    deploy,
+    stage,
+)
 from workspaces_apps._retry import FailureKind, classify, may_have_arrived
 from workspaces_apps.errors import ServiceError, WorkSpacesError, lost_credentials, told
 
 if TYPE_CHECKING:
     from workspaces_apps._associations import Direction
     from workspaces_apps._observe.subscription import Subscription
-    from workspaces_apps._reconcile.context import ReconcilePolicy, Slot, TargetContext
+    from workspaces_apps._reconcile.writes import ReconcilePolicy, Slot, TargetContext
 
 _log = field_logger("workspaces_apps.reconcile")
 
@@ -152,12 +170,7 @@ class Reconciler:
         self._park = park
         self._initial = initial
         self._deadline = deadline
-        self._limits = Limits(
-            context.clock,
-            retries=policy.retries,
-            deployment_timeout=policy.deployment_timeout,
-            ready_timeout=policy.ready_timeout,
-        )
+        self._limits = Limits(context.clock, policy)
         self._subscription: Subscription | None = None
         self._reads = 0
         self._initial_at = initial.at if initial is not None else None

@@ -7,14 +7,14 @@ and give. They are imported when they are first used: a client that never waits 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workspaces_apps._waiters.policy import PollPolicy
-    from workspaces_apps._waiters.records import (
+    from workspaces_apps._waiters.deployment import (
         AssociationChange,
         AssociationStatus,
         DeploymentOutcome,
         OnChange,
         Target,
     )
+    from workspaces_apps._waiters.methods import PollPolicy
 
 __all__ = [
     "AssociationChange",
@@ -31,6 +31,6 @@ if not TYPE_CHECKING:
     def __getattr__(name):
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home = importlib.import_module(f"{__name__}.{'policy' if name == 'PollPolicy' else 'records'}")
+        home = importlib.import_module(f"{__name__}.{'methods' if name == 'PollPolicy' else 'deployment'}")
         found = globals()[name] = getattr(home, name)
         return found

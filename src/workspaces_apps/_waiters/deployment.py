@@ -1,27 +1,142 @@
-"""The meaning to a wait of what was seen of one deployment on one WorkSpace. Nothing here calls."""
+"""The records that waits for deployments return, and the meaning to a wait of what was seen of one. Nothing here calls."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
+from workspaces_apps import api
 from workspaces_apps._associations import Direction
-from workspaces_apps._associations.states import ERROR, NextAction, Phase, next_action, state_info
-from workspaces_apps._associations.workspaces import DEPLOYING, Readiness
-from workspaces_apps._observe.timers import TINY
+from workspaces_apps._associations.states import (
+    DEPLOYING,
+    ERROR,
+    NextAction,
+    Phase,
+    Readiness,
+    next_action,
+    state_info,
+)
+from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.moments import Datetime
+from workspaces_apps._base.public import public
+from workspaces_apps._base.text import NAME_LIMIT, harmless
+from workspaces_apps._observe.reads import state_of
+from workspaces_apps._observe.schedule import TINY
 from workspaces_apps._reconcile.observed_state import ObservedState
-from workspaces_apps._waiters.records import AssociationChange, AssociationStatus, Target
-from workspaces_apps._waiters.unknown import note_unknown
-from workspaces_apps.errors import FailedAssociation
+from workspaces_apps.errors import FailedAssociation, WaiterError, WorkSpacesError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._observe.snapshot import AssociationRecord, Snapshot
+    from workspaces_apps._model.open_enum import OpenEnum
+    from workspaces_apps._observe.reads import AssociationRecord, Snapshot
     from workspaces_apps._reconcile.observed_state import Change
+
+
+ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
+
+Target: TypeAlias = Literal["installed", "removed"]
+"""Where an association is meant to end."""
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssociationStatus:
+    """An association as it was seen last.
+
+    Attributes:
+        application_id: The application.
+        state: Its state; None if there is no association (any more).
+        wanted: Where it is meant to end; None where nothing tells.
+        reason: Why it failed, as the service put it.
+    """
+
+    application_id: str
+    state: api.AssociationState | None
+    wanted: Target | None
+    reason: api.AssociationStateReason | None = None
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssociationChange:
+    """An association that was seen in another state than before.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        application_id: The application.
+        before: The state before; None if there was no association.
+        after: The state now; None if there is no association any more.
+        reason: Why it failed, as the service put it.
+        at: When it was seen, by the client's clock; the change itself came earlier.
+    """
+
+    workspace_id: str
+    application_id: str
+    before: api.AssociationState | None
+    after: api.AssociationState | None
+    reason: api.AssociationStateReason | None
+    at: Datetime
+
+
+OnChange: TypeAlias = Callable[[AssociationChange], Awaitable[object] | object]
+"""A function, or a coroutine function, that is called with every change."""
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentOutcome:
+    """The outcome of a deployment on one WorkSpace.
+
+    Attributes:
+        workspace_id: The WorkSpace.
+        associations: Every association that was followed, as it was seen last.
+        changed: One change for each that ended in another state than it was first seen in.
+        failed: Those in ERROR.
+        elapsed: How long it took.
+        polls: How many times it looked.
+        done: The applications that the call itself staged or deployed.
+        already: The applications that were in sync before the call did anything.
+        error: What ended the wait, where several are waited for at once and this one did not end well.
+    """
+
+    workspace_id: str
+    associations: tuple[AssociationStatus, ...] = ()
+    changed: tuple[AssociationChange, ...] = ()
+    failed: tuple[FailedAssociation, ...] = ()
+    elapsed: timedelta
+    polls: int
+    done: tuple[str, ...] = ()
+    already: tuple[str, ...] = ()
+    error: WorkSpacesError | None = None
+
+
+_log = field_logger("workspaces_apps.waiters")
+
+_noted: set[tuple[str, str]] = set()
+_NOTED_AT_MOST: Final = 256
+
+
+def note_unknown(kind: str, state: OpenEnum | None, name: str = "") -> None:
+    """Log a state that this package does not know, once in a process.
+
+    Args:
+        kind: Of what it is a state.
+        state: The state; nothing happens if it is known, or None.
+        name: What was seen in it, if that is to be told.
+    """
+    if state is None or state.is_known or (kind, state) in _noted:
+        return
+    if len(_noted) < _NOTED_AT_MOST:
+        _noted.add((kind, str(state)))
+    place = f" of {harmless(name, NAME_LIMIT)}" if name else ""
+    _log.warning("unknown %s state %s%s: it counts as under way", kind, harmless(state, NAME_LIMIT), place)
+
 
 DIRECTIONS: Final[Mapping[Target, Direction]] = {"installed": "install", "removed": "uninstall"}
 """The direction that leads where an association is wanted."""
@@ -283,13 +398,22 @@ class Deployment:
         return now - self._quiet_since >= self.grace - TINY
 
 
+def described(error: ErrorT, resource_id: str, *, last: object, elapsed: float, polls: int) -> ErrorT:
+    """Return the error that ends a wait, with what was seen last, and how long the wait has taken."""
+    error.last = {resource_id: last}
+    if isinstance(error, WaiterError):
+        error.elapsed = timedelta(seconds=elapsed)
+        error.polls, error.resource_id = polls, resource_id
+    return error
+
+
 def status_of(
     application: str, record: AssociationRecord | None, direction: Direction | None
 ) -> AssociationStatus:
     """Return an association as it was seen last; None for one that is not there."""
     return AssociationStatus(
         application_id=application,
-        state=record.state if record is not None else None,
+        state=state_of(record),
         wanted=TARGETS[direction] if direction is not None else None,
         reason=record.reason if record is not None else None,
     )
@@ -297,12 +421,12 @@ def status_of(
 
 def change_of(workspace_id: str, change: Change, at: datetime) -> AssociationChange:
     """Return a change as callers are told it."""
-    before, after = change.before, change.after
+    after = change.after
     return AssociationChange(
         workspace_id=workspace_id,
         application_id=change.application_id,
-        before=before.state if before is not None else None,
-        after=after.state if after is not None else None,
+        before=state_of(change.before),
+        after=state_of(after),
         reason=after.reason if after is not None else None,
         at=at,
     )

@@ -1,23 +1,37 @@
-"""One wait for one deployment, on a subscription: its moments, its errors, its outcome, its changes."""
+"""Waits for deployments on a subscription: one wait, its changes one by one, and many waits at once."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from workspaces_apps._associations.states import NextAction
-from workspaces_apps._base.log_fields import FIELDS
-from workspaces_apps._observe.schedule import TOLERATED_POLLS
-from workspaces_apps._observe.timers import TINY
+from workspaces_apps._base.log_fields import FIELDS, field_logger
+from workspaces_apps._base.public import public
+from workspaces_apps._observe.schedule import TINY, TOLERATED_POLLS
 from workspaces_apps._telemetry.port import Span, begin
-from workspaces_apps._waiters.deployment import ENDS, Deployment, Step, change_of
-from workspaces_apps._waiters.policy import LAST_READ
-from workspaces_apps._waiters.records import DeploymentOutcome
+from workspaces_apps._waiters.deployment import (
+    ENDS,
+    AssociationChange,
+    Deployment,
+    DeploymentOutcome,
+    OnChange,
+    Step,
+    change_of,
+    described,
+)
+from workspaces_apps._waiters.methods import LAST_READ
 from workspaces_apps.errors import (
+    ClientStateError,
     DeploymentFailedError,
+    PartialFailureError,
     WaiterError,
     WaiterTimeoutError,
     WorkspaceNotReadyError,
@@ -26,17 +40,15 @@ from workspaces_apps.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.observer import AssociationObserver
-    from workspaces_apps._observe.schedule import Schedule
-    from workspaces_apps._observe.snapshot import Snapshot
-    from workspaces_apps._observe.subscription import Subscription
-    from workspaces_apps._observe.timers import Timer
+    from workspaces_apps._observe.reads import Snapshot
+    from workspaces_apps._observe.schedule import Schedule, Timer
+    from workspaces_apps._observe.subscription import PollAudience, Subscription
     from workspaces_apps._reconcile.observed_state import Change
     from workspaces_apps._telemetry.port import Telemetry
-    from workspaces_apps._waiters.records import AssociationChange, Target
+    from workspaces_apps._waiters.deployment import Target
 
 
 class DeploymentWait:
@@ -167,7 +179,7 @@ class DeploymentWait:
             associations=self.deployment.statuses(),
             changed=tuple(map(self._change, self.deployment.net_changes())),
             failed=self.deployment.failures(self.workspace_id),
-            elapsed=elapsed if elapsed is not None else self._elapsed(),
+            elapsed=elapsed if elapsed is not None else timedelta(seconds=self._elapsed()),
             polls=self.polls,
             error=error,
         )
@@ -256,17 +268,14 @@ class DeploymentWait:
 
     def _fail(self, error: WorkSpacesError) -> None:
         """End it with an error, which is told what was seen last."""
-        error.last = {self.workspace_id: self.deployment.statuses()}
-        if isinstance(error, WaiterError):
-            error.elapsed = self._elapsed()
-            error.polls = self.polls
-            error.resource_id = self.workspace_id
+        last = self.deployment.statuses()
+        described(error, self.workspace_id, last=last, elapsed=self._elapsed(), polls=self.polls)
         if not self.future.done():
             self.future.set_exception(error)
         self.end()
 
-    def _elapsed(self) -> timedelta:
-        return timedelta(seconds=self._observer.clock.monotonic() - self.began)
+    def _elapsed(self) -> float:
+        return self._observer.clock.monotonic() - self.began
 
     def _failed(self) -> DeploymentFailedError:
         failed = self.deployment.failures(self.workspace_id)
@@ -306,3 +315,187 @@ class DeploymentWait:
 def _end(span: Span, future: asyncio.Future[DeploymentOutcome]) -> None:
     """End the span of a wait, whose future is done."""
     span.end(asyncio.CancelledError() if future.cancelled() else future.exception())
+
+
+_log = field_logger("workspaces_apps.waiters")
+
+
+@public("workspaces_apps.types")
+class DeploymentWatch(AsyncIterator[AssociationChange]):
+    """The changes of a deployment, as they are seen; use it with `async with`.
+
+    The iteration ends when the deployment ends; leaving the block early ends the polling. A failed association
+    is a change like another, with the reason; `outcome` tells how it all ended.
+    """
+
+    def __init__(self, make_wait: Callable[[Callable[[AssociationChange], None]], DeploymentWait]) -> None:
+        """A watch that has not begun.
+
+        Args:
+            make_wait: Makes the wait, given what is called with every change.
+        """
+        self._make_wait = make_wait
+        self._wait: DeploymentWait | None = None
+        self._changes: deque[AssociationChange] = deque()
+        self._news = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        wait = self._make_wait(self._changed)
+        wait.future.add_done_callback(lambda _: self._news.set())
+        wait.begin()
+        self._wait = wait
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._wait is not None:
+            self._wait.end()
+            # Retrieved, so that an error nobody iterated up to is not reported as lost.
+            if not self._wait.future.cancel():
+                self._wait.future.exception()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AssociationChange:
+        wait = self._begun()
+        while not self._changes:
+            if wait.ended:
+                error = wait.future.exception()
+                if error is None or isinstance(error, DeploymentFailedError):
+                    raise StopAsyncIteration
+                raise error
+            self._news.clear()
+            await self._news.wait()
+        return self._changes.popleft()
+
+    @property
+    def outcome(self) -> DeploymentOutcome | None:
+        """The outcome, failed associations included; None while it goes on."""
+        wait = self._begun()
+        if not wait.ended or wait.future.cancelled():
+            return None
+        error = wait.future.exception()
+        if error is None:
+            return wait.future.result()
+        if not isinstance(error, DeploymentFailedError) or error.elapsed is None:
+            return None
+        return wait.outcome(elapsed=error.elapsed)
+
+    def result(self) -> DeploymentOutcome:
+        """The outcome.
+
+        Raises:
+            WaiterError: As `wait_until_deployed` does.
+        """
+        return self._begun().future.result()
+
+    def _begun(self) -> DeploymentWait:
+        if self._wait is None:
+            raise ClientStateError("the watch has not begun: use it with `async with`")
+        return self._wait
+
+    def _changed(self, change: AssociationChange) -> None:
+        self._changes.append(change)
+        self._news.set()
+
+
+async def tell(hook: OnChange, change: AssociationChange) -> None:
+    """Call a hook, and await it if that is asked for; what it raises is logged and goes no further."""
+    try:
+        answer = hook(change)
+        if inspect.isawaitable(answer):
+            await answer
+    except Exception:  # noqa: BLE001 - a hook is a stranger's code and may raise anything
+        _log.exception(
+            "on_change raised on a change of %s", change.application_id,
+            extra={"workspace_id": change.workspace_id, "application_id": change.application_id},
+        )  # fmt: skip
+
+
+@public("workspaces_apps.types")
+class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
+    """Many deployments that are waited for.
+
+    `async for` gives each outcome when it is there; one that did not end well has its `error`. Awaiting gives all
+    of them, in the order of the WorkSpaces, and raises PartialFailureError, after all have ended, if any did not
+    end well. Either begins to wait when it is used.
+    """
+
+    def __init__(
+        self,
+        make_wait: Callable[[str, Callable[[AssociationChange], None] | None], DeploymentWait],
+        workspace_ids: Sequence[str],
+        *,
+        fail_fast: bool,
+        on_change: OnChange | None,
+    ) -> None:
+        """Nothing is waited for yet.
+
+        Args:
+            make_wait: Makes the wait for one WorkSpace, given what is called with every change.
+            workspace_ids: The WorkSpaces, each once.
+            fail_fast: Whether the first error ends all.
+            on_change: Is called with every change.
+        """
+        self._make_wait = make_wait
+        self._workspace_ids = tuple(workspace_ids)
+        self._fail_fast = fail_fast
+        self._on_change = on_change
+
+    def __await__(self) -> Generator[Any, None, tuple[DeploymentOutcome, ...]]:
+        return self._all().__await__()
+
+    def __aiter__(self) -> AsyncIterator[DeploymentOutcome]:
+        return self._as_they_come()
+
+    async def _all(self) -> tuple[DeploymentOutcome, ...]:
+        found = {outcome.workspace_id: outcome async for outcome in self._as_they_come()}
+        outcomes = tuple(found[one] for one in self._workspace_ids)
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        if failed:
+            raise PartialFailureError(
+                f"{len(failed)} of {len(outcomes)} deployments did not end well; the first: {failed[0].error}",
+                failed=failed,
+                succeeded=[outcome for outcome in outcomes if outcome.error is None],
+            )
+        return outcomes
+
+    async def _as_they_come(self) -> AsyncIterator[DeploymentOutcome]:
+        news: asyncio.Queue[DeploymentWait | AssociationChange] = asyncio.Queue()
+        waits: dict[DeploymentWait, None] = {}
+        try:
+            for workspace_id in self._workspace_ids:
+                wait = self._make_wait(workspace_id, news.put_nowait if self._on_change is not None else None)
+
+                def ended(_: object, wait: DeploymentWait = wait) -> None:
+                    news.put_nowait(wait)
+
+                wait.future.add_done_callback(ended)
+                waits[wait] = None
+                wait.begin()
+            while waits:
+                item = await news.get()
+                if isinstance(item, AssociationChange):
+                    if self._on_change is not None:
+                        await tell(self._on_change, item)
+                    continue
+                del waits[item]
+                item.end()
+                yield self._outcome(item)
+        finally:
+            for wait in waits:
+                wait.future.cancel()
+                wait.end()
+
+    def _outcome(self, wait: DeploymentWait) -> DeploymentOutcome:
+        error = wait.future.exception()
+        if error is None:
+            return wait.future.result()
+        if self._fail_fast or not isinstance(error, WorkSpacesError):
+            raise error
+        return wait.outcome(error, elapsed=error.elapsed if isinstance(error, WaiterError) else None)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from workspaces_apps._associations.states import ERROR, NextAction, next_action
-from workspaces_apps._associations.workspaces import Readiness, readiness
+from workspaces_apps._associations.states import ERROR, NextAction, Readiness, next_action, readiness
 from workspaces_apps._base.clock import timeout
-from workspaces_apps._reconcile.context import ReconcilePolicy, Slot
-from workspaces_apps._reconcile.guard import Unconditional
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._observe.reads import state_of
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed, Reconciler
-from workspaces_apps._reconcile.writes import DEPLOYING, LAST_ANSWER
-from workspaces_apps._waiters.deployment import change_of, failures_of, status_of
-from workspaces_apps._waiters.policy import LAST_READ
-from workspaces_apps._waiters.records import DeploymentOutcome
-from workspaces_apps._waiters.watch import tell
+from workspaces_apps._reconcile.writes import DEPLOYING, LAST_ANSWER, ReconcilePolicy, Slot, Unconditional
+from workspaces_apps._waiters.deployment import (
+    DeploymentOutcome,
+    change_of,
+    described,
+    failures_of,
+    status_of,
+)
+from workspaces_apps._waiters.deployment_wait import tell
+from workspaces_apps._waiters.methods import LAST_READ
 from workspaces_apps.errors import (
     DeploymentFailedError,
     StagedChangesError,
@@ -33,50 +35,15 @@ if TYPE_CHECKING:
 
     from workspaces_apps._associations import Direction
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._observe.snapshot import AssociationRecord
-    from workspaces_apps._reconcile.context import TargetContext
-    from workspaces_apps._reconcile.intent_log import Failure, WriteIntent
+    from workspaces_apps._observe.reads import AssociationRecord
     from workspaces_apps._reconcile.observed_state import Change
     from workspaces_apps._reconcile.reconciler import ReconcileResult
-    from workspaces_apps._waiters.records import AssociationStatus, OnChange
+    from workspaces_apps._reconcile.writes import Failure, TargetContext, WriteIntent
+    from workspaces_apps._waiters.deployment import AssociationStatus, OnChange
 
 ErrorT = TypeVar("ErrorT", bound=WaiterError)
 
 _FOREIGN: Final = frozenset({Reason.FOREIGN_STAGED, Reason.FOREIGN_ERROR})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOptions:
-    """The options of a job.
-
-    Attributes:
-        include_staged: Deploy even if that commits, or retries, something foreign.
-        retry_failed: Retry what is in ERROR.
-        timeout: Seconds for everything.
-        grace: Seconds for which a deployment need not show yet.
-        ready_timeout: Seconds to wait for a WorkSpace that is on its way.
-        on_change: Called with every change.
-    """
-
-    include_staged: bool
-    retry_failed: bool
-    timeout: float
-    grace: float
-    ready_timeout: float
-    on_change: OnChange | None
-
-    @property
-    def policy(self) -> ReconcilePolicy:
-        """The same as a reconciler takes it: what is in ERROR is retried once, in the direction that is desired."""
-        return ReconcilePolicy(
-            retries=int(self.retry_failed),
-            allowed=None if self.include_staged else frozenset(),
-            allow_foreign_errors=self.include_staged,
-            assume_direction=True,
-            deployment_timeout=self.timeout,
-            ready_timeout=self.ready_timeout,
-            grace=self.grace,
-        )
 
 
 class _JobLog:
@@ -161,7 +128,8 @@ class Job:
         workspace_id: The WorkSpace.
         direction: The direction of all of them.
         applications: Their ids.
-        options: How it is done.
+        policy: Its limits; the time for a deployment is that for everything.
+        on_change: Called with every change.
     """
 
     def __init__(
@@ -170,25 +138,26 @@ class Job:
         workspace_id: str,
         direction: Direction,
         applications: tuple[str, ...],
-        options: JobOptions,
+        policy: ReconcilePolicy,
+        on_change: OnChange | None,
     ) -> None:
         self._clock = context.clock
         self._workspace_id = workspace_id
         self._direction: Direction = direction
         self._applications = applications
-        self._options = options
+        self._policy = policy
         self._began = context.clock.monotonic()
-        self._log = _JobLog(workspace_id, options.on_change, context.clock)
+        self._log = _JobLog(workspace_id, on_change, context.clock)
         self._reconciler = Reconciler(
             workspace_id,
             dict.fromkeys(applications, direction),
             context=context,
-            policy=options.policy,
+            policy=policy,
             log=self._log,
             conditions=Unconditional(),
             acting=Slot(None),
             in_flight=Slot(None),
-            deadline=self._began + options.timeout,
+            deadline=self._began + policy.deployment_timeout,
         )
 
     async def run(self) -> DeploymentOutcome:
@@ -198,7 +167,7 @@ class Job:
             WorkSpacesError: As `install_applications` says.
         """
         # The service may hang in the last call, even where it is a write whose answer is waited for; the deadline holds.
-        scope = timeout(self._clock, self._options.timeout + LAST_READ - LAST_ANSWER)
+        scope = timeout(self._clock, self._policy.deployment_timeout + LAST_READ - LAST_ANSWER)
         try:
             async with scope:
                 result = await self._reconciler.run()
@@ -263,14 +232,13 @@ class Job:
     def _failed(self) -> DeploymentFailedError:
         failed = failures_of(self._workspace_id, self._statuses())
         names = ", ".join(f"{one.application_id} ({one.code or 'no code'})" for one in failed)
-        advice = "" if self._options.retry_failed else "; retry_failed=True retries it"
+        advice = "" if self._policy.retries else "; retry_failed=True retries it"
         error = DeploymentFailedError(f"{names} in ERROR on {self._workspace_id}{advice}")
         error.failed = failed
         return self._told(error)
 
     def _outcome(self, result: ReconcileResult) -> DeploymentOutcome:
         observed, now = self._reconciler.observed, self._clock.now()
-        firsts = {one: observed.first.get(one) for one in self._applications}
         return DeploymentOutcome(
             workspace_id=self._workspace_id,
             associations=self._statuses(),
@@ -282,9 +250,8 @@ class Job:
             done=result.acted,
             already=tuple(
                 one
-                for one, first in firsts.items()
-                if next_action(first.state if first is not None else None, self._direction)
-                is NextAction.NOTHING
+                for one in self._applications
+                if next_action(state_of(observed.first.get(one)), self._direction) is NextAction.NOTHING
             ),
         )
 
@@ -304,17 +271,19 @@ class Job:
     def _late(self) -> WaiterTimeoutError:
         return self._told(
             WaiterTimeoutError(
-                f"{self._workspace_id} is not done ({self._states()}) within {self._options.timeout:g} s"
+                f"{self._workspace_id} is not done ({self._states()}) within {self._policy.deployment_timeout:g} s"
             )
         )
 
     def _told(self, error: ErrorT) -> ErrorT:
         """Return the error, with what was read last and how long it took."""
-        error.last = {self._workspace_id: self._statuses()}
-        error.elapsed = timedelta(seconds=self._clock.monotonic() - self._began)
-        error.polls = self._reconciler.result().reads
-        error.resource_id = self._workspace_id
-        return error
+        return described(
+            error,
+            self._workspace_id,
+            last=self._statuses(),
+            elapsed=self._clock.monotonic() - self._began,
+            polls=self._reconciler.result().reads,
+        )
 
     def _noted(self, error: WorkSpacesError, result: ReconcileResult) -> WorkSpacesError:
         """Return the error, with notes of what was taken back and what could not be."""

@@ -1,39 +1,209 @@
-"""Waits for WorkSpaces, images and directories: what a read means, and one loop over a subscription."""
+"""Waits for WorkSpaces, images and directories: acceptor tables, observers, and one loop over a subscription."""
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
 
-from workspaces_apps._associations.acceptors import GONE, Verdict, Waiter, verdict_on
+from workspaces_apps._associations import Mark
 from workspaces_apps._base.clock import to_seconds
-from workspaces_apps._observe.schedule import TOLERATED_POLLS
-from workspaces_apps._observe.timers import TINY
+from workspaces_apps._observe.observer import AssociationObserver
+from workspaces_apps._observe.resources import ResourceObserver
+from workspaces_apps._observe.schedule import TINY, TOLERATED_POLLS
+from workspaces_apps._reconcile.writes import DEPLOYING_AT_ONCE
 from workspaces_apps._telemetry.port import span
-from workspaces_apps._waiters.policy import LAST_READ, schedule_of
-from workspaces_apps._waiters.unknown import note_unknown
-from workspaces_apps.errors import WaiterError, WaiterTimeoutError, WorkSpacesError
+from workspaces_apps._waiters.deployment import ErrorT, described, note_unknown
+from workspaces_apps._waiters.methods import LAST_READ, schedule_of
+from workspaces_apps.errors import ClientStateError, WaiterError, WaiterTimeoutError, WorkSpacesError
 
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Duration
     from workspaces_apps._model.open_enum import OpenEnum
-    from workspaces_apps._observe.audience import PollAudience
-    from workspaces_apps._observe.resources import ResourceObserver
+    from workspaces_apps._observe.subscription import PollAudience, Polling
     from workspaces_apps._telemetry.port import Telemetry
-    from workspaces_apps._waiters.policy import PollPolicy
-    from workspaces_apps.api import Workspace, WorkspaceProperties
+    from workspaces_apps._waiters.methods import PollPolicy
+    from workspaces_apps.api import Workspace, WorkspaceDirectory, WorkspaceImage, WorkspaceProperties
+    from workspaces_apps.api.operations import Operations
+
+
+ABSENT: Final = "ABSENT"
+"""Stands for a resource that the service does not list."""
+
+GONE: Final = "GONE"
+"""Stands for a resource that was seen, and that the service has not listed for a minute since."""
+
+
+class Verdict(Enum):
+    """The meaning of a read to a waiter."""
+
+    WAIT = auto()
+    SUCCESS = auto()
+    FAILURE = auto()
+
+
+Waiter: TypeAlias = Literal[
+    "available",
+    "stopped",
+    "terminated",
+    "modified",
+    "modification",
+    "image available",
+    "directory registered",
+    "directory deregistered",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptor:
+    """One row: the meaning of a state to a waiter.
+
+    Attributes:
+        waiter: The waiter that it is for.
+        state: The state, or ABSENT.
+        verdict: Its meaning.
+        mark: The source.
+        why: The fact, in a sentence.
+    """
+
+    waiter: Waiter
+    state: str
+    verdict: Verdict
+    mark: Mark
+    why: str
+
+
+_OK, _NO, _WAIT = Verdict.SUCCESS, Verdict.FAILURE, Verdict.WAIT
+
+_GOING = "What is being terminated does not come back."
+_GONE = "A terminated WorkSpace is absent."
+_BROKEN = "It failed beyond use."
+_GONE_SINCE = "What was there and stays absent has been terminated."
+_NOT_YET = "An id just returned by CreateWorkspaces may be absent for a while."
+_SAME_AS_BEFORE = "Right after the call nothing may have changed yet."
+_KEEPS_STATE = "A change of properties does not show in the state; ModificationStates decides."
+
+ACCEPTORS: Final = (
+    Acceptor("available", "AVAILABLE", _OK, "doc", "It runs and can be used."),
+    Acceptor("available", "STOPPED", _WAIT, "assumed", _SAME_AS_BEFORE),
+    Acceptor("available", "ERROR", _NO, "assumed", _BROKEN),
+    Acceptor("available", "TERMINATING", _NO, "assumed", _GOING),
+    Acceptor("available", "TERMINATED", _NO, "doc", _GOING),
+    Acceptor("available", ABSENT, _WAIT, "doc", _NOT_YET),
+    Acceptor("available", GONE, _NO, "assumed", _GONE_SINCE),
+    Acceptor("stopped", "STOPPED", _OK, "doc", "It does not run."),
+    Acceptor("stopped", "AVAILABLE", _WAIT, "assumed", _SAME_AS_BEFORE),
+    Acceptor("stopped", "ERROR", _NO, "assumed", _BROKEN),
+    Acceptor("stopped", "TERMINATING", _NO, "assumed", _GOING),
+    Acceptor("stopped", "TERMINATED", _NO, "doc", _GOING),
+    Acceptor("stopped", ABSENT, _WAIT, "doc", _NOT_YET),
+    Acceptor("stopped", GONE, _NO, "assumed", _GONE_SINCE),
+    Acceptor("terminated", "TERMINATED", _OK, "doc", "It is gone."),
+    Acceptor("terminated", "AVAILABLE", _WAIT, "assumed", _SAME_AS_BEFORE),
+    Acceptor("terminated", "TERMINATING", _WAIT, "doc", "The termination is under way."),
+    Acceptor("terminated", ABSENT, _OK, "doc", _GONE),
+    Acceptor("modified", "AVAILABLE", _WAIT, "field", _KEEPS_STATE),
+    Acceptor("modified", "STOPPED", _WAIT, "field", _KEEPS_STATE),
+    Acceptor("modified", "ERROR", _NO, "assumed", _BROKEN),
+    Acceptor("modified", "TERMINATING", _NO, "assumed", _GOING),
+    Acceptor("modified", "TERMINATED", _NO, "doc", _GOING),
+    Acceptor("modified", ABSENT, _WAIT, "doc", _NOT_YET),
+    Acceptor("modified", GONE, _NO, "assumed", _GONE_SINCE),
+    Acceptor("modification", "UPDATE_INITIATED", _WAIT, "doc", "The change is under way."),
+    Acceptor("modification", "UPDATE_IN_PROGRESS", _WAIT, "doc", "The change is under way."),
+    Acceptor("modification", "UPDATE_FAILED", _NO, "doc", "The change failed."),
+    Acceptor("image available", "AVAILABLE", _OK, "doc", "It can be used."),
+    Acceptor("image available", "PENDING", _WAIT, "doc", "It is being made."),
+    Acceptor("image available", "ERROR", _NO, "doc", "It could not be made."),
+    Acceptor("image available", ABSENT, _WAIT, "assumed", "A new image may be absent for a while."),
+    Acceptor("image available", GONE, _NO, "assumed", "What was there and stays absent has been deleted."),
+    Acceptor("directory registered", "REGISTERED", _OK, "doc", "It can be used."),
+    Acceptor("directory registered", "REGISTERING", _WAIT, "doc", "The registration is under way."),
+    Acceptor("directory registered", "DEREGISTERED", _WAIT, "assumed", _SAME_AS_BEFORE),
+    Acceptor("directory registered", "ERROR", _NO, "doc", "It could not be registered."),
+    Acceptor("directory registered", ABSENT, _WAIT, "assumed", _SAME_AS_BEFORE),
+    Acceptor("directory deregistered", "DEREGISTERED", _OK, "doc", "It is not registered any more."),
+    Acceptor("directory deregistered", "DEREGISTERING", _WAIT, "doc", "The deregistration is under way."),
+    Acceptor("directory deregistered", "REGISTERED", _WAIT, "assumed", _SAME_AS_BEFORE),
+    Acceptor("directory deregistered", "ERROR", _NO, "doc", "It could not be deregistered."),
+    Acceptor("directory deregistered", ABSENT, _OK, "assumed", "What is not listed is not registered."),
+)
+"""Every row; a state without one means: keep waiting."""
+
+_ACCEPTORS: Final = {(row.waiter, row.state): row.verdict for row in ACCEPTORS}
+
+
+def verdict_on(waiter: Waiter, state: str | None) -> Verdict:
+    """Return the meaning of a state to a waiter; None is absence, and so is GONE where the waiter has no row for it."""
+    if state is None or (state == GONE and (waiter, GONE) not in _ACCEPTORS):
+        state = ABSENT
+    return _ACCEPTORS.get((waiter, state), Verdict.WAIT)
+
+
+class Hub:
+    """The observers of a client and its views.
+
+    Polls are shared, so they go with the client's own options, whichever view asked for the wait; the hooks of every
+    view that they serve hear of them.
+
+    Attributes:
+        clock: The client's clock.
+        deploy_gate: How many WorkSpaces may be between the last read and Deploy.
+        observer: Observes associations and the states of WorkSpaces.
+        workspaces: Observes WorkSpaces with all their properties.
+        images: Observes images.
+        directories: Observes directories.
+    """
+
+    def __init__(self, client: Operations, polling: Polling) -> None:
+        """Observers that nobody subscribes to.
+
+        Args:
+            client: The client's own view.
+            polling: What polls are made with.
+        """
+        self.clock = polling.clock
+        self.deploy_gate: asyncio.Semaphore = asyncio.Semaphore(DEPLOYING_AT_ONCE)
+        self.observer: AssociationObserver = AssociationObserver(client, polling)
+
+        async def workspaces(view: Operations, ids: list[str]) -> dict[str, Workspace]:
+            return {one.workspace_id: one async for one in view.describe_workspaces(workspace_ids=ids)}
+
+        async def images(view: Operations, ids: list[str]) -> dict[str, WorkspaceImage]:
+            return {one.image_id: one async for one in view.describe_workspace_images(image_ids=ids)}
+
+        async def directories(view: Operations, ids: list[str]) -> dict[str, WorkspaceDirectory]:
+            listing = view.describe_workspace_directories(directory_ids=ids)
+            return {one.directory_id: one async for one in listing}
+
+        self.workspaces: ResourceObserver[Workspace] = ResourceObserver(
+            "DescribeWorkspaces", workspaces, polling
+        )
+        self.images: ResourceObserver[WorkspaceImage] = ResourceObserver(
+            "DescribeWorkspaceImages", images, polling
+        )
+        self.directories: ResourceObserver[WorkspaceDirectory] = ResourceObserver(
+            "DescribeWorkspaceDirectories", directories, polling
+        )
+
+    async def close(self) -> None:
+        """End every wait with a ClientStateError, and every task."""
+        error = ClientStateError("the client was closed while this wait was under way")
+        observers = (self.observer, self.workspaces, self.images, self.directories)
+        await asyncio.gather(*(one.close(error) for one in observers))
+
 
 ResourceT = TypeVar("ResourceT")
-ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
 
 _GONE_AFTER: Final = 60.0
 """Seconds for which a resource that was seen must be absent until it counts as gone, and not as mislaid."""
 
 
 class Judge(ABC, Generic[ResourceT]):
-    """Says what a look at a resource means.
+    """The meaning of what is read of a resource.
 
     Attributes:
         waiter: Whose rows of the table it goes by.
@@ -75,7 +245,7 @@ class Judge(ABC, Generic[ResourceT]):
 
 
 class StateJudge(Judge[ResourceT]):
-    """Goes by the resource's state and the acceptor table."""
+    """Judges by the resource's state and the acceptor table."""
 
     def __init__(
         self, waiter: Waiter, state: Callable[[ResourceT], OpenEnum | None], kind: str = "WorkSpace"
@@ -179,36 +349,23 @@ async def wait_for(
     Returns:
         The resource as it was read last; None if it is absent.
     """
-    name = "workspaces_apps.wait_until_" + judge.waiter.replace(" ", "_")
-    with span(telemetry, name, {"workspaces_apps.resource_id": resource_id}):
-        return await _wait_for(observer, judge, goal, resource_id, timeout, poll, audience)
-
-
-async def _wait_for(
-    observer: ResourceObserver[ResourceT],
-    judge: Judge[ResourceT],
-    goal: str,
-    resource_id: str,
-    timeout: Duration,
-    poll: PollPolicy | None,
-    audience: PollAudience | None,
-) -> ResourceT | None:
     clock = observer.clock
     began, seconds = clock.monotonic(), to_seconds(timeout, "timeout")
     deadline = began + seconds
     seen: ResourceT | None = None
-    feed = observer.subscribe(
-        resource_id, schedule_of(poll), tolerate_failures=TOLERATED_POLLS, audience=audience
-    )
+    name = "workspaces_apps.wait_until_" + judge.waiter.replace(" ", "_")
+    with (
+        span(telemetry, name, {"workspaces_apps.resource_id": resource_id}),
+        observer.subscribe(
+            resource_id, schedule_of(poll), tolerate_failures=TOLERATED_POLLS, audience=audience
+        ) as feed,
+    ):
 
-    def told(error: ErrorT) -> ErrorT:
-        error.last = {resource_id: seen}
-        if isinstance(error, WaiterError):
-            error.elapsed = timedelta(seconds=clock.monotonic() - began)
-            error.polls, error.resource_id = feed.polls, resource_id
-        return error
+        def told(error: ErrorT) -> ErrorT:
+            return described(
+                error, resource_id, last=seen, elapsed=clock.monotonic() - began, polls=feed.polls
+            )
 
-    with feed:
         feed.call_at(deadline, feed.hurry)
         try:
             while (reading := await feed.next(deadline + LAST_READ)) is not None:
@@ -222,7 +379,7 @@ async def _wait_for(
                     break
         except WorkSpacesError as error:
             raise told(error) from error.__cause__
-    raise told(WaiterTimeoutError(f"{resource_id} was not {goal} ({_words(seen)}) within {seconds:g} s"))
+        raise told(WaiterTimeoutError(f"{resource_id} was not {goal} ({_words(seen)}) within {seconds:g} s"))
 
 
 def _words(resource: object) -> str:

@@ -1,6 +1,6 @@
 """Fleet roll-outs: which applications belong on which WorkSpaces, what would change, and making it so."""
 
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._apply import EXIT_CODES, Apply, ApplyOptions
 from workspaces_apps.rollout._controller.control import (
     ControlCommand,

@@ -10,7 +10,7 @@ from typing import Final, Self
 from workspaces_apps._base.clock import Clock
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.errors import ClientStateError
 from workspaces_apps.rollout._controller.admission import CircuitBreaker, Pause

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from workspaces_apps._associations.states import IN_FLIGHT, NO_ASSOCIATION, SETTLED, SETTLED_BY, STAGED
-from workspaces_apps._observe.snapshot import AssociationRecord
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._observe.reads import AssociationRecord
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._log.events import (
     Action,
     Direction,

@@ -13,10 +13,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import Clock, Signal, sleep_or
-from workspaces_apps._reconcile.error_action import ErrorAction, action_for, code_of
-from workspaces_apps._reconcile.guard import Refusal
-from workspaces_apps._reconcile.intent_log import LogFailed
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import ErrorAction, Reason, action_for, code_of
+from workspaces_apps._reconcile.writes import LogFailed, Refusal
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
 from workspaces_apps.rollout._controller.users import (
     ConnectionWatch,

@@ -11,11 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
-from workspaces_apps._reconcile.context import ReconcilePolicy, Slot, TargetContext
-from workspaces_apps._reconcile.intent_log import LogFailed
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
+from workspaces_apps._reconcile.observed_state import left_as, left_over
 from workspaces_apps._reconcile.reconciler import Reconciler, ReconcileResult
-from workspaces_apps._reconcile.results import left_as, left_over
+from workspaces_apps._reconcile.writes import LogFailed, ReconcilePolicy, Slot, TargetContext
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
 from workspaces_apps.rollout._controller.admission import (
     Admission,
@@ -47,8 +46,11 @@ from workspaces_apps.rollout._plan.reading import STOPPED
 
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._observe.snapshot import Snapshot
+    from workspaces_apps._observe.reads import Snapshot
+    from workspaces_apps._reconcile.reconciler import ReconcileResult
+    from workspaces_apps.rollout._controller.admission import CircuitBreaker
     from workspaces_apps.rollout._controller.control import ApprovalGate
+    from workspaces_apps.rollout._controller.users import Notifier
     from workspaces_apps.rollout._journal.stores import FencedWriter
     from workspaces_apps.rollout._run_telemetry import CallMetrics
 

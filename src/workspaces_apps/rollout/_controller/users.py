@@ -18,7 +18,7 @@ from workspaces_apps._base.detached import start_detached
 from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
-from workspaces_apps._observe.audience import polled
+from workspaces_apps._observe.subscription import polled
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._log.events import Direction, Noticed
 from workspaces_apps.rollout._plan.reading import PAGE, STOPPED, ConnectionReading, Presence, read_connections

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from workspaces_apps._associations.states import NO_ASSOCIATION
 from workspaces_apps._base.clock import Clock
-from workspaces_apps._reconcile.intent_log import Failure, LogFailed, WriteIntent
+from workspaces_apps._reconcile.writes import Failure, LogFailed, WriteIntent
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.stores import JournalWriter
@@ -34,7 +34,7 @@ from workspaces_apps.rollout._run_telemetry import RunTelemetry
 
 if TYPE_CHECKING:
     from workspaces_apps._associations import Direction
-    from workspaces_apps._observe.snapshot import AssociationRecord
+    from workspaces_apps._observe.reads import AssociationRecord
     from workspaces_apps._reconcile.observed_state import Change
 
 EventT = TypeVar("EventT", bound=Event)

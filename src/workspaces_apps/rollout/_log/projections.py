@@ -14,7 +14,7 @@ from math import ceil, isfinite
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workspaces_apps._associations.states import IN_FLIGHT, SETTLED, STAGED
-from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
+from workspaces_apps._reconcile.decisions import NEVER_STARTED, Reason
 from workspaces_apps.rollout._log.events import (
     EVERYWHERE,
     ApprovalRequested,

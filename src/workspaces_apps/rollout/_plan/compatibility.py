@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.api.applications import WorkSpaceApplication, WorkSpaceApplicationState
 from workspaces_apps.api.shared import Compute, OperatingSystemName
 from workspaces_apps.rollout._manifest.selectors import WorkspaceFacts

@@ -19,7 +19,7 @@ from workspaces_apps._associations.states import SETTLED
 from workspaces_apps._base.files import read_file, replace_file
 from workspaces_apps._base.moments import Datetime
 from workspaces_apps._base.public import public
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._licences import HELD, LicenceCount, Price
 from workspaces_apps.rollout._log.events import Action, Direction

@@ -13,12 +13,13 @@ from workspaces_apps._associations.states import (
     SETTLED,
     STAGED,
     NextAction,
+    Readiness,
     next_action,
+    readiness,
 )
-from workspaces_apps._associations.workspaces import Readiness, readiness
 from workspaces_apps._client.client import WorkSpacesClient
-from workspaces_apps._observe.snapshot import AssociationRecord
-from workspaces_apps._reconcile.reasons import Reason
+from workspaces_apps._observe.reads import AssociationRecord
+from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout._errors import ManifestError, Mistake

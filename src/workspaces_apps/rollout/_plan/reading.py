@@ -30,7 +30,7 @@ from workspaces_apps._base.moments import Datetime
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps._model.models import PageResult
 from workspaces_apps._model.paginator import Paginated
-from workspaces_apps._observe.snapshot import AssociationRecord
+from workspaces_apps._observe.reads import AssociationRecord
 from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.api.errors import ResourceNotFoundException
 from workspaces_apps.api.workspaces import ConnectionState, Workspace, WorkspaceConnectionStatus

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from workspaces_apps._associations.states import SETTLED_BY
-from workspaces_apps._reconcile.reasons import NEVER_STARTED
+from workspaces_apps._reconcile.decisions import NEVER_STARTED
 from workspaces_apps.rollout._licences import HELD
 from workspaces_apps.rollout._log.events import (
     GRAVEST_ENDINGS,

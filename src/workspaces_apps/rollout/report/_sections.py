@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from workspaces_apps._reconcile.reasons import NEVER_STARTED, Reason
+from workspaces_apps._reconcile.decisions import NEVER_STARTED, Reason
 from workspaces_apps.rollout._log.events import Ending
 from workspaces_apps.rollout._log.projections import UNFINISHED, Outcome
 from workspaces_apps.rollout.report._model import OUTCOMES, ApplicationCount, Change, Counts, Wave, Workspace
