@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +15,9 @@ def advice(name: object, known: Iterable[str]) -> str:
         name: The name that is not known.
         known: The names that are.
     """
+    # Imported only now: nobody needs it but who has misspelt a name.
+    import difflib
+
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"

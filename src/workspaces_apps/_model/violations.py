@@ -1,7 +1,6 @@
 """Messages about a model that a caller builds; each names the member and the rule."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 from pydantic import (
     BaseModel,
@@ -14,6 +13,9 @@ from workspaces_apps.errors import Problem
 
 def unknown_name(model: type[BaseModel], name: str) -> Problem:
     """A name that is no member of the model."""
+    # Imported only now: nobody needs it but who has misspelt a name.
+    from difflib import get_close_matches
+
     known = model.model_fields
     meant = [attribute for attribute, field in known.items() if field.serialization_alias == name]
     meant += get_close_matches(name, known, n=1)
