@@ -51,6 +51,7 @@ from workspaces_apps._model.headers import Headers
 from workspaces_apps._model.operation_spec import OperationSpec
 from workspaces_apps._model.parameters import Many
 from workspaces_apps._model.values import (
+    CONSTRUCTED,
     FROM_WIRE,
     TO_WIRE,
     JsonObject,
@@ -105,9 +106,6 @@ def to_pascal(name: str) -> str:
     """The wire name that most attributes have: `logo2x_url` → `Logo2xUrl`."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
-
-_CONSTRUCTED: Final[Mapping[str, object]] = {"constructed": True}
-"""The context by which validators know a constructor."""
 
 _closing: ContextVar[bool] = ContextVar("workspaces_apps_closing", default=False)
 """True while a request comes in through one of pydantic's doors: shapes nested in it refuse unknown members too."""
@@ -216,7 +214,7 @@ class Model(BaseModel, frozen=True):
             raise RequestValidationError(sentence(model, problems), problems=problems)
         try:
             model.__pydantic_validator__.validate_python(
-                given, self_instance=self, strict=True, by_alias=False, by_name=True, context=_CONSTRUCTED
+                given, self_instance=self, strict=True, by_alias=False, by_name=True, context=CONSTRUCTED
             )
         except ValidationError as error:
             details = error.errors(include_url=False)
@@ -389,7 +387,7 @@ class Input(Model, frozen=True):
 
 
 def _close(value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
-    if info.context is _CONSTRUCTED or info.context is FROM_WIRE or isinstance(value, Model):
+    if info.context is CONSTRUCTED or info.context is FROM_WIRE or isinstance(value, Model):
         return handler(value)
     token = _closing.set(True)
     try:
@@ -532,18 +530,6 @@ def _shape_of(model: type[Model]) -> _Shape:
         sent=issubclass(model, Input) or hasattr(model, "rules"),
     )
     return found
-
-
-def refused(model: type[Model], given: Mapping[str, object]) -> Iterator[Problem]:
-    """Return what the constructor would refuse of values, by attribute; null stands for what was left out."""
-    optional = _shape_of(model).optional
-    values = {name: value for name, value in given.items() if value is not None or name not in optional}
-    try:
-        model.__pydantic_validator__.validate_python(
-            values, strict=True, by_alias=False, by_name=True, context=_CONSTRUCTED
-        )
-    except ValidationError as error:
-        yield from map(problem_of, error.errors(include_url=False))
 
 
 class _SignatureOfAttributes:

@@ -1,22 +1,26 @@
 """The door: what a request must keep before it is sent."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from workspaces_apps._model.models import Model, Request, refused
 from workspaces_apps._model.operation_spec import Bounds, Rule, Rules
-from workspaces_apps._model.values import TO_WIRE, is_list, is_mapping, kind_of
-from workspaces_apps._model.violations import invalid_unicode, unknown_name
+from workspaces_apps._model.values import CONSTRUCTED, TO_WIRE, is_list, is_mapping, kind_of
+from workspaces_apps._model.violations import invalid_unicode, problem_of, unknown_name
 from workspaces_apps.errors import Problem, RequestValidationError
+
+if TYPE_CHECKING:
+    from workspaces_apps._model.models import Request
 
 _HINT = 'if the service has relaxed this rule since, ClientConfig(request_checks="structure") leaves it to the service'
 
 
-def check(request: Request) -> None:
+def check(request: "Request") -> None:
     """Check length, range, size and pattern of everything in the request; unknown enum values pass.
 
     Raises:
@@ -32,7 +36,7 @@ def check(request: Request) -> None:
         )
 
 
-def check_types(request: Request) -> None:
+def check_types(request: "Request") -> None:
     """Check names and types of everything in the request, as its constructors did where it was made by them.
 
     Raises:
@@ -46,7 +50,7 @@ def check_types(request: Request) -> None:
         )
 
 
-def body_of(request: Request) -> bytes:
+def body_of(request: "Request") -> bytes:
     """Return the request in JSON, as it is sent.
 
     Raises:
@@ -67,14 +71,14 @@ def body_of(request: Request) -> bytes:
     return body
 
 
-def _unpaired_surrogates(model: Model, path: str) -> Iterator[Problem]:
+def _unpaired_surrogates(model: BaseModel, path: str) -> Iterator[Problem]:
     for name, value in {**model.__dict__, **(model.model_extra or {})}.items():
-        if isinstance(value, Model):
+        if isinstance(value, BaseModel):
             yield from _unpaired_surrogates(value, f"{path}{name}.")
         elif is_list(value):
             for index, item in enumerate(value):
                 place = f"{path}{name}[{index}]"
-                if isinstance(item, Model):
+                if isinstance(item, BaseModel):
                     yield from _unpaired_surrogates(item, f"{place}.")
                 else:
                     yield from invalid_unicode(place, item)
@@ -82,9 +86,9 @@ def _unpaired_surrogates(model: Model, path: str) -> Iterator[Problem]:
             yield from invalid_unicode(f"{path}{name}", value)
 
 
-def _wrong_types(model: Model, path: str) -> Iterator[Problem]:
+def _wrong_types(model: BaseModel, path: str) -> Iterator[Problem]:
     given = {name: value for name, value in model.__dict__.items() if name in model.model_fields_set}
-    for problem in refused(type(model), given):
+    for problem in _refused(type(model), given):
         yield replace(problem, member=f"{path}{problem.member}")
     # Attribute names are lower case; what `from_wire` keeps has a name of the wire's.
     for name in model.model_extra or ():
@@ -92,21 +96,33 @@ def _wrong_types(model: Model, path: str) -> Iterator[Problem]:
             problem = unknown_name(type(model), name)
             yield replace(problem, member=f"{path}{problem.member}")
     for name, value in given.items():
-        if isinstance(value, Model):
+        if isinstance(value, BaseModel):
             yield from _wrong_types(value, f"{path}{name}.")
         elif is_list(value):
             for index, item in enumerate(value):
-                if isinstance(item, Model):
+                if isinstance(item, BaseModel):
                     yield from _wrong_types(item, f"{path}{name}[{index}].")
 
 
+def _refused(model: type[BaseModel], given: Mapping[str, object]) -> Iterator[Problem]:
+    """Return what the constructor would refuse of values, by attribute; null stands for what was left out."""
+    fields = model.model_fields
+    values = {name: value for name, value in given.items() if value is not None or fields[name].is_required()}
+    try:
+        model.__pydantic_validator__.validate_python(
+            values, strict=True, by_alias=False, by_name=True, context=CONSTRUCTED
+        )
+    except ValidationError as error:
+        yield from map(problem_of, error.errors(include_url=False))
+
+
 @cache
-def _asked(model: type[Model]) -> tuple[Rules, bool]:
+def _asked(model: type[BaseModel]) -> tuple[Rules, bool]:
     """Return the rules of a structure, and whether exactly one of its members must be set."""
     return getattr(model, "rules", {}), getattr(model, "union", False)
 
 
-def _problems(model: Model, path: str) -> Iterator[Problem]:
+def _problems(model: BaseModel, path: str) -> Iterator[Problem]:
     rules, union = _asked(type(model))
     given = model.__pydantic_fields_set__
     if union and len(given & model.__dict__.keys()) != 1:
@@ -127,11 +143,11 @@ def _problems(model: Model, path: str) -> Iterator[Problem]:
         place = f"{path}{name}"
         if rule is not None:
             yield from _break(rule, value, place)
-        if isinstance(value, Model):
+        if isinstance(value, BaseModel):
             yield from _problems(value, f"{place}.")
         elif is_list(value):
             for index, item in enumerate(value):
-                if isinstance(item, Model):
+                if isinstance(item, BaseModel):
                     yield from _problems(item, f"{place}[{index}].")
 
 

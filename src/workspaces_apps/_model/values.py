@@ -33,6 +33,9 @@ from workspaces_apps._base.public import public
 
 T = TypeVar("T")
 
+CONSTRUCTED: Final[Mapping[str, object]] = {"constructed": True}
+"""The context by which validators know a constructor."""
+
 FROM_WIRE: Final[Mapping[str, object]] = {"from_wire": True}
 """The context by which validators know that a model is read by its `from_wire`."""
 
