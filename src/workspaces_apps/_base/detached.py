@@ -1,10 +1,14 @@
 """Tasks that work for many callers, and so run in the context of none."""
 
-import asyncio
+from __future__ import annotations
+
 import contextvars
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 
@@ -20,6 +24,9 @@ def start_detached(work: Callable[[], Awaitable[T]], *, name: str) -> asyncio.Ta
         work: Called and awaited in the task.
         name: The task's.
     """
+    # Whoever starts a task has imported it; others use this module without an event loop.
+    import asyncio
+
     loop = asyncio.get_running_loop()
     return asyncio.Task(_run(work), loop=loop, name=name, context=contextvars.Context())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +24,8 @@ def told_when_long(what: Callable[[], str]) -> Generator[None]:
     Args:
         what: Says what it is by then; empty for nothing.
     """
+    # Whoever waits has imported it; others only log.
+    import asyncio
 
     def tell() -> None:
         waited_for = what()

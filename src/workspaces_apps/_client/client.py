@@ -22,7 +22,7 @@ from workspaces_apps._waiters.methods import Waiters
 from workspaces_apps.errors import ClientStateError, RequestValidationError
 
 if TYPE_CHECKING:
-    from workspaces_apps._http.identity import ClientIdentity
+    from workspaces_apps._http.config import ClientIdentity
     from workspaces_apps._http.transport import Transport
     from workspaces_apps._model.models import Request
     from workspaces_apps._observe.audience import PollAudience

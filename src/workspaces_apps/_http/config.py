@@ -1,4 +1,4 @@
-"""`ClientConfig`: what can be set about a client, checked when it is set."""
+"""`ClientConfig`: what can be set about a client, checked when it is set; the target of a client, and its identity."""
 
 import pickle
 import random
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 RequestChecks: TypeAlias = Literal["all", "structure"]
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_AWS: Final = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".amazonaws.eu",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".csp.hci.ic.gov",
+    ".cloud.adc-e.uk",
+)
+"""Ends of the names of AWS's own hosts, those of FIPS, dual-stack and VPC endpoints included [seen in botocore]."""
 
 
 @public("workspaces_apps.types")
@@ -253,6 +266,33 @@ class Target:
                     "endpoint_url contradicts use_fips and use_dualstack: they choose the endpoint"
                 )
             check_endpoint(self.endpoint_url, allow_insecure=self.config.allow_insecure_endpoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientIdentity:
+    """The fleet that a client reads and changes.
+
+    Attributes:
+        region: The Region.
+        account: The account's id; None where nobody tells.
+        endpoint: The endpoint, without what is behind its host and port; None for AWS's own.
+        access_key_id: The access key of the calls; it is kept in no plan and no journal.
+    """
+
+    region: str
+    account: str | None
+    endpoint: str | None
+    access_key_id: str
+
+
+def custom_endpoint(url: str) -> str | None:
+    """Return an endpoint as a plan names it: scheme, host and port; None for one of AWS's own."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if host.endswith(_AWS):
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{parts.port}" if parts.port is not None else "")
 
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {

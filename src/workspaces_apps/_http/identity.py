@@ -1,13 +1,12 @@
-"""Identity of a client: the Region, endpoint and account that its calls go to."""
+"""The account that a client's calls are made in, as STS tells it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError
 
+from workspaces_apps._http.config import custom_endpoint
 from workspaces_apps._retry import RetryPolicy
 from workspaces_apps.errors import WorkSpacesError
 
@@ -16,48 +15,8 @@ if TYPE_CHECKING:
 
     from workspaces_apps._http.nested import ConfiguredSession, Repeater
 
-_AWS: Final = (
-    ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".api.aws",
-    ".api.amazonwebservices.com.cn",
-    ".amazonaws.eu",
-    ".c2s.ic.gov",
-    ".sc2s.sgov.gov",
-    ".csp.hci.ic.gov",
-    ".cloud.adc-e.uk",
-)
-"""Ends of the names of AWS's own hosts, those of FIPS, dual-stack and VPC endpoints included [seen in botocore]."""
-
 STS_RETRY: Final = RetryPolicy(max_attempts=2)
 """Nobody should wait long where STS cannot be reached, as in a VPC without an endpoint for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientIdentity:
-    """The fleet that a client reads and changes.
-
-    Attributes:
-        region: The Region.
-        account: The account's id; None where nobody tells.
-        endpoint: The endpoint, without what is behind its host and port; None for AWS's own.
-        access_key_id: The access key of the calls; it is kept in no plan and no journal.
-    """
-
-    region: str
-    account: str | None
-    endpoint: str | None
-    access_key_id: str
-
-
-def custom_endpoint(url: str) -> str | None:
-    """Return an endpoint as a plan names it: scheme, host and port; None for one of AWS's own."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    if host.endswith(_AWS):
-        return None
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + (f":{parts.port}" if parts.port is not None else "")
 
 
 async def account_of(

@@ -14,9 +14,10 @@ from workspaces_apps._base.detached import start_detached
 from workspaces_apps._base.hooks import notify
 from workspaces_apps._http.assumed_role import RoleLoader
 from workspaces_apps._http.chain import ChainLoader
+from workspaces_apps._http.config import ClientIdentity, custom_endpoint
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
 from workspaces_apps._http.credential_sources import ProviderLoader, RefreshingSource
-from workspaces_apps._http.identity import STS_RETRY, ClientIdentity, account_of, custom_endpoint
+from workspaces_apps._http.identity import STS_RETRY, account_of
 from workspaces_apps._http.nested import ConfiguredSession, Repeater
 from workspaces_apps._http.session import make_session
 from workspaces_apps._model.models import Request, ResponseMeta, Result

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from workspaces_apps._http.config import LOOPBACK
-from workspaces_apps._http.identity import ClientIdentity
+from workspaces_apps._http.config import LOOPBACK, ClientIdentity
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._plan.plan import TargetReading
 
