@@ -72,4 +72,4 @@ def test_no_other_module_reads_a_private_name_of_the_table() -> None:
     }
 
     # The other is a subclass of aiobotocore's session; what it reads is its own, which stubs do not tell.
-    assert readers == {"_http/borrowed.py", "_base/redirects.py"}
+    assert readers == {"_http/borrowed.py", "_base/connections.py"}

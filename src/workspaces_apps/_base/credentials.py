@@ -7,8 +7,7 @@ from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
 from workspaces_apps.errors import ConfigurationError, CredentialsError
 
@@ -127,7 +126,7 @@ class AssumeRole:
         from aiobotocore.session import AioSession
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from workspaces_apps._base.redirects import HttpSession
+        from workspaces_apps._base.connections import HttpSession
 
         source = self.source
         if source is not None and not isinstance(source, Credentials):

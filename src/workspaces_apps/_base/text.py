@@ -7,8 +7,12 @@ no line, has no end, and gives no secret away. Ids and hashes stay as they are: 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 CONTROL: Final = re.compile(
     # C0, DEL and C1; soft hyphen; what changes the direction or the order of the text around it; what is invisible,
@@ -92,3 +96,18 @@ def name(value: str | None) -> str | None:
     if value.isascii() and value.isprintable() and len(value) <= NAME_LIMIT and " " not in value:
         return value
     return harmless(value, NAME_LIMIT) or None
+
+
+def advice(name: object, known: Iterable[str]) -> str:
+    """Return the name that may be meant, or all that there are: ``did you mean 'times'?``, ``there are a, b``.
+
+    Args:
+        name: The name that is not known.
+        known: The names that are.
+    """
+    # Imported only now: nobody needs it but who has misspelt a name.
+    import difflib
+
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"

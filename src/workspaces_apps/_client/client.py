@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from workspaces_apps import types
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
-from workspaces_apps._base.collector import paused
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
+from workspaces_apps._base.system import paused
 from workspaces_apps._http.config import CallOptions, ClientConfig, RequestChecks, Target, Unset
 from workspaces_apps._pacing import Pacing
 from workspaces_apps._retry import RetryPolicy
@@ -171,7 +171,7 @@ class WorkSpacesClient(Waiters):
         import asyncio
 
         def load() -> None:
-            from workspaces_apps._http.warmup import preload
+            from workspaces_apps._http.session import preload
 
             target = self._shared.target
             preload(target.profile, telemetry=target.config.telemetry)
@@ -239,7 +239,7 @@ class WorkSpacesClient(Waiters):
             RequestValidationError: It is no request, or breaks a rule; nothing was sent.
             WorkSpacesError: As for the operation's method.
         """
-        from workspaces_apps._model.request_validation import check_types
+        from workspaces_apps._model.validation import check_types
 
         # A constructor checks them; `model_copy(update=…)` and `model_construct` do not.
         found = self._request(request)
@@ -349,7 +349,7 @@ class WorkSpacesClient(Waiters):
     def _checked(self, request: object) -> Request:
         found = self._request(request)
         if self._options.request_checks == "all":
-            from workspaces_apps._model.request_validation import check
+            from workspaces_apps._model.validation import check
 
             check(found)
         return found

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from workspaces_apps._base.clock import timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
-from workspaces_apps._base.detached import start_detached
 from workspaces_apps._base.hooks import notify
-from workspaces_apps._http.assumed_role import RoleLoader
-from workspaces_apps._http.chain import ChainLoader
+from workspaces_apps._base.system import start_detached
 from workspaces_apps._http.config import ClientIdentity, custom_endpoint
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
-from workspaces_apps._http.credential_sources import ProviderLoader, RefreshingSource
-from workspaces_apps._http.identity import STS_RETRY, account_of
-from workspaces_apps._http.nested import ConfiguredSession, Repeater
+from workspaces_apps._http.credentials import (
+    STS_RETRY,
+    ChainLoader,
+    ConfiguredSession,
+    Repeater,
+    RoleLoader,
+    account_of,
+)
 from workspaces_apps._http.session import make_session
+from workspaces_apps._http.signing import ProviderLoader, RefreshingSource
 from workspaces_apps._model.models import Request, ResponseMeta, Result
-from workspaces_apps._model.request_validation import body_of
+from workspaces_apps._model.validation import body_of
 from workspaces_apps._pacing import PacingKey
 from workspaces_apps._retry import (
     CLOCK_SKEW_CODES,

@@ -1,12 +1,15 @@
 """The ground that the generated models stand on: wire models, requests, results and `ResponseMeta`."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import Parameter, Signature
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -21,6 +24,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    overload,
     runtime_checkable,
 )
 
@@ -37,38 +41,86 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import (
-    CoreSchema,
-    PydanticCustomError,
-    PydanticKnownError,
-    core_schema,
-    from_json,
-)
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema, from_json
 
 from workspaces_apps._base.public import public
-from workspaces_apps._model.descriptions import descriptions_of
-from workspaces_apps._model.headers import Headers
-from workspaces_apps._model.operation_spec import OperationSpec
-from workspaces_apps._model.parameters import Many
-from workspaces_apps._model.values import (
-    CONSTRUCTED,
-    FROM_WIRE,
-    TO_WIRE,
-    JsonObject,
-    fields_by_wire_name,
-    is_list,
-    is_mapping,
-    read_leniently,
-    with_whole_text,
-)
-from workspaces_apps._model.violations import (
+from workspaces_apps._model.operations import Many, OperationSpec
+from workspaces_apps._model.validation import (
     invalid_unicode,
     problem_of,
     raw_structures,
     sentence,
     unknown_name,
 )
+from workspaces_apps._model.values import (
+    CONSTRUCTED,
+    FROM_WIRE,
+    TO_WIRE,
+    JsonObject,
+    descriptions_of,
+    fields_by_wire_name,
+    is_list,
+    is_mapping,
+    read_leniently,
+    with_whole_text,
+)
 from workspaces_apps.errors import PartialFailureError, Problem, RequestValidationError
+
+T = TypeVar("T")
+
+
+@public("workspaces_apps.types")
+class Headers(Mapping[str, str]):
+    """Headers by name in lower case; read-only."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._values = {name.lower(): value for name, value in values.items()}
+
+    @classmethod
+    def from_raw(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Self:
+        """Return the headers of an answer as it came; of several with one name the last counts.
+
+        Args:
+            pairs: Names and values.
+
+        Raises:
+            UnicodeDecodeError: They are not UTF-8.
+        """
+        made = cls.__new__(cls)
+        made._values = {name.decode().lower(): value.decode() for name, value in pairs}
+        return made
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str) -> str: ...
+    @overload
+    def get(self, name: str, /, default: T) -> str | T: ...
+    def get(self, name: str, /, default: object = None) -> object:
+        """Return a header's value, or the default."""
+        # Not by way of a KeyError, as the base does.
+        return self._values.get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __reduce__(self) -> tuple[type["Headers"], tuple[dict[str, str]]]:
+        # The oldest protocols of pickle refuse slots.
+        return type(self), (dict(self._values),)
+
+    def __repr__(self) -> str:
+        return f"Headers({self._values!r})"
 
 
 def _as_dict(headers: Mapping[str, str]) -> dict[str, str]:

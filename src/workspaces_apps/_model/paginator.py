@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, timeout, to_seconds
-from workspaces_apps._base.log_fields import rpc_method
+from workspaces_apps._base.logs import rpc_method
 from workspaces_apps._base.public import public
 from workspaces_apps._telemetry.port import CURRENT_POLL, Span, begin
 from workspaces_apps.errors import DeadlineExceededError, PaginationError, WorkSpacesError

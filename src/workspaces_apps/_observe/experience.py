@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.read_plan import PageCounts, Plan, make_plan
 from workspaces_apps._observe.reads import IDS
 from workspaces_apps._observe.schedule import Durations, awry_delay

@@ -7,7 +7,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from workspaces_apps._associations.workspaces import DEPLOYING
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.absence import surely_absent
 from workspaces_apps._observe.audience import hooks_for, polled
 from workspaces_apps._observe.reads import IDS, LASTING, list_pages, read_states_apart, read_workspace

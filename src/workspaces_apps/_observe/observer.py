@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.experience import Experience, calls_for
 from workspaces_apps._observe.feed import FeedSource
 from workspaces_apps._observe.lanes import UNLISTED, Lanes

@@ -16,7 +16,7 @@ from workspaces_apps._associations import OPPOSITE
 from workspaces_apps._associations.states import ERROR, SETTLED, STAGED, NextAction, next_action
 from workspaces_apps._associations.workspaces import DEPLOYING as DEPLOYING_STATE
 from workspaces_apps._associations.workspaces import Readiness
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.schedule import TOLERATED_POLLS
 from workspaces_apps._observe.snapshot import Snapshot
 from workspaces_apps._reconcile.decisions import (

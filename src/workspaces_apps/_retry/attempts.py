@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from workspaces_apps._base.clock import Clock, to_seconds
 from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord, notify
-from workspaces_apps._base.log_fields import field_logger
-from workspaces_apps._retry.budget import RetryBudget
-from workspaces_apps._retry.classification import FailureKind, may_have_arrived
-from workspaces_apps._retry.idempotency import caused_by_earlier_attempt, outcome_unknown
-from workspaces_apps._retry.policy import RetryPolicy
+from workspaces_apps._base.logs import field_logger
+from workspaces_apps._retry.classification import (
+    FailureKind,
+    caused_by_earlier_attempt,
+    may_have_arrived,
+    outcome_unknown,
+)
+from workspaces_apps._retry.policy import RetryBudget, RetryPolicy
 from workspaces_apps._telemetry.port import Listener
 from workspaces_apps.errors import DeadlineExceededError, ServiceError, TransportError, WorkSpacesError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workspaces_apps import types
 from workspaces_apps._base.clock import Duration, to_seconds
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.operations import Many
 from workspaces_apps._waiters.base import HALF_HOUR, HOUR, MINUTE, Waiting, unique
 from workspaces_apps._waiters.policy import PollPolicy
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from workspaces_apps._associations.states import NextAction
-from workspaces_apps._base.log_fields import FIELDS
+from workspaces_apps._base.logs import FIELDS
 from workspaces_apps._observe.schedule import TOLERATED_POLLS
 from workspaces_apps._observe.timers import TINY
 from workspaces_apps._telemetry.port import Span, begin

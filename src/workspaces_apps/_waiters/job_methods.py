@@ -5,8 +5,8 @@ from __future__ import annotations
 from workspaces_apps import types
 from workspaces_apps._associations import Direction
 from workspaces_apps._base.clock import Duration, to_seconds
-from workspaces_apps._base.log_fields import FIELDS, log_scope
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._base.logs import FIELDS, log_scope
+from workspaces_apps._model.operations import Many
 from workspaces_apps._telemetry.port import Attributes, span
 from workspaces_apps._waiters.base import HALF_HOUR, HOUR, MINUTE, Waiting, unique
 from workspaces_apps._waiters.policy import PollPolicy

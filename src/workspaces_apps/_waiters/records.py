@@ -8,8 +8,7 @@ from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from workspaces_apps import api
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.errors import FailedAssociation, WorkSpacesError
 
 Target: TypeAlias = Literal["installed", "removed"]

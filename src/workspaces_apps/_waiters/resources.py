@@ -18,7 +18,7 @@ from workspaces_apps.errors import WaiterError, WaiterTimeoutError, WorkSpacesEr
 
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Duration
-    from workspaces_apps._model.open_enum import OpenEnum
+    from workspaces_apps._model.values import OpenEnum
     from workspaces_apps._observe.audience import PollAudience
     from workspaces_apps._observe.resources import ResourceObserver
     from workspaces_apps._telemetry.port import Telemetry

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.text import NAME_LIMIT, harmless
 
 if TYPE_CHECKING:
-    from workspaces_apps._model.open_enum import OpenEnum
+    from workspaces_apps._model.values import OpenEnum
 
 _log = field_logger("workspaces_apps.waiters")
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from workspaces_apps import types
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._waiters.records import AssociationChange, DeploymentOutcome, OnChange
 from workspaces_apps.errors import ClientStateError, DeploymentFailedError

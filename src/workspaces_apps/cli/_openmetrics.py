@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._base.files import replace_file
+from workspaces_apps._base.system import replace_file
 from workspaces_apps.cli._failures import UsageError
 
 if TYPE_CHECKING:

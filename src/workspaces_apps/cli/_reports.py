@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workspaces_apps._base.files import replace_file
+from workspaces_apps._base.system import replace_file
 from workspaces_apps.cli._console import out
 from workspaces_apps.cli._csv_files import BOM, check_bom, print_csv
 from workspaces_apps.cli._failures import UsageError

@@ -7,7 +7,7 @@ import gc
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
-from workspaces_apps._base.collector import rare
+from workspaces_apps._base.system import rare
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

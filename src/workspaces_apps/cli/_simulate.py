@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from typer.core import TyperCommand
 
-from workspaces_apps._base.collector import keep
+from workspaces_apps._base.system import keep
 from workspaces_apps.cli._console import log_to_stderr, print_json
 from workspaces_apps.cli._exports import profile_written, shell_lines
 from workspaces_apps.cli._interrupts import on_signals

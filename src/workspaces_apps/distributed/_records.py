@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.rollout import EXIT_CODES, Ending
 from workspaces_apps.rollout._log.events import GRAVEST_ENDINGS
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 import pytest
 from typing_extensions import TypeIs
 
-from workspaces_apps._base.spelling import advice
+from workspaces_apps._base.text import advice
 
 if TYPE_CHECKING:
     from workspaces_apps.simulator import (

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from workspaces_apps._base.clock import Clock
-from workspaces_apps._base.moments import Datetime
+from workspaces_apps._base.public import Datetime
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps.api.workspaces import ConnectionState, WorkspaceConnectionStatus
 from workspaces_apps.rollout._manifest.selectors import ConnectionFacts

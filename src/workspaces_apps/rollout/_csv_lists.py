@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from workspaces_apps._base.files import read_file
+from workspaces_apps._base.system import read_file
 from workspaces_apps.rollout._manifest.fields import PLAIN, flaw_of, is_row, is_table
 from workspaces_apps.rollout._manifest.file import MAX_BYTES
 from workspaces_apps.rollout._manifest.yaml_file import Key

@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout._log.events import Direction
 

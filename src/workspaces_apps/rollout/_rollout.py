@@ -10,7 +10,7 @@ from typing import Self
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient, identity_of, telemetry_of
 from workspaces_apps._http.config import ClientConfig, ClientIdentity

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, Final, Literal, ParamSpec, Protocol, TypeVar
 
-from workspaces_apps._base.log_fields import FIELDS, log_scope, scope_attributes
+from workspaces_apps._base.logs import FIELDS, log_scope, scope_attributes
 from workspaces_apps._telemetry.port import begin, span
 from workspaces_apps.rollout._log.events import Failed, Finished, Skipped, Started, Succeeded
 

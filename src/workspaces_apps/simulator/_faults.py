@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias, get_args
 
 from workspaces_apps._base.public import public
-from workspaces_apps._base.spelling import advice
+from workspaces_apps._base.text import advice
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._names import check_operations
 from workspaces_apps.simulator._wire import JsonObject, JsonValue

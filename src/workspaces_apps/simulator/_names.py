@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import cache
 
-from workspaces_apps._base.spelling import advice
+from workspaces_apps._base.text import advice
 from workspaces_apps.errors import ConfigurationError
 
 

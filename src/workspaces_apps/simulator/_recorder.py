@@ -11,8 +11,7 @@ from typing import Annotated
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.simulator._cbor import decode, to_json
 from workspaces_apps.simulator._names import check_operations
 from workspaces_apps.simulator._protocols import ProtocolName

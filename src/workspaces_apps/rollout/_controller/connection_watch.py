@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import sleep_or
-from workspaces_apps._base.detached import start_detached
+from workspaces_apps._base.system import start_detached
 from workspaces_apps._observe.audience import polled
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout._connections import STOPPED, ConnectionReading, Presence, read_connections

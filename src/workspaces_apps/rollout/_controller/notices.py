@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import timeout
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps.rollout._log.events import Noticed
 from workspaces_apps.rollout._notice import DeployNotice, Postpone, Proceed, Skip
 

@@ -19,7 +19,7 @@ from typing import Final, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 
 LEASE_SECONDS: Final = 15.0

@@ -18,7 +18,7 @@ from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 from workspaces_apps.rollout._journal.group_commit import GroupCommit
 from workspaces_apps.rollout._journal.lease import (

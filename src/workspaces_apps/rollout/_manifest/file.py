@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from workspaces_apps._base.files import read_file
+from workspaces_apps._base.system import read_file
 from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._manifest.yaml_file import Key, YamlError, read_yaml

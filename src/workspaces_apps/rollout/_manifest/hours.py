@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from pydantic_core import PydanticCustomError
 
 from workspaces_apps._base.public import public
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.operations import Many
 from workspaces_apps.rollout._manifest.fields import listed
 from workspaces_apps.rollout._manifest.part import Part
 from workspaces_apps.rollout._manifest.selectors import Selector

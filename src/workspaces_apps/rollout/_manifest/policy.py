@@ -15,7 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from workspaces_apps._base.public import public
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.operations import Many
 from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._errors import ManifestError
 from workspaces_apps.rollout._manifest.fields import PLAIN, Seconds, SecondsLike, is_table, listed

@@ -11,9 +11,8 @@ from typing import Annotated, ClassVar, Final, Self, TypeAlias
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from workspaces_apps._base.files import read_file, replace_file
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
+from workspaces_apps._base.system import read_file, replace_file
 from workspaces_apps._reconcile.reasons import Reason
 from workspaces_apps.rollout._controller.waves import Amount
 from workspaces_apps.rollout._errors import PlanError

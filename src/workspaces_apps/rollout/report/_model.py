@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Action, Direction, Ending
 from workspaces_apps.rollout._log.summary import Outcome
