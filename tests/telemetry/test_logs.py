@@ -88,7 +88,6 @@ def test_every_logger_of_the_package_has_the_fields() -> None:
 
     assert {one for one in plain if not one.startswith("simulator/")} == {
         "_base/logs.py",
-        "_base/logs.py",
         "cli/_console.py",
         "cli/_simulate.py",
     }

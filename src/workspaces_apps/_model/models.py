@@ -1,7 +1,5 @@
 """The ground that the generated models stand on: wire models, requests, results and `ResponseMeta`."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress

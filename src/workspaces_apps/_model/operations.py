@@ -31,7 +31,7 @@ class Rule:
     length: Bounds | None = None
     range: Bounds | None = None
     pattern: str | None = None
-    keys: "Rule | None" = None
+    keys: Rule | None = None
 
 
 Rules: TypeAlias = Mapping[str, Rule]

@@ -1,7 +1,5 @@
 """Request validation: the rules of the service model, and messages that name the member and the rule."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Kinds of values in models: open enums, times, lists, blobs, JSON, and the descriptions of members."""
 
-from __future__ import annotations
-
 import ast
 import base64
 import inspect

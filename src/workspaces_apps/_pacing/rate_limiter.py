@@ -1,7 +1,5 @@
 """Rate limiters: the rules of a rate, permits to send, and one limiter per operation, account, Region and endpoint."""
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import math

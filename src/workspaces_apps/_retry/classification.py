@@ -1,7 +1,5 @@
 """Tables: the kinds of failures, and which operations may be repeated once a request may have arrived."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime

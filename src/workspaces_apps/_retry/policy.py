@@ -1,7 +1,5 @@
 """The policy of retries, and the budget that they share, so that an outage is not amplified."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
