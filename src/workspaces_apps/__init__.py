@@ -5,7 +5,7 @@ Names are imported when they are first used, so that `import workspaces_apps` co
 
 from typing import TYPE_CHECKING
 
-from workspaces_apps._base.version import VERSION
+from workspaces_apps._base import VERSION
 from workspaces_apps.api import founding
 
 if TYPE_CHECKING:

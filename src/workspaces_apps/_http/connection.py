@@ -32,12 +32,11 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from pydantic import ValidationError
 from typing_extensions import TypeIs
 
-from workspaces_apps._base import text
+from workspaces_apps._base import VERSION, text
 from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._base.connections import AnswerTooLongError, with_limit
 from workspaces_apps._base.logs import relay_warnings
 from workspaces_apps._base.text import harmless
-from workspaces_apps._base.version import VERSION
 from workspaces_apps._http.borrowed import leave_out_retry_headers
 from workspaces_apps._http.config import check_endpoint
 from workspaces_apps._http.fast_path import FastPath, fast_path_of

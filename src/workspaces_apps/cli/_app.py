@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.main import get_command
 
-from workspaces_apps._base.version import VERSION
+from workspaces_apps._base import VERSION
 from workspaces_apps.cli._commands import CommandGroup, new_app
 from workspaces_apps.cli._console import LogFormat, tell_warnings, write_anything
 from workspaces_apps.cli._failures import ExitCode, guarded

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from workspaces_apps._base.version import VERSION
+from workspaces_apps._base import VERSION
 from workspaces_apps.rollout._log.events import Ending
 from workspaces_apps.rollout._log.summary import Outcome
 from workspaces_apps.rollout.report._model import (
