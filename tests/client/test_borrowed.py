@@ -14,7 +14,8 @@ from botocore.hooks import HierarchicalEmitter
 import workspaces_apps
 from tests.client.conftest import Connect
 from tests.client.ways import ignore, inner_of
-from workspaces_apps._http.borrowed import TABLE, Borrowed, Internals, Listeners, http_session_of
+from workspaces_apps._http.borrowed import TABLE, Borrowed, Listeners, http_session_of, internals_of
+from workspaces_apps._http.fast_path import is_unchanged
 
 SOURCES = Path(workspaces_apps.__file__).parent
 
@@ -36,7 +37,7 @@ async def test_the_attributes_are_there(connect: Connect) -> None:
     ws = connect()
     inner = await inner_of(ws)
 
-    assert Internals(inner).unchanged()
+    assert is_unchanged(internals_of(inner))
     assert list(Listeners(inner).of("before-call.workspaces.DescribeTags"))
     assert http_session_of(inner) is not None
     async with aiohttp.ClientSession() as session:

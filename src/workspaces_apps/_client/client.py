@@ -276,7 +276,7 @@ class WorkSpacesClient(Waiters):
                 items=items,
                 start=start if isinstance(start, str) else None,
                 clock=self.clock,
-                telemetry=self._telemetry(),
+                telemetry=self._telemetry,
             )
         )
 

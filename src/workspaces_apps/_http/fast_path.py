@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from workspaces_apps._http.borrowed import Internals, Listeners, http_session_of, is_plain
+from workspaces_apps._http.borrowed import Internals, Listeners, http_session_of, internals_of, watchers_of
 from workspaces_apps._http.session import DirectSession
 from workspaces_apps._http.signing import SigningTemplate
 from workspaces_apps._model.models import Headers
@@ -233,7 +233,7 @@ class FastPath:
         self._service = client.meta.service_model.service_id.hyphenize()
         self._listeners = Listeners(client)
         self._version = self._listeners.version()
-        self._internals = Internals(client)
+        self._internals = internals_of(client)
         self._routes: dict[str, Route] = {}
         self._pools: dict[str, PooledPost] = {}
 
@@ -247,7 +247,7 @@ class FastPath:
         if not self._is_free():
             return None
         route = self._routes.get(operation)
-        if route is None or len(body) > LONGEST_BODY or not is_plain(route.pool.session):
+        if route is None or len(body) > LONGEST_BODY or any(watchers_of(route.pool.session)):
             return None
         return route
 
@@ -298,7 +298,7 @@ class FastPath:
         if version is not self._version:
             self._version = version
             self._routes.clear()
-        return self._internals.unchanged()
+        return is_unchanged(self._internals)
 
     def _is_watched(self, operation: str) -> bool:
         """Return whether anybody but botocore and this package listens to a call of the operation, or may."""
@@ -327,6 +327,18 @@ def fast_path_of(client: AioBaseClient, signer: Signer) -> FastPath | None:
     except AttributeError:
         return None
     return made
+
+
+def is_unchanged(internals: Internals) -> bool:
+    """Return whether nothing that the fast path skips is wrapped or replaced."""
+    if not internals.original:
+        return False
+    for owner, name, expected in internals.methods:
+        # By identity: wrappers are equal to what they wrap.
+        if getattr(owner, name) is not expected:
+            return False
+    (client, of_client), (endpoint, of_endpoint) = internals.own
+    return client.keys().isdisjoint(of_client) and endpoint.keys().isdisjoint(of_endpoint)
 
 
 def _is_stranger(handler: object) -> bool:

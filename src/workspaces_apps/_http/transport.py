@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -42,8 +42,7 @@ from workspaces_apps._retry import (
     rule_for,
     run_attempts,
 )
-from workspaces_apps._telemetry.port import attempt as attempt_span
-from workspaces_apps._telemetry.port import goes_to, listener, load, queued
+from workspaces_apps._telemetry.port import CURRENT_CALL, listener, load
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
@@ -66,11 +65,13 @@ if TYPE_CHECKING:
     from workspaces_apps._http.signing import CredentialsSource
     from workspaces_apps._pacing import Permit, RateLimiter
     from workspaces_apps._telemetry.metrics import MetricName
-    from workspaces_apps._telemetry.port import Attributes
+    from workspaces_apps._telemetry.port import Attributes, CallTrace
 
 ResultT = TypeVar("ResultT", bound=Result)
 AnswerT = TypeVar("AnswerT", bound=Result)
 
+
+_NOTHING: Final = nullcontext()
 
 _REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
 """By the codes that ask for it: what is put right at most once an attempt, and then sent again."""
@@ -91,12 +92,14 @@ class _Call(Generic[ResultT]):
         request_sent: Whether any request has left this machine; None for unknown.
         last: What the last attempt failed with.
         open: Whether a request may have been carried out, and nothing has shown yet what became of it.
+        trace: Is told of the call's steps; None without telemetry.
     """
 
     transport: Transport
     request: Request
     result_type: type[ResultT]
     options: CallOptions
+    trace: CallTrace | None = None
     deadline: float | None = None
     attempts: int = 0
     attempt_began: float | None = None
@@ -115,7 +118,8 @@ class _Call(Generic[ResultT]):
         clock = target.clock
         self._began = clock.monotonic()
         self._connection, account = await transport.connection()
-        goes_to(self._connection.endpoint, self._connection.region)
+        if self.trace is not None:
+            self.trace.goes_to(self._connection.endpoint, self._connection.region)
         key = PacingKey(self._connection.endpoint, self._connection.region, account, operation)
         self._pacer = target.config.pacing_registry.pacer(key, options.pacing, clock)
         self._body = body_of(request)
@@ -127,8 +131,7 @@ class _Call(Generic[ResultT]):
                 budget=transport.budget(options.retry.budget),
                 clock=transport.waking_clock,
                 random=target.config.random,
-                hooks=listener(options.hooks),
-                repeatable=rule_for(operation).repeatable,
+                hooks=options.hooks if self.trace is None else listener(options.hooks),
                 remaining=self._remaining,
                 absorbed=self._absorbed,
                 look=self._look,
@@ -189,7 +192,7 @@ class _Call(Generic[ResultT]):
         transport, options, pacer = self.transport, self.options, self._pacer
         permit = pacer.try_acquire()
         if permit is None:
-            with queued():
+            with _NOTHING if self.trace is None else self.trace.queued():
                 async with transport.waiting():
                     permit = await pacer.acquire(clock=transport.target.clock, deadline=self.deadline)
         try:
@@ -201,7 +204,7 @@ class _Call(Generic[ResultT]):
                     # After the permit, and so after all that may take long.
                     _ask(options.guard, permit)
                 self.request_sent, self.open = None, True
-                with attempt_span():
+                with _NOTHING if self.trace is None else self.trace.attempt():
                     result = await self._connection.send(http_call)
             finally:
                 transport.slots.release()
@@ -234,7 +237,9 @@ class _Call(Generic[ResultT]):
         async def ask(question: Request, answer: type[AnswerT], /) -> AnswerT:
             # A read needs no leave.
             options = replace(self.options, guard=None)
-            return await _Call(self.transport, question, answer, options, self.deadline).run()
+            return await _Call(
+                self.transport, question, answer, options, trace=self.trace, deadline=self.deadline
+            ).run()
 
         found = await resolve_outcome(self.request, self.result_type, ask)
         if isinstance(found, Resolved):
@@ -377,6 +382,7 @@ class Transport:
         if self._telemetry is None:
             return await self._bounded(call)
         with self._telemetry.call(request.facts.name):
+            call.trace = CURRENT_CALL.get()
             return await self._bounded(call)
 
     async def _bounded(self, call: _Call[ResultT]) -> ResultT:
@@ -402,7 +408,7 @@ class Transport:
             if call.attempt_began is not None:
                 elapsed = clock.monotonic() - call.attempt_began
                 report_failure(
-                    listener(options.hooks),
+                    options.hooks if call.trace is None else listener(options.hooks),
                     operation,
                     call.attempts,
                     elapsed,

@@ -8,6 +8,7 @@ from workspaces_apps._retry.attempts import (
     Resolved,
     ResolveOutcome,
     ResponseInfo,
+    RetryBudget,
     report_failure,
     run_attempts,
 )
@@ -27,7 +28,7 @@ from workspaces_apps._retry.classification import (
     read_retry_after,
     rule_for,
 )
-from workspaces_apps._retry.policy import RetryBudget, RetryBudgetPolicy, RetryPolicy
+from workspaces_apps._retry.policy import RetryBudgetPolicy, RetryPolicy
 
 __all__ = [
     "AMBIGUOUS",

@@ -1,6 +1,7 @@
-"""One call as a series of attempts: the first made directly, the rest by tenacity."""
+"""One call as a series of attempts: the first made directly, the rest by tenacity, from a budget that calls share."""
 
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,8 +15,9 @@ from workspaces_apps._retry.classification import (
     caused_by_earlier_attempt,
     may_have_arrived,
     outcome_unknown,
+    rule_for,
 )
-from workspaces_apps._retry.policy import RetryBudget, RetryPolicy
+from workspaces_apps._retry.policy import RetryBudgetPolicy, RetryPolicy
 from workspaces_apps._telemetry.port import Listener
 from workspaces_apps.errors import DeadlineExceededError, ServiceError, TransportError, WorkSpacesError
 
@@ -25,6 +27,54 @@ if TYPE_CHECKING:
 _log = field_logger("workspaces_apps.retry")
 
 T = TypeVar("T")
+
+
+class RetryBudget:
+    """A bucket of tokens that retries take from and successes give back to; safe between threads."""
+
+    __slots__ = ("_lock", "_tokens", "policy")
+
+    def __init__(self, policy: RetryBudgetPolicy | None = None) -> None:
+        """A full budget.
+
+        Args:
+            policy: Capacity and costs; the defaults if None.
+        """
+        self.policy: RetryBudgetPolicy = policy if policy is not None else RetryBudgetPolicy()
+        self._tokens = self.policy.capacity
+        self._lock = threading.Lock()
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that are left."""
+        return self._tokens
+
+    def acquire(self, cost: int) -> bool:
+        """Take `cost` tokens, all or none.
+
+        Returns:
+            Whether they were there.
+        """
+        with self._lock:
+            if cost > self._tokens:
+                return False
+            self._tokens -= cost
+            return True
+
+    def refund(self, amount: int) -> None:
+        """Put back what a retry took that was never made, or that succeeded; never beyond the capacity."""
+        with self._lock:
+            self._tokens = min(self.policy.capacity, self._tokens + amount)
+
+    def succeeded(self, last_cost: int = 0) -> None:
+        """Count a success.
+
+        Args:
+            last_cost: What the last retry of the call took; 0 if it needed none.
+        """
+        # A full bucket stays full, and that is the usual case: no lock for it.
+        if self._tokens < self.policy.capacity:
+            self.refund(last_cost or self.policy.refund)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +117,7 @@ async def run_attempts(
     clock: Clock,
     random: Callable[[], float],
     hooks: Listener,
-    repeatable: bool,
+    repeatable: bool | None = None,
     remaining: Callable[[], float | None],
     absorbed: Callable[[WorkSpacesError], bool],
     look: ResolveOutcome[T] | None = None,
@@ -84,7 +134,8 @@ async def run_attempts(
         clock: What backoffs are waited with.
         random: A number in [0, 1), uniformly, for the jitter.
         hooks: Who is told.
-        repeatable: Whether the request may be sent again once it may have arrived.
+        repeatable: Whether the request may be sent again once it may have arrived; None for what the table says of the
+            operation.
         remaining: Seconds until the call's deadline; None if it has none.
         absorbed: Whether the pacer slows down for this throttle, so that the retry costs no budget.
         look: Asks the service what became of a request, where the operation is not repeatable or the error
@@ -120,7 +171,7 @@ async def run_attempts(
         clock=clock,
         random=random,
         hooks=hooks,
-        repeatable=repeatable,
+        repeatable=rule_for(operation).repeatable if repeatable is None else repeatable,
         remaining=remaining,
         absorbed=absorbed,
         look=look,
