@@ -6,7 +6,6 @@ fails for every row of the table that no longer fits the installed releases.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from types import FunctionType
@@ -24,23 +23,22 @@ if TYPE_CHECKING:
 _LONG_WAY: Final = "calls go through aiobotocore's methods"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Borrowed:
+class Borrowed(NamedTuple):
     """A name that its owner does not promise to keep.
 
     Attributes:
         owner: The class, as `module:name`.
         name: The attribute.
-        parameters: The first parameters it must take; None where it is no function.
         reason: Why it is needed.
+        parameters: The first parameters it must take; None where it is no function.
         fallback: What happens without it.
         skipped: Whether the fast path leaves it out, so that it must be noticed when somebody wraps it.
     """
 
     owner: str
     name: str
-    parameters: tuple[str, ...] | None = None
     reason: str
+    parameters: tuple[str, ...] | None = None
     fallback: str = _LONG_WAY
     skipped: bool = False
 

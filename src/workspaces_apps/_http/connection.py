@@ -9,7 +9,6 @@ import socket
 import sys
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
@@ -166,7 +165,6 @@ _NO_ANSWER: Final = (aiohttp.ClientError, OSError, EOFError, UnicodeDecodeError)
 """The errors of the fast path for a request without an answer that can be read; anything else is a fault of our own."""
 
 
-@dataclass(slots=True, kw_only=True)
 class HttpCall(Generic[ResultT]):
     """One request and what came back.
 
@@ -182,16 +180,30 @@ class HttpCall(Generic[ResultT]):
         signed_with: What the request was signed with; None before it was.
     """
 
-    operation: str
-    body: bytes
-    result_type: type[ResultT]
-    result: ResultT | None = None
-    error: WorkSpacesError | None = None
-    request_id: str | None = None
-    http_status: int | None = None
-    headers: Mapping[str, str] = _NO_HEADERS
-    signed_with: SigningContext | None = None
-    _date: str | None = None
+    __slots__ = (
+        "_date",
+        "body",
+        "error",
+        "headers",
+        "http_status",
+        "operation",
+        "request_id",
+        "result",
+        "result_type",
+        "signed_with",
+    )
+
+    def __init__(self, *, operation: str, body: bytes, result_type: type[ResultT]) -> None:
+        self.operation = operation
+        self.body = body
+        self.result_type = result_type
+        self.result: ResultT | None = None
+        self.error: WorkSpacesError | None = None
+        self.request_id: str | None = None
+        self.http_status: int | None = None
+        self.headers: Mapping[str, str] = _NO_HEADERS
+        self.signed_with: SigningContext | None = None
+        self._date: str | None = None
 
     @property
     def date(self) -> datetime | None:

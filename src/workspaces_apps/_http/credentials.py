@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard, TypeVar
@@ -100,7 +99,6 @@ class ConfiguredSession:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Repeater:
     """The retry layer, for calls of the services that hand out credentials. They may all be repeated.
 
@@ -110,9 +108,12 @@ class Repeater:
         random: A number in [0, 1), uniformly, for the jitter.
     """
 
-    policy: RetryPolicy
-    clock: Clock
-    random: Callable[[], float]
+    __slots__ = ("clock", "policy", "random")
+
+    def __init__(self, *, policy: RetryPolicy, clock: Clock, random: Callable[[], float]) -> None:
+        self.policy = policy
+        self.clock = clock
+        self.random = random
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do the work, again after a throttle or a fault of the moment.

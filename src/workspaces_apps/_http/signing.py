@@ -6,7 +6,6 @@ import asyncio
 import hmac
 import inspect
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -167,7 +166,6 @@ _NOTICEABLE: Final = timedelta(seconds=60)
 """The least difference that a correction is worth: the service allows minutes."""
 
 
-@dataclass(frozen=True, slots=True)
 class SigningContext:
     """The credentials and the clock offset that a request was signed with.
 
@@ -176,8 +174,11 @@ class SigningContext:
         offset: By how much this machine's clock was corrected.
     """
 
-    credentials: ReadOnlyCredentials = field(repr=False)
-    offset: timedelta
+    __slots__ = ("credentials", "offset")
+
+    def __init__(self, credentials: ReadOnlyCredentials, offset: timedelta) -> None:
+        self.credentials = credentials
+        self.offset = offset
 
 
 class CredentialsSource(Protocol):
@@ -290,8 +291,7 @@ LONGEST_PAUSE: Final = 60.0
 """Seconds at most between two early refreshes that came to nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(NamedTuple):
     """The result of a loader.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -77,7 +77,6 @@ _REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
 """By the codes that ask for it: what is put right at most once an attempt, and then sent again."""
 
 
-@dataclass(slots=True, eq=False)
 class _Call(Generic[ResultT]):
     """One call: what is asked for, and how far it has come, which the error of its deadline tells.
 
@@ -95,21 +94,49 @@ class _Call(Generic[ResultT]):
         trace: Is told of the call's steps; None without telemetry.
     """
 
-    transport: Transport
-    request: Request
-    result_type: type[ResultT]
-    options: CallOptions
-    trace: CallTrace | None = None
-    deadline: float | None = None
-    attempts: int = 0
-    attempt_began: float | None = None
-    request_sent: bool | None = False
-    last: WorkSpacesError | None = None
-    open: bool = False
-    _began: float = 0.0
-    _body: bytes = b""
-    _connection: Connection = field(init=False)
-    _pacer: RateLimiter = field(init=False)
+    __slots__ = (
+        "_began",
+        "_body",
+        "_connection",
+        "_pacer",
+        "attempt_began",
+        "attempts",
+        "deadline",
+        "last",
+        "open",
+        "options",
+        "request",
+        "request_sent",
+        "result_type",
+        "trace",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        request: Request,
+        result_type: type[ResultT],
+        options: CallOptions,
+        *,
+        trace: CallTrace | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        self.transport = transport
+        self.request = request
+        self.result_type = result_type
+        self.options = options
+        self.trace = trace
+        self.deadline = deadline
+        self.attempts = 0
+        self.attempt_began: float | None = None
+        self.request_sent: bool | None = False
+        self.last: WorkSpacesError | None = None
+        self.open = False
+        self._began = 0.0
+        self._body = b""
+        self._connection: Connection
+        self._pacer: RateLimiter
 
     async def run(self) -> ResultT:
         """Make it, attempt after attempt."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, timeout, to_seconds
@@ -25,7 +24,6 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 _NO_SPAN: Final = nullcontext()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PageSource(Generic[PageT, ItemT]):
     """A source of pages.
 
@@ -38,12 +36,24 @@ class PageSource(Generic[PageT, ItemT]):
         telemetry: Returns what gets a span for each iteration; None for none.
     """
 
-    operation: str
-    fetch: Callable[[str | None], Coroutine[object, object, PageT]]
-    items: Callable[[PageT], Sequence[ItemT]]
-    start: str | None = None
-    clock: Clock = field(default_factory=SystemClock)
-    telemetry: Callable[[], Telemetry | None] = lambda: None
+    __slots__ = ("clock", "fetch", "items", "operation", "start", "telemetry")
+
+    def __init__(
+        self,
+        *,
+        operation: str,
+        fetch: Callable[[str | None], Coroutine[object, object, PageT]],
+        items: Callable[[PageT], Sequence[ItemT]],
+        start: str | None = None,
+        clock: Clock | None = None,
+        telemetry: Callable[[], Telemetry | None] = lambda: None,
+    ) -> None:
+        self.operation = operation
+        self.fetch = fetch
+        self.items = items
+        self.start = start
+        self.clock = clock if clock is not None else SystemClock()
+        self.telemetry = telemetry
 
 
 class _Walk(Generic[PageT, ItemT]):

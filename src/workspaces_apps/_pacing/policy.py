@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
@@ -77,8 +77,7 @@ def _require_burst(burst: object) -> None:
         raise ConfigurationError(f"Pacing.burst must be an integer, 1 or more, not {burst!r}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
+class Tuning(NamedTuple):
     """The numbers of `AdaptiveRate`, found by simulation; `tests/pacing/test_bars.py` holds what they achieve.
 
     Growth is counted in answers and not in seconds: then a fraction of the answers, the same at any rate, is

@@ -7,7 +7,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, NamedTuple, Self, TypeAlias
 from weakref import WeakSet
@@ -263,21 +262,22 @@ _SPARE_DEADLINES: Final = 64
 """How many deadlines of tasks that have left are kept before they are swept out."""
 
 
-@dataclass(slots=True, eq=False)
 class _Waiter:
     """One task in the line. `permit` and `error` are set under the pacer's lock, the future after it."""
 
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[None]
-    deadline: float
-    permit: Permit | None = None
-    error: BaseException | None = None
+    __slots__ = ("deadline", "error", "future", "loop", "permit")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[None] = loop.create_future()
+        self.deadline = deadline
+        self.permit: Permit | None = None
+        self.error: BaseException | None = None
 
     def __lt__(self, other: "_Waiter") -> bool:
         return self.deadline < other.deadline
 
 
-@dataclass(slots=True, eq=False)
 class _LoopTimer:
     """The timer of an event loop while tasks of its own wait.
 
@@ -288,10 +288,13 @@ class _LoopTimer:
         due: When that is.
     """
 
-    clock: Clock
-    waiting: int = 0
-    alarm: asyncio.Task[None] | None = None
-    due: float = math.inf
+    __slots__ = ("alarm", "clock", "due", "waiting")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.waiting = 0
+        self.alarm: asyncio.Task[None] | None = None
+        self.due = math.inf
 
 
 def rule_for(pacing: Pacing) -> RateRule:
@@ -400,7 +403,7 @@ class RateLimiter:
                 raise _too_late(ahead, self._rule.rate)
             if not ahead and self._rule.delay(now, self._in_flight) <= _TINY:
                 return self._grant(now)
-            waiter = _Waiter(loop, loop.create_future(), limit)
+            waiter = _Waiter(loop, limit)
             self._join(waiter, clock if clock is not None else self._clock)
         self._turn()
         try:

@@ -1,12 +1,11 @@
 """Tables: the kinds of failures, and which operations may be repeated once a request may have arrived."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import (
@@ -222,8 +221,7 @@ class Strategy(StrEnum):
     """Raise, and say what to look up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepetitionRule:
+class RepetitionRule(NamedTuple):
     """The rule for repeating one operation, with its reason.
 
     Attributes:
