@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-CONTROL: Final = re.compile(
+_CONTROL: Final = (
     # C0, DEL and C1; soft hyphen; what changes the direction or the order of the text around it; what is invisible,
     # tags included; lone surrogates, which no encoding can write, and what is no character.
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]+"
 )
+"""Compiled when there is text to look at: most calls end without."""
 
 MESSAGE_LIMIT: Final = 2000
 """Characters at most of what a service says in an error."""
@@ -29,12 +30,11 @@ NAME_LIMIT: Final = 200
 
 HIDDEN: Final = "[hidden]"
 
-_SECRET: Final = re.compile(
-    r"(Signature=|(?:X-Amz-Security-Token|aws_secret_access_key|aws_session_token)"
+_SECRET: Final = (
+    r"(?i)(Signature=|(?:X-Amz-Security-Token|aws_secret_access_key|aws_session_token)"
     # A comma alone is punctuation: it separates a value only after a quote, or without a space.
     r"(?:%22|[\"'\\])*(?:\s*(?:[:=]|%3[AD])|[\"'\\]\s*,|,(?=\S))\s*(?:b?[\"'\\]|%22|%20)*)"
-    r"[^\s\"'&,;<>(){}\[\]\\]+",
-    re.IGNORECASE,
+    r"[^\s\"'&,;<>(){}\[\]\\]+"
 )
 """Signatures of requests, recognised by the text before them."""
 
@@ -66,7 +66,7 @@ def redacted(text: str) -> str:
     for secret in tuple(_known):
         if secret in text:
             text = text.replace(secret, HIDDEN)
-    return _SECRET.sub(lambda found: f"{found[1]}{HIDDEN}", text)
+    return re.sub(_SECRET, lambda found: f"{found[1]}{HIDDEN}", text)
 
 
 def bounded(text: str, limit: int) -> str:
@@ -85,7 +85,7 @@ def harmless(value: object, limit: int | None = None) -> str:
     if limit is not None:
         # Of megabytes only the beginning is looked at; a secret at its end is cut off with the rest.
         text = text[: 4 * limit]
-    text = " ".join(CONTROL.sub(" ", redacted(text)).split())
+    text = " ".join(re.sub(_CONTROL, " ", redacted(text)).split())
     return text if limit is None else bounded(text, limit)
 
 

@@ -329,7 +329,7 @@ class WorkSpacesClient(Waiters):
         retry = view._options.retry
         if once:
             retry = replace(retry, max_attempts=1)
-        view._options = replace(view._options, guard=guard, retry=retry)
+        view._options = view._options._replace(guard=guard, retry=retry)
         return view
 
     def _request(self, request: object) -> Request:

@@ -3,12 +3,12 @@
 import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from random import Random
 from types import NoneType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from workspaces_apps._base.clock import Clock, Duration, to_seconds
@@ -189,8 +189,7 @@ def _restore(settings: Mapping[str, object]) -> ClientConfig:
     return ClientConfig(**settings)  # type: ignore[arg-type]  # what another process's ClientConfig held
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
+class CallOptions(NamedTuple):
     """The options that may differ from one view of a client to another: attributes of `ClientConfig`, and a guard.
 
     Attributes:
@@ -207,10 +206,9 @@ class CallOptions:
     def changed(self, options: Mapping[str, object]) -> "CallOptions":
         """The same with some options changed, each checked as `ClientConfig` checks it."""
         ClientConfig(**options)  # type: ignore[arg-type]  # it checks the types
-        return replace(self, **options)  # type: ignore[arg-type]  # checked one line above
+        return self._replace(**options)  # type: ignore[arg-type]  # checked one line above
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Whom a client calls and as whom; what all of its views share.
 
@@ -224,20 +222,31 @@ class Target:
         clock: Where time comes from.
     """
 
-    region: str | None
-    profile: str | None
-    endpoint_url: str | None
-    credentials: Credentials | CredentialsProvider | None
-    session: "AioSession | None"
-    config: ClientConfig
-    clock: Clock
+    __slots__ = ("clock", "config", "credentials", "endpoint_url", "profile", "region", "session")
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        region: str | None,
+        profile: str | None,
+        endpoint_url: str | None,
+        credentials: Credentials | CredentialsProvider | None,
+        session: "AioSession | None",
+        config: ClientConfig,
+        clock: Clock,
+    ) -> None:
         """Refuse arguments that contradict each other.
 
         Raises:
             ConfigurationError: They do; the message names them.
         """
+        self.region = region
+        self.profile = profile
+        self.endpoint_url = endpoint_url
+        self.credentials = credentials
+        self.session = session
+        self.config = config
+        self.clock = clock
         for name in ("region", "profile", "endpoint_url"):
             _require(getattr(self, name), name, str, NoneType)
             if getattr(self, name) == "":
@@ -268,8 +277,7 @@ class Target:
             check_endpoint(self.endpoint_url, allow_insecure=self.config.allow_insecure_endpoint)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientIdentity:
+class ClientIdentity(NamedTuple):
     """The fleet that a client reads and changes.
 
     Attributes:

@@ -333,6 +333,7 @@ def preload(profile: str | None, *, telemetry: bool = True) -> None:
         "_model.paginator",
         "_model.validation",
         "_http.transport",
+        "_http.credentials",
         "_http.recovery",
     ):
         importlib.import_module(f"workspaces_apps.{module}")

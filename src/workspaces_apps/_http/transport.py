@@ -14,14 +14,6 @@ from workspaces_apps._base.hooks import notify
 from workspaces_apps._base.system import start_detached
 from workspaces_apps._http.config import ClientIdentity, custom_endpoint
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
-from workspaces_apps._http.credentials import (
-    STS_RETRY,
-    ChainLoader,
-    ConfiguredSession,
-    Repeater,
-    RoleLoader,
-    account_of,
-)
 from workspaces_apps._http.session import make_session
 from workspaces_apps._http.signing import ProviderLoader, RefreshingSource
 from workspaces_apps._model.models import Request, ResponseMeta, Result
@@ -263,7 +255,7 @@ class _Call(Generic[ResultT]):
 
         async def ask(question: Request, answer: type[AnswerT], /) -> AnswerT:
             # A read needs no leave.
-            options = replace(self.options, guard=None)
+            options = self.options._replace(guard=None)
             return await _Call(
                 self.transport, question, answer, options, trace=self.trace, deadline=self.deadline
             ).run()
@@ -367,6 +359,8 @@ class Transport:
         credentials = await connection.signer.credentials()
         endpoint = custom_endpoint(connection.endpoint)
         if self._account is None and self._session is not None:
+            from workspaces_apps._http.credentials import STS_RETRY, ConfiguredSession, Repeater, account_of
+
             target = self.target
             repeater = Repeater(policy=STS_RETRY, clock=target.clock, random=target.config.random)
             self._account = await account_of(
@@ -599,6 +593,11 @@ def _source(
 ) -> CredentialsSource:
     """Return where the credentials of a client come from, each with the client's own configuration."""
     config = target.config
+    if isinstance(target.credentials, Credentials):
+        return RefreshingSource(ProviderLoader(StaticProvider(target.credentials)), refreshed=refreshed)
+    # Imported only now: whoever gives credentials needs nobody who gets them.
+    from workspaces_apps._http.credentials import ChainLoader, ConfiguredSession, Repeater, RoleLoader
+
     repeater = Repeater(policy=config.retry, clock=target.clock, random=config.random)
 
     def chain(profile: str | None) -> RefreshingSource:
