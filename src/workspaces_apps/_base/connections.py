@@ -1,4 +1,12 @@
-"""aiobotocore's HTTP session without redirects, and the pool below it: what lies in it stays silent, and every answer ends."""
+"""aiobotocore's HTTP session without redirects, and the pool of connections below it.
+
+A redirect would be followed, session token and all [seen].
+
+aiohttp hands out a connection on which an answer lies that nobody asked for, and takes that for the answer to the next
+request, which may be a write. [seen] So whatever comes while a connection is idle closes it, and one on which something
+lies unread is closed instead of handed out. This is done where connections are taken, and so holds for every way that
+sends on them. It is also where an answer that is too long, or drips for too long, is broken off.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Loggers of the package: structured fields of their records, lines fit to be read, and messages about long waits."""
+"""Loggers of the package: structured fields of their records, lines fit to be read, and messages about long waits.
+
+The fields have the same names as the attributes of spans, on every record of this package. The names have dots, so that
+they cannot be those of a record's own attributes, nor of what an application's record factory adds, which `logging` would
+refuse with a KeyError in the middle of a call.
+"""
 
 from __future__ import annotations
 

@@ -76,87 +76,6 @@ if TYPE_CHECKING:
     from workspaces_apps._http.signing import CredentialsSource
 
 
-_DETAIL_LIMIT: Final = 500
-"""Characters at most of what a library says of a failure; what the other side has sent may be in it."""
-
-_WRITTEN_AT_ONCE: Final = 64 * 1024
-"""Bytes; a body up to this size is in the socket's buffer before the answer is waited for."""
-
-_TOO_LATE_TO_CONNECT: Final = (ConnectTimeoutError, aiohttp.ConnectionTimeoutError)
-_SILENT: Final = (ReadTimeoutError, aiohttp.SocketTimeoutError)
-_PROXY: Final = (ProxyConnectionError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)
-_TLS: Final = (SSLError, aiohttp.ClientSSLError)
-_NOT_CONNECTED: Final = (
-    *_TOO_LATE_TO_CONNECT,
-    *_PROXY,
-    aiohttp.ClientConnectorError,
-    socket.gaierror,
-    SSLError,
-)
-
-
-def cause_of(error: Exception) -> object:
-    """Return what aiohttp raised, also where botocore's HTTP session has wrapped it."""
-    return (
-        error.kwargs.get("error") if isinstance(error, HTTPClientError | BotocoreConnectionError) else error
-    )
-
-
-def describe_failure(error: Exception, *, operation: str, size: int) -> TransportError:
-    """The error to raise for a request without an answer.
-
-    Args:
-        error: What the HTTP session raised: botocore's, or aiohttp's own.
-        operation: The API operation.
-        size: The size of the request's body in bytes.
-    """
-    cause = cause_of(error)
-    found = TransportError(_describe(error, cause), operation=operation)
-    found.request_sent = _was_sent(error, cause, size)
-    return found
-
-
-def _describe(error: Exception, cause: object) -> str:
-    for what in (error, cause):
-        if isinstance(what, _TOO_LATE_TO_CONNECT):
-            return "could not connect in time"
-        if isinstance(what, _SILENT):
-            return "the service was silent for longer than read_timeout"
-        if isinstance(what, _PROXY):
-            return f"the proxy could not be reached or refused: {type(cause).__name__}"
-        if isinstance(what, _TLS):
-            return f"TLS failed: {harmless(cause, _DETAIL_LIMIT)}"
-    detail = harmless(cause, _DETAIL_LIMIT) or type(cause).__name__
-    return f"the connection failed or broke: {detail}"
-
-
-def _was_sent(error: Exception, cause: object, size: int) -> bool | None:
-    if isinstance(error, _NOT_CONNECTED) or isinstance(cause, _NOT_CONNECTED):
-        return False
-    silent = isinstance(error, _SILENT) or isinstance(cause, _SILENT)
-    if (silent and size <= _WRITTEN_AT_ONCE) or isinstance(cause, aiohttp.ClientPayloadError):
-        return True
-    return None
-
-
-def flag_throttle() -> None:
-    """Flag the subsegment of the request under way as throttled, where X-Ray's SDK has patched aiobotocore."""
-    client = sys.modules.get("aiobotocore.client")
-    # Nothing of it is typed.
-    core: Any = sys.modules.get("aws_xray_sdk.core")
-    if core is None or not getattr(client, "_xray_enabled", False):
-        return
-    from aws_xray_sdk.core.exceptions.exceptions import SegmentNotFoundException
-
-    try:
-        subsegment = core.xray_recorder.current_subsegment()
-    except SegmentNotFoundException:
-        # Nobody traces this call.
-        return
-    if subsegment is not None and subsegment.in_progress:
-        subsegment.add_throttle_flag()
-
-
 ResultT = TypeVar("ResultT", bound=Result)
 
 _NO_HEADERS: Final = Headers()
@@ -608,3 +527,84 @@ def make_error(
     error.reason = reason
     error.retry_after = retry_after
     return error
+
+
+_DETAIL_LIMIT: Final = 500
+"""Characters at most of what a library says of a failure; what the other side has sent may be in it."""
+
+_WRITTEN_AT_ONCE: Final = 64 * 1024
+"""Bytes; a body up to this size is in the socket's buffer before the answer is waited for."""
+
+_TOO_LATE_TO_CONNECT: Final = (ConnectTimeoutError, aiohttp.ConnectionTimeoutError)
+_SILENT: Final = (ReadTimeoutError, aiohttp.SocketTimeoutError)
+_PROXY: Final = (ProxyConnectionError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)
+_TLS: Final = (SSLError, aiohttp.ClientSSLError)
+_NOT_CONNECTED: Final = (
+    *_TOO_LATE_TO_CONNECT,
+    *_PROXY,
+    aiohttp.ClientConnectorError,
+    socket.gaierror,
+    SSLError,
+)
+
+
+def cause_of(error: Exception) -> object:
+    """Return what aiohttp raised, also where botocore's HTTP session has wrapped it."""
+    return (
+        error.kwargs.get("error") if isinstance(error, HTTPClientError | BotocoreConnectionError) else error
+    )
+
+
+def describe_failure(error: Exception, *, operation: str, size: int) -> TransportError:
+    """The error to raise for a request without an answer.
+
+    Args:
+        error: What the HTTP session raised: botocore's, or aiohttp's own.
+        operation: The API operation.
+        size: The size of the request's body in bytes.
+    """
+    cause = cause_of(error)
+    found = TransportError(_describe(error, cause), operation=operation)
+    found.request_sent = _was_sent(error, cause, size)
+    return found
+
+
+def _describe(error: Exception, cause: object) -> str:
+    for what in (error, cause):
+        if isinstance(what, _TOO_LATE_TO_CONNECT):
+            return "could not connect in time"
+        if isinstance(what, _SILENT):
+            return "the service was silent for longer than read_timeout"
+        if isinstance(what, _PROXY):
+            return f"the proxy could not be reached or refused: {type(cause).__name__}"
+        if isinstance(what, _TLS):
+            return f"TLS failed: {harmless(cause, _DETAIL_LIMIT)}"
+    detail = harmless(cause, _DETAIL_LIMIT) or type(cause).__name__
+    return f"the connection failed or broke: {detail}"
+
+
+def _was_sent(error: Exception, cause: object, size: int) -> bool | None:
+    if isinstance(error, _NOT_CONNECTED) or isinstance(cause, _NOT_CONNECTED):
+        return False
+    silent = isinstance(error, _SILENT) or isinstance(cause, _SILENT)
+    if (silent and size <= _WRITTEN_AT_ONCE) or isinstance(cause, aiohttp.ClientPayloadError):
+        return True
+    return None
+
+
+def flag_throttle() -> None:
+    """Flag the subsegment of the request under way as throttled, where X-Ray's SDK has patched aiobotocore."""
+    client = sys.modules.get("aiobotocore.client")
+    # Nothing of it is typed.
+    core: Any = sys.modules.get("aws_xray_sdk.core")
+    if core is None or not getattr(client, "_xray_enabled", False):
+        return
+    from aws_xray_sdk.core.exceptions.exceptions import SegmentNotFoundException
+
+    try:
+        subsegment = core.xray_recorder.current_subsegment()
+    except SegmentNotFoundException:
+        # Nobody traces this call.
+        return
+    if subsegment is not None and subsegment.in_progress:
+        subsegment.add_throttle_flag()

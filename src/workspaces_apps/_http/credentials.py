@@ -1,4 +1,10 @@
-"""Sources of credentials: the standard chain of AWS and assumed roles, set up as the client is; and whose calls they make."""
+"""Sources of credentials: the standard chain of AWS and assumed roles, set up as the client is; and whose calls they make.
+
+The chain is environment, profile, SSO, container, instance. The private names of aiobotocore's credential providers are
+used here and nowhere else. What is wanted of them, and has no public name: clients that are set up as ours is, a refresh
+that is our task and not a caller's, the moment at which credentials end, and a chain that does not give again what the
+service has refused.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""Signing requests: Signature Version 4, by the credentials in hand, which are refreshed once for all who need others."""
+"""Signing requests: Signature Version 4, by the credentials in hand, which are refreshed once for all who need others.
+
+The client of aiobotocore's is opened unsigned and what it sends is signed here, because three things are ours to
+decide: which credentials (a provider's, or the standard chain's), when they are got anew, and by which clock a
+request is dated. The signature is the one that `botocore.auth.SigV4Auth` makes, for a quarter of the time: the key is
+derived once a day, and what is the same for every request of an operation is worked out once, by botocore.
+
+A refresh is a task of its own. Whoever waits for it may be cancelled or run out of time, and the refresh goes on for
+the others. One that begins some minutes before the end is no condition of anything: if it fails, the credentials in
+hand are used until they have ended, and it is tried again after a while.
+"""
 
 from __future__ import annotations
 
