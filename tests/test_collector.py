@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from workspaces_apps._base.collector import RARE, keep, paused
+from workspaces_apps._base.system import RARE, keep, paused
 from workspaces_apps.cli._connection import run
 
 

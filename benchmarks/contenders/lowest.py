@@ -15,8 +15,8 @@ from botocore.credentials import ReadOnlyCredentials
 from benchmarks.answers import ACCESS_KEY_ID, APPLICATION_ID, PAGE, REGION, SECRET_ACCESS_KEY, WORKSPACE_ID
 from benchmarks.contenders import Calls
 from workspaces_apps import api
-from workspaces_apps._http.request_template import RequestTemplate
-from workspaces_apps._http.sigv4 import SigV4
+from workspaces_apps._http.fast_path import RequestTemplate
+from workspaces_apps._http.signing import SigV4
 
 
 class _Protocol(asyncio.Protocol):

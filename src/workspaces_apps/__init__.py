@@ -5,7 +5,7 @@ Names are imported when they are first used, so that `import workspaces_apps` co
 
 from typing import TYPE_CHECKING
 
-from workspaces_apps._base.version import VERSION
+from workspaces_apps._base import VERSION
 from workspaces_apps.api import founding
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._http.config import ClientConfig
     from workspaces_apps._model.models import Model, Request, ResponseMeta, Result
-    from workspaces_apps._model.open_enum import OpenEnum
     from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
+    from workspaces_apps._model.values import OpenEnum
     from workspaces_apps._pacing import Pacing, PacingRegistry
     from workspaces_apps._retry import FailureKind, RetryBudgetPolicy, RetryPolicy
     from workspaces_apps._waiters import AssociationChange, AssociationStatus, DeploymentOutcome, PollPolicy
@@ -129,7 +129,7 @@ if not TYPE_CHECKING:
         """,
         "_base.hooks": "AttemptRecord Hooks PollRecord RefreshRecord RetryRecord ThrottleRecord",
         "_model.models": "Model Request ResponseMeta Result",
-        "_model.open_enum": "OpenEnum",
+        "_model.values": "OpenEnum",
         "_pacing": "Pacing PacingRegistry",
         "_model.paginator": "ItemIterator PageIterator Paginated",
         "_retry": "FailureKind RetryBudgetPolicy RetryPolicy",

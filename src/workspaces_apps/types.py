@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from workspaces_apps._base.clock import Duration
     from workspaces_apps._base.hooks import Outcome
     from workspaces_apps._http.config import RequestChecks, Unset
-    from workspaces_apps._model.headers import Headers
     from workspaces_apps._model.models import (
         BatchResult,
+        Headers,
         Input,
         Model,
         Operation,
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
         ResponseMeta,
         Result,
     )
-    from workspaces_apps._model.open_enum import OpenEnum
-    from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
+    from workspaces_apps._model.operations import Many, OperationSpec, PageSpec, Rule, Rules
     from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
-    from workspaces_apps._model.parameters import Many
-    from workspaces_apps._model.values import Blob, Items, JsonObject, Timestamp
+    from workspaces_apps._model.values import Blob, Items, JsonObject, OpenEnum, Timestamp
     from workspaces_apps._waiters import AssociationChange as AssociationChange  # noqa: PLC0414 - public elsewhere
     from workspaces_apps._waiters import DeploymentOutcome as DeploymentOutcome  # noqa: PLC0414 - public elsewhere
     from workspaces_apps._waiters import OnChange, Target
@@ -81,14 +79,11 @@ if not TYPE_CHECKING:
         "rich.console": "RenderableType",
         "workspaces_apps._base.clock": "Duration",
         "workspaces_apps._http.config": "RequestChecks Unset",
-        "workspaces_apps._model.operation_spec": "OperationSpec PageSpec Rule Rules",
-        "workspaces_apps._model.headers": "Headers",
+        "workspaces_apps._model.operations": "Many OperationSpec PageSpec Rule Rules",
+        "workspaces_apps._model.models": "BatchResult Headers Input Model Operation PageResult Request ResponseMeta Result",
         "workspaces_apps._base.hooks": "Outcome",
-        "workspaces_apps._model.models": "BatchResult Input Model Operation PageResult Request ResponseMeta Result",
-        "workspaces_apps._model.open_enum": "OpenEnum",
+        "workspaces_apps._model.values": "Blob Items JsonObject OpenEnum Timestamp",
         "workspaces_apps._model.paginator": "ItemIterator PageIterator Paginated",
-        "workspaces_apps._model.parameters": "Many",
-        "workspaces_apps._model.values": "Blob Items JsonObject Timestamp",
         "workspaces_apps._waiters": "AssociationChange DeploymentOutcome OnChange Target",
         "workspaces_apps._waiters.deployment_wait": "AllDeployed DeploymentWatch",
     }

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 import workspaces_apps
 from tests.cli.process import run_command
-from workspaces_apps._base.version import VERSION
+from workspaces_apps._base import VERSION
 from workspaces_apps.cli import main
 from workspaces_apps.cli._app import COMMANDS, CommandGroup, build, new_app
 from workspaces_apps.cli._failures import OPTIONS, ExitCode
@@ -118,11 +118,10 @@ def test_help_imports_no_command_and_no_sdk() -> None:
     assert loaded & (HEAVY | {"asyncio"}) == set()
     assert {name for name in loaded if name.startswith("workspaces_apps.")} <= {
         "workspaces_apps._base",
-        *(f"workspaces_apps._base.{name}" for name in ("collector", "log_fields", "logs", "text")),
+        *(f"workspaces_apps._base.{name}" for name in ("logs", "system", "text")),
         "workspaces_apps.api",
         "workspaces_apps.api.founding",
         "workspaces_apps.errors",
-        "workspaces_apps._base.version",
         "workspaces_apps.cli",
         *(f"workspaces_apps.cli.{name}" for name in ("_app", "_console", "_failures", "_options")),
     }

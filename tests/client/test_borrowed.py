@@ -14,7 +14,8 @@ from botocore.hooks import HierarchicalEmitter
 import workspaces_apps
 from tests.client.conftest import Connect
 from tests.client.ways import ignore, inner_of
-from workspaces_apps._http.borrowed import TABLE, Borrowed, Internals, Listeners, http_session_of
+from workspaces_apps._http.borrowed import TABLE, Borrowed, Listeners, http_session_of, internals_of
+from workspaces_apps._http.fast_path import is_unchanged
 
 SOURCES = Path(workspaces_apps.__file__).parent
 
@@ -36,7 +37,7 @@ async def test_the_attributes_are_there(connect: Connect) -> None:
     ws = connect()
     inner = await inner_of(ws)
 
-    assert Internals(inner).unchanged()
+    assert is_unchanged(internals_of(inner))
     assert list(Listeners(inner).of("before-call.workspaces.DescribeTags"))
     assert http_session_of(inner) is not None
     async with aiohttp.ClientSession() as session:
@@ -72,4 +73,4 @@ def test_no_other_module_reads_a_private_name_of_the_table() -> None:
     }
 
     # The other is a subclass of aiobotocore's session; what it reads is its own, which stubs do not tell.
-    assert readers == {"_http/borrowed.py", "_base/redirects.py"}
+    assert readers == {"_http/borrowed.py", "_base/connections.py"}

@@ -8,7 +8,7 @@ import pytest
 from tests.client.conftest import CREDENTIALS, Connect, make_config
 from tests.client.server import ScriptedServer, ok
 from workspaces_apps import Credentials, DeadlineExceededError, SystemClock, WorkSpacesClient
-from workspaces_apps._base import waiting
+from workspaces_apps._base import logs
 from workspaces_apps._base.logs import WAITING
 from workspaces_apps.simulator import ManualClock
 
@@ -56,7 +56,7 @@ class Slow(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Note that something was said; no wait after this one takes long."""
         assert "Slow" in record.getMessage()
-        waiting.LONG = 3600.0  # type: ignore[misc]  # the test's own, put back by it
+        logs.LONG = 3600.0  # type: ignore[misc]  # the test's own, put back by it
         self.said.set()
 
     async def get_credentials(self) -> Credentials:
@@ -69,7 +69,7 @@ async def test_what_takes_long_is_said(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The message names who is waited for, once it takes long."""
-    monkeypatch.setattr(waiting, "LONG", 0.0)
+    monkeypatch.setattr(logs, "LONG", 0.0)
     caplog.set_level(logging.INFO, WAITING)
     server.script(ok())
     slow = Slow()

@@ -28,7 +28,7 @@ from workspaces_apps import (
     ServiceError,
     WorkSpacesClient,
 )
-from workspaces_apps._http.credential_sources import Loaded, RefreshingSource
+from workspaces_apps._http.signing import Loaded, RefreshingSource
 from workspaces_apps.simulator import ManualClock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

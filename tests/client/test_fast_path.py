@@ -17,8 +17,7 @@ from tests.client.server import ScriptedServer, ok
 from tests.client.ways import client_of, ignore, inner_of, listening, posts
 from workspaces_apps import WorkSpacesClient
 from workspaces_apps._http.fast_path import EVENTS, LONGEST_BODY
-from workspaces_apps._http.http_session import PlainSession
-from workspaces_apps._http.loader import make_loader
+from workspaces_apps._http.session import PlainSession, make_loader
 
 __all__ = ["posts"]
 

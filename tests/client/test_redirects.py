@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from tests.client.conftest import CREDENTIALS, Connect, make_config
 from tests.client.server import Answer, ScriptedServer, ok
 from workspaces_apps import AssumeRole, CredentialsError, RetryPolicy, ServiceError, WorkSpacesClient
-from workspaces_apps._base.redirects import HttpSession
+from workspaces_apps._base.connections import HttpSession
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -9,7 +9,7 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workspaces_apps._http.sigv4 import SigningTemplate, SigV4
+from workspaces_apps._http.signing import SigningTemplate, SigV4
 
 URLS = (
     "https://workspaces.eu-west-1.amazonaws.com/",

@@ -10,8 +10,8 @@ import pytest
 from tests.client.conftest import CREDENTIALS, Connect
 from tests.client.server import ScriptedServer, ok
 from workspaces_apps import WorkSpacesClient
-from workspaces_apps._http import warmup
-from workspaces_apps._http.http_session import DirectSession
+from workspaces_apps._http import session
+from workspaces_apps._http.session import DirectSession
 
 
 async def test_what_blocks_is_done_in_a_thread(
@@ -19,13 +19,13 @@ async def test_what_blocks_is_done_in_a_thread(
 ) -> None:
     """Not on the event loop's thread; and the client is open when it returns, with nothing sent."""
     threads: list[int] = []
-    preload = warmup.preload
+    preload = session.preload
 
     def watch(profile: str | None, *, telemetry: bool) -> None:
         threads.append(threading.get_ident())
         preload(profile, telemetry=telemetry)
 
-    monkeypatch.setattr(warmup, "preload", watch)
+    monkeypatch.setattr(session, "preload", watch)
     ws = connect()
 
     await ws.warm_up()
@@ -40,7 +40,7 @@ def test_everything_slow_is_loaded_beforehand() -> None:
     script = """
 import sys
 from workspaces_apps import api
-from workspaces_apps._http import warmup
+from workspaces_apps._http import session as warmup
 from workspaces_apps._model.models import Model
 warmup.preload(None)
 shapes = [getattr(api, name) for name in api.__all__]

@@ -10,7 +10,7 @@ from aiobotocore.session import AioSession
 from tests.client.conftest import CREDENTIALS, make_config
 from workspaces_apps import RetryPolicy, WorkSpacesClient
 from workspaces_apps._http.config import RequestChecks
-from workspaces_apps._http.pooled_post import PooledPost, RawAnswer
+from workspaces_apps._http.fast_path import PooledPost, RawAnswer
 
 PATIENCE = 60.0
 """Real seconds after which an exchange is taken for hung; nothing waits that long when it works."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.models.service_model import OPERATIONS, SHAPES, Shape, model, request, request_shape
 from workspaces_apps import RequestValidationError
 from workspaces_apps._model.models import Request
-from workspaces_apps._model.request_validation import check
+from workspaces_apps._model.validation import check
 from workspaces_apps.api import (
     AssociateWorkspaceApplicationRequest,
     CreateUpdatedWorkspaceImageRequest,

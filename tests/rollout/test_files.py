@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.process import PATIENCE
-from workspaces_apps._base.files import read_file, replace_file
+from workspaces_apps._base.system import read_file, replace_file
 from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError
 from workspaces_apps.rollout._manifest.file import read_document
 

@@ -12,7 +12,7 @@ import workspaces_apps
 from tests.client.server import REQUEST_ID, ScriptedServer, fault, ok
 from tests.rollout.site import manifest, site
 from workspaces_apps import WorkSpacesClient
-from workspaces_apps._base.log_fields import FIELDS, field_logger, log_scope
+from workspaces_apps._base.logs import FIELDS, field_logger, log_scope
 from workspaces_apps.cli._console import JsonLines
 
 
@@ -87,7 +87,6 @@ def test_every_logger_of_the_package_has_the_fields() -> None:
     }
 
     assert {one for one in plain if not one.startswith("simulator/")} == {
-        "_base/log_fields.py",
         "_base/logs.py",
         "cli/_console.py",
         "cli/_simulate.py",

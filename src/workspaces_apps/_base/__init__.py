@@ -1,1 +1,3 @@
-"""The ground that every other part stands on: clock, credentials, hooks, text, files, connections."""
+"""The ground of the package, below everything but the errors; here, its version."""
+
+VERSION = "0.1.0"

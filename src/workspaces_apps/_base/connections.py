@@ -1,4 +1,6 @@
-"""The pool of connections: what lies in it stays silent, and every answer ends.
+"""aiobotocore's HTTP session without redirects, and the pool of connections below it.
+
+A redirect would be followed, session token and all [seen].
 
 aiohttp hands out a connection on which an answer lies that nobody asked for, and takes that for the answer to the next
 request, which may be a write. [seen] So whatever comes while a connection is idle closes it, and one on which something
@@ -8,24 +10,25 @@ sends on them. It is also where an answer that is too long, or drips for too lon
 
 from __future__ import annotations
 
+import asyncio
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiohttp
 from aiobotocore import httpsession
+from aiobotocore.httpsession import AIOHTTPSession
 from aiohttp.client_proto import ResponseHandler
 from urllib3.util.wait import wait_for_read
 
+from workspaces_apps._base.logs import told_when_long
 from workspaces_apps._base.text import NAME_LIMIT, harmless
-from workspaces_apps._base.waiting import told_when_long
 
 if TYPE_CHECKING:
-    import asyncio
-
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
+
 
 RESPONSE_BYTES: Final = 16 * 1024 * 1024
 """Bytes of an answer at most, where a client says nothing else. The longest that the API can give has some 100 kB."""
@@ -162,3 +165,69 @@ class GuardedConnector(_Pool):
         super()._release(key, protocol, should_close=should_close)
         if isinstance(protocol, GuardedProtocol):
             protocol.rest()
+
+
+class _NoRedirects:
+    """An aiohttp session that never follows a redirect, which would take the session token to another host."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+
+    async def request(self, method: str, **options: Any) -> aiohttp.ClientResponse:
+        return await self.session.request(method, **options, allow_redirects=False)
+
+
+class HttpSession(AIOHTTPSession):
+    """aiobotocore's HTTP session without redirects; tests hold the private methods that this overrides.
+
+    Attributes:
+        response_bytes: Bytes of a body at most.
+    """
+
+    response_bytes: int = RESPONSE_BYTES
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        session: Any = self
+        given: aiohttp.ClientTimeout = session._timeout
+        session._timeout = aiohttp.ClientTimeout(
+            # Names, several addresses, TLS and a proxy's answer together; by itself none of the first is bounded.
+            connect=None if given.sock_connect is None else 3 * given.sock_connect,
+            sock_connect=given.sock_connect,
+            sock_read=given.sock_read,
+        )
+
+    async def _get_session(self, proxy_url: str | None) -> _NoRedirects:
+        return _NoRedirects(await super()._get_session(proxy_url))  # type: ignore[misc]  # not in the stubs
+
+    async def _create_connector(self, proxy_url: str | None) -> GuardedConnector:
+        session: Any = self
+        build: Any = session._build_ssl_contexts
+        if session._verify or session._cert_file or proxy_url:
+            # It reads files.
+            own, of_proxy = await asyncio.to_thread(build, proxy_url)
+        else:
+            own, of_proxy = build(proxy_url)
+        return GuardedConnector(
+            most=self.response_bytes + HEAD_BYTES,
+            seconds=2 * (session._timeout.sock_read or _SILENCE),
+            limit=session._max_pool_connections,
+            ssl=own,
+            proxy_ssl_context=of_proxy,
+            **session._connector_args,
+        )
+
+
+_SILENCE: Final = 60.0
+"""Seconds of silence that aiobotocore allows where nobody says otherwise."""
+
+SessionT = TypeVar("SessionT", bound=HttpSession)
+
+
+def with_limit(kind: type[SessionT], response_bytes: int) -> type[SessionT]:
+    """Return a class of HTTP sessions that take so many bytes of a body at most; aiobotocore makes the sessions."""
+    made: Any = type(
+        kind.__name__, (kind,), {"response_bytes": response_bytes, "__module__": kind.__module__}
+    )
+    limited: type[SessionT] = made
+    return limited

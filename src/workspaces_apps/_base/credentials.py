@@ -7,8 +7,7 @@ from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
 from workspaces_apps.errors import ConfigurationError, CredentialsError
 
@@ -127,7 +126,7 @@ class AssumeRole:
         from aiobotocore.session import AioSession
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from workspaces_apps._base.redirects import HttpSession
+        from workspaces_apps._base.connections import HttpSession
 
         source = self.source
         if source is not None and not isinstance(source, Credentials):
@@ -137,7 +136,7 @@ class AssumeRole:
         config = AioConfig(connect_timeout=5, read_timeout=30, http_session_cls=HttpSession)
         try:
             create_client = partial(session.create_client, config=config)
-            return await call_sts(self, create_client, _as_frozen(source) if source is not None else None)
+            return await call_sts(self, create_client, _Frozen(source) if source is not None else None)
         except (BotoCoreError, ClientError) as error:
             raise CredentialsError(
                 f"could not assume {self.role_arn}: {harmless(error, MESSAGE_LIMIT)}"
@@ -163,15 +162,13 @@ class Keys(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class _Frozen:
-    access_key: str
-    secret_key: str = field(repr=False)
-    token: str | None = field(repr=False)
+    __slots__ = ("access_key", "secret_key", "token")
 
-
-def _as_frozen(source: Credentials) -> _Frozen:
-    return _Frozen(source.access_key_id, source.secret_access_key, source.session_token)
+    def __init__(self, source: Credentials) -> None:
+        self.access_key = source.access_key_id
+        self.secret_key = source.secret_access_key
+        self.token = source.session_token
 
 
 async def call_sts(role: AssumeRole, create_client: Callable[..., Any], keys: Keys | None) -> Credentials:

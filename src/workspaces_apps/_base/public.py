@@ -1,11 +1,12 @@
-"""The public path of a class that is defined inside."""
+"""Public paths of classes that are defined inside, and the type of their points in time."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 ClassT = TypeVar("ClassT", bound=type)
 
@@ -34,3 +35,13 @@ def public(path: str) -> Callable[[ClassT], ClassT]:
         return cls
 
     return mark
+
+
+if TYPE_CHECKING:
+    Datetime: TypeAlias = datetime
+else:
+    # In frozen time the name `datetime` stands for a subclass of freezegun's, which pydantic does not know. The
+    # annotation keeps freezegun from replacing the alias as well.
+    Datetime = Annotated[
+        next(base for base in datetime.__mro__ if base.__module__ == "datetime"), "a point in time"
+    ]

@@ -7,15 +7,20 @@ no line, has no end, and gives no secret away. Ids and hashes stay as they are: 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-CONTROL: Final = re.compile(
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+_CONTROL: Final = (
     # C0, DEL and C1; soft hyphen; what changes the direction or the order of the text around it; what is invisible,
     # tags included; lone surrogates, which no encoding can write, and what is no character.
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]+"
 )
+"""Compiled when there is text to look at: most calls end without."""
 
 MESSAGE_LIMIT: Final = 2000
 """Characters at most of what a service says in an error."""
@@ -25,12 +30,11 @@ NAME_LIMIT: Final = 200
 
 HIDDEN: Final = "[hidden]"
 
-_SECRET: Final = re.compile(
-    r"(Signature=|(?:X-Amz-Security-Token|aws_secret_access_key|aws_session_token)"
+_SECRET: Final = (
+    r"(?i)(Signature=|(?:X-Amz-Security-Token|aws_secret_access_key|aws_session_token)"
     # A comma alone is punctuation: it separates a value only after a quote, or without a space.
     r"(?:%22|[\"'\\])*(?:\s*(?:[:=]|%3[AD])|[\"'\\]\s*,|,(?=\S))\s*(?:b?[\"'\\]|%22|%20)*)"
-    r"[^\s\"'&,;<>(){}\[\]\\]+",
-    re.IGNORECASE,
+    r"[^\s\"'&,;<>(){}\[\]\\]+"
 )
 """Signatures of requests, recognised by the text before them."""
 
@@ -62,7 +66,7 @@ def redacted(text: str) -> str:
     for secret in tuple(_known):
         if secret in text:
             text = text.replace(secret, HIDDEN)
-    return _SECRET.sub(lambda found: f"{found[1]}{HIDDEN}", text)
+    return re.sub(_SECRET, lambda found: f"{found[1]}{HIDDEN}", text)
 
 
 def bounded(text: str, limit: int) -> str:
@@ -81,7 +85,7 @@ def harmless(value: object, limit: int | None = None) -> str:
     if limit is not None:
         # Of megabytes only the beginning is looked at; a secret at its end is cut off with the rest.
         text = text[: 4 * limit]
-    text = " ".join(CONTROL.sub(" ", redacted(text)).split())
+    text = " ".join(re.sub(_CONTROL, " ", redacted(text)).split())
     return text if limit is None else bounded(text, limit)
 
 
@@ -92,3 +96,18 @@ def name(value: str | None) -> str | None:
     if value.isascii() and value.isprintable() and len(value) <= NAME_LIMIT and " " not in value:
         return value
     return harmless(value, NAME_LIMIT) or None
+
+
+def advice(name: object, known: Iterable[str]) -> str:
+    """Return the name that may be meant, or all that there are: ``did you mean 'times'?``, ``there are a, b``.
+
+    Args:
+        name: The name that is not known.
+        known: The names that are.
+    """
+    # Imported only now: nobody needs it but who has misspelt a name.
+    import difflib
+
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"

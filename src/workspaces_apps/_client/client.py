@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from workspaces_apps import types
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
-from workspaces_apps._base.collector import paused
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
+from workspaces_apps._base.system import paused
 from workspaces_apps._http.config import CallOptions, ClientConfig, RequestChecks, Target, Unset
 from workspaces_apps._pacing import Pacing
 from workspaces_apps._retry import RetryPolicy
@@ -22,7 +22,7 @@ from workspaces_apps._waiters.methods import Waiters
 from workspaces_apps.errors import ClientStateError, RequestValidationError
 
 if TYPE_CHECKING:
-    from workspaces_apps._http.identity import ClientIdentity
+    from workspaces_apps._http.config import ClientIdentity
     from workspaces_apps._http.transport import Transport
     from workspaces_apps._model.models import Request
     from workspaces_apps._observe.schedule import Schedule
@@ -171,7 +171,7 @@ class WorkSpacesClient(Waiters):
         import asyncio
 
         def load() -> None:
-            from workspaces_apps._http.warmup import preload
+            from workspaces_apps._http.session import preload
 
             target = self._shared.target
             preload(target.profile, telemetry=target.config.telemetry)
@@ -239,7 +239,7 @@ class WorkSpacesClient(Waiters):
             RequestValidationError: It is no request, or breaks a rule; nothing was sent.
             WorkSpacesError: As for the operation's method.
         """
-        from workspaces_apps._model.request_validation import check_types
+        from workspaces_apps._model.validation import check_types
 
         # A constructor checks them; `model_copy(update=…)` and `model_construct` do not.
         found = self._request(request)
@@ -276,7 +276,7 @@ class WorkSpacesClient(Waiters):
                 items=items,
                 start=start if isinstance(start, str) else None,
                 clock=self.clock,
-                telemetry=self._telemetry(),
+                telemetry=self._telemetry,
             )
         )
 
@@ -329,7 +329,7 @@ class WorkSpacesClient(Waiters):
         retry = view._options.retry
         if once:
             retry = replace(retry, max_attempts=1)
-        view._options = replace(view._options, guard=guard, retry=retry)
+        view._options = view._options._replace(guard=guard, retry=retry)
         return view
 
     def _request(self, request: object) -> Request:
@@ -349,7 +349,7 @@ class WorkSpacesClient(Waiters):
     def _checked(self, request: object) -> Request:
         found = self._request(request)
         if self._options.request_checks == "all":
-            from workspaces_apps._model.request_validation import check
+            from workspaces_apps._model.validation import check
 
             check(found)
         return found

@@ -6,7 +6,8 @@ fails for every row of the table that no longer fits the installed releases.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -17,28 +18,27 @@ from aiobotocore.httpsession import AIOHTTPSession
 from botocore.handlers import add_retry_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 _LONG_WAY: Final = "calls go through aiobotocore's methods"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Borrowed:
+class Borrowed(NamedTuple):
     """A name that its owner does not promise to keep.
 
     Attributes:
         owner: The class, as `module:name`.
         name: The attribute.
-        parameters: The first parameters it must take; None where it is no function.
         reason: Why it is needed.
+        parameters: The first parameters it must take; None where it is no function.
         fallback: What happens without it.
         skipped: Whether the fast path leaves it out, so that it must be noticed when somebody wraps it.
     """
 
     owner: str
     name: str
-    parameters: tuple[str, ...] | None = None
     reason: str
+    parameters: tuple[str, ...] | None = None
     fallback: str = _LONG_WAY
     skipped: bool = False
 
@@ -198,40 +198,43 @@ def is_original(method: object) -> bool:
     return False
 
 
-class Internals:
-    """Tell if everything that the fast path skips is as its authors wrote it."""
+class Internals(NamedTuple):
+    """The methods that the fast path skips, as they were when it was made.
 
-    def __init__(self, client: AioBaseClient) -> None:
-        """Take down what the methods are now.
+    Attributes:
+        original: Whether they were as their authors wrote them.
+        methods: Each with its class, and what it was.
+        own: The attributes of the client and of its endpoint, where wrappers may be too, and the names of the methods.
+    """
 
-        Args:
-            client: A client of aiobotocore's, whose class may have been given further bases.
+    original: bool
+    methods: tuple[_Watch, ...]
+    own: tuple[tuple[Mapping[str, object], tuple[str, ...]], ...]
 
-        Raises:
-            AttributeError: One of them is missing.
-        """
-        endpoint = _endpoint_of(client)
-        # The classes in use, whose bases are the ones of the table.
-        kinds: dict[type, type] = {AioBaseClient: type(client), AioEndpoint: type(endpoint)}
-        self._watched = tuple(
-            _Watch(kind, name, getattr(kind, name))
-            for owner, names in _SKIPPED.items()
-            for kind in (kinds.get(owner, owner),)
-            for name in names
-        )
-        self._original = all(is_original(watch.expected) for watch in self._watched)
-        self._own = ((vars(client), _SKIPPED[AioBaseClient]), (vars(endpoint), _SKIPPED[AioEndpoint]))
 
-    def unchanged(self) -> bool:
-        """Return whether nothing is wrapped or replaced."""
-        if not self._original:
-            return False
-        for owner, name, expected in self._watched:
-            # By identity: wrappers are equal to what they wrap.
-            if getattr(owner, name) is not expected:
-                return False
-        (client, of_client), (endpoint, of_endpoint) = self._own
-        return client.keys().isdisjoint(of_client) and endpoint.keys().isdisjoint(of_endpoint)
+def internals_of(client: AioBaseClient) -> Internals:
+    """Take down what the methods are now.
+
+    Args:
+        client: A client of aiobotocore's, whose class may have been given further bases.
+
+    Raises:
+        AttributeError: One of them is missing.
+    """
+    endpoint = _endpoint_of(client)
+    # The classes in use, whose bases are the ones of the table.
+    kinds: dict[type, type] = {AioBaseClient: type(client), AioEndpoint: type(endpoint)}
+    methods = tuple(
+        _Watch(kind, name, getattr(kind, name))
+        for owner, names in _SKIPPED.items()
+        for kind in (kinds.get(owner, owner),)
+        for name in names
+    )
+    return Internals(
+        all(is_original(method.expected) for method in methods),
+        methods,
+        ((vars(client), _SKIPPED[AioBaseClient]), (vars(endpoint), _SKIPPED[AioEndpoint])),
+    )
 
 
 class _Handlers(Protocol):
@@ -239,7 +242,11 @@ class _Handlers(Protocol):
 
 
 class Listeners:
-    """The listeners to the events of an aiobotocore client."""
+    """The listeners to the events of an aiobotocore client.
+
+    Attributes:
+        version: Returns an object that is another one after listeners were added or taken away; keep it to compare.
+    """
 
     def __init__(self, client: AioBaseClient) -> None:
         """Read the client's emitter.
@@ -249,14 +256,11 @@ class Listeners:
         """
         found: Any = client.meta.events
         # The public face translates old names of events, and hides the emitter.
-        self._emitter: Any = getattr(found, "_emitter", found)
-        self._handlers: _Handlers = self._emitter._handlers
+        emitter: Any = getattr(found, "_emitter", found)
+        self._handlers: _Handlers = emitter._handlers
+        # Asked before every request, and so without a function of ours.
+        self.version: Callable[[], object] = partial(getattr, emitter, "_lookup_cache")
         self.version()
-
-    def version(self) -> object:
-        """Return an object that is another one after listeners were added or taken away; keep it to compare."""
-        found: object = self._emitter._lookup_cache
-        return found
 
     def of(self, event: str) -> Iterable[object]:
         """Return the handlers of an event, those of its wider names included."""
@@ -279,6 +283,7 @@ def leave_out_retry_headers(client: AioBaseClient) -> None:
     client.meta.events.unregister("request-created", add_retry_headers)
 
 
-def is_plain(session: aiohttp.ClientSession) -> bool:
-    """Return whether nothing but the session itself wants to see its requests: no trace, no middleware."""
-    return not session.trace_configs and not session._middlewares  # pyright: ignore[reportPrivateUsage]  # see the table
+watchers_of: Final[Callable[[aiohttp.ClientSession], tuple[Collection[object], ...]]] = attrgetter(
+    "trace_configs", "_middlewares"
+)
+"""Returns who wants to see the requests of an aiohttp session but the session itself: traces, and middlewares."""

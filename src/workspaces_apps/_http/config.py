@@ -1,14 +1,14 @@
-"""`ClientConfig`: what can be set about a client, checked when it is set."""
+"""`ClientConfig`: what can be set about a client, checked when it is set; the target of a client, and its identity."""
 
 import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from random import Random
 from types import NoneType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from workspaces_apps._base.clock import Clock, Duration, to_seconds
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 RequestChecks: TypeAlias = Literal["all", "structure"]
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_AWS: Final = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".amazonaws.eu",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".csp.hci.ic.gov",
+    ".cloud.adc-e.uk",
+)
+"""Ends of the names of AWS's own hosts, those of FIPS, dual-stack and VPC endpoints included [seen in botocore]."""
 
 
 @public("workspaces_apps.types")
@@ -176,8 +189,7 @@ def _restore(settings: Mapping[str, object]) -> ClientConfig:
     return ClientConfig(**settings)  # type: ignore[arg-type]  # what another process's ClientConfig held
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
+class CallOptions(NamedTuple):
     """The options that may differ from one view of a client to another: attributes of `ClientConfig`, and a guard.
 
     Attributes:
@@ -194,10 +206,9 @@ class CallOptions:
     def changed(self, options: Mapping[str, object]) -> "CallOptions":
         """The same with some options changed, each checked as `ClientConfig` checks it."""
         ClientConfig(**options)  # type: ignore[arg-type]  # it checks the types
-        return replace(self, **options)  # type: ignore[arg-type]  # checked one line above
+        return self._replace(**options)  # type: ignore[arg-type]  # checked one line above
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Whom a client calls and as whom; what all of its views share.
 
@@ -211,20 +222,31 @@ class Target:
         clock: Where time comes from.
     """
 
-    region: str | None
-    profile: str | None
-    endpoint_url: str | None
-    credentials: Credentials | CredentialsProvider | None
-    session: "AioSession | None"
-    config: ClientConfig
-    clock: Clock
+    __slots__ = ("clock", "config", "credentials", "endpoint_url", "profile", "region", "session")
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        region: str | None,
+        profile: str | None,
+        endpoint_url: str | None,
+        credentials: Credentials | CredentialsProvider | None,
+        session: "AioSession | None",
+        config: ClientConfig,
+        clock: Clock,
+    ) -> None:
         """Refuse arguments that contradict each other.
 
         Raises:
             ConfigurationError: They do; the message names them.
         """
+        self.region = region
+        self.profile = profile
+        self.endpoint_url = endpoint_url
+        self.credentials = credentials
+        self.session = session
+        self.config = config
+        self.clock = clock
         for name in ("region", "profile", "endpoint_url"):
             _require(getattr(self, name), name, str, NoneType)
             if getattr(self, name) == "":
@@ -253,6 +275,32 @@ class Target:
                     "endpoint_url contradicts use_fips and use_dualstack: they choose the endpoint"
                 )
             check_endpoint(self.endpoint_url, allow_insecure=self.config.allow_insecure_endpoint)
+
+
+class ClientIdentity(NamedTuple):
+    """The fleet that a client reads and changes.
+
+    Attributes:
+        region: The Region.
+        account: The account's id; None where nobody tells.
+        endpoint: The endpoint, without what is behind its host and port; None for AWS's own.
+        access_key_id: The access key of the calls; it is kept in no plan and no journal.
+    """
+
+    region: str
+    account: str | None
+    endpoint: str | None
+    access_key_id: str
+
+
+def custom_endpoint(url: str) -> str | None:
+    """Return an endpoint as a plan names it: scheme, host and port; None for one of AWS's own."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if host.endswith(_AWS):
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{parts.port}" if parts.port is not None else "")
 
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {

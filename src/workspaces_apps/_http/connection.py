@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import socket
+import sys
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
@@ -20,33 +21,37 @@ from botocore import UNSIGNED, xform_name
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
     HTTPClientError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
 )
-from botocore.exceptions import (
-    ConnectionError as BotocoreConnectionError,
-)
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from pydantic import ValidationError
 from typing_extensions import TypeIs
 
-from workspaces_apps._base import text
+from workspaces_apps._base import VERSION, text
 from workspaces_apps._base.clock import to_seconds
-from workspaces_apps._base.connections import AnswerTooLongError
+from workspaces_apps._base.connections import AnswerTooLongError, with_limit
 from workspaces_apps._base.logs import relay_warnings
-from workspaces_apps._base.redirects import with_limit
-from workspaces_apps._base.version import VERSION
+from workspaces_apps._base.text import harmless
 from workspaces_apps._http.borrowed import leave_out_retry_headers
 from workspaces_apps._http.config import check_endpoint
 from workspaces_apps._http.fast_path import FastPath, fast_path_of
-from workspaces_apps._http.http_session import DirectSession, PlainSession, proxies_of
-from workspaces_apps._http.network import cause_of, describe_failure
-from workspaces_apps._http.protocol import pinned_protocol
-from workspaces_apps._http.session import PROFILE_ADVICE, SERVICE
-from workspaces_apps._http.signing import Signer, SigningContext
-from workspaces_apps._http.sigv4 import SigningTemplate
-from workspaces_apps._http.surroundings import check_ca_bundle, check_proxies, endpoint_source
-from workspaces_apps._http.xray import flag_throttle
-from workspaces_apps._model.headers import Headers
-from workspaces_apps._model.models import Result
+from workspaces_apps._http.session import (
+    PROFILE_ADVICE,
+    SERVICE,
+    DirectSession,
+    PlainSession,
+    check_ca_bundle,
+    check_proxies,
+    endpoint_source,
+    pinned_protocol,
+    proxies_of,
+)
+from workspaces_apps._http.signing import Signer, SigningContext, SigningTemplate
+from workspaces_apps._model.models import Headers, Result
 from workspaces_apps._model.values import as_utc
 from workspaces_apps._retry import FailureKind, classify, read_retry_after
 from workspaces_apps.api.errors import ERRORS
@@ -55,6 +60,7 @@ from workspaces_apps.errors import (
     MalformedResponseError,
     ServiceError,
     ThrottlingException,
+    TransportError,
     WorkSpacesError,
 )
 
@@ -69,6 +75,7 @@ if TYPE_CHECKING:
     from workspaces_apps._http.config import ClientConfig
     from workspaces_apps._http.signing import CredentialsSource
 
+
 ResultT = TypeVar("ResultT", bound=Result)
 
 _NO_HEADERS: Final = Headers()
@@ -77,7 +84,6 @@ _NO_ANSWER: Final = (aiohttp.ClientError, OSError, EOFError, UnicodeDecodeError)
 """The errors of the fast path for a request without an answer that can be read; anything else is a fault of our own."""
 
 
-@dataclass(slots=True, kw_only=True)
 class HttpCall(Generic[ResultT]):
     """One request and what came back.
 
@@ -93,16 +99,30 @@ class HttpCall(Generic[ResultT]):
         signed_with: What the request was signed with; None before it was.
     """
 
-    operation: str
-    body: bytes
-    result_type: type[ResultT]
-    result: ResultT | None = None
-    error: WorkSpacesError | None = None
-    request_id: str | None = None
-    http_status: int | None = None
-    headers: Mapping[str, str] = _NO_HEADERS
-    signed_with: SigningContext | None = None
-    _date: str | None = None
+    __slots__ = (
+        "_date",
+        "body",
+        "error",
+        "headers",
+        "http_status",
+        "operation",
+        "request_id",
+        "result",
+        "result_type",
+        "signed_with",
+    )
+
+    def __init__(self, *, operation: str, body: bytes, result_type: type[ResultT]) -> None:
+        self.operation = operation
+        self.body = body
+        self.result_type = result_type
+        self.result: ResultT | None = None
+        self.error: WorkSpacesError | None = None
+        self.request_id: str | None = None
+        self.http_status: int | None = None
+        self.headers: Mapping[str, str] = _NO_HEADERS
+        self.signed_with: SigningContext | None = None
+        self._date: str | None = None
 
     @property
     def date(self) -> datetime | None:
@@ -507,3 +527,84 @@ def make_error(
     error.reason = reason
     error.retry_after = retry_after
     return error
+
+
+_DETAIL_LIMIT: Final = 500
+"""Characters at most of what a library says of a failure; what the other side has sent may be in it."""
+
+_WRITTEN_AT_ONCE: Final = 64 * 1024
+"""Bytes; a body up to this size is in the socket's buffer before the answer is waited for."""
+
+_TOO_LATE_TO_CONNECT: Final = (ConnectTimeoutError, aiohttp.ConnectionTimeoutError)
+_SILENT: Final = (ReadTimeoutError, aiohttp.SocketTimeoutError)
+_PROXY: Final = (ProxyConnectionError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)
+_TLS: Final = (SSLError, aiohttp.ClientSSLError)
+_NOT_CONNECTED: Final = (
+    *_TOO_LATE_TO_CONNECT,
+    *_PROXY,
+    aiohttp.ClientConnectorError,
+    socket.gaierror,
+    SSLError,
+)
+
+
+def cause_of(error: Exception) -> object:
+    """Return what aiohttp raised, also where botocore's HTTP session has wrapped it."""
+    return (
+        error.kwargs.get("error") if isinstance(error, HTTPClientError | BotocoreConnectionError) else error
+    )
+
+
+def describe_failure(error: Exception, *, operation: str, size: int) -> TransportError:
+    """The error to raise for a request without an answer.
+
+    Args:
+        error: What the HTTP session raised: botocore's, or aiohttp's own.
+        operation: The API operation.
+        size: The size of the request's body in bytes.
+    """
+    cause = cause_of(error)
+    found = TransportError(_describe(error, cause), operation=operation)
+    found.request_sent = _was_sent(error, cause, size)
+    return found
+
+
+def _describe(error: Exception, cause: object) -> str:
+    for what in (error, cause):
+        if isinstance(what, _TOO_LATE_TO_CONNECT):
+            return "could not connect in time"
+        if isinstance(what, _SILENT):
+            return "the service was silent for longer than read_timeout"
+        if isinstance(what, _PROXY):
+            return f"the proxy could not be reached or refused: {type(cause).__name__}"
+        if isinstance(what, _TLS):
+            return f"TLS failed: {harmless(cause, _DETAIL_LIMIT)}"
+    detail = harmless(cause, _DETAIL_LIMIT) or type(cause).__name__
+    return f"the connection failed or broke: {detail}"
+
+
+def _was_sent(error: Exception, cause: object, size: int) -> bool | None:
+    if isinstance(error, _NOT_CONNECTED) or isinstance(cause, _NOT_CONNECTED):
+        return False
+    silent = isinstance(error, _SILENT) or isinstance(cause, _SILENT)
+    if (silent and size <= _WRITTEN_AT_ONCE) or isinstance(cause, aiohttp.ClientPayloadError):
+        return True
+    return None
+
+
+def flag_throttle() -> None:
+    """Flag the subsegment of the request under way as throttled, where X-Ray's SDK has patched aiobotocore."""
+    client = sys.modules.get("aiobotocore.client")
+    # Nothing of it is typed.
+    core: Any = sys.modules.get("aws_xray_sdk.core")
+    if core is None or not getattr(client, "_xray_enabled", False):
+        return
+    from aws_xray_sdk.core.exceptions.exceptions import SegmentNotFoundException
+
+    try:
+        subsegment = core.xray_recorder.current_subsegment()
+    except SegmentNotFoundException:
+        # Nobody traces this call.
+        return
+    if subsegment is not None and subsegment.in_progress:
+        subsegment.add_throttle_flag()

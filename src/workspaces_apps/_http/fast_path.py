@@ -11,23 +11,171 @@ work, which is right always.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import aiohttp
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from workspaces_apps._http.borrowed import Internals, Listeners, http_session_of, is_plain
-from workspaces_apps._http.http_session import DirectSession
-from workspaces_apps._http.pooled_post import PooledPost
-from workspaces_apps._http.request_template import RequestTemplate
-from workspaces_apps._model.headers import Headers
+from workspaces_apps._http.borrowed import Internals, Listeners, http_session_of, internals_of, watchers_of
+from workspaces_apps._http.session import DirectSession
+from workspaces_apps._http.signing import SigningTemplate
+from workspaces_apps._model.models import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from aiobotocore.client import AioBaseClient
 
-    from workspaces_apps._http.signing import Signer, SigningContext
+    from workspaces_apps._http.signing import Signature, Signer, SigningContext
+
+
+class RawAnswer(NamedTuple):
+    """An answer as it came.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names and values, byte for byte.
+        body: The body.
+    """
+
+    status: int
+    headers: Iterable[tuple[bytes, bytes]]
+    body: bytes
+
+
+class PooledPost:
+    """Sends requests to one URL over the pool of an aiohttp session, with its timeouts and its TLS.
+
+    Attributes:
+        session: The session.
+    """
+
+    __slots__ = ("_connector", "_place", "_read_timeout", "_timeout", "session")
+
+    def __init__(self, session: aiohttp.ClientSession, url: URL) -> None:
+        """Prepare what is the same for every request; call it on the session's event loop.
+
+        Args:
+            session: Whose pool, timeouts and TLS are used.
+            url: Where requests go.
+        """
+        connector = session.connector
+        assert connector is not None
+        self.session = session
+        self._connector = connector
+        self._timeout = session.timeout
+        self._read_timeout = session.timeout.sock_read
+        # It only says where to connect. `ssl=True` is aiohttp's own default, so that both ways share one pool.
+        loop = asyncio.get_running_loop()
+        self._place = aiohttp.ClientRequest("POST", url, loop=loop, session=session, ssl=True)
+
+    async def post(self, data: bytes) -> RawAnswer:
+        """Send a request and read its answer.
+
+        Args:
+            data: The request as it goes on the wire, head and body.
+
+        Raises:
+            aiohttp.ClientError: No answer, or none that can be read.
+            TimeoutError: No connection, or silence for longer than the timeouts allow.
+            OSError: The connection broke.
+        """
+        try:
+            connection = await self._connector.connect(self._place, [], self._timeout)
+        except TimeoutError as error:
+            # As aiohttp's session says it.
+            raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {self._place.url}") from error
+        try:
+            protocol = connection.protocol
+            assert protocol is not None
+            protocol.set_response_params(
+                read_until_eof=True, auto_decompress=False, read_timeout=self._read_timeout
+            )
+            transport = protocol.transport
+            if transport is None or transport.is_closing():
+                raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+            transport.write(data)
+            protocol.start_timeout()
+            while True:
+                head, stream = await protocol.read()
+                if not 100 <= head.code < 200 or head.code == 101:
+                    break
+                # An interim answer announces the true one; aiohttp has stopped its timer.
+                protocol.start_timeout()
+            # Nobody asked for another protocol than HTTP: what is said in it would never end.
+            body = b"" if head.code == 101 else await read_body(stream)
+        except HttpProcessingError as error:
+            connection.close()
+            # As aiohttp's response says it.
+            raise aiohttp.ClientResponseError(
+                self._place.request_info, (), status=error.code, message=error.message, headers=error.headers
+            ) from error
+        except BaseException:
+            # Cancelled or broken midway: what else comes on it would be taken for the next answer.
+            connection.close()
+            raise
+        if head.code == 101:
+            connection.close()
+        else:
+            connection.release()
+        return RawAnswer(head.code, head.raw_headers, body)
+
+
+async def read_body(stream: aiohttp.StreamReader) -> bytes:
+    """Read a body to its end; the one place of the fast path where that is done."""
+    # Most come together with their head, and are here already.
+    return stream.read_nowait() if stream.is_eof() else await stream.read()
+
+
+_UNFIT: Final = frozenset("\r\n\0")
+
+
+class RequestTemplate:
+    """The common part of all requests of an operation.
+
+    Attributes:
+        url: Where they go.
+        signing: What their signatures have in common.
+    """
+
+    __slots__ = ("_head", "signing", "url")
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        """Take down a request of aiobotocore's.
+
+        Args:
+            url: Where it goes.
+            headers: Its headers before it is signed, in their order.
+
+        Raises:
+            ValueError: A header cannot be written.
+        """
+        parsed = URL(url, encoded=True)
+        lines = [f"POST {parsed.raw_path_qs} HTTP/1.1", f"Host: {parsed.host_port_subcomponent}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if any(not _UNFIT.isdisjoint(line) for line in lines):
+            raise ValueError("a header with a line break in it")
+        self.url = parsed
+        self.signing = SigningTemplate(url, headers)
+        self._head = "\r\n".join(lines)
+
+    def render(self, signature: Signature, body: bytes) -> bytes:
+        """Return a request as it goes on the wire: in the order and spelling of aiohttp.
+
+        Args:
+            signature: What signs it.
+            body: Its body.
+        """
+        token = f"X-Amz-Security-Token: {signature.token}\r\n" if signature.token else ""
+        head = (
+            f"{self._head}\r\nX-Amz-Date: {signature.date}\r\n{token}Authorization: {signature.authorization}\r\n"
+            f"Content-Length: {len(body)}\r\nAccept-Encoding: identity\r\nAccept: */*\r\n\r\n"
+        )
+        return head.encode() + body
+
 
 EVENTS: Final = (
     "provide-client-params",
@@ -85,7 +233,7 @@ class FastPath:
         self._service = client.meta.service_model.service_id.hyphenize()
         self._listeners = Listeners(client)
         self._version = self._listeners.version()
-        self._internals = Internals(client)
+        self._internals = internals_of(client)
         self._routes: dict[str, Route] = {}
         self._pools: dict[str, PooledPost] = {}
 
@@ -99,7 +247,7 @@ class FastPath:
         if not self._is_free():
             return None
         route = self._routes.get(operation)
-        if route is None or len(body) > LONGEST_BODY or not is_plain(route.pool.session):
+        if route is None or len(body) > LONGEST_BODY or any(watchers_of(route.pool.session)):
             return None
         return route
 
@@ -150,7 +298,7 @@ class FastPath:
         if version is not self._version:
             self._version = version
             self._routes.clear()
-        return self._internals.unchanged()
+        return is_unchanged(self._internals)
 
     def _is_watched(self, operation: str) -> bool:
         """Return whether anybody but botocore and this package listens to a call of the operation, or may."""
@@ -179,6 +327,18 @@ def fast_path_of(client: AioBaseClient, signer: Signer) -> FastPath | None:
     except AttributeError:
         return None
     return made
+
+
+def is_unchanged(internals: Internals) -> bool:
+    """Return whether nothing that the fast path skips is wrapped or replaced."""
+    if not internals.original:
+        return False
+    for owner, name, expected in internals.methods:
+        # By identity: wrappers are equal to what they wrap.
+        if getattr(owner, name) is not expected:
+            return False
+    (client, of_client), (endpoint, of_endpoint) = internals.own
+    return client.keys().isdisjoint(of_client) and endpoint.keys().isdisjoint(of_endpoint)
 
 
 def _is_stranger(handler: object) -> bool:

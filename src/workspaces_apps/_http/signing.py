@@ -1,22 +1,173 @@
-"""Signing requests: whose credentials, and at what time.
+"""Signing requests: Signature Version 4, by the credentials in hand, which are refreshed once for all who need others.
 
 The client of aiobotocore's is opened unsigned and what it sends is signed here, because three things are ours to
 decide: which credentials (a provider's, or the standard chain's), when they are got anew, and by which clock a
-request is dated.
+request is dated. The signature is the one that `botocore.auth.SigV4Auth` makes, for a quarter of the time: the key is
+derived once a day, and what is the same for every request of an operation is worked out once, by botocore.
+
+A refresh is a task of its own. Whoever waits for it may be cancelled or run out of time, and the refresh goes on for
+the others. One that begins some minutes before the end is no condition of anything: if it fails, the credentials in
+hand are used until they have ended, and it is tried again after a while.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+import hmac
+import inspect
+import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from workspaces_apps._http.sigv4 import SigV4
+from botocore.auth import SIGNED_HEADERS_BLACKLIST, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+
+from workspaces_apps._base.credentials import UNFIT, Credentials, RefusableCredentialsProvider, is_fit
+from workspaces_apps._base.hooks import RefreshRecord
+from workspaces_apps._base.logs import field_logger, told_when_long
+from workspaces_apps._base.system import start_detached
+from workspaces_apps._base.text import hide
+from workspaces_apps.errors import ClientStateError, CredentialsError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from botocore.credentials import ReadOnlyCredentials
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from workspaces_apps._http.sigv4 import Signature, SigningTemplate
+    from workspaces_apps._base.credentials import CredentialsProvider
+
+
+_ALGORITHM: Final = "AWS4-HMAC-SHA256"
+
+_UNSIGNED: Final = frozenset({*SIGNED_HEADERS_BLACKLIST, "authorization"})
+"""Headers, in lower case, that are not part of the signature: they may be changed on the way."""
+
+
+class Signature(NamedTuple):
+    """The headers that a signature adds to a request.
+
+    Attributes:
+        date: The header `X-Amz-Date`.
+        token: The header `X-Amz-Security-Token`; None where the credentials have none.
+        authorization: The header `Authorization`.
+    """
+
+    date: str
+    token: str | None
+    authorization: str
+
+    def headers(self) -> dict[str, str]:
+        """Return them as headers, in the order of botocore."""
+        token = {"X-Amz-Security-Token": self.token} if self.token else {}
+        return {"X-Amz-Date": self.date, **token, "Authorization": self.authorization}
+
+
+class _Lines(NamedTuple):
+    """A canonical request, cut where date, token and the body's hash go.
+
+    Attributes:
+        before: Up to the date.
+        between: From there to the token; to the end where there is none.
+        after: From there to the end.
+        names: The signed headers.
+    """
+
+    before: str
+    between: str
+    after: str
+    names: str
+
+
+_CUT: Final = "\0"
+"""Characters that no header may hold."""
+
+
+class SigningTemplate:
+    """The common part of the signatures of requests with the same URL and headers."""
+
+    __slots__ = ("_with_token", "_without_token")
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        """Work out their canonical request, by botocore.
+
+        Args:
+            url: Where they go.
+            headers: Their headers, each name once; the host may be left out.
+        """
+        auth, request = SigV4Auth(ReadOnlyCredentials("", "", None), "", ""), AWSRequest("POST", url)
+        beginning = "\n".join(auth.canonical_request(request).split("\n")[:3])
+        signed = {"host": auth.headers_to_sign(request)["host"], "x-amz-date": _CUT}
+        for name, value in headers.items():
+            lower = name.lower()
+            if lower not in _UNSIGNED:
+                signed[lower] = " ".join(value.split())
+        self._without_token = _cut(beginning, signed)
+        self._with_token = _cut(beginning, {**signed, "x-amz-security-token": _CUT})
+
+    def canonical(self, date: str, token: str | None, body: bytes) -> tuple[str, str]:
+        """Return the canonical request, and the names of the signed headers."""
+        digest = sha256(body).hexdigest()
+        if token:
+            before, between, after, names = self._with_token
+            return f"{before}{date}{between}{' '.join(token.split())}{after}{digest}", names
+        before, between, _, names = self._without_token
+        return f"{before}{date}{between}{digest}", names
+
+
+def _cut(beginning: str, signed: Mapping[str, str]) -> _Lines:
+    names = sorted(signed)
+    lines = "\n".join([f"{name}:{signed[name]}" for name in names])
+    listed = ";".join(names)
+    # The date's name comes before the token's.
+    before, between, *after = f"{beginning}\n{lines}\n\n{listed}\n".split(_CUT)
+    return _Lines(before, between, "".join(after), listed)
+
+
+class SigV4:
+    """Signs requests to one service in one Region."""
+
+    def __init__(self, service: str, region: str) -> None:
+        """A signer that has not derived a key yet.
+
+        Args:
+            service: The service's signing name.
+            region: Its Region.
+        """
+        self._service = service
+        self._region = region
+        self._derived: tuple[str, str, bytes, str] | None = None
+
+    def sign(
+        self, template: SigningTemplate, credentials: ReadOnlyCredentials, moment: datetime, body: bytes
+    ) -> Signature:
+        """Sign a POST.
+
+        Args:
+            template: What it has in common with others.
+            credentials: Whose request it is.
+            moment: When it is sent, in UTC.
+            body: Its body.
+        """
+        date = moment.strftime("%Y%m%dT%H%M%SZ")
+        token: str | None = credentials.token
+        request, names = template.canonical(date, token, body)
+        key, scope = self._key(credentials.secret_key or "", date[:8])
+        text = f"{_ALGORITHM}\n{date}\n{scope}\n{sha256(request.encode()).hexdigest()}"
+        signature = hmac.digest(key, text.encode(), "sha256").hex()
+        authorization = f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        return Signature(date, token, authorization)
+
+    def _key(self, secret: str, day: str) -> tuple[bytes, str]:
+        derived = self._derived
+        if derived is None or derived[0] != secret or derived[1] != day:
+            key = f"AWS4{secret}".encode()
+            for part in (day, self._region, self._service, "aws4_request"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            scope = f"{day}/{self._region}/{self._service}/aws4_request"
+            self._derived = derived = (secret, day, key, scope)
+        return derived[2], derived[3]
+
 
 _LARGEST_SKEW: Final = timedelta(hours=24)
 """By how much a clock is corrected at most; what is further off is rather the fault of whoever answered."""
@@ -25,7 +176,6 @@ _NOTICEABLE: Final = timedelta(seconds=60)
 """The least difference that a correction is worth: the service allows minutes."""
 
 
-@dataclass(frozen=True, slots=True)
 class SigningContext:
     """The credentials and the clock offset that a request was signed with.
 
@@ -34,8 +184,11 @@ class SigningContext:
         offset: By how much this machine's clock was corrected.
     """
 
-    credentials: ReadOnlyCredentials = field(repr=False)
-    offset: timedelta
+    __slots__ = ("credentials", "offset")
+
+    def __init__(self, credentials: ReadOnlyCredentials, offset: timedelta) -> None:
+        self.credentials = credentials
+        self.offset = offset
 
 
 class CredentialsSource(Protocol):
@@ -134,3 +287,283 @@ class Signer:
             return False
         self.offset = offset
         return True
+
+
+_log = field_logger("workspaces_apps.credentials")
+
+EARLY: Final = timedelta(minutes=5)
+"""Time before their expiry at which credentials are refreshed."""
+
+GRACE: Final = 1.0
+"""Seconds that a call waits for the early refresh that it begins: most take less, and it then goes with the newer ones."""
+
+LONGEST_PAUSE: Final = 60.0
+"""Seconds at most between two early refreshes that came to nothing."""
+
+
+class Loaded(NamedTuple):
+    """The result of a loader.
+
+    Attributes:
+        credentials: The credentials.
+        expires_at: When they end, with a time zone; None if they do not, or nobody knows.
+        live: Gives the credentials of each moment, where they look after themselves; `credentials` are those of
+            the first.
+    """
+
+    credentials: ReadOnlyCredentials
+    expires_at: datetime | None = None
+    live: Callable[[], Awaitable[ReadOnlyCredentials]] | None = None
+
+
+class Loader(Protocol):
+    """A source of credentials."""
+
+    @property
+    def waits_for(self) -> str:
+        """The source that is asked at this moment, in words; empty where none is."""
+        ...
+
+    @property
+    def advice(self) -> str:
+        """Advice: what to run or set to get credentials; empty where nothing is known."""
+        ...
+
+    async def load(self, refused: ReadOnlyCredentials | None, /) -> Loaded:
+        """Get credentials; others than `refused`, which the service says have ended.
+
+        Raises:
+            WorkSpacesError: There are none.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what is open."""
+        ...
+
+
+class RefreshingSource:
+    """Credentials of a loader, kept until they end.
+
+    Args:
+        loader: Gets them.
+        now: The wall time; real, because the service does not share the caller's clock.
+        monotonic: Seconds that never go back.
+        grace: Seconds that a call waits for the early refresh that it begins.
+        refreshed: Hears of each load, and of each that failed; none of one that is cancelled.
+    """
+
+    def __init__(
+        self,
+        loader: Loader,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        grace: float = GRACE,
+        refreshed: Callable[[RefreshRecord], None] = lambda _: None,
+    ) -> None:
+        self._loader = loader
+        self._now = now
+        self._monotonic = monotonic
+        self._grace = grace
+        self._tell = refreshed
+        self._held: Loaded | None = None
+        self._ended_when_got = False
+        self._refresh: asyncio.Task[Loaded] | None = None
+        self._refused: ReadOnlyCredentials | None = None
+        self._vain = 0
+        self._next_try = 0.0
+        self._closed = False
+
+    @property
+    def advice(self) -> str:
+        """Advice: what to run or set to get credentials; empty where nothing is known."""
+        return self._loader.advice
+
+    async def current(self) -> ReadOnlyCredentials:
+        """Return credentials to sign with.
+
+        Raises:
+            CredentialsError: There are none, or those in hand have ended and there are no others.
+        """
+        held = self._held
+        if held is None:
+            return (await self._refreshed(None)).credentials
+        if held.live is not None:
+            return await self._live(held.live)
+        if held.expires_at is None:
+            return held.credentials
+        left = held.expires_at - self._now()
+        if left <= timedelta(0) and not self._ended_when_got:
+            return (await self._refreshed(None)).credentials
+        if left < EARLY:
+            await self._refresh_early()
+            # What a refusal has taken away meanwhile is not in hand any more.
+            return self._held.credentials if self._held is not None else await self.current()
+        return held.credentials
+
+    async def renew(self, refused: ReadOnlyCredentials) -> None:
+        """Get others than `refused`; nothing is done where another call has done it already.
+
+        Raises:
+            CredentialsError: There are no others.
+        """
+        while self._held is None or self._held.live is not None or self._held.credentials == refused:
+            if self._refresh is not None and self._refused != refused:
+                # Begun before the refusal was known: what it gets may be just these, or others.
+                await asyncio.wait({self._refresh})
+                if self._held is not None and self._held.live is None:
+                    continue
+            self._held = None
+            await self._refreshed(refused)
+            return
+
+    async def close(self) -> None:
+        """End a refresh that is under way."""
+        self._closed = True
+        task = self._refresh
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        await self._loader.close()
+
+    async def _live(self, get: Callable[[], Awaitable[ReadOnlyCredentials]]) -> ReadOnlyCredentials:
+        try:
+            return _required_fit(await get(), self.advice)
+        except WorkSpacesError:
+            raise
+        except Exception as error:  # whoever looks after them is a stranger, and may raise anything
+            raise CredentialsError(
+                f"the AWS credentials could not be refreshed ({type(error).__name__}): {self.advice}"
+            ) from error
+
+    async def _refresh_early(self) -> None:
+        if self._refresh is None and self._monotonic() >= self._next_try:
+            await asyncio.wait({self._begin(None)}, timeout=self._grace)
+
+    async def _refreshed(self, refused: ReadOnlyCredentials | None) -> Loaded:
+        task = self._refresh or self._begin(refused)
+        # Not awaited itself: whoever waits may be cancelled, and the others still want it.
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise ClientStateError("the client was closed while its credentials were being refreshed")
+        error = task.exception()
+        if isinstance(error, CredentialsError):
+            # Each who waits gets an error of its own, which tells of its own call.
+            raise CredentialsError(error.message) from error.__cause__
+        return task.result()
+
+    def _begin(self, refused: ReadOnlyCredentials | None) -> asyncio.Task[Loaded]:
+        if self._closed:
+            raise ClientStateError("the client is closed; make a new one")
+        self._refused = refused
+        self._refresh = start_detached(partial(self._load, refused), name="workspaces-apps credentials")
+        self._refresh.add_done_callback(self._ended)
+        return self._refresh
+
+    async def _load(self, refused: ReadOnlyCredentials | None) -> Loaded:
+        began = self._monotonic()
+        try:
+            with told_when_long(lambda: self._loader.waits_for):
+                loaded = await self._loader.load(refused)
+            _required_fit(loaded.credentials, self.advice)
+        except WorkSpacesError as error:
+            self._tell(RefreshRecord(elapsed=self._monotonic() - began, error=error))
+            raise
+        self._tell(RefreshRecord(elapsed=self._monotonic() - began))
+        hide(loaded.credentials.secret_key, loaded.credentials.token)
+        return loaded
+
+    def _ended(self, task: asyncio.Task[Loaded]) -> None:
+        self._refresh = self._refused = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            loaded = self._held = task.result()
+            left = None if loaded.expires_at is None else loaded.expires_at - self._now()
+            # Got this moment, so that it is rather the clock that is wrong: the service will say.
+            self._ended_when_got = left is not None and left <= timedelta(0)
+            self._vain = self._vain + 1 if self._ended_when_got else 0
+        else:
+            self._vain += 1
+            if self._held is not None:
+                _log.warning("AWS credentials in hand are used on, because a refresh failed: %s", error)
+        pause = min(2.0 ** min(self._vain - 1, 10), LONGEST_PAUSE) if self._vain else 0.0
+        self._next_try = self._monotonic() + pause
+
+
+class ProviderLoader:
+    """Asks a provider of the caller's."""
+
+    def __init__(self, provider: CredentialsProvider) -> None:
+        self._provider = provider
+        self._given: Credentials | None = None
+
+    @property
+    def waits_for(self) -> str:
+        """The provider."""
+        return f"the credentials provider {type(self._provider).__name__}"
+
+    @property
+    def advice(self) -> str:
+        """Advice: only the provider's author knows what it needs."""
+        return f"see what the credentials provider {type(self._provider).__name__} needs"
+
+    async def load(self, refused: ReadOnlyCredentials | None, /) -> Loaded:
+        """Ask it; after a refusal it is told first what was refused, if it wants to know.
+
+        Raises:
+            CredentialsError: It failed, or what it gave is no credentials.
+        """
+        name = type(self._provider).__name__
+        try:
+            if refused is not None and self._given is not None:
+                await self._tell(self._given)
+            asked: object = self._provider.get_credentials()
+            if not inspect.isawaitable(asked):
+                raise CredentialsError(
+                    f"get_credentials() of the credentials provider {name} must be `async def`"
+                )
+            given: object = await asked
+        except WorkSpacesError:
+            raise
+        except Exception as error:  # a provider is a stranger's code and may raise anything
+            raise CredentialsError(
+                f"the credentials provider {name} failed with {type(error).__name__}"
+            ) from error
+        self._given = found = _checked(given, name)
+        return Loaded(credentials=frozen(found), expires_at=found.expires_at)
+
+    async def _tell(self, refused: Credentials) -> None:
+        if isinstance(self._provider, RefusableCredentialsProvider):
+            await self._provider.invalidate(refused)
+
+    async def close(self) -> None:
+        """Do nothing: the provider is its owner's."""
+
+
+def _checked(given: object, name: str) -> Credentials:
+    if not isinstance(given, Credentials):
+        raise CredentialsError(
+            f"the credentials provider {name} must return Credentials, not {type(given).__name__}"
+        )
+    return given
+
+
+def frozen(given: Credentials) -> ReadOnlyCredentials:
+    """Return credentials in the form that requests are signed with."""
+    return ReadOnlyCredentials(
+        given.access_key_id, given.secret_access_key, given.session_token, given.account_id
+    )
+
+
+def _required_fit(found: ReadOnlyCredentials, advice: str) -> ReadOnlyCredentials:
+    for name, value in (
+        ("access key id", found.access_key),
+        ("secret access key", found.secret_key),
+        ("session token", found.token),
+    ):
+        if value and not is_fit(value):
+            raise CredentialsError(f"the {name} of the AWS credentials {UNFIT}: {advice}")
+    return found

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from workspaces_apps._base.clock import timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
-from workspaces_apps._base.detached import start_detached
 from workspaces_apps._base.hooks import notify
-from workspaces_apps._http.assumed_role import RoleLoader
-from workspaces_apps._http.chain import ChainLoader
+from workspaces_apps._base.system import start_detached
+from workspaces_apps._http.config import ClientIdentity, custom_endpoint
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
-from workspaces_apps._http.credential_sources import ProviderLoader, RefreshingSource
-from workspaces_apps._http.identity import STS_RETRY, ClientIdentity, account_of, custom_endpoint
-from workspaces_apps._http.nested import ConfiguredSession, Repeater
 from workspaces_apps._http.session import make_session
+from workspaces_apps._http.signing import ProviderLoader, RefreshingSource
 from workspaces_apps._model.models import Request, ResponseMeta, Result
-from workspaces_apps._model.request_validation import body_of
+from workspaces_apps._model.validation import body_of
 from workspaces_apps._pacing import PacingKey
 from workspaces_apps._retry import (
     CLOCK_SKEW_CODES,
@@ -37,8 +34,7 @@ from workspaces_apps._retry import (
     rule_for,
     run_attempts,
 )
-from workspaces_apps._telemetry.port import attempt as attempt_span
-from workspaces_apps._telemetry.port import goes_to, listener, load, queued
+from workspaces_apps._telemetry.port import CURRENT_CALL, listener, load
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
@@ -61,17 +57,18 @@ if TYPE_CHECKING:
     from workspaces_apps._http.signing import CredentialsSource
     from workspaces_apps._pacing import Permit, RateLimiter
     from workspaces_apps._telemetry.metrics import MetricName
-    from workspaces_apps._telemetry.port import Attributes
+    from workspaces_apps._telemetry.port import Attributes, CallTrace
 
 ResultT = TypeVar("ResultT", bound=Result)
 AnswerT = TypeVar("AnswerT", bound=Result)
 
 
+_NOTHING: Final = nullcontext()
+
 _REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
 """By the codes that ask for it: what is put right at most once an attempt, and then sent again."""
 
 
-@dataclass(slots=True, eq=False)
 class _Call(Generic[ResultT]):
     """One call: what is asked for, and how far it has come, which the error of its deadline tells.
 
@@ -86,22 +83,52 @@ class _Call(Generic[ResultT]):
         request_sent: Whether any request has left this machine; None for unknown.
         last: What the last attempt failed with.
         open: Whether a request may have been carried out, and nothing has shown yet what became of it.
+        trace: Is told of the call's steps; None without telemetry.
     """
 
-    transport: Transport
-    request: Request
-    result_type: type[ResultT]
-    options: CallOptions
-    deadline: float | None = None
-    attempts: int = 0
-    attempt_began: float | None = None
-    request_sent: bool | None = False
-    last: WorkSpacesError | None = None
-    open: bool = False
-    _began: float = 0.0
-    _body: bytes = b""
-    _connection: Connection = field(init=False)
-    _pacer: RateLimiter = field(init=False)
+    __slots__ = (
+        "_began",
+        "_body",
+        "_connection",
+        "_pacer",
+        "attempt_began",
+        "attempts",
+        "deadline",
+        "last",
+        "open",
+        "options",
+        "request",
+        "request_sent",
+        "result_type",
+        "trace",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        request: Request,
+        result_type: type[ResultT],
+        options: CallOptions,
+        *,
+        trace: CallTrace | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        self.transport = transport
+        self.request = request
+        self.result_type = result_type
+        self.options = options
+        self.trace = trace
+        self.deadline = deadline
+        self.attempts = 0
+        self.attempt_began: float | None = None
+        self.request_sent: bool | None = False
+        self.last: WorkSpacesError | None = None
+        self.open = False
+        self._began = 0.0
+        self._body = b""
+        self._connection: Connection
+        self._pacer: RateLimiter
 
     async def run(self) -> ResultT:
         """Make it, attempt after attempt."""
@@ -110,7 +137,8 @@ class _Call(Generic[ResultT]):
         clock = target.clock
         self._began = clock.monotonic()
         self._connection, account = await transport.connection()
-        goes_to(self._connection.endpoint, self._connection.region)
+        if self.trace is not None:
+            self.trace.goes_to(self._connection.endpoint, self._connection.region)
         key = PacingKey(self._connection.endpoint, self._connection.region, account, operation)
         self._pacer = target.config.pacing_registry.pacer(key, options.pacing, clock)
         self._body = body_of(request)
@@ -122,8 +150,7 @@ class _Call(Generic[ResultT]):
                 budget=transport.budget(options.retry.budget),
                 clock=transport.waking_clock,
                 random=target.config.random,
-                hooks=listener(options.hooks),
-                repeatable=rule_for(operation).repeatable,
+                hooks=options.hooks if self.trace is None else listener(options.hooks),
                 remaining=self._remaining,
                 absorbed=self._absorbed,
                 look=self._look,
@@ -184,7 +211,7 @@ class _Call(Generic[ResultT]):
         transport, options, pacer = self.transport, self.options, self._pacer
         permit = pacer.try_acquire()
         if permit is None:
-            with queued():
+            with _NOTHING if self.trace is None else self.trace.queued():
                 async with transport.waiting():
                     permit = await pacer.acquire(clock=transport.target.clock, deadline=self.deadline)
         try:
@@ -196,7 +223,7 @@ class _Call(Generic[ResultT]):
                     # After the permit, and so after all that may take long.
                     _ask(options.guard, permit)
                 self.request_sent, self.open = None, True
-                with attempt_span():
+                with _NOTHING if self.trace is None else self.trace.attempt():
                     result = await self._connection.send(http_call)
             finally:
                 transport.slots.release()
@@ -228,8 +255,10 @@ class _Call(Generic[ResultT]):
 
         async def ask(question: Request, answer: type[AnswerT], /) -> AnswerT:
             # A read needs no leave.
-            options = replace(self.options, guard=None)
-            return await _Call(self.transport, question, answer, options, self.deadline).run()
+            options = self.options._replace(guard=None)
+            return await _Call(
+                self.transport, question, answer, options, trace=self.trace, deadline=self.deadline
+            ).run()
 
         found = await resolve_outcome(self.request, self.result_type, ask)
         if isinstance(found, Resolved):
@@ -330,6 +359,8 @@ class Transport:
         credentials = await connection.signer.credentials()
         endpoint = custom_endpoint(connection.endpoint)
         if self._account is None and self._session is not None:
+            from workspaces_apps._http.credentials import STS_RETRY, ConfiguredSession, Repeater, account_of
+
             target = self.target
             repeater = Repeater(policy=STS_RETRY, clock=target.clock, random=target.config.random)
             self._account = await account_of(
@@ -372,6 +403,7 @@ class Transport:
         if self._telemetry is None:
             return await self._bounded(call)
         with self._telemetry.call(request.facts.name):
+            call.trace = CURRENT_CALL.get()
             return await self._bounded(call)
 
     async def _bounded(self, call: _Call[ResultT]) -> ResultT:
@@ -397,7 +429,7 @@ class Transport:
             if call.attempt_began is not None:
                 elapsed = clock.monotonic() - call.attempt_began
                 report_failure(
-                    listener(options.hooks),
+                    options.hooks if call.trace is None else listener(options.hooks),
                     operation,
                     call.attempts,
                     elapsed,
@@ -561,6 +593,11 @@ def _source(
 ) -> CredentialsSource:
     """Return where the credentials of a client come from, each with the client's own configuration."""
     config = target.config
+    if isinstance(target.credentials, Credentials):
+        return RefreshingSource(ProviderLoader(StaticProvider(target.credentials)), refreshed=refreshed)
+    # Imported only now: whoever gives credentials needs nobody who gets them.
+    from workspaces_apps._http.credentials import ChainLoader, ConfiguredSession, Repeater, RoleLoader
+
     repeater = Repeater(policy=config.retry, clock=target.clock, random=config.random)
 
     def chain(profile: str | None) -> RefreshingSource:

@@ -1,12 +1,13 @@
 """The ground that the generated models stand on: wire models, requests, results and `ResponseMeta`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import Parameter, Signature
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -21,6 +22,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    overload,
     runtime_checkable,
 )
 
@@ -37,37 +39,86 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import (
-    CoreSchema,
-    PydanticCustomError,
-    PydanticKnownError,
-    core_schema,
-    from_json,
-)
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema, from_json
 
 from workspaces_apps._base.public import public
-from workspaces_apps._model.descriptions import descriptions_of
-from workspaces_apps._model.headers import Headers
-from workspaces_apps._model.operation_spec import OperationSpec
-from workspaces_apps._model.parameters import Many
-from workspaces_apps._model.values import (
-    FROM_WIRE,
-    TO_WIRE,
-    JsonObject,
-    fields_by_wire_name,
-    is_list,
-    is_mapping,
-    read_leniently,
-    with_whole_text,
-)
-from workspaces_apps._model.violations import (
+from workspaces_apps._model.operations import Many, OperationSpec
+from workspaces_apps._model.validation import (
     invalid_unicode,
     problem_of,
     raw_structures,
     sentence,
     unknown_name,
 )
+from workspaces_apps._model.values import (
+    CONSTRUCTED,
+    FROM_WIRE,
+    TO_WIRE,
+    JsonObject,
+    descriptions_of,
+    fields_by_wire_name,
+    is_list,
+    is_mapping,
+    read_leniently,
+    with_whole_text,
+)
 from workspaces_apps.errors import PartialFailureError, Problem, RequestValidationError
+
+T = TypeVar("T")
+
+
+@public("workspaces_apps.types")
+class Headers(Mapping[str, str]):
+    """Headers by name in lower case; read-only."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._values = {name.lower(): value for name, value in values.items()}
+
+    @classmethod
+    def from_raw(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Self:
+        """Return the headers of an answer as it came; of several with one name the last counts.
+
+        Args:
+            pairs: Names and values.
+
+        Raises:
+            UnicodeDecodeError: They are not UTF-8.
+        """
+        made = cls.__new__(cls)
+        made._values = {name.decode().lower(): value.decode() for name, value in pairs}
+        return made
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str) -> str: ...
+    @overload
+    def get(self, name: str, /, default: T) -> str | T: ...
+    def get(self, name: str, /, default: object = None) -> object:
+        """Return a header's value, or the default."""
+        # Not by way of a KeyError, as the base does.
+        return self._values.get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __reduce__(self) -> tuple[type["Headers"], tuple[dict[str, str]]]:
+        # The oldest protocols of pickle refuse slots.
+        return type(self), (dict(self._values),)
+
+    def __repr__(self) -> str:
+        return f"Headers({self._values!r})"
 
 
 def _as_dict(headers: Mapping[str, str]) -> dict[str, str]:
@@ -105,9 +156,6 @@ def to_pascal(name: str) -> str:
     """The wire name that most attributes have: `logo2x_url` → `Logo2xUrl`."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
-
-_CONSTRUCTED: Final[Mapping[str, object]] = {"constructed": True}
-"""The context by which validators know a constructor."""
 
 _closing: ContextVar[bool] = ContextVar("workspaces_apps_closing", default=False)
 """True while a request comes in through one of pydantic's doors: shapes nested in it refuse unknown members too."""
@@ -216,7 +264,7 @@ class Model(BaseModel, frozen=True):
             raise RequestValidationError(sentence(model, problems), problems=problems)
         try:
             model.__pydantic_validator__.validate_python(
-                given, self_instance=self, strict=True, by_alias=False, by_name=True, context=_CONSTRUCTED
+                given, self_instance=self, strict=True, by_alias=False, by_name=True, context=CONSTRUCTED
             )
         except ValidationError as error:
             details = error.errors(include_url=False)
@@ -389,7 +437,7 @@ class Input(Model, frozen=True):
 
 
 def _close(value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
-    if info.context is _CONSTRUCTED or info.context is FROM_WIRE or isinstance(value, Model):
+    if info.context is CONSTRUCTED or info.context is FROM_WIRE or isinstance(value, Model):
         return handler(value)
     token = _closing.set(True)
     try:
@@ -532,18 +580,6 @@ def _shape_of(model: type[Model]) -> _Shape:
         sent=issubclass(model, Input) or hasattr(model, "rules"),
     )
     return found
-
-
-def refused(model: type[Model], given: Mapping[str, object]) -> Iterator[Problem]:
-    """Return what the constructor would refuse of values, by attribute; null stands for what was left out."""
-    optional = _shape_of(model).optional
-    values = {name: value for name, value in given.items() if value is not None or name not in optional}
-    try:
-        model.__pydantic_validator__.validate_python(
-            values, strict=True, by_alias=False, by_name=True, context=_CONSTRUCTED
-        )
-    except ValidationError as error:
-        yield from map(problem_of, error.errors(include_url=False))
 
 
 class _SignatureOfAttributes:

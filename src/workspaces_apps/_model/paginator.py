@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, timeout, to_seconds
-from workspaces_apps._base.log_fields import rpc_method
+from workspaces_apps._base.logs import rpc_method
 from workspaces_apps._base.public import public
-from workspaces_apps._telemetry.port import CURRENT_POLL, Span, begin
+from workspaces_apps._telemetry.port import CURRENT_POLL, Span
 from workspaces_apps.errors import DeadlineExceededError, PaginationError, WorkSpacesError
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ ItemT = TypeVar("ItemT")
 PageT_co = TypeVar("PageT_co", bound="PageResult", covariant=True)
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
+_NO_SPAN: Final = nullcontext()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class PageSource(Generic[PageT, ItemT]):
     """A source of pages.
 
@@ -32,15 +33,27 @@ class PageSource(Generic[PageT, ItemT]):
         items: The items of a page.
         start: The token that every iteration starts at; None for the first page.
         clock: What a bound on a whole listing is kept with.
-        telemetry: Gets a span for each iteration; None for none.
+        telemetry: Returns what gets a span for each iteration; None for none.
     """
 
-    operation: str
-    fetch: Callable[[str | None], Coroutine[object, object, PageT]]
-    items: Callable[[PageT], Sequence[ItemT]]
-    start: str | None = None
-    clock: Clock = field(default_factory=SystemClock)
-    telemetry: Telemetry | None = None
+    __slots__ = ("clock", "fetch", "items", "operation", "start", "telemetry")
+
+    def __init__(
+        self,
+        *,
+        operation: str,
+        fetch: Callable[[str | None], Coroutine[object, object, PageT]],
+        items: Callable[[PageT], Sequence[ItemT]],
+        start: str | None = None,
+        clock: Clock | None = None,
+        telemetry: Callable[[], Telemetry | None] = lambda: None,
+    ) -> None:
+        self.operation = operation
+        self.fetch = fetch
+        self.items = items
+        self.start = start
+        self.clock = clock if clock is not None else SystemClock()
+        self.telemetry = telemetry
 
 
 class _Walk(Generic[PageT, ItemT]):
@@ -96,13 +109,12 @@ class _Walk(Generic[PageT, ItemT]):
     async def _fetch(self) -> PageT:
         if self._ended:
             raise StopAsyncIteration
-        if self._span is None:
+        # A poll's calls are nobody's children.
+        if self._span is None and self._telemetry is not None and CURRENT_POLL.get() is None:
             method = rpc_method(self._source.operation)
-            # A poll's calls are nobody's children.
-            telemetry = self._telemetry if CURRENT_POLL.get() is None else None
-            self._span = begin(telemetry, f"list {method}", {"rpc.method": method})
+            self._span = self._telemetry.begin(f"list {method}", {"rpc.method": method})
         try:
-            with self._span.use():
+            with _NO_SPAN if self._span is None else self._span.use():
                 page = await self._fetch_in_time()
         except BaseException as error:
             # Whoever asks again begins another span.
@@ -239,7 +251,7 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
         return page
 
     def __aiter__(self) -> ItemIterator[ItemT_co]:
-        return ItemIterator(self._walk(self._source.telemetry))
+        return ItemIterator(self._walk(self._source.telemetry()))
 
     def items(self, *, timeout: Duration | None = None) -> ItemIterator[ItemT_co]:
         """Iterate over every item of every page, as `async for` does, within a time for all of them.
@@ -249,7 +261,7 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
                 the client's, which is for each page. Past it the error is a DeadlineExceededError, whose
                 `resume_token` re-reads the page that was late.
         """
-        return ItemIterator(self._walk(self._source.telemetry, timeout))
+        return ItemIterator(self._walk(self._source.telemetry(), timeout))
 
     def pages(self, *, timeout: Duration | None = None) -> PageIterator[PageT_co]:
         """Iterate over every page, in order.
@@ -257,7 +269,7 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
         Args:
             timeout: As for `items`.
         """
-        return PageIterator(self._walk(self._source.telemetry, timeout))
+        return PageIterator(self._walk(self._source.telemetry(), timeout))
 
     async def collect(
         self,

@@ -1,9 +1,14 @@
-"""Kinds of values in models: times, lists, blobs, JSON, and what can be asked about them."""
+"""Kinds of values in models: open enums, times, lists, blobs, JSON, and the descriptions of members."""
 
+import ast
 import base64
+import inspect
 import json
+import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import Enum, EnumType, StrEnum
 from functools import cache
 from typing import (
     TYPE_CHECKING,
@@ -17,6 +22,7 @@ from typing import (
     get_args,
     get_origin,
 )
+from weakref import WeakValueDictionary
 
 from pydantic import (
     BaseModel,
@@ -32,6 +38,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from workspaces_apps._base.public import public
 
 T = TypeVar("T")
+
+CONSTRUCTED: Final[Mapping[str, object]] = {"constructed": True}
+"""The context by which validators know a constructor."""
 
 FROM_WIRE: Final[Mapping[str, object]] = {"from_wire": True}
 """The context by which validators know that a model is read by its `from_wire`."""
@@ -318,3 +327,131 @@ def fields_by_wire_name(model: type[BaseModel]) -> Mapping[str, WireField]:
             name, nested[0] if nested else None, any(get_origin(kind) is tuple for kind in kinds)
         )
     return found
+
+
+_GENERATED: Final = "workspaces_apps.api."
+
+
+def descriptions_of(cls: type) -> Mapping[str, str]:
+    """Return the text below each member of a generated class, and of those that it derives from, by the member's name.
+
+    Whoever ships the package without its sources has none.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if base.__module__.startswith(_GENERATED):
+            found |= _by_class(base.__module__).get(base.__name__, {})
+    return found
+
+
+@cache
+def _by_class(module: str) -> Mapping[str, Mapping[str, str]]:
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except OSError:
+        return {}
+    return {node.name: _members(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _members(node: ast.ClassDef) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for statement, below in zip(node.body, node.body[1:], strict=False):
+        match statement, below:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = " ".join(text.split())
+            case _:
+                pass
+    return found
+
+
+_strangers: WeakValueDictionary[tuple[type["OpenEnum"], str], "OpenEnum"] = WeakValueDictionary()
+# Reentrant: a signal handler or a finalizer that runs while the lock is held may meet a stranger too.
+_strangers_lock = threading.RLock()
+
+
+class OpenEnumType(EnumType):
+    """The type of open enums, which tells readers of `_OPEN`, a member for checkers only, what to ask instead."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name):
+            """Refuse a name that is not there, `_OPEN` with words of its own."""
+            if name == "_OPEN":
+                raise AttributeError(
+                    f"{cls.__name__}._OPEN is there for type checkers only; ask `is_known` of a value"
+                )
+            # Python 3.11 finds members by a method of this name; later releases have none.
+            inherited = getattr(super(), "__getattr__", None)
+            if inherited is None:
+                raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+            return inherited(name)
+
+
+@public("workspaces_apps")
+class OpenEnum(StrEnum, metaclass=OpenEnumType):
+    """A string enum that takes values it does not know, because the service adds values without notice.
+
+    A value outside the members gives a pseudo-member: equal and hash-equal to its string, the same object for as
+    long as it is in use, with `is_known` False. Iteration, `len()` and `__members__` see the known members only.
+    """
+
+    @property
+    def is_known(self) -> bool:
+        """Tell if the value is one of the members of this release."""
+        return self._value_ in type(self)._value2member_map_
+
+    @classmethod
+    def _missing_(cls, value: object) -> "OpenEnum | None":
+        if not isinstance(value, str):
+            return None
+        text = str(value)
+        with _strangers_lock:
+            stranger = _strangers.get((cls, text))
+            if stranger is None:
+                stranger = str.__new__(cls, text)
+                stranger._value_ = text
+                stranger._name_ = text
+                _strangers[cls, text] = stranger
+        return stranger
+
+    def __reduce_ex__(self, proto: object) -> tuple[object, ...]:
+        return type(self), (self._value_,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type["OpenEnum"], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        described = core_schema.enum_schema(cls, list(cls.__members__.values()), sub_type="str", strict=False)
+
+        def convert(value: object) -> "OpenEnum":
+            if isinstance(value, cls):
+                return value
+            # pydantic would take bytes, and the members of other enums are strings too.
+            if isinstance(value, Enum) or not isinstance(value, str):
+                raise PydanticCustomError("enum", "must be a member of the enum or a str")
+            return cls(value)
+
+        return core_schema.json_or_python_schema(
+            described,
+            # Whatever strictness is asked for: a string is how a caller may spell a member.
+            core_schema.no_info_plain_validator_function(convert),
+            ref=f"{cls.__module__}.{cls.__qualname__}",
+            serialization=TEXT,
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        # The schema of its values, not of the text that is written for them.
+        values: Any = {key: value for key, value in schema.items() if key != "serialization"}
+        described = handler.resolve_ref_schema(handler(values))
+        known = described.pop("enum", None) or [described.pop("const")]
+        texts = descriptions_of(cls)
+        rows = [f"- `{value}`: {texts[value.name]}" for value in cls if value.name in texts]
+        if rows:
+            described["description"] = "\n\n".join((inspect.getdoc(cls) or cls.__name__, "\n".join(rows)))
+        return described | {"examples": known}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations.states import DEPLOYING, ERROR, Phase, same_state, state_info
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.reads import (
     IDS,
     LASTING,

@@ -4,12 +4,18 @@ A `Pacing` says how, a `PacingRegistry` keeps one `RateLimiter` per operation, a
 `RateLimiter` gives out `Permit`s.
 """
 
-from workspaces_apps._pacing.adaptive import AdaptiveRate, Tuning
-from workspaces_apps._pacing.permit import Outcome, Permit
-from workspaces_apps._pacing.policy import Pacing
-from workspaces_apps._pacing.rate import FixedRate, RateRule
-from workspaces_apps._pacing.rate_limiter import RateLimiter
-from workspaces_apps._pacing.registry import DEFAULT_REGISTRY, PacingKey, PacingRegistry
+from workspaces_apps._pacing.policy import Pacing, Tuning
+from workspaces_apps._pacing.rate_limiter import (
+    DEFAULT_REGISTRY,
+    AdaptiveRate,
+    FixedRate,
+    Outcome,
+    PacingKey,
+    PacingRegistry,
+    Permit,
+    RateLimiter,
+    RateRule,
+)
 
 __all__ = [
     "DEFAULT_REGISTRY",

@@ -1,8 +1,8 @@
-"""The rate at which the calls of one operation may follow each other."""
+"""The policy of pacing, and the numbers that the learned rate is tuned with."""
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
@@ -75,3 +75,46 @@ class Pacing:
 def _require_burst(burst: object) -> None:
     if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
         raise ConfigurationError(f"Pacing.burst must be an integer, 1 or more, not {burst!r}")
+
+
+class Tuning(NamedTuple):
+    """The numbers of `AdaptiveRate`, found by simulation; `tests/pacing/test_bars.py` holds what they achieve.
+
+    Growth is counted in answers and not in seconds: then a fraction of the answers, the same at any rate, is
+    throttled in the search for the limit.
+
+    Attributes:
+        window: Calls in flight at most before the first throttle.
+        window_growth: What each success adds to the window.
+        start_rate: Calls a second after the first throttle.
+        ramp: What each success adds to the rate until the next throttle.
+        settle: What the rate is multiplied by at that throttle.
+        cut: What the rate is multiplied by at every later one.
+        recovery: Answers in which growth makes good for a cut, acceleration aside.
+        acceleration: Answers since the last cut after which growth has doubled; it goes on quadratically.
+        level_rate: Calls a second below which the rate grows faster than that, and above which slower. With
+            growth in proportion, of two processes on one bucket the slower would stay slow.
+        level_bound: How much faster or slower at most.
+        slack: Seconds that a call may be late without loss of rate: timers are never punctual.
+        proof: Answers at the full rate since the last cut after which the rate is proven. The throttle before the
+            cut told that nothing was left over, so that a rate which lasts for so many calls is at most a
+            twentieth too high.
+        floor: The lowest rate in calls a second; below it, learning that more is possible would take minutes.
+    """
+
+    window: float = 8.0
+    window_growth: float = 0.5
+    start_rate: float = 2.0
+    ramp: float = 0.7
+    settle: float = 0.6
+    cut: float = 0.8
+    recovery: float = 120.0
+    acceleration: float = 120.0
+    level_rate: float = 8.0
+    level_bound: float = 2.0
+    slack: float = 0.05
+    proof: int = 20
+    floor: float = 0.1
+
+
+DEFAULT_TUNING: Final = Tuning()

@@ -1,22 +1,256 @@
-"""The rate limiter of one operation: first come, first served, at the pace that a rule allows."""
+"""Rate limiters: the rules of a rate, permits to send, and one limiter per operation, account, Region and endpoint."""
 
 import asyncio
 import heapq
 import math
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, Literal, NamedTuple, Self, TypeAlias
+from weakref import WeakSet
 
-from workspaces_apps._base.clock import Clock
-from workspaces_apps._base.detached import start_detached
-from workspaces_apps._pacing.adaptive import AdaptiveRate
-from workspaces_apps._pacing.permit import Outcome, Permit
-from workspaces_apps._pacing.policy import Pacing
-from workspaces_apps._pacing.rate import FixedRate, RateRule
+from workspaces_apps._base.clock import Clock, SystemClock
+from workspaces_apps._base.logs import rpc_method
+from workspaces_apps._base.public import public
+from workspaces_apps._base.system import start_detached
+from workspaces_apps._pacing.policy import DEFAULT_TUNING, Pacing, Tuning
+from workspaces_apps._telemetry.metrics import MetricName
+from workspaces_apps._telemetry.port import Attributes
 from workspaces_apps.errors import DeadlineExceededError
+
+Outcome: TypeAlias = Literal["succeeded", "throttled", "failed", "unused"]
+"""How a request ended, as far as its rate is concerned."""
+
+
+class Permit:
+    """The leave to send one request; say exactly once how it ended.
+
+    The first of `succeeded`, `throttled`, `failed`, `cancelled`, `unused` and `close` counts; what follows does nothing.
+
+    Attributes:
+        sent_at: When the turn came, in seconds of the pacer's clock.
+    """
+
+    __slots__ = ("_on_release", "sent_at")
+
+    def __init__(self, sent_at: float, on_release: Callable[[Outcome, float], None]) -> None:
+        self.sent_at: float = sent_at
+        self._on_release: Callable[[Outcome, float], None] | None = on_release
+
+    def release(self, outcome: Outcome) -> None:
+        """Give the slot back, and say how the request ended."""
+        on_release, self._on_release = self._on_release, None
+        if on_release is not None:
+            on_release(outcome, self.sent_at)
+
+    def succeeded(self) -> None:
+        """The service did not object to the rate: it did what was asked, or refused for another reason."""
+        self.release("succeeded")
+
+    def throttled(self) -> None:
+        """The service objected to the rate."""
+        self.release("throttled")
+
+    def failed(self) -> None:
+        """It ended in a way that says nothing of the rate."""
+        self.release("failed")
+
+    def unused(self) -> None:
+        """Give the turn back: no request was sent with it."""
+        self.release("unused")
+
+    def close(self) -> None:
+        """Give the slot back if nothing else has."""
+        self.release("failed")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class RateRule:
+    """Decides when calls may go; this one says: always.
+
+    Times are seconds of one monotonic clock. Whoever uses a rule serialises the calls to it.
+    """
+
+    __slots__ = ()
+
+    @property
+    def rate(self) -> float | None:
+        """The calls a second it allows at the moment; None if it sets no rate."""
+        return None
+
+    @property
+    def proven(self) -> float | None:
+        """The same once it has stood the test, None before."""
+        return self.rate
+
+    def delay(self, now: float, in_flight: int) -> float:  # noqa: ARG002 - what other rules need
+        """Seconds until the next call may go: 0 for now, infinity for not before an answer comes."""
+        return 0.0
+
+    def eta(self, now: float, ahead: int) -> float:  # noqa: ARG002
+        """Seconds until a call may go that has `ahead` calls waiting before it, at the soonest."""
+        return 0.0
+
+    def reserve(self, now: float, in_flight: int) -> None:
+        """Count a call as gone, with `in_flight` others on the way."""
+
+    def cancel(self) -> None:
+        """Count a call as not gone after all: its task was cancelled in the last moment."""
+
+    def succeeded(self) -> None:
+        """Learn from a call that the service did not object to."""
+
+    def throttled(self, now: float, sent_at: float) -> None:
+        """Learn from a throttle of a call that went at `sent_at`."""
+
+
+class FixedRate(RateRule):
+    """A rate that is known: a bucket of `burst` calls that refills at `rate` a second."""
+
+    __slots__ = ("_empty_at", "_rate", "_span")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        # The bucket as a point in time: `span` after `empty_at` it is full.
+        self._span = burst / rate
+        self._empty_at = -math.inf
+
+    @property
+    def rate(self) -> float | None:
+        """The calls a second it allows."""
+        return self._rate
+
+    def delay(self, now: float, in_flight: int) -> float:  # noqa: ARG002
+        """Seconds until the bucket holds a call."""
+        return max(0.0, self._empty_at + 1.0 / self._rate - now)
+
+    def eta(self, now: float, ahead: int) -> float:
+        """Seconds until it has held one call more than `ahead`."""
+        # From an empty bucket onwards; while it holds calls, the first few go at once.
+        return max(0.0, max(self._empty_at, now - self._span) + (ahead + 1) / self._rate - now)
+
+    def reserve(self, now: float, in_flight: int) -> None:  # noqa: ARG002
+        """Take a call out of the bucket."""
+        self._empty_at = max(self._empty_at, now - self._span) + 1.0 / self._rate
+
+    def cancel(self) -> None:
+        """Put a call back."""
+        self._empty_at -= 1.0 / self._rate
+
+
+class AdaptiveRate(RateRule):
+    """Free while the service does not object, then a rate that is found by asking for more and cutting back.
+
+    Free: as many calls in flight as the window, which grows with success. The first throttle sets a low rate,
+    which grows fast until the second; that settles it. From then on a throttle cuts, and successes grow the
+    rate slowly, faster the longer no cut was needed. Throttles of calls that went before the last cut say
+    nothing new, and successes of calls that came slower than they might have say nothing of the limit.
+    """
+
+    __slots__ = ("_answers", "_cut_at", "_next_at", "_probing", "_rate", "_settled", "_tuning", "_window")
+
+    def __init__(self, tuning: Tuning = DEFAULT_TUNING) -> None:
+        self._tuning = tuning
+        self._window = tuning.window
+        self._rate: float | None = None
+        self._settled = False
+        self._answers = 0
+        self._cut_at = -math.inf
+        self._next_at = -math.inf
+        self._probing = False
+
+    @property
+    def rate(self) -> float | None:
+        """The learned rate in calls a second; None before the first throttle."""
+        return self._rate
+
+    @property
+    def window(self) -> float:
+        """Calls in flight at most while the rate is not learned."""
+        return self._window
+
+    @property
+    def settled(self) -> bool:
+        """Tell if the fast growth after the first throttle is over."""
+        return self._settled
+
+    @property
+    def proven(self) -> float | None:
+        """The learned rate, once enough calls have gone at it without a throttle; None before."""
+        return self._rate if self._settled and self._answers >= self._tuning.proof else None
+
+    def delay(self, now: float, in_flight: int) -> float:
+        """Seconds until the rate allows a call; without one, 0 while the window is not full."""
+        if self._rate is None:
+            return 0.0 if in_flight < self._window else math.inf
+        return max(0.0, self._next_at - now)
+
+    def eta(self, now: float, ahead: int) -> float:
+        """Seconds until a call may go that has `ahead` calls waiting before it, if none is throttled."""
+        if self._rate is None:
+            return 0.0
+        first = max(0.0, self._next_at - now)
+        if self._settled:
+            return first + ahead / self._rate
+        # Each call ahead may succeed and quicken the ones behind it, so the rate grows exponentially.
+        return first + math.log1p(self._tuning.ramp * ahead / self._rate) / self._tuning.ramp
+
+    def reserve(self, now: float, in_flight: int) -> None:
+        """Move the next turn on by one interval, and note whether what is allowed is made use of."""
+        if self._rate is None:
+            self._probing = in_flight + 1 >= self._window / 2
+            return
+        interval = 1.0 / self._rate
+        self._probing = now - self._next_at < max(interval, self._tuning.slack)
+        late_from = now - min(self._tuning.slack, interval)
+        self._next_at = max(self._next_at, late_from) + interval
+
+    def cancel(self) -> None:
+        """Move the next turn back by one interval."""
+        if self._rate is not None:
+            self._next_at -= 1.0 / self._rate
+
+    def succeeded(self) -> None:
+        """Grow the window, or the rate."""
+        if not self._probing:
+            return
+        tuning = self._tuning
+        self._answers += 1
+        if self._rate is None:
+            self._window += tuning.window_growth
+        elif not self._settled:
+            self._rate += tuning.ramp
+        else:
+            step = (1.0 - tuning.cut) / tuning.recovery
+            quicker = 1.0 + (self._answers / tuning.acceleration) ** 2
+            bound = tuning.level_bound
+            level = min(bound, max(1.0 / bound, tuning.level_rate / self._rate))
+            self._rate *= 1.0 + step * quicker * level
+
+    def throttled(self, now: float, sent_at: float) -> None:
+        """Set or cut the rate, unless a later cut has answered this throttle already."""
+        tuning = self._tuning
+        if sent_at <= self._cut_at:
+            return
+        if self._rate is None:
+            self._rate = tuning.start_rate
+        elif not self._settled:
+            self._rate *= tuning.settle
+            self._settled = True
+        else:
+            self._rate *= tuning.cut
+        self._rate = max(self._rate, tuning.floor)
+        self._answers = 0
+        self._cut_at = now
+        self._next_at = max(self._next_at, now + 1.0 / self._rate)
+
 
 _TINY: Final = 1e-9
 """Seconds; a turn that is nearer than this has come, whatever the rounding of clocks."""
@@ -28,21 +262,22 @@ _SPARE_DEADLINES: Final = 64
 """How many deadlines of tasks that have left are kept before they are swept out."""
 
 
-@dataclass(slots=True, eq=False)
 class _Waiter:
     """One task in the line. `permit` and `error` are set under the pacer's lock, the future after it."""
 
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[None]
-    deadline: float
-    permit: Permit | None = None
-    error: BaseException | None = None
+    __slots__ = ("deadline", "error", "future", "loop", "permit")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[None] = loop.create_future()
+        self.deadline = deadline
+        self.permit: Permit | None = None
+        self.error: BaseException | None = None
 
     def __lt__(self, other: "_Waiter") -> bool:
         return self.deadline < other.deadline
 
 
-@dataclass(slots=True, eq=False)
 class _LoopTimer:
     """The timer of an event loop while tasks of its own wait.
 
@@ -53,10 +288,13 @@ class _LoopTimer:
         due: When that is.
     """
 
-    clock: Clock
-    waiting: int = 0
-    alarm: asyncio.Task[None] | None = None
-    due: float = math.inf
+    __slots__ = ("alarm", "clock", "due", "waiting")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.waiting = 0
+        self.alarm: asyncio.Task[None] | None = None
+        self.due = math.inf
 
 
 def rule_for(pacing: Pacing) -> RateRule:
@@ -165,7 +403,7 @@ class RateLimiter:
                 raise _too_late(ahead, self._rule.rate)
             if not ahead and self._rule.delay(now, self._in_flight) <= _TINY:
                 return self._grant(now)
-            waiter = _Waiter(loop, loop.create_future(), limit)
+            waiter = _Waiter(loop, limit)
             self._join(waiter, clock if clock is not None else self._clock)
         self._turn()
         try:
@@ -356,3 +594,108 @@ def _too_late(ahead: int, rate: float | None) -> DeadlineExceededError:
     error = DeadlineExceededError(f"its turn{queue}{pace} cannot come before the deadline; nothing was sent")
     error.request_sent = False
     return error
+
+
+class PacingKey(NamedTuple):
+    """The calls that the service counts together [assumed]: one operation, one account, one Region.
+
+    Attributes:
+        endpoint: The URL that is called.
+        region: The Region.
+        account: The account id; the access key id where that is not known.
+        operation: The API operation.
+    """
+
+    endpoint: str
+    region: str
+    account: str
+    operation: str
+
+
+_Key: TypeAlias = tuple[PacingKey, Pacing, int]
+
+
+_registries: Final[WeakSet["PacingRegistry"]] = WeakSet()
+"""All that there are."""
+
+
+@public("workspaces_apps")
+class PacingRegistry:
+    """Pacers by key and policy; safe between threads.
+
+    It is bounded: past `limit`, those that were not asked for the longest and are idle are dropped, and with
+    them what they have learned.
+    """
+
+    def __init__(self, limit: int = 4096) -> None:
+        """An empty registry.
+
+        Args:
+            limit: How many pacers it holds before it drops idle ones.
+        """
+        self._limit = limit
+        self.forget()
+        _registries.add(self)
+
+    def forget(self) -> None:
+        """Begin anew, with nothing learned; calls under way keep the pacers that they have."""
+        self._pacers: OrderedDict[_Key, tuple[RateLimiter, Clock]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._pacers)
+
+    def pacer(self, key: PacingKey, pacing: Pacing, clock: Clock) -> RateLimiter:
+        """The pacer for what `key` names, made if there is none.
+
+        Clients share one if they agree on key and policy, and on the clock: system clocks are all the same,
+        any other is one of its own.
+
+        Args:
+            key: What is paced.
+            pacing: How.
+            clock: Where time comes from.
+        """
+        # Beside the pacer the clock itself is kept, so that its id is not given to another one.
+        full_key = (key, pacing, 0 if type(clock) is SystemClock else id(clock))
+        with self._lock:
+            found = self._pacers.get(full_key)
+            if found is not None:
+                self._pacers.move_to_end(full_key)
+                return found[0]
+            pacer = RateLimiter(pacing, clock)
+            self._pacers[full_key] = (pacer, clock)
+            if len(self._pacers) > self._limit:
+                self._drop_idle()
+            return pacer
+
+    def gauges(self) -> Iterator[tuple[MetricName, float, Attributes]]:
+        """Return the present values that metrics show of the rate limiters: rates and requests in flight."""
+        with self._lock:
+            limiters = [(key, limiter) for (key, _, _), (limiter, _) in self._pacers.items()]
+        for key, limiter in limiters:
+            where = {"rpc.method": rpc_method(key.operation), "cloud.region": key.region}
+            yield "workspaces_apps.client.in_flight", limiter.in_flight, where
+            if limiter.rate is not None:
+                yield "workspaces_apps.client.rate", limiter.rate, where
+
+    def _drop_idle(self) -> None:
+        surplus = len(self._pacers) - self._limit
+        newest = next(reversed(self._pacers))
+        idle = (key for key, (pacer, _) in self._pacers.items() if pacer.idle and key != newest)
+        for key in [key for key, _ in zip(idle, range(surplus), strict=False)]:
+            del self._pacers[key]
+
+
+def _forget_all() -> None:
+    for registry in list(_registries):
+        registry.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    # The calls under way are the parent's: in the child nobody would give back their slots and their locks.
+    os.register_at_fork(after_in_child=_forget_all)
+
+
+DEFAULT_REGISTRY: Final = PacingRegistry()
+"""The one that every client of this process uses if it is given no other."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from workspaces_apps._associations import OPPOSITE
 from workspaces_apps._associations.states import DEPLOYING as DEPLOYING_STATE
 from workspaces_apps._associations.states import ERROR, SETTLED, STAGED, NextAction, Readiness, next_action
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.reads import Snapshot
 from workspaces_apps._observe.schedule import TOLERATED_POLLS
 from workspaces_apps._reconcile.decisions import (

@@ -8,26 +8,24 @@ from workspaces_apps._retry.attempts import (
     Resolved,
     ResolveOutcome,
     ResponseInfo,
+    RetryBudget,
     report_failure,
     run_attempts,
 )
-from workspaces_apps._retry.budget import RetryBudget
 from workspaces_apps._retry.classification import (
+    AMBIGUOUS,
     CLOCK_SKEW_CODES,
     EXPIRED_CREDENTIALS_CODES,
-    FailureKind,
-    classify,
-    is_out_of_date,
-    may_have_arrived,
-    read_retry_after,
-)
-from workspaces_apps._retry.idempotency import (
-    AMBIGUOUS,
     REPEATABLE,
+    FailureKind,
     RepetitionRule,
     Strategy,
     caused_by_earlier_attempt,
+    classify,
+    is_out_of_date,
+    may_have_arrived,
     outcome_unknown,
+    read_retry_after,
     rule_for,
 )
 from workspaces_apps._retry.policy import RetryBudgetPolicy, RetryPolicy

@@ -1,18 +1,22 @@
-"""One call as a series of attempts: the first made directly, the rest by tenacity."""
+"""One call as a series of attempts: the first made directly, the rest by tenacity, from a budget that calls share."""
 
 import logging
+import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from workspaces_apps._base.clock import Clock, to_seconds
 from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord, notify
-from workspaces_apps._base.log_fields import field_logger
-from workspaces_apps._retry.budget import RetryBudget
-from workspaces_apps._retry.classification import FailureKind, may_have_arrived
-from workspaces_apps._retry.idempotency import caused_by_earlier_attempt, outcome_unknown
-from workspaces_apps._retry.policy import RetryPolicy
+from workspaces_apps._base.logs import field_logger
+from workspaces_apps._retry.classification import (
+    FailureKind,
+    caused_by_earlier_attempt,
+    may_have_arrived,
+    outcome_unknown,
+    rule_for,
+)
+from workspaces_apps._retry.policy import RetryBudgetPolicy, RetryPolicy
 from workspaces_apps._telemetry.port import Listener
 from workspaces_apps.errors import DeadlineExceededError, ServiceError, TransportError, WorkSpacesError
 
@@ -24,8 +28,55 @@ _log = field_logger("workspaces_apps.retry")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved(Generic[T]):
+class RetryBudget:
+    """A bucket of tokens that retries take from and successes give back to; safe between threads."""
+
+    __slots__ = ("_lock", "_tokens", "policy")
+
+    def __init__(self, policy: RetryBudgetPolicy | None = None) -> None:
+        """A full budget.
+
+        Args:
+            policy: Capacity and costs; the defaults if None.
+        """
+        self.policy: RetryBudgetPolicy = policy if policy is not None else RetryBudgetPolicy()
+        self._tokens = self.policy.capacity
+        self._lock = threading.Lock()
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that are left."""
+        return self._tokens
+
+    def acquire(self, cost: int) -> bool:
+        """Take `cost` tokens, all or none.
+
+        Returns:
+            Whether they were there.
+        """
+        with self._lock:
+            if cost > self._tokens:
+                return False
+            self._tokens -= cost
+            return True
+
+    def refund(self, amount: int) -> None:
+        """Put back what a retry took that was never made, or that succeeded; never beyond the capacity."""
+        with self._lock:
+            self._tokens = min(self.policy.capacity, self._tokens + amount)
+
+    def succeeded(self, last_cost: int = 0) -> None:
+        """Count a success.
+
+        Args:
+            last_cost: What the last retry of the call took; 0 if it needed none.
+        """
+        # A full bucket stays full, and that is the usual case: no lock for it.
+        if self._tokens < self.policy.capacity:
+            self.refund(last_cost or self.policy.refund)
+
+
+class Resolved(NamedTuple, Generic[T]):
     """A look showed that an earlier attempt did the work; this is the call's result."""
 
     result: T
@@ -64,7 +115,7 @@ async def run_attempts(
     clock: Clock,
     random: Callable[[], float],
     hooks: Listener,
-    repeatable: bool,
+    repeatable: bool | None = None,
     remaining: Callable[[], float | None],
     absorbed: Callable[[WorkSpacesError], bool],
     look: ResolveOutcome[T] | None = None,
@@ -81,7 +132,8 @@ async def run_attempts(
         clock: What backoffs are waited with.
         random: A number in [0, 1), uniformly, for the jitter.
         hooks: Who is told.
-        repeatable: Whether the request may be sent again once it may have arrived.
+        repeatable: Whether the request may be sent again once it may have arrived; None for what the table says of the
+            operation.
         remaining: Seconds until the call's deadline; None if it has none.
         absorbed: Whether the pacer slows down for this throttle, so that the retry costs no budget.
         look: Asks the service what became of a request, where the operation is not repeatable or the error
@@ -117,7 +169,7 @@ async def run_attempts(
         clock=clock,
         random=random,
         hooks=hooks,
-        repeatable=repeatable,
+        repeatable=rule_for(operation).repeatable if repeatable is None else repeatable,
         remaining=remaining,
         absorbed=absorbed,
         look=look,
@@ -185,7 +237,6 @@ def report_failure(
         notify(hooks.on_attempt, record)
 
 
-@dataclass(slots=True, kw_only=True)
 class _Call(Generic[T]):
     """A call whose first attempt has failed; tenacity asks it whether, when and what to try again.
 
@@ -202,30 +253,76 @@ class _Call(Generic[T]):
         refused: Why there is no further attempt, where the last failure does not say.
     """
 
-    attempt: Callable[[int], Awaitable[T]]
-    operation: str
-    policy: RetryPolicy
-    budget: RetryBudget | None
-    clock: Clock
-    random: Callable[[], float]
-    hooks: Listener
-    repeatable: bool
-    remaining: Callable[[], float | None]
-    absorbed: Callable[[WorkSpacesError], bool]
-    look: ResolveOutcome[T] | None
-    response_info: ResponseInfo[T] | None
-    rate: Callable[[], float | None]
-    watched: bool
-    error: WorkSpacesError
-    kind: FailureKind = FailureKind.FATAL
-    number: int = 1
-    arrived: bool = False
-    ambiguous: bool = False
-    sent: bool | None = False
-    held: int = 0
-    entered: bool = False
-    settled: Resolved[T] | None = None
-    refused: DeadlineExceededError | None = None
+    __slots__ = (
+        "absorbed",
+        "ambiguous",
+        "arrived",
+        "attempt",
+        "budget",
+        "clock",
+        "entered",
+        "error",
+        "held",
+        "hooks",
+        "kind",
+        "look",
+        "number",
+        "operation",
+        "policy",
+        "random",
+        "rate",
+        "refused",
+        "remaining",
+        "repeatable",
+        "response_info",
+        "sent",
+        "settled",
+        "watched",
+    )
+
+    def __init__(
+        self,
+        *,
+        attempt: Callable[[int], Awaitable[T]],
+        operation: str,
+        policy: RetryPolicy,
+        budget: RetryBudget | None,
+        clock: Clock,
+        random: Callable[[], float],
+        hooks: Listener,
+        repeatable: bool,
+        remaining: Callable[[], float | None],
+        absorbed: Callable[[WorkSpacesError], bool],
+        look: ResolveOutcome[T] | None,
+        response_info: ResponseInfo[T] | None,
+        rate: Callable[[], float | None],
+        watched: bool,
+        error: WorkSpacesError,
+    ) -> None:
+        self.attempt = attempt
+        self.operation = operation
+        self.policy = policy
+        self.budget = budget
+        self.clock = clock
+        self.random = random
+        self.hooks = hooks
+        self.repeatable = repeatable
+        self.remaining = remaining
+        self.absorbed = absorbed
+        self.look = look
+        self.response_info = response_info
+        self.rate = rate
+        self.watched = watched
+        self.error = error
+        self.kind = FailureKind.FATAL
+        self.number = 1
+        self.arrived = False
+        self.ambiguous = False
+        self.sent: bool | None = False
+        self.held = 0
+        self.entered = False
+        self.settled: Resolved[T] | None = None
+        self.refused: DeadlineExceededError | None = None
 
     async def run(self, first: WorkSpacesError, elapsed: float) -> T:
         """Deal with the first failure, and with what follows."""

@@ -1,4 +1,4 @@
-"""The policy of retries: how often and how patiently a call is repeated."""
+"""The policy of retries: how often and how patiently a call is repeated, and what all calls may spend on it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
-from workspaces_apps._base.log_fields import rpc_method
-from workspaces_apps._base.version import VERSION
+from workspaces_apps._base import VERSION
+from workspaces_apps._base.logs import rpc_method
 from workspaces_apps._telemetry.counts import Counts
 from workspaces_apps._telemetry.gauges import WatchedGauges
 from workspaces_apps._telemetry.metrics import METRICS

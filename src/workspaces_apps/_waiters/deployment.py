@@ -20,9 +20,8 @@ from workspaces_apps._associations.states import (
     next_action,
     state_info,
 )
-from workspaces_apps._base.log_fields import field_logger
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.logs import field_logger
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps._base.text import NAME_LIMIT, harmless
 from workspaces_apps._observe.reads import state_of
 from workspaces_apps._observe.schedule import TINY
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._model.open_enum import OpenEnum
+    from workspaces_apps._model.values import OpenEnum
     from workspaces_apps._observe.reads import AssociationRecord, Snapshot
     from workspaces_apps._reconcile.observed_state import Change
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from workspaces_apps._associations.states import NextAction
-from workspaces_apps._base.log_fields import FIELDS, field_logger
+from workspaces_apps._base.logs import FIELDS, field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._observe.schedule import TINY, TOLERATED_POLLS
 from workspaces_apps._telemetry.port import Span, begin

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from workspaces_apps import api, types
 from workspaces_apps._associations import Direction
 from workspaces_apps._base.clock import Duration, to_seconds
-from workspaces_apps._base.log_fields import FIELDS, log_scope
+from workspaces_apps._base.logs import FIELDS, log_scope
 from workspaces_apps._base.public import public
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.operations import Many
 from workspaces_apps._telemetry.port import Attributes, span
 from workspaces_apps.api.operations import Operations
 from workspaces_apps.errors import ConfigurationError, Problem, RequestValidationError

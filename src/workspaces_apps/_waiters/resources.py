@@ -22,7 +22,8 @@ from workspaces_apps.errors import ClientStateError, WaiterError, WaiterTimeoutE
 
 if TYPE_CHECKING:
     from workspaces_apps._base.clock import Duration
-    from workspaces_apps._model.open_enum import OpenEnum
+    from workspaces_apps._model.values import OpenEnum
+    from workspaces_apps._observe.resources import ResourceObserver
     from workspaces_apps._observe.subscription import PollAudience, Polling
     from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.methods import PollPolicy

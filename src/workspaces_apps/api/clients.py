@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from pydantic import Field
 
 from workspaces_apps._model.models import Input, Model, PageResult, Request, Result
-from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
-from workspaces_apps._model.parameters import Many
-from workspaces_apps._model.values import Blob, Items
+from workspaces_apps._model.operations import Many, OperationSpec, PageSpec, Rule, Rules
+from workspaces_apps._model.values import Blob, Items, OpenEnum
 from workspaces_apps.api.shared import ReconnectEnum, ReconnectEnumLike
 
 

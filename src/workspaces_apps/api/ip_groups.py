@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
-from workspaces_apps._model.operation_spec import OperationSpec, PageSpec, Rule, Rules
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.operations import Many, OperationSpec, PageSpec, Rule, Rules
 from workspaces_apps._model.values import Items
 from workspaces_apps.api.shared import Tag
 

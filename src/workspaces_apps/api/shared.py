@@ -4,8 +4,8 @@
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Model
-from workspaces_apps._model.open_enum import OpenEnum
-from workspaces_apps._model.operation_spec import Rule, Rules
+from workspaces_apps._model.operations import Rule, Rules
+from workspaces_apps._model.values import OpenEnum
 
 
 class Compute(OpenEnum):

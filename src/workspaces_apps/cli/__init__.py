@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from workspaces_apps._base.collector import paused
+from workspaces_apps._base.system import paused
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workspaces_apps._base.collector import keep
+from workspaces_apps._base.system import keep
 from workspaces_apps.cli._connection import (
     Connection,
     check_targets,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_type_hints
 import typer
 
 from workspaces_apps._base.clock import SystemClock
-from workspaces_apps._base.collector import rare
+from workspaces_apps._base.system import rare
 from workspaces_apps.cli._failures import UsageError
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._base.log_fields import FIELDS
-from workspaces_apps._base.logs import BENEATH, WAITING, HarmlessFormatter
+from workspaces_apps._base.logs import BENEATH, FIELDS, WAITING, HarmlessFormatter
 from workspaces_apps._base.text import harmless, redacted
 
 if TYPE_CHECKING:

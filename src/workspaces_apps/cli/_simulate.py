@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 import typer
 from typer.core import TyperCommand
 
-from workspaces_apps._base.collector import keep
+from workspaces_apps._base.system import keep
 from workspaces_apps.cli._connection import on_signals
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import log_to_stderr, print_json

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workspaces_apps._base.files import replace_file
+from workspaces_apps._base.system import replace_file
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._connection import Connection, connecting, journal_path, load_manifest
 from workspaces_apps.cli._connection import run as run_loop

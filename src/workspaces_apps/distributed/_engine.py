@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps.rollout import JournalError
 from workspaces_apps.rollout._journal.segments import StoreUnavailableError, steady_seconds
 

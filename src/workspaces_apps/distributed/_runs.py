@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.rollout import EXIT_CODES, ControlCommand, Ending, JournalError, Manifest
 from workspaces_apps.rollout._controller.control import whoever
 from workspaces_apps.rollout._journal.postgresql import Database, open_database

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypedDict, TypeVar, runtime_c
 import pytest
 from typing_extensions import TypeIs
 
-from workspaces_apps._base.spelling import advice
+from workspaces_apps._base.text import advice
 
 if TYPE_CHECKING:
     from workspaces_apps.simulator import (

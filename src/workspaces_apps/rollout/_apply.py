@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from workspaces_apps._base.clock import Clock
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._telemetry.port import Telemetry

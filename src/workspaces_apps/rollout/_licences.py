@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from workspaces_apps._base.files import read_file
 from workspaces_apps._base.public import public
+from workspaces_apps._base.system import read_file
 from workspaces_apps.rollout._manifest.fields import Part
 from workspaces_apps.rollout._manifest.file import MAX_BYTES
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
 from workspaces_apps._base.hooks import AttemptRecord, Hooks, PollRecord, RetryRecord, ThrottleRecord, notify
-from workspaces_apps._base.log_fields import FIELDS, log_scope, scope_attributes
+from workspaces_apps._base.logs import FIELDS, log_scope, scope_attributes
 from workspaces_apps._telemetry.port import Attributes, Telemetry, begin, span
 from workspaces_apps.rollout._log.events import Event, Failed, Finished, Skipped, Started, Succeeded
 

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from workspaces_apps._base.clock import Clock
 from workspaces_apps._base.credentials import AssumeRole, Credentials, CredentialsProvider
 from workspaces_apps._client.client import WorkSpacesClient
-from workspaces_apps._http.config import LOOPBACK, ClientConfig
-from workspaces_apps._http.identity import ClientIdentity
+from workspaces_apps._http.config import LOOPBACK, ClientConfig, ClientIdentity
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, Manifest, Target
 from workspaces_apps.rollout._plan.plan import TargetReading

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, TypeAlias, get_args
 
 from workspaces_apps._base.public import public
-from workspaces_apps._base.spelling import advice
+from workspaces_apps._base.text import advice
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._model import ServiceModel, check_operations
 from workspaces_apps.simulator._wire import JsonObject, JsonValue

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from workspaces_apps._base.collector import paused
 from workspaces_apps._base.public import public
+from workspaces_apps._base.system import paused
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._catalogue import AMAZON, application_id, installable
 from workspaces_apps.simulator._operations.directories import default_properties, role_arn

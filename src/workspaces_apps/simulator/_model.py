@@ -18,7 +18,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TypeAlias
 
-from workspaces_apps._base.spelling import advice
+from workspaces_apps._base.text import advice
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue
 

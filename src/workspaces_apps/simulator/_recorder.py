@@ -11,8 +11,7 @@ from typing import Annotated
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.simulator._model import check_operations
 from workspaces_apps.simulator._protocols import ProtocolName, decode, to_json
 from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue

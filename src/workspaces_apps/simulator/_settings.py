@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar, get_args
 
 from workspaces_apps._base.public import public
-from workspaces_apps._base.spelling import advice
+from workspaces_apps._base.text import advice
 from workspaces_apps.errors import ConfigurationError
 
 Mark: TypeAlias = Literal["doc", "seen", "field", "assumed"]

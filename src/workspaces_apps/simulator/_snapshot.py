@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from workspaces_apps._base.files import read_file, replace_file
+from workspaces_apps._base.system import read_file, replace_file
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._faults import Faults
 from workspaces_apps.simulator._fleet import SampleBundle, add_bundle, enliven, new_directory, new_workspace

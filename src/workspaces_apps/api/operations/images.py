@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from workspaces_apps import api, types
-from workspaces_apps._model.operation_invoker import OperationInvoker
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.operations import Many, OperationInvoker
 
 
 class ImagesOperations(OperationInvoker):

@@ -30,7 +30,7 @@ from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from workspaces_apps._base.log_fields import field_logger
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 from workspaces_apps.rollout._journal.lines import GroupCommit, LineReader, to_line
 from workspaces_apps.rollout._journal.stores import JournalWriter, check_name

@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeIs
 
-from workspaces_apps._base.files import read_file
+from workspaces_apps._base.system import read_file
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._manifest.file import MAX_BYTES, Document, Key
 

@@ -18,7 +18,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
-from workspaces_apps._base.files import read_file
+from workspaces_apps._base.system import read_file
 from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 

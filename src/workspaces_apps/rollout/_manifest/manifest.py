@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from workspaces_apps._base.public import public
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.operations import Many
 from workspaces_apps._model.values import JsonObject
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price, UnreadableError, read_prices

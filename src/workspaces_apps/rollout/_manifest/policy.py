@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from workspaces_apps._base.public import public
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._model.operations import Many
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._manifest.fields import PLAIN, Part, Seconds, SecondsLike, is_table, listed
 from workspaces_apps.rollout._manifest.selectors import Selector

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, Typ
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
-from workspaces_apps._model.parameters import Many
+from workspaces_apps._base.public import Datetime, public
+from workspaces_apps._model.operations import Many
 from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike
 from workspaces_apps.api.workspaces import RunningMode, RunningModeLike
 from workspaces_apps.rollout._manifest.fields import (

@@ -16,9 +16,8 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from workspaces_apps._associations.states import SETTLED
-from workspaces_apps._base.files import read_file, replace_file
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
+from workspaces_apps._base.system import read_file, replace_file
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._licences import HELD, LicenceCount, Price

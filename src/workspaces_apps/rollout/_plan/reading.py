@@ -26,7 +26,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from workspaces_apps._base.clock import Clock
-from workspaces_apps._base.moments import Datetime
+from workspaces_apps._base.public import Datetime
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps._model.models import PageResult
 from workspaces_apps._model.paginator import Paginated

@@ -12,8 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import (
     AboutWorkspace,

@@ -23,7 +23,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Final
 
-from workspaces_apps._base.version import VERSION
+from workspaces_apps._base import VERSION
 from workspaces_apps.rollout._log.events import Ending
 from workspaces_apps.rollout._log.projections import Outcome
 from workspaces_apps.rollout.report import _sections

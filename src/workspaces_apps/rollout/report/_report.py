@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from workspaces_apps import types
-from workspaces_apps._base.moments import Datetime
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.files import read_journal
 from workspaces_apps.rollout._journal.stores import read_events

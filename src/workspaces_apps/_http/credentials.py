@@ -1,8 +1,9 @@
-"""The standard AWS chain of credentials: environment, profile, SSO, container, instance.
+"""Sources of credentials: the standard chain of AWS and assumed roles, set up as the client is; and whose calls they make.
 
-The private names of aiobotocore's credential providers are used here and nowhere else. What is wanted of them, and
-has no public name: clients that are set up as ours is, a refresh that is our task and not a caller's, the moment at
-which credentials end, and a chain that does not give again what the service has refused.
+The chain is environment, profile, SSO, container, instance. The private names of aiobotocore's credential providers are
+used here and nowhere else. What is wanted of them, and has no public name: clients that are set up as ours is, a refresh
+that is our task and not a caller's, the moment at which credentials end, and a chain that does not give again what the
+service has refused.
 """
 
 from __future__ import annotations
@@ -11,25 +12,156 @@ import copy
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard, TypeVar
 
+from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
 from aiobotocore.utils import create_nested_client
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError, ClientError, LoginError, SSOError, TokenRetrievalError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    LoginError,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.utils import parse_timestamp
 
+from workspaces_apps._base import text
+from workspaces_apps._base.clock import to_seconds
+from workspaces_apps._base.connections import HttpSession, with_limit
+from workspaces_apps._base.credentials import call_sts
+from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
-from workspaces_apps._http.credential_sources import Loaded
-from workspaces_apps._http.nested import ConfiguredSession, Repeater
+from workspaces_apps._http.config import custom_endpoint
+from workspaces_apps._http.connection import describe_failure
+from workspaces_apps._http.signing import Loaded, frozen
+from workspaces_apps._retry import EXPIRED_CREDENTIALS_CODES, RetryPolicy, run_attempts
 from workspaces_apps.errors import CredentialsError, ServiceError, TransportError, WorkSpacesError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from aiobotocore.session import AioSession
 
+    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._base.credentials import AssumeRole
     from workspaces_apps._http.config import ClientConfig
+    from workspaces_apps._http.signing import RefreshingSource
+
+
+T = TypeVar("T")
+
+OPERATION: Final = "the request for credentials"
+"""The name in the place of an API operation in errors and logs."""
+
+
+class ConfiguredSession:
+    """A session of aiobotocore's whose clients are set up as a `ClientConfig` says; else it is the session itself.
+
+    Args:
+        session: The session; it is not changed.
+        config: Proxy, certificate authorities, timeouts, FIPS and dual-stack.
+    """
+
+    def __init__(self, session: AioSession, config: ClientConfig) -> None:
+        self._session = session
+        self._config = config
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def create_client(self, service_name: str, **options: Any) -> AbstractAsyncContextManager[Any]:
+        """Create a client; what the caller says of it goes before what the configuration says."""
+        settings, given = self._settings(service_name), options.get("config")
+        options["config"] = settings if given is None else settings.merge(given)
+        if self._config.ca_bundle is not None:
+            options.setdefault("verify", str(self._config.ca_bundle))
+        # Its overloads name every service of AWS, each typed by a package of its own.
+        untyped: Any = self._session
+        client: AbstractAsyncContextManager[Any] = untyped.create_client(service_name, **options)
+        return client
+
+    def _settings(self, service_name: str) -> AioConfig:
+        config = self._config
+        options: dict[str, object] = {}
+        # Of the services that hand out credentials only STS has such endpoints everywhere.
+        if service_name == "sts" and config.use_fips is not None:
+            options["use_fips_endpoint"] = config.use_fips
+        if service_name == "sts" and config.use_dualstack is not None:
+            options["use_dualstack_endpoint"] = config.use_dualstack
+        if config.proxy is not None:
+            options["proxies"] = {"http": config.proxy, "https": config.proxy}
+        return AioConfig(
+            connect_timeout=to_seconds(config.connect_timeout, "connect_timeout"),
+            read_timeout=to_seconds(config.read_timeout, "read_timeout"),
+            # Repeating is the business of whoever refreshes the credentials.
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            http_session_cls=with_limit(HttpSession, config.max_response_bytes),
+            **options,
+        )
+
+
+class Repeater:
+    """The retry layer, for calls of the services that hand out credentials. They may all be repeated.
+
+    Attributes:
+        policy: How often and how patiently.
+        clock: What backoffs are waited with.
+        random: A number in [0, 1), uniformly, for the jitter.
+    """
+
+    __slots__ = ("clock", "policy", "random")
+
+    def __init__(self, *, policy: RetryPolicy, clock: Clock, random: Callable[[], float]) -> None:
+        self.policy = policy
+        self.clock = clock
+        self.random = random
+
+    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work, again after a throttle or a fault of the moment.
+
+        Raises:
+            ServiceError: The service refused; its cause is botocore's error.
+            TransportError: There was no answer; its cause is botocore's error.
+        """
+
+        async def attempt(_: int) -> T:
+            try:
+                return await work()
+            except ClientError as error:
+                raise _refusal(error) from error
+            except (HTTPClientError, BotocoreConnectionError) as error:
+                raise describe_failure(error, operation=OPERATION, size=0) from error
+
+        return await run_attempts(
+            attempt,
+            operation=OPERATION,
+            policy=self.policy,
+            budget=None,
+            clock=self.clock,
+            random=self.random,
+            hooks=Hooks(),
+            repeatable=True,
+            remaining=lambda: None,
+            absorbed=lambda _: False,
+        )
+
+
+def _refusal(error: ClientError) -> ServiceError:
+    details = error.response.get("Error", {})
+    metadata = error.response.get("ResponseMetadata", {})
+    return ServiceError(
+        text.harmless(details.get("Message") or "", text.MESSAGE_LIMIT),
+        operation=error.operation_name,
+        code=text.name(details.get("Code")),
+        http_status=metadata.get("HTTPStatusCode"),
+        request_id=text.name(metadata.get("RequestId")),
+    )
+
 
 GENERAL_ADVICE: Final = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` or `aws sso login`,"
@@ -311,3 +443,118 @@ def _profile_of(session: AioSession) -> str | None:
 def _profile_option(session: AioSession) -> str:
     name = _profile_of(session)
     return f" --profile {name}" if name else ""
+
+
+class RoleLoader:
+    """Asks STS for the credentials of a role.
+
+    Args:
+        role: The role, with its Region.
+        source: Whose credentials assume it.
+        session: Creates the client of STS.
+        repeater: Repeats what STS answers in a moment's trouble.
+    """
+
+    def __init__(
+        self, role: AssumeRole, source: RefreshingSource, session: ConfiguredSession, repeater: Repeater
+    ) -> None:
+        self._role = role
+        self._source = source
+        self._session = session
+        self._repeater = repeater
+        self._asks = False
+
+    @property
+    def waits_for(self) -> str:
+        """The request to STS; the source tells by itself whom it asks."""
+        return f"STS, to assume {self._role.role_arn}" if self._asks else ""
+
+    @property
+    def advice(self) -> str:
+        """Advice: what to run or set to get the credentials that assume the role."""
+        return self._source.advice
+
+    async def load(self, _: ReadOnlyCredentials | None, /) -> Loaded:
+        """Assume the role; with other credentials where STS says that those of the source have ended.
+
+        Raises:
+            CredentialsError: STS refused, or did not answer, or the source has no credentials.
+        """
+        used = await self._source.current()
+        try:
+            try:
+                return await self._assume(used)
+            except ServiceError as error:
+                if error.code not in EXPIRED_CREDENTIALS_CODES:
+                    raise
+                await self._source.renew(used)
+                return await self._assume(await self._source.current())
+        except (ServiceError, TransportError) as error:
+            advice = f": {self.advice}" if error.code in EXPIRED_CREDENTIALS_CODES else ""
+            raise CredentialsError(f"could not assume {self._role.role_arn}: {error}{advice}") from error
+        except BotoCoreError as error:
+            raise CredentialsError(
+                f"could not assume {self._role.role_arn}: {harmless(error, MESSAGE_LIMIT)}"
+            ) from error
+
+    async def _assume(self, used: ReadOnlyCredentials) -> Loaded:
+        self._asks = True
+        try:
+            given = await self._repeater.call(
+                partial(call_sts, self._role, self._session.create_client, used)
+            )
+        finally:
+            self._asks = False
+        return Loaded(credentials=frozen(given), expires_at=given.expires_at)
+
+    async def close(self) -> None:
+        """End a refresh of the source that is under way."""
+        await self._source.close()
+
+
+STS_RETRY: Final = RetryPolicy(max_attempts=2)
+"""Nobody should wait long where STS cannot be reached, as in a VPC without an endpoint for it."""
+
+
+async def account_of(
+    credentials: ReadOnlyCredentials,
+    session: ConfiguredSession,
+    repeater: Repeater,
+    *,
+    region: str,
+    endpoint: str | None,
+) -> str | None:
+    """Return the account that credentials belong to: as they say, or as STS does; None where neither tells.
+
+    GetCallerIdentity needs no permission [doc]. With a custom endpoint, STS is asked only where it has one too: AWS's
+    own has never heard of a simulator's credentials.
+
+    Args:
+        credentials: The credentials.
+        session: Creates the client of STS.
+        repeater: Repeats what STS answers in a moment's trouble.
+        region: Where STS is asked.
+        endpoint: The custom endpoint of the service; None for AWS's own.
+    """
+    if credentials.account_id:
+        return credentials.account_id
+    try:
+        async with session.create_client(
+            "sts",
+            region_name=region,
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.token,
+        ) as sts:
+            if endpoint is not None and custom_endpoint(sts.meta.endpoint_url) is None:
+                return None
+
+            async def ask() -> dict[str, Any]:
+                answer: dict[str, Any] = await sts.get_caller_identity()
+                return answer
+
+            account: object = (await repeater.call(ask)).get("Account")
+    except (BotoCoreError, WorkSpacesError, ValueError):
+        # Whoever needs to know is told that it is not known; what is wrong with the credentials, the next call tells.
+        return None
+    return account if isinstance(account, str) and account else None
