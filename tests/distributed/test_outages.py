@@ -42,7 +42,7 @@ def store_of(storage: MemoryStorage, lease: float = 15.0, real_time: RealTime = 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    for _ in range(500):
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.01)
