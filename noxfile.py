@@ -244,9 +244,10 @@ def hostile(session: nox.Session) -> None:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """Run the tests that need minutes of real time: workers as processes that are killed, paused and replaced."""
+    """Run the tests that need minutes: workers as processes that are killed and paused, and models by many examples."""
     install_development(session)
     session.run("python", "-m", "pytest", "-m", "long", "tests/distributed", *session.posargs)
+    session.run("python", "-m", "pytest", *IN_PARALLEL, "tests/models", env={"HYPOTHESIS_PROFILE": "long"})
 
 
 @nox.session

@@ -20,6 +20,8 @@ settings.register_profile(
 )
 # For the run on the wheel: that nothing is missing in it shows with few examples.
 settings.register_profile("few", settings.get_profile("ci"), max_examples=10)
+# For `nox -s long`: what each of hundreds of operations and shapes is tried with is another every time, and more.
+settings.register_profile("long", settings.get_profile("dev"), print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
