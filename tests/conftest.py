@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from workspaces_apps._base import waiting
+
 # The tests of the installed wheel run away from the checkout, where there is no generator to test.
 collect_ignore_glob = (
     [] if Path(__file__).parent.with_name("codegen").is_dir() else ["codegen/*", "test_codegen*"]
@@ -36,6 +38,12 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no busy machine add "still waiting for" to what a command prints."""
+    monkeypatch.setattr(waiting, "LONG", 3600.0)
 
 
 @pytest.fixture(autouse=True)
