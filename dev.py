@@ -115,7 +115,8 @@ def run(command: list[str]) -> int:
     """Run a command as if the environment were activated, and return its exit code."""
     environment = dict(os.environ, VIRTUAL_ENV=str(VENV))
     environment["PATH"] = os.pathsep.join((str(SCRIPTS), os.environ.get("PATH", os.defpath)))
-    for name in ("PYTHONHOME", "PYTHONPATH"):
+    # What is installed here was not compiled: where no bytecode may be written, every process would do that anew.
+    for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
         environment.pop(name, None)
     program = shutil.which(command[0], path=environment["PATH"])
     if program is None:

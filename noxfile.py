@@ -43,6 +43,9 @@ ON_THE_WHEEL = (
     "test_lazy_package.py",
 )
 
+BRIEFLY = ("--quiet", "--disable-pip-version-check", "--no-compile")
+"""Options of `pip install`: most modules are never imported, and compiling the others on import saves time."""
+
 LOCKS = {
     "constraints.txt": ("pyproject.toml", "--all-extras", "--group", "dev"),
     "constraints-aws-cli.txt": ("tests/peers/aws-cli.in",),
@@ -122,7 +125,7 @@ def locked_environment(session: nox.Session, name: str, lock_name: str) -> Path:
     lock, installed = ROOT / lock_name, folder / "installed.txt"
     if not installed.is_file() or installed.read_bytes() != lock.read_bytes():
         session.run("python", "-m", "venv", "--clear", str(folder))
-        install = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        install = (str(python), "-m", "pip", "install", *BRIEFLY)
         session.run(*install, "--require-hashes", "-r", str(lock), external=True)
         shutil.copy(lock, installed)
     return python
@@ -270,9 +273,10 @@ def hostile(session: nox.Session) -> None:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """Run the tests that need minutes of real time: workers as processes that are killed, paused and replaced."""
+    """Run the tests that need minutes: workers as processes that are killed and paused, and models by many examples."""
     install_development(session)
     session.run("python", "-m", "pytest", "-m", "long", "tests/distributed", *session.posargs)
+    session.run("python", "-m", "pytest", *IN_PARALLEL, "tests/models", env={"HYPOTHESIS_PROFILE": "long"})
 
 
 @nox.session
@@ -331,7 +335,7 @@ def interface(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory(prefix="workspaces-apps-") as name:
         pins = Path(name, "pins.txt")
         pins.write_text(versions_only(lock_file.read_text(encoding="utf-8")), encoding="utf-8")
-        quiet = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        quiet = ("-m", "pip", "install", *BRIEFLY)
         if not installed.is_file() or installed.read_bytes() != lock_file.read_bytes():
             for python in pythons:
                 session.run("python", "-m", "venv", "--clear", str(python.parent.parent))
@@ -565,7 +569,7 @@ def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
     python = str(scripts / "python")
     pins = away / "pins.txt"
     pins.write_text(versions_only((ROOT / "constraints.txt").read_text(encoding="utf-8")), encoding="utf-8")
-    install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", str(pins))
+    install = (python, "-m", "pip", "install", *BRIEFLY, "-c", str(pins))
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     # The wheel by itself first: its own metadata must bring all that an import needs.
     session.run(*install, str(wheel))

@@ -2,12 +2,12 @@
 
 import re
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from ruff import find_ruff_bin
 
 from codegen.ir import Api, Family, Member, Operation, Structure
 
@@ -220,9 +220,7 @@ def _format(text: str, path: str) -> str:
     ):
         finished = subprocess.run(
             [
-                sys.executable,
-                "-m",
-                "ruff",
+                find_ruff_bin(),
                 *command,
                 "--line-length",
                 str(WIDTH),

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from workspaces_apps._base import logs
+
 # The tests of the installed wheel run away from the checkout, where there is no generator to test.
 collect_ignore_glob = (
     [] if Path(__file__).parent.with_name("codegen").is_dir() else ["codegen/*", "test_codegen*"]
@@ -20,6 +22,8 @@ settings.register_profile(
 )
 # For the run on the wheel: that nothing is missing in it shows with few examples.
 settings.register_profile("few", settings.get_profile("ci"), max_examples=10)
+# For `nox -s long`: what each of hundreds of operations and shapes is tried with is another every time, and more.
+settings.register_profile("long", settings.get_profile("dev"), print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
@@ -34,6 +38,12 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no busy machine add "still waiting for" to what a command prints."""
+    monkeypatch.setattr(logs, "LONG", 3600.0)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from workspaces_apps.cli._connection import journal_path
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._options import Output
 from workspaces_apps.rollout import Finished, Manifest, Plan, read_journal
-from workspaces_apps.simulator import Simulator, SimulatorSettings, Span
+from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span
 
 
 async def test_apply_installs_tells_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,8 +215,11 @@ def test_asked_to_end_it_drains_and_asked_again_it_stops(
 ) -> None:
     """Once: what has begun ends, nothing more begins. Twice: it is over at once. Both are in the journal."""
     manifest = write_manifest(tmp_path, policy='canary = 1\nmax_in_flight = 1\ndeployment_timeout = "1h"')
-    settings = SimulatorSettings(pending_delay=Span(1, 1), install_duration=Span(1, 2))
-    with Simulator.in_thread(workspaces=10, throttle=None, settings=settings) as sim:
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(3600, 3600))
+    clock = ScaledClock(1)
+    with Simulator.in_thread(
+        workspaces=10, throttle=None, settings=settings, clock=clock, verify_signatures=False
+    ) as sim:
         process = subprocess.Popen(
             [*COMMAND, "apply", str(manifest), "--yes", "--output", "json"],
             cwd=tmp_path,
@@ -227,11 +229,17 @@ def test_asked_to_end_it_drains_and_asked_again_it_stops(
             env=child_environment(environment(sim)),
         )
         assert process.stdout is not None
+        assert process.stderr is not None
         assert any('"kind":"deployed"' in line for line in process.stdout)
-        for number in signals:
+        process.send_signal(signals[0])
+        err = next(line for line in process.stderr if "draining" in line)
+        for number in signals[1:]:
             process.send_signal(number)
-            time.sleep(0.3)
-        _, err = process.communicate(timeout=PATIENCE)
+        if ending == "drained":
+            # However long it took until now, the deployment had not ended.
+            clock.catch_up(clock.timestamp() + 3600)
+        _, rest = process.communicate(timeout=PATIENCE)
+        err += rest
 
     last = read_journal(tmp_path / "office.journal")[-1]
     assert isinstance(last, Finished)

@@ -1,12 +1,10 @@
 """`plan`, `status`, `watch` and `list` against a simulator, over real HTTP."""
 
 import io
+import itertools
 import json
 import re
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.fleet import OFFICE, VISIO, in_environment, run_json, write_manifest
+from workspaces_apps._base.clock import SystemClock
 from workspaces_apps.cli import main
 from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.rollout import Plan, Started
@@ -165,24 +164,31 @@ def test_status_names_all_on_demand(
     assert f"of {len(sim.fleet)} WorkSpaces are out of sync." in shown
 
 
-@contextmanager
-def after_looks(sim: Simulator, looks: int, act: Callable[[], None]) -> Generator[None]:
-    """Act once so many looks at the fleet are over, in another thread."""
+INTERVAL = 4321.0
+"""Seconds between polls, by which a wait for the next one is known from others."""
 
-    def wait() -> None:
-        while sim.requests.count(operation="DescribeWorkspaces") < looks:
-            time.sleep(0.02)
-        time.sleep(0.3)
-        act()
 
-    thread = threading.Thread(target=wait)
-    thread.start()
-    yield
-    thread.join()
+@pytest.fixture
+def after_polls(monkeypatch: pytest.MonkeyPatch) -> dict[int, Callable[[], None]]:
+    """What to do after so many polls; the next one comes at once."""
+    acts: dict[int, Callable[[], None]] = {}
+    real, polls = SystemClock.sleep, itertools.count(1)
+
+    async def sleep(self: SystemClock, seconds: float, /) -> None:
+        if seconds != INTERVAL:
+            await real(self, seconds)
+            return
+        acts.get(next(polls), lambda: None)()
+
+    monkeypatch.setattr(SystemClock, "sleep", sleep)
+    return acts
 
 
 def test_watch_looks_again_and_tells_what_changed(
-    sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sim: Simulator,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    after_polls: dict[int, Callable[[], None]],
 ) -> None:
     """With the WorkSpaces that it is about; a look that shows the same as the one before is not told again."""
     manifest = str(write_manifest(tmp_path))
@@ -191,8 +197,8 @@ def test_watch_looks_again_and_tells_what_changed(
     def mend() -> None:
         sim.fleet.set_association(able[0], sim.fleet.application(OFFICE), "COMPLETED")
 
-    with after_looks(sim, 2, mend):
-        code = main(["watch", manifest, "--interval", "1", "--count", "3"])
+    after_polls[2] = mend
+    code = main(["watch", manifest, "--interval", str(INTERVAL), "--count", "3"])
     told = capsys.readouterr().out.splitlines()
     begins = [number for number, line in enumerate(told) if line[0] != " "]
 
@@ -387,17 +393,20 @@ def test_a_saved_plan_of_several_targets_needs_its_manifest(
 
 
 def test_watch_goes_on_after_a_look_that_failed(
-    sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sim: Simulator,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    after_polls: dict[int, Callable[[], None]],
 ) -> None:
     """The failure is one line on standard error; the first look must not fail."""
     sim.faults.add("error", operation="DescribeWorkspaces", code="AccessDeniedException", skip=1, times=1)
 
-    code = main(["watch", str(write_manifest(tmp_path)), "--interval", "1", "--count", "3"])
+    code = main(["watch", str(write_manifest(tmp_path)), "--interval", str(INTERVAL), "--count", "3"])
     shown = capsys.readouterr()
 
     assert code == ExitCode.CHANGES
     assert shown.err.count("\n") == 1
-    assert "polling again in 1 s" in shown.err
+    assert f"polling again in {INTERVAL:g} s" in shown.err
 
 
 def test_watch_draws_the_screen_anew_on_a_terminal(

@@ -15,6 +15,8 @@ from tests.models.service_model import OPERATIONS, SHAPES, request, request_shap
 from workspaces_apps import MalformedResponseError, WorkSpacesError
 from workspaces_apps._model.models import Request, Result
 from workspaces_apps._model.values import JsonObject
+from workspaces_apps.simulator import ManualClock
+from workspaces_apps.simulator._clocks import run_virtual
 
 __all__ = ["posts"]
 
@@ -217,31 +219,38 @@ async def test_a_call_cancelled_before_it_is_connected_leaves_nothing_behind(pos
     assert len(posts) >= 30
 
 
-async def test_silence_ends_with_the_read_timeout(posts: list[bytes]) -> None:
+def test_silence_ends_with_the_read_timeout(posts: list[bytes]) -> None:
     """On both ways, with the same words; the request was sent."""
     found: list[object] = []
-    async with scripted(lambda number: b"HTTP/1.1" if number % 2 else _WHOLE) as script:
-        for make in (client_of, slow_client):
-            # Long enough for the answer to the first call on a busy machine.
-            async with make(script.server.url, read_timeout=1) as ws:
-                await ws.describe_account()
-                found.append(await outcome(ws.describe_account()))
+
+    async def main() -> None:
+        async with scripted(lambda number: b"HTTP/1.1" if number % 2 else _WHOLE) as script:
+            for make in (client_of, slow_client):
+                async with make(script.server.url, read_timeout=PATIENCE) as ws:
+                    await ws.describe_account()
+                    found.append(await outcome(ws.describe_account()))
+
+    run_virtual(main(), ManualClock())
 
     assert found[0] == found[1]
     assert "silent" in str(found[0])
     assert len(posts) == 1
 
 
-async def test_silence_after_an_interim_answer_ends_too(posts: list[bytes]) -> None:
+def test_silence_after_an_interim_answer_ends_too(posts: list[bytes]) -> None:
     """aiohttp stops its timer at any answer; on the fast path it runs on."""
     interim = b"HTTP/1.1 103 Early Hints\r\n\r\n"
-    async with (
-        scripted(lambda number: interim if number else _WHOLE) as script,
-        client_of(script.server.url, read_timeout=1) as ws,
-    ):
-        await ws.describe_account()
-        async with asyncio.timeout(PATIENCE):
-            found = await outcome(ws.describe_account())
+
+    async def main() -> object:
+        async with (
+            scripted(lambda number: interim if number else _WHOLE) as script,
+            client_of(script.server.url, read_timeout=PATIENCE) as ws,
+        ):
+            await ws.describe_account()
+            async with asyncio.timeout(10 * PATIENCE):
+                return await outcome(ws.describe_account())
+
+    found = run_virtual(main(), ManualClock())
 
     assert "silent" in str(found)
     assert len(posts) == 1

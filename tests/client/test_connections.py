@@ -17,6 +17,8 @@ from workspaces_apps import (
     WorkSpacesClient,
 )
 from workspaces_apps.api import TerminateRequest
+from workspaces_apps.simulator import ManualClock
+from workspaces_apps.simulator._clocks import run_virtual
 
 IDS: Final = {"workspace_id": "ws-123456789", "application_id": "wsa-123456789"}
 ASSOCIATED: Final = (
@@ -42,21 +44,22 @@ PUSHED: Final = (answer(b'{"FailedRequests": []}'), b"HTTP/1.1 200 OK\r\nContent
 @pytest.mark.parametrize("blocked", [False, True])
 async def test_what_nobody_asked_for_is_no_answer(number: int, pushed: bytes, blocked: bool) -> None:
     """The connection is closed, and the request goes on another one, however late the bytes are noticed."""
-    said = asyncio.Event()
+    answered, pushed_now = asyncio.Event(), asyncio.Event()
 
     async def handle(writer: asyncio.StreamWriter, operation: str) -> bool:
         body = ASSOCIATED if operation == "associateworkspaceapplication" else b"{}"
         writer.write(answer(body, headers=f"x-amzn-RequestId: {operation}\r\n"))
         await writer.drain()
         if operation == "describeaccount":
-            await asyncio.sleep(0.01)
+            await answered.wait()
             writer.write(pushed)
-            said.set()
+            pushed_now.set()
         return True
 
     async with raw_server(handle) as server, client_of(server) as ws:
         await ws.describe_account()
-        await said.wait()
+        answered.set()
+        await pushed_now.wait()
         if blocked:
             # The event loop of the client has had no time to read them.
             time.sleep(0.02)  # noqa: ASYNC251
@@ -109,26 +112,31 @@ async def test_a_body_is_bounded(framing: str) -> None:
     assert written < 20_000_000
 
 
-async def test_a_body_that_drips_ends() -> None:
+def test_a_body_that_drips_ends() -> None:
     """Each read is in time, and the whole is not: it ends after twice `read_timeout`."""
+    clock = ManualClock()
 
     async def handle(writer: asyncio.StreamWriter, _: str) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         while True:
             writer.write(b" ")
             await writer.drain()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(1)
 
-    async with (
-        raw_server(handle) as server,
-        client_of(server, make_config(retry=ONCE, read_timeout=1)) as ws,
-    ):
-        # A read that a busy machine delays counts as silence, so the timeout is long beside the drops.
-        async with asyncio.timeout(60):
-            with pytest.raises(TransportError, match="not complete") as caught:
-                await ws.describe_account()
+    async def main() -> None:
+        async with (
+            raw_server(handle) as server,
+            client_of(server, make_config(retry=ONCE, read_timeout=60)) as ws,
+        ):
+            async with asyncio.timeout(3600):
+                with pytest.raises(TransportError, match="not complete") as caught:
+                    await ws.describe_account()
 
-    assert caught.value.request_sent is True
+        assert caught.value.request_sent is True
+
+    run_virtual(main(), clock)
+
+    assert clock.monotonic() == pytest.approx(120, abs=2)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1023, "16 MiB"])

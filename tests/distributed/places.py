@@ -75,7 +75,7 @@ class Postgresql:
             **_as_server(),  # type: ignore[call-overload]  # the keywords differ by user
         )
         ready = _program("pg_isready") or "pg_isready"
-        for _ in range(100):
+        for _ in range(600):
             probe = subprocess.run(
                 [ready, "-q", "-h", "127.0.0.1", "-p", str(self.port)], capture_output=True, check=False
             )
@@ -88,7 +88,7 @@ class Postgresql:
         """Stop it at once, as a crash would."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(30)
+            self._process.wait(60)
             self._process = None
 
     def url(self, database: str = "postgres") -> str:

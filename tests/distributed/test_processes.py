@@ -54,7 +54,7 @@ class Crew:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 @contextmanager
@@ -145,7 +145,7 @@ async def test_a_worker_that_is_asked_to_end_hands_over(database: str, tmp_path:
         first = workers.start()
         await begun(sim)
         first.terminate()
-        assert await asyncio.to_thread(first.wait, 20) == 0
+        assert await asyncio.to_thread(first.wait, PATIENCE) == 0
         assert (await status(database, run)).targets[0].message == "handed over"
         workers.start()
 
@@ -163,7 +163,7 @@ async def test_a_worker_paused_for_longer_than_its_lease_begins_nothing(
         await begun(sim)
         first.send_signal(signal.SIGSTOP)
         workers.start()
-        for _ in range(200):
+        for _ in range(PATIENCE * 10):
             if await _taken(database, run, first.pid):
                 break
             await asyncio.sleep(0.1)

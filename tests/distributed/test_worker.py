@@ -69,7 +69,7 @@ async def working(database: str, clients: dict[str, WorkSpacesClient]) -> AsyncG
 
 async def ended(database: str, run: str) -> RunStatus:
     """Wait until a run is over."""
-    for _ in range(100):
+    for _ in range(1200):
         found = await status(database, run)
         if found.is_over:
             return found
@@ -132,7 +132,7 @@ async def test_a_run_is_paused_and_drained_from_elsewhere(database: str) -> None
         await command(database, run, "pause", reason="the help desk is closed", who="ann@desk")
         async with working(database, {"eu": here.client, "us": there.client}):
             found = await status(database, run)
-            for _ in range(100):
+            for _ in range(1200):
                 if all(one.planned is not None for one in found.targets):
                     break
                 await asyncio.sleep(0.1)

@@ -3,11 +3,13 @@
 import base64
 import json
 import math
+import os
 from enum import Enum
 from functools import cache
 from importlib.resources import files
 from typing import NotRequired, TypedDict
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -144,6 +146,11 @@ class Unknown(Enum):
 
 
 @cache
+def examples(number: int, *, in_long: int) -> settings:
+    """How often a property is tried that holds for each of many operations or shapes: more often in `nox -s long`."""
+    return settings(max_examples=in_long if os.environ.get("HYPOTHESIS_PROFILE") == "long" else number)
+
+
 def payload(name: str, unknown: Unknown = Unknown.ANY) -> st.SearchStrategy[JsonValue]:
     """JSON of a shape: what is required is there, else anything goes that the service might come to send."""
     shape = SHAPES[name]

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, create_model
 
-from tests.models.service_model import SHAPES, STRUCTURES, Unknown, model, payload
+from tests.models.service_model import SHAPES, STRUCTURES, Unknown, examples, model, payload
 from workspaces_apps._model.models import Input, Model
 from workspaces_apps.api import (
     CreateWorkspacesRequest,
@@ -68,7 +68,7 @@ WAYS: dict[str, Callable[[Model], Model]] = {
 
 @pytest.mark.parametrize("name", STRUCTURES)
 @given(data=st.data())
-@settings(max_examples=4)
+@examples(3, in_long=40)
 def test_what_a_shape_writes_it_reads(name: str, data: st.DataObject) -> None:
     """Every shape comes back equal by each way; unknown members too, but for those that only callers send."""
     shape = model(name)
@@ -142,7 +142,7 @@ def mirror_of(shape: type[Model]) -> FastAPI:
 
 @pytest.mark.parametrize("name", STRUCTURES)
 @given(data=st.data())
-@settings(max_examples=2)
+@examples(2, in_long=20)
 def test_a_service_takes_its_own_answers(name: str, data: st.DataObject) -> None:
     """A FastAPI body of a shape with wire names or attribute names gives the same answer, which it takes again."""
     shape = model(name)

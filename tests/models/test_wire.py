@@ -4,11 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
-from tests.models.service_model import ANY_JSON, OPERATIONS, payload, result, result_shape, same
+from tests.models.service_model import ANY_JSON, OPERATIONS, examples, payload, result, result_shape, same
 from workspaces_apps.api import (
     DefaultImportClientBrandingAttributes,
     DescribeApplicationsResult,
@@ -40,7 +40,7 @@ NOT_A_RESULT = [
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(data=st.data())
-@settings(max_examples=30)
+@examples(10, in_long=100)
 def test_what_the_service_sends_comes_back_unchanged(operation: str, data: st.DataObject) -> None:
     """Nulls, unknown enum values and unknown members at any depth parse, and `to_wire` gives the same JSON."""
     sent = data.draw(payload(result_shape(operation)))
@@ -52,7 +52,7 @@ def test_what_the_service_sends_comes_back_unchanged(operation: str, data: st.Da
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(data=st.data())
-@settings(max_examples=5)
+@examples(5, in_long=50)
 def test_a_mapping_reads_like_its_json(operation: str, data: st.DataObject) -> None:
     """The text, the bytes and the mapping of the same JSON give equal models with equal hashes."""
     sent = data.draw(payload(result_shape(operation)))

@@ -92,50 +92,41 @@ def ini(pytester: pytest.Pytester) -> None:
     pytester.makeini(INI)
 
 
-@pytest.mark.parametrize("mode", ["strict", "auto"])
-def test_coroutine_tests_get_simulator_and_client(pytester: pytest.Pytester, mode: str) -> None:
-    """In both modes of pytest-asyncio, on every loop a test may run on."""
+def test_coroutine_tests_get_simulator_and_client(pytester: pytest.Pytester) -> None:
+    """On every loop a test may run on, where coroutine tests must be marked."""
     pytester.makepyfile(COROUTINES)
 
-    result = pytester.runpytest_subprocess(*plugin_arguments(), f"--asyncio-mode={mode}")
+    result = pytester.runpytest_subprocess(*plugin_arguments(), "--asyncio-mode=strict")
 
     result.assert_outcomes(passed=3)
+
+
+def test_they_get_them_where_pytest_asyncio_takes_every_coroutine(pytester: pytest.Pytester) -> None:
+    """And a rate learned in one test reaches neither another test nor the registry of the process."""
+    pytester.makepyfile(test_coroutines=COROUTINES, test_pacing=PACING)
+
+    result = pytester.runpytest_subprocess(*plugin_arguments(), "--asyncio-mode=auto")
+
+    result.assert_outcomes(passed=5)
 
 
 def test_boto3_users_need_nothing_but_the_simulator(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A blocking client finds endpoint, credentials and Region in the environment, for that test only."""
+    """A blocking client finds endpoint, credentials and Region in the environment, for that test only.
+
+    Neither the environment's nor the configuration files' settings reach a test.
+    """
+    config = pytester.makefile(".ini", aws="[profile mine]\nregion = ap-south-1\n")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    pytester.makepyfile(BLOCKING)
+    pytester.makepyfile(test_blocking=BLOCKING, test_isolated=ISOLATED)
 
     # boto3 leaves its connections to the garbage collector.
     result = pytester.runpytest_subprocess(*plugin_arguments(), "-W", "ignore::ResourceWarning")
 
-    result.assert_outcomes(passed=4)
-
-
-def test_the_aws_settings_of_the_machine_are_hidden(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither the environment's nor the configuration files' settings reach a test."""
-    config = pytester.makefile(".ini", aws="[profile mine]\nregion = ap-south-1\n")
-    monkeypatch.setenv("AWS_PROFILE", "mine")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    pytester.makepyfile(ISOLATED)
-
-    result = pytester.runpytest_subprocess(*plugin_arguments())
-
-    result.assert_outcomes(passed=1)
-
-
-def test_each_client_has_its_own_pacing(pytester: pytest.Pytester) -> None:
-    """A rate learned in one test reaches neither another test nor the registry of the process."""
-    pytester.makepyfile(PACING)
-
-    result = pytester.runpytest_subprocess(*plugin_arguments(), "--asyncio-mode=auto")
-
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=5)
 
 
 def test_without_pytest_asyncio_only_the_client_is_missing(pytester: pytest.Pytester) -> None:

@@ -29,10 +29,11 @@ LEAKS = """
             await another.describe_workspaces()
 
     @pytest.mark.workspaces(clock="manual", faults=["slow"])
-    async def test_call(workspaces_client):
+    async def test_call(workspaces_client, workspaces_clock):
         listing = workspaces_client.describe_workspaces()
         keep.append(asyncio.create_task(listing.first_page(), name="listing"))
-        await asyncio.sleep(0.1)
+        while not workspaces_clock.sleeping:
+            await asyncio.sleep(0.001)
 
     async def test_client(workspaces_simulator):
         await open_client()

@@ -274,7 +274,7 @@ def test_killed_by_signal_9_it_resumes(tmp_path: Path) -> None:
                     child.stdout.readline()
                 time.sleep(source.uniform(0, 0.8))
                 child.send_signal(signal.SIGKILL)
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert ended.stdout.split() == ["begun", "complete"], ended.stderr
         taken = [
             str((request.parameters or {})["WorkspaceId"])

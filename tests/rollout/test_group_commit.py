@@ -39,7 +39,7 @@ class Disk:
 
     def write(self, data: bytes, durable: bool) -> None:
         """Write, once it may."""
-        self._held.wait(10)
+        self._held.wait(60)
         if self._failure is not None:
             self.content += data[: self._kept]
             raise self._failure

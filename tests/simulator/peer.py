@@ -94,7 +94,7 @@ def bare(
 ) -> tuple[int, bytes, Mapping[str, str]]:
     """One unsigned request: status, body and headers of the answer."""
     where = urlsplit(sim.url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
     sent = {"Content-Type": "application/x-amz-json-1.1", **(headers or {})}
     if operation is not None:
         sent["X-Amz-Target"] = f"WorkspacesService.{operation}"

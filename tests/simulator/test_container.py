@@ -90,7 +90,7 @@ def connection_of(port: int) -> Any:
     request = urllib.request.Request(
         f"http://localhost:{port}/_control/connection", headers={"Authorization": f"Bearer {TOKEN}"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 

@@ -67,7 +67,7 @@ ids = st.sampled_from(["ws-00000000", "wsa-00000000", "wsb-00000000", "d-0000000
 def target() -> Iterator[tuple[Simulator, http.client.HTTPConnection]]:
     """A simulator that checks no signatures, so that everything reaches the inside."""
     with Simulator.in_thread(clock=ManualClock(), throttle=None, verify_signatures=False) as sim:
-        connection = http.client.HTTPConnection("127.0.0.1", int(sim.url.rsplit(":", 1)[1]), timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", int(sim.url.rsplit(":", 1)[1]), timeout=60)
         yield sim, connection
         connection.close()
 

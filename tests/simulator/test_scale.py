@@ -44,7 +44,7 @@ def test_a_hundred_thousand_fit() -> None:
 
 
 def cost(sim: Simulator, operation: str, **parameters: object) -> float:
-    """The least time one call takes, without HTTP."""
+    """The least processor time that one call takes, without HTTP."""
     store = sim.fleet.store
     transitions = Transitions(sim.settings, sim.faults)
     now = sim.clock.timestamp()
@@ -52,9 +52,9 @@ def cost(sim: Simulator, operation: str, **parameters: object) -> float:
     members = Parameters(json.loads(json.dumps(parameters)))
     best = float("inf")
     for _ in range(200):
-        began = time.perf_counter()
+        began = time.thread_time()
         OPERATIONS[operation](call, members)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.thread_time() - began)
     return best
 
 
@@ -88,7 +88,7 @@ def test_a_roll_is_entered_in_the_middle_at_no_cost() -> None:
     for number in range(1, 200_001):
         index.append(number, "x")
 
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(1000):
         next(index.after(199_990))
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1

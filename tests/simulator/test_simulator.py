@@ -28,21 +28,30 @@ async def test_it_serves_on_the_running_loop() -> None:
         _ = sim.url
 
 
+def serves(sim: Simulator) -> bool:
+    """Tell if it has an address."""
+    try:
+        return sim.url.startswith("http://127.0.0.1:")
+    except ClientStateError:
+        return False
+
+
 async def test_serve_ends_with_its_event() -> None:
     """For a command line that stops on a signal."""
     stop = asyncio.Event()
     sim = Simulator()
     task = asyncio.create_task(sim.serve(stop))
-    await asyncio.sleep(0.01)
-    assert sim.url.startswith("http://127.0.0.1:")
-
-    stop.set()
-    await asyncio.wait_for(task, 60)
+    async with asyncio.timeout(60):
+        while not serves(sim):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.001)
+        stop.set()
+        await task
 
 
 async def test_it_stops_although_a_request_waits() -> None:
     """A slow answer on a clock that stands still does not hold it up."""
-    sim = Simulator(clock=ManualClock(), verify_signatures=False)
+    clock = ManualClock()
+    sim = Simulator(clock=clock, verify_signatures=False)
     sim.faults.add("slow", delay=3600)
     async with sim:
         _, writer = await asyncio.open_connection("127.0.0.1", int(sim.url.rsplit(":", 1)[1]))
@@ -50,7 +59,9 @@ async def test_it_stops_although_a_request_waits() -> None:
             b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: WorkspacesService.DescribeWorkspaces\r\n"
             b"Content-Length: 2\r\n\r\n{}"
         )
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not clock.sleeping:  # noqa: ASYNC110 - whoever sleeps tells nobody
+                await asyncio.sleep(0.001)
     writer.close()
 
 

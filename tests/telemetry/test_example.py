@@ -74,7 +74,7 @@ def test_the_example_exports_spans_and_shows_metrics() -> None:
             capture_output=True,
             text=True,
             env=environment,
-            timeout=100,
+            timeout=300,
             check=False,
         )
 
