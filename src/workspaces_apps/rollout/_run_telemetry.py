@@ -104,7 +104,7 @@ class RunTelemetry:
     """
 
     def __init__(self, telemetry: Telemetry | None, run: str) -> None:
-        self.waiting: Callable[[], Mapping[str, int]] = dict
+        self.waiting: Callable[[], Mapping[str, int]] = dict[str, int]
         self._telemetry = telemetry
         self._run = run
         self._span = begin(telemetry, "workspaces_apps.rollout.apply", {FIELDS["run"]: run})
@@ -187,7 +187,7 @@ class RunTelemetry:
         """End the span of the apply; may be called again."""
         if self._open:
             self._open = False
-            self.waiting = dict
+            self.waiting = dict[str, int]
             self._span.end(error)
 
     def _count(self, outcome: str, reason: str | None) -> None:
