@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_type_hints
 
 import typer
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from workspaces_apps._http.config import ClientConfig
     from workspaces_apps.api import WorkSpaceApplication
     from workspaces_apps.rollout import Manifest, Plan, Rollout
-
 
 T = TypeVar("T")
 
@@ -105,42 +103,44 @@ class Connection:
                 yield rollout
 
 
-def _option(name: str, kind: type | UnionType, default: object, option: object) -> Parameter:
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
-
-
-_OPTIONS: Final = (
-    _option(
-        "profile",
-        str | None,
-        None,
-        typer.Option(
-            "--profile", metavar="NAME", help="Profile of the AWS configuration files.", show_default=False
+_OPTIONS: Final = tuple(
+    Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    for name, default, annotation in (
+        (
+            "profile",
+            None,
+            Annotated[
+                str | None,
+                typer.Option(
+                    metavar="NAME", help="Profile of the AWS configuration files.", show_default=False
+                ),
+            ],
         ),
-    ),
-    _option(
-        "region",
-        str | None,
-        None,
-        typer.Option("--region", metavar="REGION", help="AWS Region.", show_default=False),
-    ),
-    _option(
-        "endpoint_url",
-        str | None,
-        None,
-        typer.Option(
-            "--endpoint-url", metavar="URL", help="Another endpoint than AWS's.", show_default=False
+        (
+            "region",
+            None,
+            Annotated[str | None, typer.Option(metavar="REGION", help="AWS Region.", show_default=False)],
         ),
-    ),
-    _option(
-        "allow_insecure_endpoint",
-        bool,
-        False,
-        typer.Option(
-            "--allow-insecure-endpoint",
-            help="Let --endpoint-url be plain http to another machine, for a simulator.",
+        (
+            "endpoint_url",
+            None,
+            Annotated[
+                str | None,
+                typer.Option(metavar="URL", help="Another endpoint than AWS's.", show_default=False),
+            ],
         ),
-    ),
+        (
+            "allow_insecure_endpoint",
+            False,
+            Annotated[
+                bool,
+                typer.Option(
+                    "--allow-insecure-endpoint",
+                    help="Let --endpoint-url be plain http to another machine, for a simulator.",
+                ),
+            ],
+        ),
+    )
 )
 """The options that make a connection, in the order of `--help`."""
 
