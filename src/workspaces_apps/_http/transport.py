@@ -37,8 +37,8 @@ from workspaces_apps._retry import (
     rule_for,
     run_attempts,
 )
+from workspaces_apps._telemetry.port import CURRENT_CALL, goes_to, load, queued
 from workspaces_apps._telemetry.port import attempt as attempt_span
-from workspaces_apps._telemetry.port import goes_to, listener, load, queued
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
@@ -122,7 +122,8 @@ class _Call(Generic[ResultT]):
                 budget=transport.budget(options.retry.budget),
                 clock=transport.waking_clock,
                 random=target.config.random,
-                hooks=listener(options.hooks),
+                hooks=options.hooks,
+                trace=CURRENT_CALL.get(),
                 repeatable=rule_for(operation).repeatable,
                 remaining=self._remaining,
                 absorbed=self._absorbed,
@@ -397,7 +398,8 @@ class Transport:
             if call.attempt_began is not None:
                 elapsed = clock.monotonic() - call.attempt_began
                 report_failure(
-                    listener(options.hooks),
+                    options.hooks,
+                    CURRENT_CALL.get(),
                     operation,
                     call.attempts,
                     elapsed,
