@@ -2,7 +2,9 @@
 
 There is one process for each way. They take turns, so that what disturbs the machine disturbs all of them, and
 answers come from `server.py`; the figures are medians of the rounds, against the way `off`
-(`ClientConfig(telemetry=False)`) of the same round. `absent` is a process in which OpenTelemetry cannot be imported;
+(`ClientConfig(telemetry=False)`) of the same round. `floor-dropped` and `floor-recorded` are the way `off` with the
+SDK called by hand around each call, for no more than the conventions ask for: the least that a call with telemetry can
+cost. `absent` is a process in which OpenTelemetry cannot be imported;
 its call sites are timed by themselves, because their share is too small to be seen in a call's. `before` is the
 same client of an earlier commit, where a folder with its sources is given by `--before`. `--instructions` counts
 instructions with Valgrind instead, which does not depend on what else the machine does. Exits with 1 where a goal
@@ -18,10 +20,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from benchmarks.answers import ACCESS_KEY_ID, APPLICATION_ID, REGION, SECRET_ACCESS_KEY, WORKSPACE_ID
 from benchmarks.tables import Goal, Row, put_section, table
@@ -34,6 +38,8 @@ WAYS: Final = {
     "api": "`opentelemetry-api` without an SDK",
     "dropped": "spans dropped by the sampler, metrics counted",
     "recorded": "spans recorded, metrics counted",
+    "floor-dropped": "the SDK alone, spans dropped",
+    "floor-recorded": "the SDK alone, spans recorded",
 }
 """By what stands in the tables."""
 
@@ -42,6 +48,9 @@ GOALS: Final = {"dropped": Goal(most=60, unit=" µs"), "recorded": Goal(most=150
 
 SHARE: Final = Goal(most=1, unit=" %")
 """The bar for the call sites' share of a call where there is no OpenTelemetry."""
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
+"""The bounds of the floor's histogram, which are those of the package."""
 
 SITES: Final = 20_000
 """The number of runs of the call sites that are timed."""
@@ -53,7 +62,7 @@ def provide(way: str) -> None:
         # A module that is None is one that cannot be imported.
         nothing: Any = None
         sys.modules["opentelemetry"] = nothing
-    if way not in ("dropped", "recorded"):
+    if way not in ("dropped", "recorded", "floor-dropped", "floor-recorded"):
         return
     from opentelemetry import metrics, trace
     from opentelemetry.sdk.metrics import MeterProvider
@@ -61,23 +70,25 @@ def provide(way: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
-    trace.set_tracer_provider(TracerProvider(sampler=ALWAYS_ON if way == "recorded" else ALWAYS_OFF))
+    trace.set_tracer_provider(TracerProvider(sampler=ALWAYS_ON if way.endswith("recorded") else ALWAYS_OFF))
     metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()]))
 
 
 def time_sites() -> float:
     """Return the CPU seconds that the call sites of one call take where there is no telemetry."""
-    from workspaces_apps import Hooks
-    from workspaces_apps._telemetry.port import attempt, goes_to, listener, load
+    from workspaces_apps._telemetry.port import CURRENT_CALL, load
 
-    hooks = Hooks()
     load(enabled=True)
+    nothing = nullcontext()
     began = time.process_time()
     for _ in range(SITES):
-        goes_to("https://workspaces.eu-west-1.amazonaws.com", REGION)
-        with attempt():
+        call = CURRENT_CALL.get()
+        if call is not None:
+            call.goes_to("https://workspaces.eu-west-1.amazonaws.com", REGION)
+        with nothing if call is None else call.queued():
             pass
-        listener(hooks)
+        with nothing if call is None else call.attempt():
+            pass
     full = time.process_time() - began
     began = time.process_time()
     for _ in range(SITES):
@@ -85,12 +96,68 @@ def time_sites() -> float:
     return (full - (time.process_time() - began)) / SITES
 
 
+def floor(url: str) -> Callable[[], None]:
+    """Return what makes the spans and the measurement of one call with the SDK alone.
+
+    Two spans and one measurement of a histogram, with the attributes that `docs/telemetry.md` lists. A dropped call has no
+    span of a request and no context. Counters are not among it: the SDK reads them when metrics are collected.
+    """
+    from opentelemetry import context, metrics, trace
+
+    port = urlsplit(url).port or 0
+    name = "WorkSpaces/AssociateWorkspaceApplication"
+    server: dict[str, str | int] = {"server.address": "127.0.0.1", "server.port": port}
+    begins: dict[str, str | int] = {"rpc.system.name": "aws-api", "rpc.method": name}
+    measured: dict[str, str | int] = {**begins, "cloud.region": REGION, **server}
+    answer: dict[str, str | int] = {"aws.request_id": WORKSPACE_ID, "http.response.status_code": 200}
+    ends: dict[str, str | int] = {
+        "cloud.region": REGION,
+        **server,
+        "workspaces_apps.attempts": 1,
+        **answer,
+    }
+    request: dict[str, str | int] = {
+        "http.request.method": "POST",
+        "url.full": f"{url}/",
+        **server,
+        **answer,
+    }
+    tracer = trace.get_tracer("floor")
+    record = (
+        metrics.get_meter("floor")
+        .create_histogram("rpc.client.call.duration", "s", explicit_bucket_boundaries_advisory=SECONDS)
+        .record
+    )
+
+    def call() -> None:
+        around = context.get_current()
+        span = tracer.start_span(name, around, trace.SpanKind.CLIENT, begins)
+        if not span.is_recording():
+            record(0.01, measured)
+            span.end()
+            return
+        inside = trace.set_span_in_context(span, around)
+        token = context.attach(inside)
+        tracer.start_span("POST", inside, trace.SpanKind.CLIENT, request).end()
+        context.detach(token)
+        record(0.01, measured)
+        span.set_attributes(ends)
+        span.end()
+
+    return call
+
+
 async def work(way: str, url: str) -> None:
     """Make as many calls as each line of standard input says, and print the CPU seconds that they took."""
     provide(way)
     from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
 
-    config = ClientConfig() if way == "before" else ClientConfig(telemetry=way != "off")
+    config = (
+        ClientConfig()
+        if way == "before"
+        else ClientConfig(telemetry=way != "off" and not way.startswith("floor"))
+    )
+    by_hand = floor(url) if way.startswith("floor") else None
     credentials = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
     async with WorkSpacesClient(
         region=REGION, endpoint_url=url, credentials=credentials, config=config
@@ -101,6 +168,8 @@ async def work(way: str, url: str) -> None:
                 await client.associate_workspace_application(
                     workspace_id=WORKSPACE_ID, application_id=APPLICATION_ID
                 )
+                if by_hand is not None:
+                    by_hand()
             spent = time.process_time() - began
             imported = sum(name.startswith("opentelemetry.") for name in sys.modules)
             sites = time_sites() if way == "absent" else 0.0
@@ -145,8 +214,13 @@ class Rounds:
                 what="share of a call without OpenTelemetry, %", values={"now": share}, goal=SHARE, form=".2f"
             ),
             *(
-                Row(what=f"more for {WAYS[way]}, µs", values={"now": self.more(way)}, goal=goal, form="+.0f")
-                for way, goal in GOALS.items()
+                Row(
+                    what=f"more for {WAYS[way]}, µs",
+                    values={"now": self.more(way)},
+                    goal=GOALS.get(way),
+                    form="+.0f",
+                )
+                for way in ("dropped", "floor-dropped", "recorded", "floor-recorded")
             ),
         ]
 
@@ -261,6 +335,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=200, help="calls of each way a round")
     parser.add_argument("--before", type=Path, help="a folder with the sources of an earlier commit")
     parser.add_argument("--instructions", action="store_true", help="count instructions, with Valgrind")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="what is counted")
     parser.add_argument("--page", type=Path, help=f"the page whose section {HEADING} is written anew")
     parser.add_argument("--no-collection", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--work", nargs=2, metavar=("WAY", "URL"), help=argparse.SUPPRESS)
@@ -272,7 +347,7 @@ def main() -> int:
         asyncio.run(work(*given.work))
         return 0
     rows = (
-        count_instructions(given.calls)
+        count_instructions(given.calls, given.ways)
         if given.instructions
         else measure(given.rounds, given.calls, given.before).rows()
     )

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import Gauge, HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
+from opentelemetry.sdk.metrics.export import (
+    Gauge,
+    HistogramDataPoint,
+    InMemoryMetricReader,
+    MetricReader,
+    NumberDataPoint,
+)
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
 from workspaces_apps._telemetry import port
 from workspaces_apps._telemetry.adapter import OpenTelemetry
@@ -105,13 +112,17 @@ def attributes_of(span: ReadableSpan) -> dict[str, object]:
 
 
 @contextmanager
-def recording() -> Generator[Recording]:
+def recording(*, sampler: Sampler = ALWAYS_ON, readers: Sequence[MetricReader] = ()) -> Generator[Recording]:
     """Record what clients do that are made in a block.
 
     Providers of its own take the place of the process's, which can be set only once.
+
+    Args:
+        sampler: Decides which spans are recorded.
+        readers: Further readers of the metrics.
     """
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
-    tracing, metering = TracerProvider(), MeterProvider([reader])
+    tracing, metering = TracerProvider(sampler), MeterProvider([reader, *readers])
     tracing.add_span_processor(SimpleSpanProcessor(exporter))
     telemetry = OpenTelemetry(tracing, metering)
     with pytest.MonkeyPatch.context() as patch:

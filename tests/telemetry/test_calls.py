@@ -1,16 +1,26 @@
 """Logical calls as spans, their attempts below them, and what becomes an event."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from opentelemetry.context import Context
 from opentelemetry.instrumentation import botocore as instrumentation
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind, StatusCode, TraceState, get_current_span
+from opentelemetry.util.types import Attributes
 
 from tests.client.conftest import Connect
 from tests.client.server import REQUEST_ID, ScriptedServer, fault, ok
-from tests.telemetry.recording import Recording, attributes_of
-from workspaces_apps import DeadlineExceededError, Pacing, ResourceNotFoundException, WorkSpacesClient
+from tests.telemetry.recording import Recording, attributes_of, recording
+from workspaces_apps import (
+    DeadlineExceededError,
+    Hooks,
+    Pacing,
+    ResourceNotFoundException,
+    WorkSpacesClient,
+)
 
 NAME = "WorkSpaces/DescribeAccount"
 
@@ -73,6 +83,100 @@ async def test_retries_and_throttles_are_events_and_attempts_are_spans(
     assert record.total("workspaces_apps.client.retries") == 2
     assert record.total("workspaces_apps.client.throttles") == 1
     assert record.total("rpc.client.call.duration") == 1
+
+
+class Dropping(Sampler):
+    """A sampler that drops all, and keeps the names that it was asked about."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Drop it."""
+        self.names.append(name)
+        return ALWAYS_OFF.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    def get_description(self) -> str:
+        """Name it."""
+        return "Dropping"
+
+
+async def test_a_dropped_call_has_no_spans_below_it_and_all_its_metrics(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """The sampler is asked once for each call; hooks are told and metrics are counted as of a recorded one."""
+    sampler, told = Dropping(), list[object]()
+    hooks = Hooks(on_attempt=told.append, on_retry=told.append, on_throttle=told.append)
+    with recording(sampler=sampler) as record:
+        async with connect(hooks=hooks) as ws:
+            server.script(fault("ThrottlingException", "Rate exceeded"), ok())
+            await ws.describe_account()
+
+        assert sampler.names == [NAME]
+        assert record.spans == []
+        assert record.total("workspaces_apps.client.attempts", {"workspaces_apps.outcome": "success"}) == 1
+        assert record.total("workspaces_apps.client.attempts", {"workspaces_apps.outcome": "throttle"}) == 1
+        assert record.total("workspaces_apps.client.retries") == 1
+        assert record.total("workspaces_apps.client.throttles") == 1
+        assert record.total("rpc.client.call.duration") == 1
+    assert [type(one).__name__ for one in told] == [
+        "AttemptRecord",
+        "ThrottleRecord",
+        "RetryRecord",
+        "AttemptRecord",
+    ]
+
+
+async def test_prometheus_shows_what_a_reader_in_memory_does(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """Counters that are read when metrics are collected have the same sums for each who reads them, more than once."""
+    exporter: Any = pytest.importorskip(
+        "opentelemetry.exporter.prometheus", reason="OpenTelemetry's exporters are not installed"
+    )
+    registry: Any = pytest.importorskip("prometheus_client").REGISTRY
+    with recording(readers=[exporter.PrometheusMetricReader()]) as record:
+        async with connect() as ws:
+            for calls in (1, 2):
+                server.script(fault("ThrottlingException", "Rate exceeded"), ok())
+                await ws.describe_account()
+                for name in ("attempts", "retries", "throttles"):
+                    samples = [
+                        sample
+                        for family in registry.collect()
+                        for sample in family.samples
+                        if sample.name == f"workspaces_apps_client_{name}_total"
+                    ]
+                    total = record.total(f"workspaces_apps.client.{name}")
+                    assert (
+                        sum(sample.value for sample in samples) == total == calls * (1 + (name == "attempts"))
+                    )
+                    assert {sample.labels["rpc_method"] for sample in samples} == {NAME}
+
+
+async def test_a_call_is_the_parent_of_what_begins_within_it_only_where_it_is_recorded(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """A hook runs within the call's span; the code around the call has its own back afterwards."""
+    seen: list[bool] = []
+    hooks = Hooks(on_attempt=lambda _: seen.append(get_current_span().is_recording()))
+    for sampler in (None, ALWAYS_OFF):
+        with recording() if sampler is None else recording(sampler=sampler):
+            async with connect(hooks=hooks) as ws:
+                server.script(ok())
+                await ws.describe_account()
+        assert not get_current_span().is_recording()
+
+    assert seen == [True, False]
 
 
 async def test_a_refused_call_is_an_error_of_the_services_code(

@@ -34,7 +34,7 @@ from workspaces_apps._retry import (
     rule_for,
     run_attempts,
 )
-from workspaces_apps._telemetry.port import CURRENT_CALL, listener, load
+from workspaces_apps._telemetry.port import CURRENT_CALL, load
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
@@ -150,7 +150,8 @@ class _Call(Generic[ResultT]):
                 budget=transport.budget(options.retry.budget),
                 clock=transport.waking_clock,
                 random=target.config.random,
-                hooks=options.hooks if self.trace is None else listener(options.hooks),
+                hooks=options.hooks,
+                trace=self.trace,
                 remaining=self._remaining,
                 absorbed=self._absorbed,
                 look=self._look,
@@ -429,7 +430,8 @@ class Transport:
             if call.attempt_began is not None:
                 elapsed = clock.monotonic() - call.attempt_began
                 report_failure(
-                    options.hooks if call.trace is None else listener(options.hooks),
+                    options.hooks,
+                    call.trace,
                     operation,
                     call.attempts,
                     elapsed,

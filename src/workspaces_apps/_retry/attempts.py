@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from workspaces_apps._base.clock import Clock, to_seconds
-from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord, notify
+from workspaces_apps._base.hooks import AttemptRecord, Hooks, Outcome, RetryRecord, ThrottleRecord, notify
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._retry.classification import (
     FailureKind,
@@ -17,11 +17,12 @@ from workspaces_apps._retry.classification import (
     rule_for,
 )
 from workspaces_apps._retry.policy import RetryBudgetPolicy, RetryPolicy
-from workspaces_apps._telemetry.port import Listener
 from workspaces_apps.errors import DeadlineExceededError, ServiceError, TransportError, WorkSpacesError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
+
+    from workspaces_apps._telemetry.port import CallTrace
 
 _log = field_logger("workspaces_apps.retry")
 
@@ -114,13 +115,14 @@ async def run_attempts(
     budget: RetryBudget | None,
     clock: Clock,
     random: Callable[[], float],
-    hooks: Listener,
+    hooks: Hooks,
     repeatable: bool | None = None,
     remaining: Callable[[], float | None],
     absorbed: Callable[[WorkSpacesError], bool],
     look: ResolveOutcome[T] | None = None,
     response_info: ResponseInfo[T] | None = None,
     rate: Callable[[], float | None] = _no_rate,
+    trace: "CallTrace | None" = None,
 ) -> T:
     """Make a call, as often as the policy, the budget, the deadline and safety allow.
 
@@ -140,6 +142,7 @@ async def run_attempts(
             is what an earlier attempt of ours would cause; None to raise instead.
         response_info: What the hooks should be told of a result.
         rate: The learned rate in calls a second, for the hooks.
+        trace: The logical call that is told before the hooks; None without telemetry.
 
     Returns:
         The result of the first attempt that succeeds.
@@ -158,6 +161,8 @@ async def run_attempts(
     else:
         if budget is not None:
             budget.succeeded()
+        if trace is not None:
+            _trace_attempt(trace, operation, 1, "success", *_info_of(response_info, result))
         if watched:
             _report_success(hooks, operation, 1, clock.monotonic() - began, response_info, result)
         return result
@@ -175,21 +180,41 @@ async def run_attempts(
         look=look,
         response_info=response_info,
         rate=rate,
+        trace=trace,
         watched=watched,
         error=first,
     )
     return await call.run(first, clock.monotonic() - began if watched else 0.0)
 
 
+def _trace_attempt(
+    trace: "CallTrace",
+    operation: str,
+    number: int,
+    outcome: Outcome,
+    request_id: str | None,
+    http_status: int | None,
+) -> None:
+    """Tell the logical call how an attempt ended; telemetry that fails changes nothing about it."""
+    try:
+        trace.on_attempt(operation, number, outcome, request_id, http_status)
+    except Exception:  # noqa: BLE001 - a span processor is a stranger's code and may raise anything
+        _log.exception("%s: the telemetry of attempt %d failed", operation, number)
+
+
+def _info_of(response_info: ResponseInfo[T] | None, result: T) -> tuple[str | None, int | None]:
+    return response_info(result) if response_info is not None else (None, None)
+
+
 def _report_success(
-    hooks: Listener,
+    hooks: Hooks,
     operation: str,
     number: int,
     elapsed: float,
     response_info: ResponseInfo[T] | None,
     result: T,
 ) -> None:
-    request_id, http_status = response_info(result) if response_info is not None else (None, None)
+    request_id, http_status = _info_of(response_info, result)
     _log.debug(
         "%s: attempt %d succeeded in %.3f s, request id %s", operation, number, elapsed, request_id,
         extra={"operation": operation, "attempt": number, "request_id": request_id},
@@ -207,12 +232,19 @@ def _report_success(
 
 
 def report_failure(
-    hooks: Listener, operation: str, number: int, elapsed: float, kind: FailureKind, error: WorkSpacesError
+    hooks: Hooks,
+    trace: "CallTrace | None",
+    operation: str,
+    number: int,
+    elapsed: float,
+    kind: FailureKind,
+    error: WorkSpacesError,
 ) -> None:
-    """Log a failed attempt, and tell the hook.
+    """Log a failed attempt, and tell the logical call and the hook.
 
     Args:
         hooks: Who is told.
+        trace: The logical call; None without telemetry.
         operation: The API operation.
         number: The attempt's number, from 1.
         elapsed: Seconds from its beginning to its end.
@@ -224,6 +256,8 @@ def report_failure(
         operation, number, elapsed, kind, error.code, error.http_status, error.request_id,
         extra={"operation": operation, "attempt": number, "request_id": error.request_id},
     )  # fmt: skip
+    if trace is not None:
+        _trace_attempt(trace, operation, number, kind.value, error.request_id, error.http_status)
     if hooks.on_attempt is not None:
         record = AttemptRecord(
             operation=operation,
@@ -277,6 +311,7 @@ class _Call(Generic[T]):
         "response_info",
         "sent",
         "settled",
+        "trace",
         "watched",
     )
 
@@ -289,13 +324,14 @@ class _Call(Generic[T]):
         budget: RetryBudget | None,
         clock: Clock,
         random: Callable[[], float],
-        hooks: Listener,
+        hooks: Hooks,
         repeatable: bool,
         remaining: Callable[[], float | None],
         absorbed: Callable[[WorkSpacesError], bool],
         look: ResolveOutcome[T] | None,
         response_info: ResponseInfo[T] | None,
         rate: Callable[[], float | None],
+        trace: "CallTrace | None",
         watched: bool,
         error: WorkSpacesError,
     ) -> None:
@@ -312,6 +348,7 @@ class _Call(Generic[T]):
         self.look = look
         self.response_info = response_info
         self.rate = rate
+        self.trace = trace
         self.watched = watched
         self.error = error
         self.kind = FailureKind.FATAL
@@ -372,6 +409,9 @@ class _Call(Generic[T]):
         if self.budget is not None:
             self.budget.succeeded(self.held)
             self.held = 0
+        if self.trace is not None:
+            info = _info_of(self.response_info, result)
+            _trace_attempt(self.trace, self.operation, self.number, "success", *info)
         if self.watched:
             elapsed = self.clock.monotonic() - began
             _report_success(self.hooks, self.operation, self.number, elapsed, self.response_info, result)
@@ -391,7 +431,7 @@ class _Call(Generic[T]):
         self.error, self.kind = error, kind
         error.attempts = self.number
         error.operation = error.operation or self.operation
-        report_failure(self.hooks, self.operation, self.number, elapsed, kind, error)
+        report_failure(self.hooks, self.trace, self.operation, self.number, elapsed, kind, error)
         if kind is FailureKind.THROTTLE:
             self._throttled(error)
 
@@ -402,10 +442,12 @@ class _Call(Generic[T]):
             self.operation, self.number, "none" if rate is None else f"{rate:.3g}/s", error.request_id,
             extra={"operation": self.operation, "attempt": self.number, "request_id": error.request_id},
         )  # fmt: skip
-        if self.hooks.on_throttle is not None:
+        if self.hooks.on_throttle is not None or self.trace is not None:
             record = ThrottleRecord(
                 operation=self.operation, attempt=self.number, rate=rate, request_id=error.request_id
             )
+            if self.trace is not None:
+                notify(self.trace.on_throttle, record)
             notify(self.hooks.on_throttle, record)
 
     async def _worth_repeating(self) -> bool:
@@ -499,7 +541,7 @@ class _Call(Generic[T]):
             self.operation, self.number, self.kind, error.code, error.request_id, wait,
             extra={"operation": self.operation, "attempt": self.number, "request_id": error.request_id},
         )  # fmt: skip
-        if self.hooks.on_retry is not None:
+        if self.hooks.on_retry is not None or self.trace is not None:
             record = RetryRecord(
                 operation=self.operation,
                 attempt=self.number,
@@ -508,6 +550,8 @@ class _Call(Generic[T]):
                 kind=self.kind.value,
                 request_id=error.request_id,
             )
+            if self.trace is not None:
+                notify(self.trace.on_retry, record)
             notify(self.hooks.on_retry, record)
 
     def _end(self) -> T:

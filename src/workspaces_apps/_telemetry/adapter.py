@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from asyncio import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -17,9 +17,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from workspaces_apps._base import VERSION
 from workspaces_apps._base.logs import rpc_method
-from workspaces_apps._telemetry.counts import Counts
-from workspaces_apps._telemetry.gauges import WatchedGauges
-from workspaces_apps._telemetry.metrics import METRICS
+from workspaces_apps._telemetry.metrics import METRICS, Counts, WatchedGauges
 from workspaces_apps._telemetry.port import CURRENT_CALL, CURRENT_POLL, SERVED
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
@@ -32,10 +30,9 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.metrics import CallbackOptions, Observation
 
-    from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
-    from workspaces_apps._telemetry.counts import Count
-    from workspaces_apps._telemetry.metrics import MetricName
-    from workspaces_apps._telemetry.port import Attributes, CallTrace, Gauges
+    from workspaces_apps._base.hooks import Outcome, RetryRecord, ThrottleRecord
+    from workspaces_apps._telemetry.metrics import Count, MetricName
+    from workspaces_apps._telemetry.port import Attributes, CallTrace, Gauges, Poll
 
 SCOPE: Final = "workspaces_apps"
 """The name of the instrumentation scope."""
@@ -46,6 +43,7 @@ SYSTEM: Final = "aws-api"
 MESSAGE_LIMIT: Final = 500
 """Characters at most of a span's status description, in which the service's words may stand."""
 
+_NOTHING: Final = nullcontext()
 
 _LABELS_AT_MOST: Final = 2048
 """Sets of labels that are kept: there are as many as operations and endpoints."""
@@ -124,6 +122,10 @@ class _CreateObservable(Protocol):
 class OpenTelemetry:
     """The spans and metrics of this process.
 
+    Attributes:
+        tracer: Makes the spans.
+        record_duration: Records the duration of a logical call.
+
     Args:
         tracer_provider: Makes the spans; None for the one that is set for the process, now or later.
         meter_provider: Collects the metrics; None as above.
@@ -149,6 +151,7 @@ class OpenTelemetry:
                 _observe(meter.create_observable_counter, *about, self._counts.read)
             else:
                 _observe(meter.create_observable_gauge, *about, self._gauges.read)
+        self.record_duration = self._record["rpc.client.call.duration"]
         self._labels: dict[tuple[str, str | None, str | None], Labels] = {}
 
     def call(self, operation: str) -> AbstractContextManager[object]:
@@ -236,7 +239,11 @@ class _Span:
 
 
 class _Call:
-    """A logical call, from entering to leaving its block."""
+    """A logical call, from entering to leaving its block.
+
+    Everything here runs once for each call. A call whose span is dropped is spared all but the metrics, and one that is
+    recorded hands the SDK its attributes in as few pieces as can be.
+    """
 
     __slots__ = (
         "_answered_at",
@@ -246,7 +253,9 @@ class _Call:
         "_context",
         "_endpoint",
         "_labels",
+        "_makes_attempts",
         "_operation",
+        "_poll",
         "_recording",
         "_region",
         "_request_id",
@@ -261,28 +270,32 @@ class _Call:
     def __init__(self, telemetry: OpenTelemetry, operation: str) -> None:
         self._telemetry = telemetry
         self._operation = operation
-        self._labels = telemetry.labels(operation, None, None)
         self._endpoint: str | None = None
         self._region: str | None = None
         self._request_id: str | None = None
         self._status: int | None = None
         self._attempts = 0
         self._unreported = False
-        self._context: Context | None = None
         self._sent_at: int | None = None
-        self._answered_at = 0
 
     def __enter__(self) -> CallTrace:
-        labels = self._labels
-        poll = CURRENT_POLL.get()
+        telemetry = self._telemetry
+        labels = self._labels = telemetry.labels(self._operation, None, None)
+        poll: Poll | None = CURRENT_POLL.get()
+        self._poll = poll
         links = None if poll is None else _links(poll.links())
-        self._span = self._telemetry.tracer.start_span(labels.name, None, SpanKind.CLIENT, labels.span, links)
-        # What is not recorded is spared all that follows but the metrics.
-        self._recording = self._span.is_recording()
+        # Asked for once: the tracer, its sampler and the new context would each ask for it.
+        around = context.get_current()
+        span = telemetry.tracer.start_span(labels.name, around, SpanKind.CLIENT, labels.span, links)
+        self._span = span
+        recording = self._recording = span.is_recording()
+        instrumented = _is_instrumented()
+        # OpenTelemetry's own instrumentation makes spans of requests, where it is there.
+        self._makes_attempts = recording and not instrumented
         # Where nothing below begins a span, one that is dropped need not be known as its parent.
         self._token: Token[Context] | None = None
-        if self._recording or _is_instrumented():
-            self._context = trace.set_span_in_context(self._span)
+        if recording or instrumented:
+            self._context = trace.set_span_in_context(span, around)
             self._token = context.attach(self._context)
         self._call: Token[CallTrace | None] = CURRENT_CALL.set(self)
         self._began = time.perf_counter()
@@ -300,14 +313,20 @@ class _Call:
         else:
             if self._token is not None:
                 context.detach(self._token)
-        self._end_attempt()
+        if self._sent_at is not None:
+            self._end_attempt()
+        labels = self._labels
         if self._unreported:
-            self._labels.attempts("cancelled").add()
-        measured: Attributes = self._labels.call
+            labels.attempts("cancelled").add()
+        measured: Attributes = labels.call
         if error is not None:
             measured = {**measured, "error.type": error_type(error)}
-        self._telemetry.measure("rpc.client.call.duration", elapsed, measured)
-        self._count_poll()
+        self._telemetry.record_duration(elapsed, measured)
+        if self._poll is not None:
+            self._telemetry.measure("workspaces_apps.client.polls", 1, labels.where)
+            self._telemetry.measure(
+                "workspaces_apps.client.poll.resources", self._poll.resources, labels.where
+            )
         if self._recording:
             self._finish(error)
         self._span.end()
@@ -328,42 +347,41 @@ class _Call:
             self._span.add_event("queued", {"workspaces_apps.queue.duration": seconds})
 
     def attempt(self) -> AbstractContextManager[object]:
-        """Count one request, and make a span of it."""
-        return _Attempt(self)
-
-    def begin_attempt(self) -> None:
-        """Begin a request; no span where the call is not recorded or OpenTelemetry's own instrumentation makes one."""
+        """Count one request, and make a span of it unless the call's is dropped or somebody else makes one."""
         if self._unreported:
             # The request before was answered by a refusal of its signature, which is no attempt of its own.
             self._labels.attempts("renewed").add()
         self._unreported = True
-        if not self._recording or _is_instrumented():
-            return
-        self._end_attempt()
+        return _Attempt(self) if self._makes_attempts else _NOTHING
+
+    def begin_attempt(self) -> None:
+        """Begin the span of a request."""
+        if self._sent_at is not None:
+            self._end_attempt()
         self._sent_at = time.time_ns()
 
-    def failed_attempt(self, error: BaseException) -> None:
-        """Make the span of a request that failed."""
+    def leave_attempt(self, error: BaseException | None) -> None:
+        """Make the span of a request that failed; that of one that was answered waits for its status and id."""
         self._answered_at = time.time_ns()
-        self._end_attempt(error)
+        if error is not None:
+            self._end_attempt(error)
 
-    def answered_attempt(self) -> None:
-        """Keep the span of a request that was answered for the report of the attempt, which knows status and id."""
-        self._answered_at = time.time_ns()
-
-    def on_attempt(self, record: AttemptRecord, /) -> None:
+    def on_attempt(
+        self, operation: str, number: int, outcome: Outcome, request_id: str | None, status: int | None, /
+    ) -> None:
         """Count it, and keep what the answer was known by."""
-        self._request_id, self._status = record.request_id, record.http_status
-        self._end_attempt()
+        self._request_id, self._status = request_id, status
+        if self._sent_at is not None:
+            self._end_attempt()
         labels = self._labels
         # Reads that settle an unknown outcome are attempts of theirs, below the call that they settle.
-        if record.operation == self._operation:
-            self._attempts = record.attempt
+        if operation == self._operation:
+            self._attempts = number
         else:
-            labels = self._telemetry.labels(record.operation, self._endpoint, self._region)
+            labels = self._telemetry.labels(operation, self._endpoint, self._region)
         if self._unreported:
             self._unreported = False
-            labels.attempts(record.outcome).add()
+            labels.attempts(outcome).add()
 
     def on_retry(self, record: RetryRecord, /) -> None:
         """Count it, and make it an event."""
@@ -393,8 +411,6 @@ class _Call:
     def _end_attempt(self, error: BaseException | None = None) -> None:
         """Make the span of the last request: only now, with all its attributes at once, which is a third cheaper."""
         sent_at, self._sent_at = self._sent_at, None
-        if sent_at is None:
-            return
         if error is None:
             attributes = {**self._labels.request, **_answer(self._request_id, self._status)}
         elif isinstance(error, WorkSpacesError):
@@ -404,18 +420,11 @@ class _Call:
         if self._attempts:
             attributes["http.request.resend_count"] = self._attempts
         span = self._telemetry.tracer.start_span(
-            "POST", self._context, SpanKind.CLIENT, attributes, start_time=sent_at
+            "POST", self._context, SpanKind.CLIENT, attributes, None, sent_at
         )
         if error is not None:
             _fail(span, error)
         span.end(self._answered_at)
-
-    def _count_poll(self) -> None:
-        poll = CURRENT_POLL.get()
-        if poll is not None:
-            where = self._labels.where
-            self._telemetry.measure("workspaces_apps.client.polls", 1, where)
-            self._telemetry.measure("workspaces_apps.client.poll.resources", poll.resources, where)
 
     def _finish(self, error: BaseException | None) -> None:
         span = self._span
@@ -456,10 +465,7 @@ class _Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_back: TracebackType | None
     ) -> None:
-        if error is None:
-            self._call.answered_attempt()
-        else:
-            self._call.failed_attempt(error)
+        self._call.leave_attempt(error)
 
 
 def _links(served: Iterable[object]) -> list[Link]:

@@ -14,13 +14,11 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from workspaces_apps._base.hooks import notify
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from contextlib import AbstractContextManager
 
-    from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
+    from workspaces_apps._base.hooks import Outcome, RetryRecord, ThrottleRecord
     from workspaces_apps._telemetry.metrics import MetricName
 
 Attributes: TypeAlias = Mapping[str, str | int | float | bool]
@@ -62,8 +60,10 @@ class CallTrace(Protocol):
         """Make a span of a block that sends one request, unless somebody else's instrumentation does."""
         ...
 
-    def on_attempt(self, record: AttemptRecord, /) -> None:
-        """Note how an attempt ended."""
+    def on_attempt(
+        self, operation: str, number: int, outcome: Outcome, request_id: str | None, status: int | None, /
+    ) -> None:
+        """Note how an attempt ended; no record of it, because one would be made for each call."""
         ...
 
     def on_retry(self, record: RetryRecord, /) -> None:
@@ -132,78 +132,6 @@ def of_process() -> Telemetry | None:
 CURRENT_CALL: Final[ContextVar[CallTrace | None]] = ContextVar("workspaces_apps_call", default=None)
 """The logical call that this code is part of."""
 
-_NOTHING: Final = nullcontext()
-
-
-def goes_to(endpoint: str, region: str) -> None:
-    """Tell the current call where it goes."""
-    call = CURRENT_CALL.get()
-    if call is not None:
-        call.goes_to(endpoint, region)
-
-
-def queued() -> AbstractContextManager[object]:
-    """Time a block in which the current call waits for the rate limiter."""
-    call = CURRENT_CALL.get()
-    return _NOTHING if call is None else call.queued()
-
-
-def attempt() -> AbstractContextManager[object]:
-    """Make a span of a block in which the current call sends one request."""
-    call = CURRENT_CALL.get()
-    return _NOTHING if call is None else call.attempt()
-
-
-class Listener(Protocol):
-    """Functions to be told of attempts, retries and throttles: hooks, with or without the current call before them."""
-
-    @property
-    def on_attempt(self) -> Callable[[AttemptRecord], None] | None:
-        """Called after every attempt."""
-        ...
-
-    @property
-    def on_retry(self) -> Callable[[RetryRecord], None] | None:
-        """Called before the wait that a retry begins with."""
-        ...
-
-    @property
-    def on_throttle(self) -> Callable[[ThrottleRecord], None] | None:
-        """Called after every attempt that was throttled."""
-        ...
-
-
-class _Both:
-    """The current call, and then the hooks."""
-
-    __slots__ = ("_call", "_hooks")
-
-    def __init__(self, call: CallTrace, hooks: Hooks) -> None:
-        self._call = call
-        self._hooks = hooks
-
-    def on_attempt(self, record: AttemptRecord, /) -> None:
-        """Tell both of an attempt."""
-        self._call.on_attempt(record)
-        notify(self._hooks.on_attempt, record)
-
-    def on_retry(self, record: RetryRecord, /) -> None:
-        """Tell both of a retry."""
-        self._call.on_retry(record)
-        notify(self._hooks.on_retry, record)
-
-    def on_throttle(self, record: ThrottleRecord, /) -> None:
-        """Tell both of a throttle."""
-        self._call.on_throttle(record)
-        notify(self._hooks.on_throttle, record)
-
-
-def listener(hooks: Hooks) -> Listener:
-    """Return the hooks, with the current call before them if there is one."""
-    call = CURRENT_CALL.get()
-    return hooks if call is None else _Both(call, hooks)
-
-
 SERVED: Final[ContextVar[object]] = ContextVar("workspaces_apps_served", default=None)
 """The context of the span of a wait, a job or a WorkSpace of a roll-out, for the polls that serve it to link to."""
 
@@ -223,6 +151,9 @@ class Poll:
 
 CURRENT_POLL: Final[ContextVar[Poll | None]] = ContextVar("workspaces_apps_poll", default=None)
 """The poll whose calls are made here; None for work, which is what is no poll."""
+
+
+_NOTHING: Final = nullcontext()
 
 
 class _Off:
