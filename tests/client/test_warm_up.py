@@ -40,9 +40,9 @@ def test_everything_slow_is_loaded_beforehand() -> None:
     script = """
 import sys
 from workspaces_apps import api
-from workspaces_apps._http import session as warmup
+from workspaces_apps._http import session
 from workspaces_apps._model.models import Model
-warmup.preload(None)
+session.preload(None)
 shapes = [getattr(api, name) for name in api.__all__]
 models = [shape for shape in shapes if isinstance(shape, type) and issubclass(shape, Model)]
 assert len(models) > 250, len(models)
