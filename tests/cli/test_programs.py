@@ -140,6 +140,20 @@ async def test_at_the_limit_the_whole_group_is_killed(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_program_that_is_cancelled_while_it_starts_is_killed(turns: int) -> None:
+    """Whatever it has started by then, and whatever that keeps open."""
+    running = asyncio.create_task(run_program(shell("sleep 600 & wait"), {}))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+
+    done, _ = await asyncio.wait([running], timeout=60)
+
+    assert done
+    assert running.cancelled()
+
+
 def _runs(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]

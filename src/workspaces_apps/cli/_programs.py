@@ -125,14 +125,7 @@ async def run_program(words: Sequence[str], payload: JsonObject) -> Ended:
     Raises:
         OSError: It cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        # A group of its own: Ctrl-C is for the apply, and the limit for all of the group.
-        start_new_session=True,
-    )
+    process = await _start(words)
     output, errors = bytearray(), bytearray()
     assert process.stdout is not None
     assert process.stderr is not None
@@ -157,11 +150,41 @@ async def run_program(words: Sequence[str], payload: JsonObject) -> Ended:
             reader.cancel()
         ended.cancel()
         await asyncio.wait([*readers, ended])
-        # asyncio's own, and the one way to let go of a pipe that a child keeps open.
-        transport: asyncio.SubprocessTransport | None = getattr(process, "_transport", None)
-        if transport is not None:
-            transport.close()
+        _close_pipes(process)
     return Ended(code=code, output=_text(output), errors=_text(errors))
+
+
+async def _start(words: Sequence[str]) -> asyncio.subprocess.Process:
+    """Start a program; one that is cancelled meanwhile is killed with all that it has started."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # A group of its own: Ctrl-C is for the apply, and the limit for all of the group.
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # Cancelled itself, asyncio would kill the program alone, and wait for whatever that has started.
+        with suppress(OSError):
+            process = await starting
+            _kill(process)
+            ended = asyncio.create_task(process.wait())
+            await asyncio.wait([ended], timeout=_LAST_WORDS)
+            ended.cancel()
+            _close_pipes(process)
+        raise
+
+
+def _close_pipes(process: asyncio.subprocess.Process) -> None:
+    # asyncio's own, and the one way to let go of a pipe that a child keeps open.
+    transport: asyncio.SubprocessTransport | None = getattr(process, "_transport", None)
+    if transport is not None:
+        transport.close()
 
 
 async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
