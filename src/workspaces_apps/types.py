@@ -7,12 +7,11 @@ time, and importing the package stays as cheap as it is.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aiobotocore.session import AioSession
     from rich.console import RenderableType
 
     from workspaces_apps._base.clock import Duration
     from workspaces_apps._base.hooks import Outcome
-    from workspaces_apps._http.config import RequestChecks, Unset
+    from workspaces_apps._http.config import RequestChecks, Session, Unset
     from workspaces_apps._model.headers import Headers
     from workspaces_apps._model.models import (
         BatchResult,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECORDS",
-    "AioSession",
     "AllDeployed",
     "BatchResult",
     "Blob",
@@ -70,6 +68,7 @@ __all__ = [
     "Result",
     "Rule",
     "Rules",
+    "Session",
     "Target",
     "Timestamp",
     "Unset",
@@ -79,10 +78,9 @@ if not TYPE_CHECKING:
     import importlib
 
     _MODULES = {
-        "aiobotocore.session": "AioSession",
         "rich.console": "RenderableType",
         "workspaces_apps._base.clock": "Duration",
-        "workspaces_apps._http.config": "RequestChecks Unset",
+        "workspaces_apps._http.config": "RequestChecks Session Unset",
         "workspaces_apps._model.operation_spec": "OperationSpec PageSpec Rule Rules",
         "workspaces_apps._model.headers": "Headers",
         "workspaces_apps._base.hooks": "Outcome",

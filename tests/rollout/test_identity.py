@@ -9,7 +9,8 @@ import pytest
 
 from tests.rollout.site import OFFICE, connection_to, manifest
 from workspaces_apps import WorkSpacesClient
-from workspaces_apps._http.identity import ClientIdentity, custom_endpoint
+from workspaces_apps._http.identity import custom_endpoint
+from workspaces_apps._http.port import ClientIdentity
 from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError, Rollout
 from workspaces_apps.rollout._identity import same_endpoint, twice
 from workspaces_apps.simulator import ManualClock, Simulator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -31,23 +30,6 @@ _AWS: Final = (
 
 STS_RETRY: Final = RetryPolicy(max_attempts=2)
 """Nobody should wait long where STS cannot be reached, as in a VPC without an endpoint for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientIdentity:
-    """The fleet that a client reads and changes.
-
-    Attributes:
-        region: The Region.
-        account: The account's id; None where nobody tells.
-        endpoint: The endpoint, without what is behind its host and port; None for AWS's own.
-        access_key_id: The access key of the calls; it is kept in no plan and no journal.
-    """
-
-    region: str
-    account: str | None
-    endpoint: str | None
-    access_key_id: str
 
 
 def custom_endpoint(url: str) -> str | None:

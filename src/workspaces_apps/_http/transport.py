@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from workspaces_apps._base.clock import timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
@@ -16,8 +16,9 @@ from workspaces_apps._http.assumed_role import RoleLoader
 from workspaces_apps._http.chain import ChainLoader
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
 from workspaces_apps._http.credential_sources import ProviderLoader, RefreshingSource
-from workspaces_apps._http.identity import STS_RETRY, ClientIdentity, account_of, custom_endpoint
+from workspaces_apps._http.identity import STS_RETRY, account_of, custom_endpoint
 from workspaces_apps._http.nested import ConfiguredSession, Repeater
+from workspaces_apps._http.port import ClientIdentity
 from workspaces_apps._http.session import make_session
 from workspaces_apps._model.models import Request, ResponseMeta, Result
 from workspaces_apps._model.request_validation import body_of
@@ -496,7 +497,9 @@ class Transport:
 
     async def _connect(self) -> tuple[Connection, str]:
         target = self.target
-        session = target.session if target.session is not None else make_session(target.profile)
+        session = (
+            make_session(target.profile) if target.session is None else cast("AioSession", target.session)
+        )
         self._session = session
         region = target.region or resolve_region(session)
         connection = await open_connection(

@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from workspaces_apps._http.config import LOOPBACK
-from workspaces_apps._http.identity import ClientIdentity
+from workspaces_apps._http.port import ClientIdentity
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._plan.plan import TargetReading
 

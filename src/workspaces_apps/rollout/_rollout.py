@@ -14,7 +14,7 @@ from workspaces_apps._base.log_fields import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient, identity_of, telemetry_of
 from workspaces_apps._http.config import ClientConfig
-from workspaces_apps._http.identity import ClientIdentity
+from workspaces_apps._http.port import ClientIdentity
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
