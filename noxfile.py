@@ -183,16 +183,17 @@ def checkers(session: nox.Session) -> None:
     """
     install_development(session)
     folder = ROOT / ".venv-checkers"
+    python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade")
     if not (folder / "installed.txt").is_file():
-        python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
         session.run("python", "-m", "venv", "--clear", str(folder))
-        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade")
-        session.run(*install, *PROJECT["dependencies"], *CHECKERS, external=True)
         # Beside the packages of the lock: none of these may replace one of them.
         session.run(
             *install, "--no-deps", "--target", str(folder / "run-time"), *RUN_TIME_CHECKERS, external=True
         )
         (folder / "installed.txt").touch()
+    # Every time: it is the newest that the table is about.
+    session.run(*install, *PROJECT["dependencies"], *CHECKERS, external=True)
     chosen = ("--only", *session.posargs) if session.posargs else ("--write",)
     session.run("python", "-m", "tests.typing.checkers", str(folder), *chosen)
     session.run(

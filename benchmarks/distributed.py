@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.distributed_worker import WorkerSettings
+from benchmarks.tables import put_section
 from tests.distributed.memory import Content, MemoryStorage
 from tests.distributed.places import postgresql
 from workspaces_apps.distributed import status, submit
@@ -38,6 +39,12 @@ OFFICE: Final = "Microsoft Office LTSC Professional Plus 2021"
 RECONCILERS: Final = 200
 PUT_SECONDS: Final = 0.03
 BUSY: Final = 0.8
+HEADING: Final = "Measured"
+ABOUT: Final = """\
+`python -m benchmarks.distributed` starts a PostgreSQL, simulators and workers, and kills workers; `--help` tells of sizes.
+Leases and heartbeats are real, the services' clock is scaled. `--page docs/distributed.md` writes this section; the rows of
+whole fleets are printed, and wait for a machine that does nothing else. {cores} cores, shared with other work:
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,20 +256,21 @@ async def appends(store: SegmentedStore, seconds: float = 4.0) -> tuple[float, f
     return count / passed, count / max(1, written)
 
 
-async def stores(database: str) -> None:
-    """Print what the stores take."""
+async def stores(database: str) -> list[str]:
+    """Measure what the stores take, as a table."""
 
     @asynccontextmanager
     async def connect(_name: str) -> AsyncGenerator[SegmentStorage, None]:
         yield SlowStorage(Content())
 
-    print("| store | durable events/s | events per write | goal |\n|---|---:|---:|---|")
+    lines = ["| store | durable events/s | events per write | goal |", "|---|---:|---:|---|"]
     rate, per = await appends(SegmentedStore(connect, where="memory://"))
-    print(f"| S3, 30 ms per PUT (simulated) | {rate:,.0f} | {per:.0f} | ≥ 2,000; ≥ 50 |")
+    lines.append(f"| S3, 30 ms per PUT (simulated) | {rate:,.0f} | {per:.0f} | ≥ 2,000; ≥ 50 |")
     opened = await open_database(parse_database(database))
     rate, per = await appends(store_in(opened))
     await opened.close()
-    print(f"| PostgreSQL | {rate:,.0f} | {per:.0f} | ≥ 5,000 |")
+    lines.append(f"| PostgreSQL | {rate:,.0f} | {per:.0f} | ≥ 5,000 |")
+    return lines
 
 
 def main() -> None:
@@ -278,13 +286,21 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=20.0, help="seconds from one kill to the next")
     parser.add_argument("--rows", default="stores,alone,fleet,kills")
     parser.add_argument("--database", help="a database of yours; one is started where it is left out")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        help=f"the page whose section {HEADING} is written anew, with what the stores take",
+    )
     asked = parser.parse_args()
     rows: list[str] = asked.rows.split(",")
 
     with contextlib.ExitStack() as stack:
         database: str = asked.database or stack.enter_context(own_database())
         if "stores" in rows:
-            asyncio.run(stores(database))
+            found = asyncio.run(stores(database))
+            print("\n".join(found), flush=True)
+            if asked.page is not None:
+                put_section(asked.page, HEADING, [ABOUT.format(cores=os.cpu_count()), *found])
         size = {"workspaces": asked.workspaces, "scale": asked.scale, "every": asked.every}
         print(
             "\n| roll-out | wall, s | ÷ one target alone | ending | deployed twice | idle, s | kills | changes | segments + renewals"

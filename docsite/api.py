@@ -129,7 +129,7 @@ PAGES: Final[dict[str, Page]] = {
 }
 
 FIXTURES: Final = ("workspaces_simulator", "workspaces_client", "workspaces_clock")
-FOREIGN: Final = {"AioSession", "RenderableType"}
+FOREIGN: Final = {"RenderableType"}
 """Names of `workspaces_apps.types` that belong to other packages."""
 
 

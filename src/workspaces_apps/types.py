@@ -7,12 +7,11 @@ time, and importing the package stays as cheap as it is.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aiobotocore.session import AioSession
     from rich.console import RenderableType
 
     from workspaces_apps._base.clock import Duration
     from workspaces_apps._base.hooks import Outcome
-    from workspaces_apps._http.config import RequestChecks, Unset
+    from workspaces_apps._http.config import RequestChecks, Session, Unset
     from workspaces_apps._model.models import (
         BatchResult,
         Headers,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECORDS",
-    "AioSession",
     "AllDeployed",
     "BatchResult",
     "Blob",
@@ -66,6 +64,7 @@ __all__ = [
     "Result",
     "Rule",
     "Rules",
+    "Session",
     "Target",
     "Timestamp",
     "Unset",
@@ -75,10 +74,9 @@ if not TYPE_CHECKING:
     import importlib
 
     _MODULES = {
-        "aiobotocore.session": "AioSession",
         "rich.console": "RenderableType",
         "workspaces_apps._base.clock": "Duration",
-        "workspaces_apps._http.config": "RequestChecks Unset",
+        "workspaces_apps._http.config": "RequestChecks Session Unset",
         "workspaces_apps._model.operations": "Many OperationSpec PageSpec Rule Rules",
         "workspaces_apps._model.models": "BatchResult Headers Input Model Operation PageResult Request ResponseMeta Result",
         "workspaces_apps._base.hooks": "Outcome",

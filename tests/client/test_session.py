@@ -1,13 +1,20 @@
 """Sessions of aiobotocore as clients make them for themselves."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 from aiobotocore.session import AioSession
 from botocore import handlers
 
+from workspaces_apps import WorkSpacesClient
 from workspaces_apps._http.session import make_session
+
+if TYPE_CHECKING:
+    WorkSpacesClient(session=AioSession())
+    # The clients of this one are not asynchronous.
+    WorkSpacesClient(session=botocore.session.Session())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 # Those that clients come to call: their own, and those that hand out credentials.
 SERVICES = ("workspaces", "signin", "sso", "sso-oidc", "sts")

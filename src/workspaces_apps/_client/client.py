@@ -23,7 +23,7 @@ from workspaces_apps.errors import ClientStateError, RequestValidationError
 
 if TYPE_CHECKING:
     from workspaces_apps._http.config import ClientIdentity
-    from workspaces_apps._http.transport import Transport
+    from workspaces_apps._http.port import TransportPort
     from workspaces_apps._model.models import Request
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.subscription import PollAudience
@@ -43,17 +43,17 @@ class _Shared:
         self.target = target
         self.closed = False
         self.hub: Hub | None = None
-        self._transport: Transport | None = None
+        self._transport: TransportPort | None = None
 
-    def transport(self) -> Transport:
+    def transport(self) -> TransportPort:
         if self._transport is None:
             if self.closed:
                 raise ClientStateError("the client is closed; make a new one")
             # Imported only now: it brings aiobotocore and pydantic.
             with paused():
-                from workspaces_apps._http.transport import Transport
+                from workspaces_apps._http.port import make_transport
 
-            self._transport = Transport(self.target)
+                self._transport = make_transport(self.target)
         return self._transport
 
     def __del__(self) -> None:
@@ -85,7 +85,7 @@ class WorkSpacesClient(Waiters):
         profile: str | None = None,
         endpoint_url: str | None = None,
         credentials: Credentials | CredentialsProvider | None = None,
-        session: types.AioSession | None = None,
+        session: types.Session | None = None,
         config: ClientConfig | None = None,
         clock: Clock | None = None,
     ) -> None:

@@ -3,12 +3,13 @@
 import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from random import Random
 from types import NoneType
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
 
 from workspaces_apps._base.clock import Clock, Duration, to_seconds
@@ -18,9 +19,6 @@ from workspaces_apps._base.public import public
 from workspaces_apps._pacing import DEFAULT_REGISTRY, Pacing, PacingRegistry
 from workspaces_apps._retry import RetryPolicy
 from workspaces_apps.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from aiobotocore.session import AioSession
 
 RequestChecks: TypeAlias = Literal["all", "structure"]
 
@@ -45,6 +43,20 @@ class Unset(Enum):
     """Stands for an argument that was not given, where None means something."""
 
     UNSET = "unset"
+
+
+@public("workspaces_apps.types")
+@runtime_checkable
+class Session(Protocol):
+    """An `aiobotocore.session.AioSession`, by what tells one from a session of botocore's or boto3's.
+
+    Not the class itself: type checkers of everybody who makes a client would read the clients of all services.
+    """
+
+    @property
+    def create_client(self) -> Callable[..., AbstractAsyncContextManager[Any]]:
+        """Make a client, as an asynchronous context manager."""
+        ...
 
 
 @public("workspaces_apps")
@@ -231,7 +243,7 @@ class Target:
         profile: str | None,
         endpoint_url: str | None,
         credentials: Credentials | CredentialsProvider | None,
-        session: "AioSession | None",
+        session: Session | None,
         config: ClientConfig,
         clock: Clock,
     ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from workspaces_apps._base.clock import timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
@@ -530,7 +530,9 @@ class Transport:
 
     async def _connect(self) -> tuple[Connection, str]:
         target = self.target
-        session = target.session if target.session is not None else make_session(target.profile)
+        session = (
+            make_session(target.profile) if target.session is None else cast("AioSession", target.session)
+        )
         self._session = session
         region = target.region or resolve_region(session)
         connection = await open_connection(
