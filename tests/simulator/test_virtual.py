@@ -8,7 +8,7 @@ import pytest
 
 from workspaces_apps import ConfigurationError
 from workspaces_apps._base.clock import SystemClock, sleep_or, timeout
-from workspaces_apps.simulator import ManualClock, _virtual
+from workspaces_apps.simulator import ManualClock, _clocks
 from workspaces_apps.simulator._clocks import DeadlockError, run_virtual
 
 
@@ -91,7 +91,7 @@ def test_a_clock_that_moves_by_itself_is_refused() -> None:
 def test_the_job_of_an_executor_takes_no_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others that sleep meanwhile do not move the clock: what takes a moment of real time would take years of theirs."""
     # A busy machine may need long for the twentieth of a second.
-    monkeypatch.setattr(_virtual, "_JOB_PATIENCE", 60.0)
+    monkeypatch.setattr(_clocks, "_JOB_PATIENCE", 60.0)
     clock = ManualClock()
 
     async def ticking() -> None:
