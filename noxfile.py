@@ -35,8 +35,8 @@ CHECKED = [
 IN_PARALLEL = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
 # What an installed package may do otherwise than a checkout: entry points, data files, extras, processes.
 ON_THE_WHEEL = (
-    "plugin/test_fixtures.py",
-    "report/test_page.py",
+    "pytest_plugin/test_fixtures.py",
+    "rollout/report/test_page.py",
     "cli/test_command.py",
     "test_environment.py",
     "test_examples.py",
@@ -107,7 +107,7 @@ def aws_cli(session: nox.Session) -> None:
     install_development(session)
     python = install_aws_cli(session)
     session.run(
-        "python", "-m", "pytest", "tests/peers/test_aws_cli.py", "tests/plugin/test_docs.py",
+        "python", "-m", "pytest", "tests/peers/test_aws_cli.py", "tests/pytest_plugin/test_docs.py",
         "-k", "cli or prompt", *session.posargs,
         env={"WORKSPACES_AWS_CLI_PYTHON": str(python)},
     )  # fmt: skip
@@ -277,7 +277,7 @@ def long(session: nox.Session) -> None:
     """Run the tests that need minutes: workers as processes that are killed and paused, and models by many examples."""
     install_development(session)
     session.run("python", "-m", "pytest", "-m", "long", "tests/distributed", *session.posargs)
-    session.run("python", "-m", "pytest", *IN_PARALLEL, "tests/models", env={"HYPOTHESIS_PROFILE": "long"})
+    session.run("python", "-m", "pytest", *IN_PARALLEL, "tests/model", env={"HYPOTHESIS_PROFILE": "long"})
 
 
 @nox.session

@@ -161,6 +161,22 @@ def test_what_users_may_not_import_has_an_underscore_on_its_path() -> None:
     assert open_to_all <= FACES
 
 
+MIRRORED = {part.removeprefix("_") for part in set().union(*LAYERS) | {"simulator"}} - {"errors", "api"}
+"""The parts with a folder of tests; errors are what the others raise, and `api` is tested with `_model`."""
+
+
+@pytest.mark.checkout
+def test_the_folders_of_tests_mirror_the_package() -> None:
+    """Each part has its folder, and the line at its top says what it tests."""
+    tests = Path(__file__).parent
+    openings = {
+        part: ast.get_docstring(ast.parse((tests / part / "__init__.py").read_text(encoding="utf-8"))) or ""
+        for part in MIRRORED
+    }
+
+    assert {part for part, opening in openings.items() if f"{part}`" not in opening} == set()
+
+
 def test_import_loads_nothing_heavy() -> None:
     """`import workspaces_apps` loads no HTTP stack, no botocore, no pydantic, no tenacity."""
     script = f"import {PACKAGE}, sys; print(*sys.modules)"

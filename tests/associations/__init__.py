@@ -1,1 +1,1 @@
-"""Tests of the state tables."""
+"""Tests of `_associations`: the state tables, row by row, against what the simulator does."""

@@ -1,1 +1,1 @@
-"""The parts of the benchmarks that can be wrong without anybody noticing."""
+"""Tests of `benchmarks`: the parts that can be wrong without anybody noticing."""

@@ -1,1 +1,1 @@
-"""The fault campaign: the real client against the simulator, while everything goes wrong at random."""
+"""Campaigns: the real client against the simulator, while everything goes wrong at random, by a seed."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.report.journals import rolled_out, write
+from tests.rollout.report.journals import rolled_out, write
 from workspaces_apps.cli import _formats as tables
 from workspaces_apps.cli import main
 from workspaces_apps.cli._failures import ExitCode, UsageError

@@ -1,1 +1,1 @@
-"""The client: one call, its errors, its retries, and what it is set up with."""
+"""Tests of `_client`: how a client is set up, its life, misuse, listings, and who traces its calls; over real HTTP."""

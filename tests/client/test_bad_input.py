@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.client.conftest import CREDENTIALS, Connect
-from tests.client.server import ScriptedServer, ok
+from tests.http.conftest import CREDENTIALS, Connect
+from tests.http.server import ScriptedServer, ok
 from workspaces_apps import RequestValidationError, WorkSpacesClient
 from workspaces_apps.api import DescribeApplicationsResult, StopRequest, WorkspaceRequest
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession
 
-from tests.client.conftest import CREDENTIALS, Connect
-from tests.client.server import ScriptedServer
+from tests.http.conftest import CREDENTIALS, Connect
+from tests.http.server import ScriptedServer
 from workspaces_apps import (
     AssumeRole,
     ClientConfig,

@@ -5,9 +5,9 @@ import contextlib
 
 import pytest
 
-from tests.client.clocks import SkippingClock, sleepers
-from tests.client.conftest import CREDENTIALS, Connect, make_config
-from tests.client.server import Answer, ScriptedServer, ok
+from tests.http.clocks import SkippingClock, sleepers
+from tests.http.conftest import CREDENTIALS, Connect, make_config
+from tests.http.server import Answer, ScriptedServer, ok
 from workspaces_apps import (
     ClientStateError,
     ConfigurationError,

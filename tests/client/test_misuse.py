@@ -11,8 +11,8 @@ import warnings
 
 import pytest
 
-from tests.client.conftest import CREDENTIALS, Connect, make_config
-from tests.client.server import ScriptedServer, ok
+from tests.http.conftest import CREDENTIALS, Connect, make_config
+from tests.http.server import ScriptedServer, ok
 from workspaces_apps import (
     AttemptRecord,
     ClientConfig,

@@ -10,8 +10,8 @@ from botocore import xform_name
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.client.conftest import Connect
-from tests.client.server import Answer, Recorded, ScriptedServer, fault, ok
+from tests.http.conftest import Connect
+from tests.http.server import Answer, Recorded, ScriptedServer, fault, ok
 from workspaces_apps import (
     ConfigurationError,
     PaginationError,

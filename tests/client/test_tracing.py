@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession
 
-from tests.client.conftest import Connect
-from tests.client.server import REQUEST_ID, ScriptedServer, fault, ok
+from tests.http.conftest import Connect
+from tests.http.server import REQUEST_ID, ScriptedServer, fault, ok
 from workspaces_apps import Credentials, ResourceNotFoundException, WorkSpacesClient
 
 TRACE_HEADER = "x-amzn-trace-id"

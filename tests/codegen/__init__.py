@@ -1,1 +1,1 @@
-"""The generator."""
+"""Tests of `codegen`: the generator, its overrides, and the pages that it writes."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.models.service_model import OPERATIONS, PAGINATORS, SERVICE, request, result, result_shape
+from tests.model.service_model import OPERATIONS, PAGINATORS, SERVICE, request, result, result_shape
 from workspaces_apps._model.models import PageResult
 
 pytestmark = pytest.mark.checkout

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codegen import audit, ir, overrides, source
-from tests.models.service_model import OPERATIONS
+from tests.model.service_model import OPERATIONS
 
 pytestmark = pytest.mark.checkout
 

@@ -1,1 +1,1 @@
-"""Tests of the pages and of the site: every block runs, and the reference leaves no public name out."""
+"""Tests of the pages and of the site: every block runs, every figure has its table, and no public name is left out."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import Block, blocks, fits, fleet, run_program
-from tests.plugin.run import run_pytest
+from tests.pytest_plugin.run import run_pytest
 from workspaces_apps.cli import main
 
 pytestmark = [pytest.mark.checkout, pytest.mark.campaign]

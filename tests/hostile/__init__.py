@@ -1,1 +1,1 @@
-"""A hostile network and hostile files, in numbers."""
+"""Campaigns against the client and against files: a hostile network and hostile content, in numbers, by a seed."""

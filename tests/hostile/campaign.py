@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from tests.client.conftest import make_config
-from tests.client.raw import client_of, raw_server
 from tests.hostile.answers import VALUE, Ending, Kind, kinds, right_body
 from tests.hostile.calls import ANSWERS, CALLS
 from tests.hostile.files import attack_files
+from tests.http.conftest import make_config
+from tests.http.raw import client_of, raw_server
 from workspaces_apps import (
     ClientConfig,
     MalformedResponseError,

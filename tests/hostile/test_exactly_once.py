@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 import workspaces_apps.api as api
-from tests.client.clocks import SkippingClock
-from tests.client.conftest import CREDENTIALS, make_config
-from tests.client.raw import answer, raw_server
+from tests.http.clocks import SkippingClock
+from tests.http.conftest import CREDENTIALS, make_config
+from tests.http.raw import answer, raw_server
 from workspaces_apps import OpenEnum, Pacing, RetryPolicy, WorkSpacesClient, WorkSpacesError
 from workspaces_apps._retry import REPEATABLE
 from workspaces_apps.simulator import ManualClock

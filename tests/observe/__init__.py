@@ -1,1 +1,1 @@
-"""The shared reads of a client."""
+"""Tests of `_observe`: shared reads and polls, against the simulator and by properties."""

@@ -1,1 +1,1 @@
-"""The pacing layer."""
+"""Tests of `_pacing`: what is learned from throttles, and who may send when, in virtual time."""

@@ -1,1 +1,1 @@
-"""Peers that share no line with us: boto3 against our simulator, moto's server against our client."""
+"""Tests against peers that share no line with us: boto3 and others at our simulator, moto's server at our client."""

@@ -11,7 +11,7 @@ from tests.cli.process import Simulation, simulating
 from tests.peers.boto3_client import Call, boto3_client
 from tests.peers.conftest import Tried
 from tests.peers.tools import FOLDER, needs, run
-from tests.plugin.test_docs import blocks
+from tests.pytest_plugin.test_docs import blocks
 
 pytestmark = needs("c7n", "bin", "custodian")
 TOOL = Path(FOLDER, "c7n", "bin")

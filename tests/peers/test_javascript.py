@@ -12,7 +12,7 @@ import pytest
 from tests.cli.process import Simulation, simulating
 from tests.peers.conftest import Tried
 from tests.peers.tools import FOLDER, answer_of, needs, run
-from tests.plugin.test_docs import blocks
+from tests.pytest_plugin.test_docs import blocks
 
 pytestmark = needs("javascript", "node_modules")
 SCRIPT = Path(__file__).parent / "javascript" / "scenarios.mjs"

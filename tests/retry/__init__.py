@@ -1,1 +1,1 @@
-"""The retry layer."""
+"""Tests of `_retry`: policies, budgets, and what may be repeated, without a network."""

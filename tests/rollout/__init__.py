@@ -1,1 +1,1 @@
-"""Tests of fleet roll-outs."""
+"""Tests of `rollout`: manifests, plans, applies, journals and crashes, against the simulator in simulated time."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.report.strategies import JOURNALS
+from tests.rollout.report.strategies import JOURNALS
 from tests.rollout.site import OFFICE, VISIO, last_words, manifest, site
 from workspaces_apps.cli._progress import Board
 from workspaces_apps.rollout import (

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.client.server import Answer, Recorded, ScriptedServer
+from tests.http.server import Answer, Recorded, ScriptedServer
 from tests.rollout.site import OFFICE, last_words
 from workspaces_apps import ClientConfig, Credentials
 from workspaces_apps._pacing import PacingRegistry

@@ -1,1 +1,1 @@
-"""Spans, metrics and log fields."""
+"""Tests of `_telemetry`: spans, metrics and log fields, with OpenTelemetry's own SDK."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.client.conftest import connect, no_stubs_of_moto, server, ws
+from tests.http.conftest import connect, no_stubs_of_moto, server, ws
 from tests.telemetry.recording import Recording, recording
 
 __all__ = ["connect", "no_stubs_of_moto", "server", "ws"]

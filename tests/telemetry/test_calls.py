@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind, StatusCode, TraceState, get_current_span
 from opentelemetry.util.types import Attributes
 
-from tests.client.conftest import Connect
-from tests.client.server import REQUEST_ID, ScriptedServer, fault, ok
+from tests.http.conftest import Connect
+from tests.http.server import REQUEST_ID, ScriptedServer, fault, ok
 from tests.telemetry.recording import Recording, attributes_of, recording
 from workspaces_apps import (
     DeadlineExceededError,

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from tests.client.conftest import Connect
-from tests.client.server import ScriptedServer, fault, ok
+from tests.http.conftest import Connect
+from tests.http.server import ScriptedServer, fault, ok
 from tests.rollout.site import manifest, site
 from tests.telemetry.recording import Recording
 from workspaces_apps import Pacing

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import workspaces_apps
-from tests.client.server import REQUEST_ID, ScriptedServer, fault, ok
+from tests.http.server import REQUEST_ID, ScriptedServer, fault, ok
 from tests.rollout.site import manifest, site
 from workspaces_apps import WorkSpacesClient
 from workspaces_apps._base.logs import FIELDS, field_logger, log_scope

@@ -1,1 +1,1 @@
-"""The types that checkers see. But for `test_checkers`, the modules here are read by them and never run."""
+"""Types as checkers see them: but for `test_checkers` and `test_at_run_time`, the modules here are read by checkers and never run."""

@@ -1,6 +1,6 @@
 """The private names of aiobotocore, botocore and aiohttp that this package leans on, each with its reason and fallback.
 
-Where one is missing or is not what it was, calls go through aiobotocore's methods. `tests/client/test_borrowed.py`
+Where one is missing or is not what it was, calls go through aiobotocore's methods. `tests/http/test_borrowed.py`
 fails for every row of the table that no longer fits the installed releases.
 """
 

@@ -1,0 +1,254 @@
+"""The fast path of a call: taken where nobody would miss anything, and left the moment somebody would."""
+
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+import wrapt
+from aiobotocore.client import AioBaseClient
+from aiobotocore.endpoint import AioEndpoint
+from botocore.loaders import Loader
+from botocore.session import Session
+from botocore.stub import Stubber
+
+from tests.http.conftest import Connect
+from tests.http.server import ScriptedServer, ok
+from tests.http.ways import client_of, ignore, inner_of, listening, posts
+from workspaces_apps import WorkSpacesClient
+from workspaces_apps._http.fast_path import EVENTS, LONGEST_BODY
+from workspaces_apps._http.session import PlainSession, make_loader
+
+__all__ = ["posts"]
+
+
+async def calls(ws: WorkSpacesClient, count: int = 1) -> None:
+    """Call an operation."""
+    for _ in range(count):
+        await ws.describe_account()
+
+
+async def test_the_first_call_shows_the_way_to_the_next(
+    server: ScriptedServer, ws: WorkSpacesClient, posts: list[bytes]
+) -> None:
+    """aiobotocore makes the first call of each operation; fails when it changes so that the path is closed."""
+    server.respond(lambda _: ok())
+
+    await calls(ws, 3)
+    await ws.describe_tags(resource_id="ws-123456789")
+
+    assert (len(posts), len(server.requests)) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    "event", [*EVENTS, "before-call.workspaces", "needs-retry.workspaces.DescribeAccount"]
+)
+async def test_it_is_closed_where_somebody_listens(
+    server: ScriptedServer, posts: list[bytes], event: str
+) -> None:
+    """A handler on any event of a call, however general, makes aiobotocore do the work."""
+    server.respond(lambda _: ok())
+
+    async with client_of(server.url, listening(event)) as ws:
+        await calls(ws, 2)
+
+    assert (posts, len(server.requests)) == ([], 2)
+
+
+async def test_a_listener_to_another_operation_does_not_close_it(
+    server: ScriptedServer, posts: list[bytes]
+) -> None:
+    """Each operation has a path of its own."""
+    server.respond(lambda _: ok())
+
+    async with client_of(server.url, listening("before-send.workspaces.DescribeTags")) as ws:
+        await calls(ws, 2)
+
+    assert len(posts) == 1
+
+
+def listen(inner: AioBaseClient) -> Callable[[], None]:
+    """Begin to listen to an event."""
+    events: Any = inner.meta.events
+    events.register("before-send", ignore)
+    return lambda: events.unregister("before-send", ignore)
+
+
+def wrap(owner: type, name: str) -> Callable[[AioBaseClient], Callable[[], None]]:
+    """Wrap a method as tracers do: the wrapper is equal to the method, and says that it is of its type."""
+
+    def begin(_: AioBaseClient) -> Callable[[], None]:
+        original, inherited = getattr(owner, name), name not in vars(owner)
+
+        def through(wrapped: Any, _: object, args: Any, options: Any) -> object:
+            return wrapped(*args, **options)
+
+        setattr(owner, name, wrapt.FunctionWrapper(original, through))
+        return lambda: delattr(owner, name) if inherited else setattr(owner, name, original)
+
+    return begin
+
+
+def replace(inner: AioBaseClient) -> Callable[[], None]:
+    """Put another method on the client itself."""
+    found: Any = inner
+    found._make_api_call = found._make_api_call
+    return lambda: delattr(found, "_make_api_call")
+
+
+def trace(inner: AioBaseClient) -> Callable[[], None]:
+    """Trace the requests of aiohttp's session."""
+    endpoint: Any = getattr(inner, "_endpoint")  # noqa: B009 - private
+    (session,) = endpoint.http_session._sessions.values()
+    config = aiohttp.TraceConfig()
+    config.freeze()
+    session.trace_configs.append(config)
+    return lambda: session.trace_configs.remove(config)
+
+
+WATCHERS = {
+    "a listener": listen,
+    "a wrapped call": wrap(AioBaseClient, "_make_api_call"),
+    "a wrapped request": wrap(AioEndpoint, "prepare_request"),
+    "wrapped aiohttp": wrap(aiohttp.ClientSession, "_request"),
+    "a method of the instance": replace,
+    "a trace of aiohttp": trace,
+}
+
+
+@pytest.mark.parametrize("watcher", WATCHERS.values(), ids=WATCHERS)
+async def test_it_is_left_and_taken_again_while_the_client_is_in_use(
+    server: ScriptedServer,
+    ws: WorkSpacesClient,
+    posts: list[bytes],
+    watcher: Callable[[AioBaseClient], Callable[[], None]],
+) -> None:
+    """Whoever begins to watch sees the very next call, and when nobody watches any more the path is open again."""
+    server.respond(lambda _: ok())
+    await calls(ws, 2)
+    assert len(posts) == 1
+
+    end = watcher(await inner_of(ws))
+    try:
+        await calls(ws, 2)
+        assert (len(posts), len(server.requests)) == (1, 4)
+    finally:
+        end()
+    await calls(ws, 3)
+
+    # After a change of listeners the way is shown anew.
+    assert len(posts) in (3, 4)
+    assert len(server.requests) == 7
+
+
+async def test_whoever_stubs_a_client_answers_in_the_place_of_the_network(
+    server: ScriptedServer, ws: WorkSpacesClient, posts: list[bytes]
+) -> None:
+    """botocore's own Stubber is no listener of botocore's."""
+    server.respond(lambda _: ok())
+    await calls(ws, 2)
+    stubber = Stubber(await inner_of(ws))
+    stubber.add_response("describe_account", {"DedicatedTenancySupport": "ENABLED"})
+
+    with stubber:
+        found = await ws.describe_account()
+
+    assert found.dedicated_tenancy_support == "ENABLED"
+    assert (len(posts), len(server.requests)) == (1, 2)
+
+
+async def test_it_is_closed_where_a_method_was_wrapped_before_the_client_was_made(
+    server: ScriptedServer, connect: Connect, posts: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method as it is at the beginning is not taken for what its author wrote."""
+    original: Any = getattr(AioBaseClient, "_make_api_call")  # noqa: B009 - private
+
+    async def wrapped(*args: Any) -> object:
+        return await original(*args)
+
+    wrapped.__wrapped__ = original  # type: ignore[attr-defined]  # as functools.wraps does
+    monkeypatch.setattr(AioBaseClient, "_make_api_call", wrapped)
+    server.respond(lambda _: ok())
+
+    await calls(connect(), 2)
+
+    assert (posts, len(server.requests)) == ([], 2)
+
+
+async def test_on_lambda_each_call_has_the_header_of_its_invocation(
+    server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore adds it to every request, and it may be another one each time."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "nightly")
+    server.respond(lambda _: ok())
+    ws = connect()
+
+    for invocation in ("Root=1-a", "Root=1-b"):
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", invocation)
+        await ws.describe_account()
+
+    assert [request.headers["x-amzn-trace-id"] for request in server.requests] == ["Root=1-a", "Root=1-b"]
+
+
+async def test_a_body_that_does_not_fit_the_socket_is_left_to_aiohttp(
+    server: ScriptedServer, ws: WorkSpacesClient, posts: list[bytes]
+) -> None:
+    """The writing is left to aiohttp where it may have to wait."""
+    server.respond(lambda _: ok())
+    view = ws.with_options(request_checks="structure")
+    for size in (1, 1, LONGEST_BODY):
+        await view.describe_tags(resource_id="x" * size)
+
+    assert (len(posts), len(server.requests)) == (1, 3)
+
+
+async def test_headers_that_a_listener_adds_before_the_call_are_signed_each_time(
+    server: ScriptedServer, posts: list[bytes]
+) -> None:
+    """A header added to one call is not carried over to the next."""
+    count = iter(range(10))
+
+    def add(params: dict[str, Any], **_: object) -> None:
+        params["headers"][f"X-Number-{next(count)}"] = "x"
+
+    server.respond(lambda _: ok())
+
+    async with client_of(server.url, listening("before-call", add)) as ws:
+        await calls(ws, 2)
+
+    added = [[name for name in request.headers if name.startswith("x-number")] for request in server.requests]
+    assert (added, posts) == ([["x-number-0"], ["x-number-1"]], [])
+    assert "x-number-1" in server.requests[1].headers["authorization"]
+
+
+def test_the_endpoint_rules_ask_for_nothing_that_differs_from_call_to_call() -> None:
+    """Fails when the service's rules gain a parameter: what is remembered of a call must be right for the next."""
+    rules = Session().get_component("data_loader").load_service_model("workspaces", "endpoint-rule-set-1")
+
+    assert set(rules["parameters"]) == {"Region", "UseDualStack", "UseFIPS", "Endpoint"}
+
+
+@pytest.mark.parametrize(
+    "proxies,verified", [(None, False), ({}, False), ({"http": "https://proxy.example"}, True)]
+)
+def test_plain_http_needs_no_trust_store_unless_a_proxy_is_in_the_way(
+    proxies: dict[str, str] | None, verified: bool
+) -> None:
+    """The way to a proxy may be TLS, and is verified as ever."""
+    session: Any = PlainSession(proxies=proxies, verify=True)
+
+    assert session._verify is verified
+    assert session.needs_proxy("http://127.0.0.1/") is verified
+
+
+def test_the_quick_loader_loads_what_botocore_loads() -> None:
+    """The same data for the service, for STS and for endpoints; and it knows a service that there is not."""
+    # Not the one that is shared: botocore changes the endpoints that it has loaded.
+    theirs, ours = Loader(), make_loader(None)
+
+    for service, kind in (("workspaces", "service-2"), ("sts", "endpoint-rule-set-1")):
+        assert ours.load_service_model(service, kind) == theirs.load_service_model(service, kind)
+    assert ours.load_data("endpoints") == theirs.load_data("endpoints")
+    assert set(theirs.list_available_services("service-2")) <= set(ours.list_available_services("service-2"))
+    with pytest.raises(Exception, match="no-such-service"):
+        ours.load_service_model("no-such-service", "service-2")

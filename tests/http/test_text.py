@@ -1,0 +1,147 @@
+"""Text from outside: harmless wherever it is read, and without secrets."""
+
+import logging
+import pickle
+from urllib.parse import quote
+
+import pytest
+
+from tests.http.conftest import CREDENTIALS, Connect
+from tests.http.server import Answer, ScriptedServer, fault
+from workspaces_apps import MalformedResponseError, RetryPolicy, ServiceError
+from workspaces_apps._base.logs import HarmlessFormatter, relay_warnings
+from workspaces_apps._base.text import HIDDEN, MESSAGE_LIMIT, bounded, harmless, hide, name
+
+ESCAPES = "\x1b[2J\r\n2026-01-01 INFO forged\x9b1m\u202e\u2066\x07"
+SECRET, TOKEN = "wJalrXUtnFEMI/K7MDENG+bPxRfiCY", "FwoGZXIvYXdzEBYaDExample+/=="
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"key {SECRET}",
+        f"key {quote(SECRET, safe='')}",
+        f"key {quote(SECRET)}",
+        f"AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host;x-amz-security-token;x-amz-target, Signature={'0af' * 21}",
+        f"?X-Amz-Security-Token={quote(TOKEN, safe='')}&X-Amz-Signature=abcdef0123",
+        f"'X-Amz-Security-Token': b'{TOKEN}'",
+        f"x-amz-security-token:{TOKEN}\nx-amz-target:a",
+        f"aws_secret_access_key = {TOKEN}",
+        f'{{"aws_secret_access_key": "{TOKEN}"}}',
+        f"('aws_secret_access_key', '{TOKEN}')",
+        f"aws_session_token,{TOKEN}",
+    ],
+)
+def test_secrets_are_hidden(said: str) -> None:
+    """The client's own values, in any form, and what stands where secrets stand."""
+    hide(SECRET, None, "short")
+
+    shown = harmless(said)
+
+    assert HIDDEN in shown
+    for secret in (SECRET, quote(SECRET, safe=""), TOKEN, quote(TOKEN, safe=""), "0af" * 21, "abcdef0123"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ws-123456789 of arn:aws:iam::123456789012:role/fleet",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z",
+        "11111111-2222-3333-4444-555555555555 short SignedHeaders=host;x-amz-security-token;x-amz-target",
+        "Büro 東京 naïve",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`",
+    ],
+)
+def test_what_people_look_for_stays(said: str) -> None:
+    """Ids, hashes and words of every language are shown as they are."""
+    assert harmless(said) == said
+
+
+def test_text_is_one_line_with_an_end() -> None:
+    """Control characters and directions are gone, and of megabytes a line is left."""
+    shown = harmless(ESCAPES + "x" * 10_000_000, 100)
+
+    assert len(shown) == 100
+    assert shown.startswith("[2J 2026-01-01 INFO forged 1m")
+    assert shown.isprintable()
+    assert (name("a b\x1b[31m"), name("\x1b"), bounded("abc", 3)) == ("a b [31m", None, "abc")
+
+
+async def test_what_the_service_says_is_harmless(
+    server: ScriptedServer, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Code, message, ids and the answer's own id, in the error and in every line of the log."""
+    caplog.set_level(logging.DEBUG, logger="workspaces_apps")
+    said = fault(f"Odd{ESCAPES}", f"{ESCAPES}{CREDENTIALS.secret_access_key}{'x' * 5000}", ResourceId=ESCAPES)
+    body = said.body.replace(b"Odd", b"ThrottlingException#Odd")
+    server.respond(lambda _: Answer(status=429, body=body, headers={"x-amzn-RequestId": "a\u202eb"}))
+
+    with pytest.raises(ServiceError) as caught:
+        await connect(retry=RetryPolicy(max_attempts=2)).describe_account()
+
+    error = caught.value
+    assert len(error.message) <= MESSAGE_LIMIT
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines
+    for shown in (str(error), repr(error), error.code or "", error.resource_id or "", *lines):
+        assert shown.isprintable()
+        assert CREDENTIALS.secret_access_key not in shown
+
+
+async def test_a_raw_body_stays_where_it_is(server: ScriptedServer, connect: Connect) -> None:
+    """`.raw` is the body byte for byte, and stands in no repr, text or pickle."""
+    server.script(Answer(body=b'{"DedicatedTenancySupport": 7, "x": "\x1b[2J raw"}'))
+
+    with pytest.raises(MalformedResponseError) as caught:
+        await connect().describe_account()
+
+    error = caught.value
+    again = pickle.loads(pickle.dumps(error))
+    assert b"\x1b[2J raw" in error.raw
+    assert not any("raw" in shown for shown in (str(error), repr(error)))
+    assert b'raw"' not in pickle.dumps(error)
+    assert (type(again), str(again), again.raw) == (MalformedResponseError, str(error), b"")
+
+
+def test_warnings_of_the_libraries_are_ours(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line without a traceback, where nobody else has a handler for them."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logging.getLogger("workspaces_apps"), "handlers", [caplog.handler])
+    relay_warnings()
+    relay_warnings()
+
+    try:
+        raise ValueError
+    except ValueError:
+        logging.getLogger("aiobotocore.tokens").warning("refresh failed\x1b[2J\nat once", exc_info=True)
+        logging.getLogger("botocore.credentials").info("nothing of note")
+
+    (record,) = caplog.records
+    assert (record.name, record.getMessage()) == (
+        "workspaces_apps.aws",
+        "aiobotocore.tokens: refresh failed [2J at once",
+    )
+    assert record.exc_info is None
+
+
+def test_a_traceback_keeps_its_lines() -> None:
+    """With --debug there is more, and that is harmless too."""
+    hide(SECRET)
+    formatter = HarmlessFormatter("%(message)s")
+    try:
+        raise ValueError(f"{SECRET}\x1b[2J")
+    except ValueError as error:
+        record = logging.LogRecord(
+            "x", logging.DEBUG, "", 0, "a\nb %s", (SECRET,), (type(error), error, error.__traceback__)
+        )
+
+    lines = formatter.format(record).split("\n")
+
+    assert lines[0] == f"a b {HIDDEN}"
+    assert lines[1].startswith("Traceback")
+    assert lines[2].startswith("  File")
+    assert lines[-1] == f"ValueError: {HIDDEN} [2J"

@@ -1,1 +1,0 @@
-"""The ground of the generated models, and the models themselves."""

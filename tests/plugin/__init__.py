@@ -1,1 +1,0 @@
-"""The pytest plugin, run by pytest in processes of its own."""

@@ -1,0 +1,1 @@
+"""Tests of `pytest_plugin`: run by pytest in processes of its own."""

@@ -1,0 +1,1 @@
+"""Tests of `rollout.report`: the builder, the forms, and the page, in Chromium where it is installed."""
