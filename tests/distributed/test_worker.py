@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import get_args
 
 import pytest
 
-from tests.rollout.site import OFFICE, Site, site
-from workspaces_apps import WorkSpacesClient
+from tests.rollout.site import OFFICE, Site, manifest, site
+from workspaces_apps import ConfigurationError, WorkSpacesClient
 from workspaces_apps.rollout import (
     EXIT_CODES,
     Ending,
@@ -21,6 +22,7 @@ from workspaces_apps.rollout import (
     Report,
     Started,
     Succeeded,
+    read_events,
 )
 
 pytest.importorskip("procrastinate", reason="the extra distributed is not installed")
@@ -104,6 +106,44 @@ async def test_a_run_is_carried_out_and_reported_as_one(database: str) -> None:
         await Report.load(database, run="nothing")
     with pytest.raises(JournalError, match="there is no run 'nothing'"):
         await status(database, "nothing")
+
+
+async def test_a_target_is_carried_out_in_slices_one_after_the_other(database: str) -> None:
+    """Two workers are there, and yet only one slice of the target calls at a time; each WorkSpace is in one slice."""
+    async with two_sites() as (here, there):
+        clients = {"eu": here.client, "us": there.client}
+        run = await submit(two_targets(), database=database, slices={"eu": 3})
+        async with working(database, clients), working(database, clients):
+            found = await ended(database, run)
+        report = await Report.load(database, run=run)
+
+        assert [one.target for one in found.targets] == ["eu.1of3", "eu.2of3", "eu.3of3", "us"]
+        assert (found.ending, report.ending) == ("complete", "complete")
+        assert set(here.deployments().values()) == {1}
+        assert (await here.rollout.plan(manifest())).pending == ()
+        spans = [
+            await read_events(f"{database}?name={run}/{one.target}")
+            for one in found.targets
+            if one.target != "us"
+        ]
+    changed = [{one.workspace_id for one in events if isinstance(one, Succeeded)} for events in spans]
+    assert sum(map(len, changed)) == len(set().union(*changed))
+    for before, after in pairwise(spans):
+        assert before[-1].at <= after[0].at
+
+
+@pytest.mark.parametrize(
+    "slices,problem",
+    [
+        ({"de": 2}, "slices of de: the manifest has no such target; there are eu, us"),
+        ({"eu": 0}, "a target has at least one slice, not 0 as eu"),
+    ],
+)
+async def test_slices_that_cannot_be_are_refused(database: str, slices: dict[str, int], problem: str) -> None:
+    """Nothing is queued."""
+    with pytest.raises(ConfigurationError, match=problem):
+        await submit(two_targets(), database=database, slices=slices)
+    assert await runs(database) == ()
 
 
 async def test_one_budget_holds_for_all_targets(database: str) -> None:

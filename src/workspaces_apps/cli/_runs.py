@@ -24,7 +24,7 @@ from workspaces_apps.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps.distributed import RunInfo, RunStatus
@@ -174,19 +174,39 @@ def submit(
     follow: Annotated[
         bool, typer.Option("--follow", help="Wait for its end, and show how it stands.")
     ] = False,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slices",
+            metavar="TARGET=N",
+            help="Cut a very large target into N jobs, carried out one after the other. Repeatable.",
+        ),
+    ] = None,
     debug: DebugOption = False,
 ) -> int:
     """Queue a roll-out for workers. Each target of the manifest is a job. Prints the run's id."""
     del debug
     from workspaces_apps.rollout import Manifest
 
-    return run_loop(_submit(Manifest.load(manifest), named_database(database), follow=follow))
+    wanted = _slices(slices or ())
+    return run_loop(_submit(Manifest.load(manifest), named_database(database), wanted, follow=follow))
 
 
-async def _submit(manifest: Manifest, database: str, *, follow: bool) -> int:
+def _slices(values: Sequence[str]) -> dict[str, int]:
+    """Read ``TARGET=N``."""
+    found: dict[str, int] = {}
+    for value in values:
+        target, _, number = value.rpartition("=")
+        if not target or not number.isdecimal() or int(number) < 1:
+            raise typer.BadParameter(f"--slices is TARGET=N, with N of 1 or more, not {value!r}")
+        found[target] = int(number)
+    return found
+
+
+async def _submit(manifest: Manifest, database: str, slices: Mapping[str, int], *, follow: bool) -> int:
     from workspaces_apps import distributed
 
-    run = await distributed.submit(manifest, database=database)
+    run = await distributed.submit(manifest, database=database, slices=slices)
     out().print(run)
     if not follow:
         return 0

@@ -104,11 +104,19 @@ async def prepare(database: Database, app: App) -> None:
         await connection.execute(app.schema_manager.get_schema())
 
 
-async def defer(app: App, run: str, targets: tuple[str, ...], connection: AsyncConnection[TupleRow]) -> None:
-    """Queue the job of each target, in the transaction of the connection."""
-    for target in targets:
-        lock = f"{run}/{target}"
-        task = app.configure_task(TASK, lock=lock, queueing_lock=lock, connection=connection)
+async def defer(app: App, run: str, jobs: Mapping[str, str], connection: AsyncConnection[TupleRow]) -> None:
+    """Queue jobs, in the transaction of the connection.
+
+    Args:
+        app: The app.
+        run: The run.
+        jobs: By target, or slice of one, the target that it is of: its slices are carried out one after the other.
+        connection: The connection.
+    """
+    for target, whole in jobs.items():
+        task = app.configure_task(
+            TASK, lock=f"{run}/{whole}", queueing_lock=f"{run}/{target}", connection=connection
+        )
         await task.defer_async(run=run, target=target)
 
 
@@ -141,7 +149,7 @@ async def rescue(database: Database, app: App, sightings: Sightings) -> int:
         stalled = await app.job_manager.get_stalled_jobs(
             queue=QUEUE, task_name=TASK, seconds_since_heartbeat=STALLED_SECONDS
         )
-        jobs = {str(job.lock): job for job in stalled}
+        jobs = {f"{job.task_kwargs['run']}/{job.task_kwargs['target']}": job for job in stalled}
         rows = await (
             await connection.execute(
                 "SELECT name, epoch, beat FROM workspaces_apps.journal WHERE name = ANY(%s) AND NOT released",

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from workspaces_apps._base.public import Datetime, public
+from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout import EXIT_CODES, ControlCommand, Ending, JournalError, Manifest
 from workspaces_apps.rollout._controller.control import whoever
 from workspaces_apps.rollout._journal.postgresql import Database, open_database
@@ -144,7 +145,7 @@ async def _connected(database: str) -> AsyncGenerator[Database, None]:
         await opened.close()
 
 
-async def submit(manifest: Manifest, *, database: str) -> str:
+async def submit(manifest: Manifest, *, database: str, slices: Mapping[str, int] | None = None) -> str:
     """Queue a roll-out: a job for each target of the manifest, for whatever workers there are, now or later.
 
     Credentials never go into the database: of a target it holds the profile, the role and the external id, and each
@@ -153,16 +154,19 @@ async def submit(manifest: Manifest, *, database: str) -> str:
     Args:
         manifest: What is wanted.
         database: The database's URL, ``postgresql://user@host/database``.
+        slices: By target, how many jobs it is cut into, for very large ones; 1 where none is named. The slices of a target
+            share its rate: one is carried out after the other, each with a journal of its own and waves of its own.
 
     Returns:
         The id of the run.
 
     Raises:
-        ConfigurationError: The extra ``distributed`` is not installed.
+        ConfigurationError: The extra ``distributed`` is not installed, or `slices` names no target of the manifest, or less
+            than one slice.
         JournalError: The database cannot be reached, or its schema is of another release.
     """
     run = secrets.token_hex(6)
-    names = manifest.target_names
+    parts = _parts(manifest.target_names, slices or {})
     async with _connected(database) as opened:
         from workspaces_apps.distributed import _engine
 
@@ -176,11 +180,53 @@ async def submit(manifest: Manifest, *, database: str) -> str:
             )
             async with connection.cursor() as cursor:
                 await cursor.executemany(
-                    "INSERT INTO workspaces_apps.run_target (run, target, position) VALUES (%s, %s, %s)",
-                    [(run, name, position) for position, name in enumerate(names)],
+                    "INSERT INTO workspaces_apps.run_target (run, target, position, part_of, slice, slices)"
+                    " VALUES (%s, %s, %s, %s, %s, %s)",
+                    [
+                        (run, name, position, part.target, part.number, part.slices)
+                        for position, (name, part) in enumerate(parts.items())
+                    ],
                 )
-            await _engine.defer(app, run, names, connection)
+            await _engine.defer(app, run, {name: part.target for name, part in parts.items()}, connection)
     return run
+
+
+class Part(NamedTuple):
+    """What one job carries out: a target, or a slice of one.
+
+    Attributes:
+        target: The target.
+        number: The number of the slice, from 1.
+        slices: How many slices the target has; 1 for the target as a whole.
+    """
+
+    target: str
+    number: int
+    slices: int
+
+
+def _parts(targets: Sequence[str], slices: Mapping[str, int]) -> dict[str, Part]:
+    """Return by its name what each job carries out.
+
+    Raises:
+        ConfigurationError: There is no such target, or less than one slice of it.
+    """
+    for name, count in slices.items():
+        if name not in targets:
+            raise ConfigurationError(
+                f"slices of {name}: the manifest has no such target; there are {', '.join(targets)}"
+            )
+        if count < 1:
+            raise ConfigurationError(f"a target has at least one slice, not {count} as {name}")
+    parts: dict[str, Part] = {}
+    for target in targets:
+        count = slices.get(target, 1)
+        for number in range(1, count + 1):
+            name = target if count == 1 else f"{target}.{number}of{count}"
+            if name in parts or (count > 1 and name in targets):
+                raise ConfigurationError(f"slices of {target}: a target is called {name} already")
+            parts[name] = Part(target, number, count)
+    return parts
 
 
 async def _nobody(_run: str, _target: str, _tries: int) -> None:

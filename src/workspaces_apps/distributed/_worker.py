@@ -33,6 +33,7 @@ from workspaces_apps.rollout._journal.segments import StoreUnavailableError
 from workspaces_apps.rollout._journal.stores import parse_database
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET
 from workspaces_apps.rollout._manifest.policy import Amount
+from workspaces_apps.rollout._plan.plan import slice_of
 
 if TYPE_CHECKING:
     from procrastinate import App
@@ -206,7 +207,8 @@ class Worker:
         from workspaces_apps.distributed._engine import HandOverError
 
         rows = await database.rows(
-            "SELECT run.manifest, run.command, run.command_by, run.spent, part.state FROM workspaces_apps.run"
+            "SELECT run.manifest, run.command, run.command_by, run.spent, part.state,"
+            " coalesce(part.part_of, part.target), part.slice, part.slices FROM workspaces_apps.run"
             " JOIN workspaces_apps.run_target part ON part.run = run.id WHERE run.id = %s AND part.target = %s",
             run,
             target,
@@ -216,14 +218,14 @@ class Worker:
             return
         if self._draining.is_set():
             raise HandOverError
-        text, said, by, spent, _ = rows[0]
-        wanted = said, by, spent
+        text, said, by, spent, _, *described = rows[0]
+        wanted, part = (said, by, spent), _runs.Part(*described)
         writer: JournalWriter | None = None
         try:
-            manifest = Manifest.model_validate_json(text).only(target)
+            manifest = Manifest.model_validate_json(text).only(part.target)
             writer = await store.open(f"{run}/{target}", of=manifest.name)
             await _patiently(lambda: _runs.begin(database, run, target, self.name))
-            result = await self._apply(database, _Opened(store, writer), run, target, manifest, wanted)
+            result = await self._apply(database, _Opened(store, writer), run, target, part, manifest, wanted)
         except (JournalError, StoreUnavailableError):
             raise
         except Exception as error:
@@ -247,6 +249,7 @@ class Worker:
         journal: _Opened,
         run: str,
         target: str,
+        part: _runs.Part,
         manifest: Manifest,
         wanted: tuple[RunCommand, str, str | None],
     ) -> Finished:
@@ -257,9 +260,9 @@ class Worker:
         async def count(name: str, workspace_id: str) -> str | None:
             return await _patiently(lambda: _runs.count_failure(database, run, name, workspace_id))
 
-        async with self._clients_for(manifest, target) as clients:
+        async with self._clients_for(manifest, part.target) as clients:
             rollout = Rollout(clients)
-            plan = await rollout.plan(manifest, journal=journal)
+            plan = slice_of(await rollout.plan(manifest, journal=journal), part.number, part.slices)
             await _patiently(lambda: _runs.note_planned(database, run, target, len(plan.pending)))
             events = rollout.apply(plan, journal=journal)
             events.share_budget(count)

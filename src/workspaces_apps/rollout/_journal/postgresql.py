@@ -78,6 +78,13 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
         PRIMARY KEY (run, target, workspace_id)
     );
     """,
+    # Targets in slices: the row of a slice names the target that it is a part of.
+    """
+    ALTER TABLE workspaces_apps.run_target
+        ADD COLUMN part_of text,
+        ADD COLUMN slice integer NOT NULL DEFAULT 1,
+        ADD COLUMN slices integer NOT NULL DEFAULT 1;
+    """,
 )
 """The steps from an empty schema to today's; each is made in one transaction with its number."""
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
+from zlib import crc32
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -435,6 +436,26 @@ class Plan:
                 if before[key] != after[key]
             },
         )
+
+
+def slice_of(plan: Plan, number: int, slices: int) -> Plan:
+    """Return one of several slices of a plan; whenever it is planned anew, a WorkSpace is in the same one.
+
+    Args:
+        plan: The plan.
+        number: The number of the slice, from 1.
+        slices: How many there are.
+    """
+    if slices == 1:
+        return plan
+    workspaces = tuple(
+        one for one in plan.workspaces if crc32(one.workspace_id.encode()) % slices == number - 1
+    )
+    rate_of, rate = plan.estimate.rate_of, plan.estimate.rate
+    rates = {} if rate_of is None else {rate_of: rate}
+    return replace(
+        plan, workspaces=workspaces, estimate=estimate(workspaces, plan.policy, rates, plan.created)
+    )
 
 
 def _read_key(value: object) -> object:
