@@ -170,7 +170,7 @@ INTERVAL = 4321.0
 
 @pytest.fixture
 def after_polls(monkeypatch: pytest.MonkeyPatch) -> dict[int, Callable[[], None]]:
-    """What to do after so many polls; the next one comes at once."""
+    """Acts by the number of the poll that they follow; the next one comes at once."""
     acts: dict[int, Callable[[], None]] = {}
     real, polls = SystemClock.sleep, itertools.count(1)
 

@@ -196,7 +196,7 @@ def fill_disk(disk: Path) -> Path:
 
 
 async def test_a_database_whose_disk_is_full_is_waited_for() -> None:
-    """What PostgreSQL cannot store is not begun; the display has its words; with room again, the run goes on."""
+    """Nothing begins that PostgreSQL cannot store; the display has its words; with room again, the run goes on."""
     with postgresql() as server, small_disk(server) as disk:
         database = server.make("full")
         url = f"{database}?name=full"

@@ -147,7 +147,7 @@ class Unknown(Enum):
 
 @cache
 def examples(number: int, *, in_long: int) -> settings:
-    """How often a property is tried that holds for each of many operations or shapes: more often in `nox -s long`."""
+    """Return settings for a property of each of many operations or shapes, with more examples in `nox -s long`."""
     return settings(max_examples=in_long if os.environ.get("HYPOTHESIS_PROFILE") == "long" else number)
 
 

@@ -15,6 +15,7 @@ from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import paused
 from workspaces_apps._http.config import CallOptions, ClientConfig, RequestChecks, Target, Unset
+from workspaces_apps._http.port import make_transport
 from workspaces_apps._pacing import Pacing
 from workspaces_apps._retry import RetryPolicy
 from workspaces_apps._telemetry.port import load
@@ -51,8 +52,6 @@ class _Shared:
                 raise ClientStateError("the client is closed; make a new one")
             # Imported only now: it brings aiobotocore and pydantic.
             with paused():
-                from workspaces_apps._http.port import make_transport
-
                 self._transport = make_transport(self.target)
         return self._transport
 

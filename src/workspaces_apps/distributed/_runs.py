@@ -192,7 +192,7 @@ async def submit(manifest: Manifest, *, database: str, slices: Mapping[str, int]
 
 
 class Part(NamedTuple):
-    """What one job carries out: a target, or a slice of one.
+    """The work of one job: a target, or a slice of one.
 
     Attributes:
         target: The target.
