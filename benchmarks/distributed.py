@@ -42,9 +42,20 @@ BUSY: Final = 0.8
 HEADING: Final = "Measured"
 ABOUT: Final = """\
 `python -m benchmarks.distributed` starts a PostgreSQL, simulators and workers, and kills workers; `--help` tells of sizes.
-Leases and heartbeats are real, the services' clock is scaled. `--page docs/distributed.md` writes this section; the rows of
-whole fleets are printed, and wait for a machine that does nothing else. {cores} cores, shared with other work:
+`--page docs/distributed.md` writes this section and the next one. {cores} cores, shared with other work:
 """
+FLEETS: Final = "Measured: whole fleets"
+ABOUT_FLEETS: Final = """Leases and heartbeats are real; the services' clock runs {scale:g} times as fast as time. Workers, simulators and PostgreSQL share {cores}
+cores, and CPU is what all of them take; above {busy:.0%} of the machine a row is bound by it. A killed worker (signal 9, one every
+{every:g} s) is replaced at once. Idle is the longest time without a call of a target that was not done yet.
+"""
+HEADINGS: Final = (
+    (
+        "| roll-out | wall, s | ÷ one target alone | ending | deployed twice | idle, s | kills | changes | segments + renewals"
+        " | CPU ms/call | MiB | CPU |"
+    ),
+    "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +300,7 @@ def main() -> None:
     parser.add_argument(
         "--page",
         type=Path,
-        help=f"the page whose section {HEADING} is written anew, with what the stores take",
+        help=f"the page whose sections {HEADING!r} and {FLEETS!r} are written anew",
     )
     asked = parser.parse_args()
     rows: list[str] = asked.rows.split(",")
@@ -302,22 +313,25 @@ def main() -> None:
             if asked.page is not None:
                 put_section(asked.page, HEADING, [ABOUT.format(cores=os.cpu_count()), *found])
         size = {"workspaces": asked.workspaces, "scale": asked.scale, "every": asked.every}
-        print(
-            "\n| roll-out | wall, s | ÷ one target alone | ending | deployed twice | idle, s | kills | changes | segments + renewals"
-            " | CPU ms/call | MiB | CPU |\n|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|"
-        )
+        print("", *HEADINGS, sep="\n")
+        lines = list(HEADINGS)
         alone: float | None = None
         if "alone" in rows:
             one = asyncio.run(roll_out(database, targets=1, workers=1, kills=0, **size))
             alone = one.wall
-            print(one.row(f"1 × {asked.workspaces}, 1 worker", None), flush=True)
+            lines.append(one.row(f"1 × {asked.workspaces}, 1 worker", None))
+            print(lines[-1], flush=True)
         for name, kills in (("fleet", 0), ("kills", asked.kills)):
             if name in rows:
                 many = asyncio.run(
                     roll_out(database, targets=asked.targets, workers=asked.workers, kills=kills, **size)
                 )
                 what = f"{asked.targets} × {asked.workspaces}, {asked.workers} workers{', killed' if kills else ''}"
-                print(many.row(what, alone), flush=True)
+                lines.append(many.row(what, alone))
+                print(lines[-1], flush=True)
+        if asked.page is not None and len(lines) > len(HEADINGS):
+            about = ABOUT_FLEETS.format(scale=asked.scale, cores=os.cpu_count(), busy=BUSY, every=asked.every)
+            put_section(asked.page, FLEETS, [about, *lines])
 
 
 @contextlib.contextmanager
