@@ -46,10 +46,11 @@ ABOUT: Final = """\
 """
 FLEETS: Final = "Measured: whole fleets"
 ABOUT_FLEETS: Final = """Leases and heartbeats are real; the services' clock runs {scale:g} times as fast as time. Workers, simulators and PostgreSQL share {cores}
-cores, and CPU is what all of them take; above {busy:.0%} of the machine a row is bound by it. A killed worker (signal 9, one every
-{every:g} s) is replaced at once. Idle is the longest time without a call of a target that was not done yet.
+cores. CPU is what all of them took, on average: above {busy:.0%} of the machine a row is bound by it; CPU ms/call is the workers' own. A
+killed worker (signal 9, one every {every:g} s) is replaced at once. Idle is the longest time without a call of a target that was
+not done yet, and nothing need be called for while all deployments go on.
 """
-HEADINGS: Final = (
+HEADINGS: Final[tuple[str, ...]] = (
     (
         "| roll-out | wall, s | ÷ one target alone | ending | deployed twice | idle, s | kills | changes | segments + renewals"
         " | CPU ms/call | MiB | CPU |"
@@ -92,10 +93,12 @@ class Outcome:
         """Return a line of the table."""
         ratio = f"{self.wall / alone:.2f}" if alone is not None else "–"
         note = "bound by this machine" if self.busy > BUSY else ""
+        # Nobody knows what a worker had used by the time that it was killed.
+        per_call = "–" if self.kills else f"{self.per_call:.1f}"
         return (
             f"| {what} | {self.wall:.0f} | {ratio} | {self.ending} | {self.twice} | {self.idle:.1f} | {self.kills} |"
-            f" {self.changes} | {self.segments} + {self.beats} | {self.per_call:.1f} | {self.memory:.0f} |"
-            f" {self.busy:.0%} {note} |"
+            f" {self.changes} | {self.segments} + {self.beats} | {per_call} | {self.memory:.0f} |"
+            f" {self.busy:.0%}{note and f', {note}'} |"
         )
 
 

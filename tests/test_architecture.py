@@ -161,7 +161,10 @@ def test_what_users_may_not_import_has_an_underscore_on_its_path() -> None:
     assert open_to_all <= FACES
 
 
-MIRRORED = {part.removeprefix("_") for part in set().union(*LAYERS) | {"simulator"}} - {"errors", "api"}
+MIRRORED = {part.removeprefix("_") for layer in (*LAYERS, {"simulator"}) for part in layer} - {
+    "errors",
+    "api",
+}
 """The parts with a folder of tests; errors are what the others raise, and `api` is tested with `_model`."""
 
 

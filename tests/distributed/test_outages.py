@@ -5,7 +5,7 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -169,7 +169,7 @@ async def test_s3_that_asks_to_slow_down_is_asked_again(
 
 
 @contextmanager
-def small_disk(server: Postgresql) -> Iterator[Path]:
+def small_disk(server: Postgresql) -> Generator[Path]:
     """Lend a file system of 8 MB that the server may write to, or skip the test where none may be mounted."""
     mount, umount = shutil.which("mount"), shutil.which("umount")
     with tempfile.TemporaryDirectory(prefix="small-disk-") as folder:

@@ -127,7 +127,7 @@ async def test_a_target_is_carried_out_in_slices_one_after_the_other(database: s
             if one.target != "us"
         ]
     changed = [{one.workspace_id for one in events if isinstance(one, Succeeded)} for events in spans]
-    assert sum(map(len, changed)) == len(set().union(*changed))
+    assert sum(map(len, changed)) == len(set[str]().union(*changed))
     for before, after in pairwise(spans):
         assert before[-1].at <= after[0].at
 

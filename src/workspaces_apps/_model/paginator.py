@@ -48,12 +48,12 @@ class PageSource(Generic[PageT, ItemT]):
         clock: Clock | None = None,
         telemetry: Callable[[], Telemetry | None] = lambda: None,
     ) -> None:
-        self.operation = operation
-        self.fetch = fetch
-        self.items = items
-        self.start = start
-        self.clock = clock if clock is not None else SystemClock()
-        self.telemetry = telemetry
+        self.operation: str = operation
+        self.fetch: Callable[[str | None], Coroutine[object, object, PageT]] = fetch
+        self.items: Callable[[PageT], Sequence[ItemT]] = items
+        self.start: str | None = start
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.telemetry: Callable[[], Telemetry | None] = telemetry
 
 
 class _Walk(Generic[PageT, ItemT]):
