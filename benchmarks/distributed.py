@@ -317,7 +317,7 @@ def main() -> None:
                 put_section(asked.page, HEADING, [ABOUT.format(cores=os.cpu_count()), *found])
         size = {"workspaces": asked.workspaces, "scale": asked.scale, "every": asked.every}
         print("", *HEADINGS, sep="\n")
-        lines = list(HEADINGS)
+        lines: list[str] = [*HEADINGS]
         alone: float | None = None
         if "alone" in rows:
             one = asyncio.run(roll_out(database, targets=1, workers=1, kills=0, **size))
