@@ -12,7 +12,7 @@ from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 _log = field_logger("workspaces_apps.hooks")
 
 Outcome: TypeAlias = Literal["success", "throttle", "transient", "in_progress", "fatal"]
-"""How one attempt ended: well, or with a failure of that kind."""
+"""The end of one attempt: success, or a failure of that kind."""
 
 _Record = TypeVar("_Record")
 

@@ -203,7 +203,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "IncompatibleApplicationsException": "the application does not go with another one on the WorkSpace",
     "OperatingSystemNotCompatibleException": "the application does not run on the operating system of the WorkSpace",
 }
-"""What the errors mean that the service has no message for. [seen]"""
+"""Meanings of the errors that the service has no message for. [seen]"""
 
 _http_call: ContextVar[HttpCall[Result]] = ContextVar("workspaces_apps_http_call")
 

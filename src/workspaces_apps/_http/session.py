@@ -203,7 +203,7 @@ _METADATA: Final = {
     "jsonVersion": "1.1",
     "targetPrefix": "WorkspacesService",
 }
-"""What makes a service model one of awsJson 1.1."""
+"""The members by which a service model is one of awsJson 1.1."""
 
 
 class _Pinned:

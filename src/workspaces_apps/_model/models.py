@@ -392,7 +392,7 @@ class Model(BaseModel, frozen=True):
 ModelT = TypeVar("ModelT", bound=Model)
 
 _TOLD: Final = frozenset({"_meta", "_nulls"})
-"""What is known of a model besides its content; not every model has either."""
+"""Facts of a model besides its content; not every model has either."""
 
 
 def _told_alike(made: ModelT, source: Model) -> ModelT:

@@ -21,7 +21,7 @@ from workspaces_apps._telemetry.port import Attributes
 from workspaces_apps.errors import DeadlineExceededError
 
 Outcome: TypeAlias = Literal["succeeded", "throttled", "failed", "unused"]
-"""How a request ended, as far as its rate is concerned."""
+"""The end of a request, as far as its rate is concerned."""
 
 
 class Permit:
@@ -259,7 +259,7 @@ POLL_SHARE: Final = 0.5
 """The share of a proven rate that polls may take, so that other calls get the rest."""
 
 _SPARE_DEADLINES: Final = 64
-"""How many deadlines of tasks that have left are kept before they are swept out."""
+"""Deadlines of tasks that have left that are kept before they are swept out."""
 
 
 class _Waiter:

@@ -375,7 +375,7 @@ IN_ERROR: Final[Mapping[Reason, str]] = {
     Reason.DIRECTION_OPPOSITE: "in ERROR in the direction that is not wanted, and the service does not take the other",
     Reason.FOREIGN_ERROR: "in ERROR; Force would also retry what else is in ERROR on this WorkSpace",
 }
-"""Why something in ERROR is left alone."""
+"""Reasons to leave something in ERROR alone."""
 
 _LEFT: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(STAGED, Reason.LEFT_STAGED),

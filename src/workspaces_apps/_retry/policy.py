@@ -11,7 +11,7 @@ from workspaces_apps._retry.classification import classify as classify_by_table
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 
 RETRY_AFTER_SLACK: Final = 5.0
-"""How many seconds beyond our own backoff a server's wish is honoured."""
+"""Seconds beyond our own backoff for which a server's wish is honoured."""
 
 _MAX_DOUBLINGS: Final = 64
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
 
 Target: TypeAlias = Literal["installed", "removed"]
-"""Where an association is meant to end."""
+"""The end that an association is meant to come to."""
 
 
 @public("workspaces_apps")
@@ -156,7 +156,7 @@ class Step(Enum):
     FAILED = auto()
     """Everything is terminal, something is in ERROR, and nothing more will come of the WorkSpace's state."""
     UNSTAGED = auto()
-    """What was wanted is not under way, and has not been for the whole grace."""
+    """Nothing of what was wanted is under way, and has not been for the whole grace."""
     NOT_READY = auto()
     """The WorkSpace needs somebody before it becomes ready."""
     LATE = auto()

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 NAMES: Final = ("Microsoft Office LTSC Professional Plus 2021", "Microsoft Visio LTSC Professional 2021")
-"""What is rolled out: of one edition and one version, as Office and Visio must be on one WorkSpace. [doc]"""
+"""The applications that are rolled out: of one edition and one version, as Office and Visio must be on one WorkSpace. [doc]"""
 
 MANIFEST: Final = """\
 name = "Office 2021"
@@ -62,20 +62,20 @@ REASONS: Final = (
     ("DeploymentError.InternalServerError", "Internal server error."),
     ("ValidationError.InsufficientDiskSpace", "There is not enough room on the root volume."),
 )
-"""Why deployments fail, with the words for it."""
+"""Reasons for deployments to fail, with the words for each."""
 
 FAILING: Final = 20
 """One WorkSpace of so many fails at first."""
 
 QUICK_SCALE: Final = 300.0
-"""How many times as fast as time the simulator's clock runs where a reader follows each state."""
+"""The speed of the simulator's clock, as a multiple of time's, where a reader follows each state."""
 
 WAVES: Final = 'canary = "5%"\ngrowth = 4\n'
 
 PICTURE_WIDTH: Final = 110
 
 _FONT_FACE: Final = re.compile(r"@font-face \{[^}]*\}\s*")
-"""Where a picture of rich's would fetch its font from."""
+"""The address that a picture of rich's would fetch its font from."""
 
 
 def register_demo(app: typer.Typer) -> None:

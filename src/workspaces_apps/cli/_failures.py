@@ -37,7 +37,7 @@ OPTIONS: Final[tuple[tuple[str, str], ...]] = (
         "",
     ),
 )
-"""What the library says, and what is said instead; all that fit."""
+"""Words of the library, and the words for people in their place; all that fit."""
 
 
 def in_options(message: str) -> str:
@@ -55,7 +55,7 @@ class ExitCode(IntEnum):
     """
 
     DONE = 0
-    """What was asked has happened; for `plan` and `status`: there is nothing to do."""
+    """Everything that was asked has happened; for `plan` and `status`: there is nothing to do."""
     FAILED = 1
     """It has not, or not all of it: the service refused, did not answer, or a deployment failed."""
     CHANGES = 2

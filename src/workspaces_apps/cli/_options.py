@@ -12,7 +12,7 @@ import typer
 from workspaces_apps.cli._console import LogFormat, log_to_stderr
 
 _Given: TypeAlias = str | list[str] | None
-"""What an option was given, once or several times."""
+"""The values of an option, given once or several times."""
 
 _Check: TypeAlias = Callable[[_Given], _Given]
 

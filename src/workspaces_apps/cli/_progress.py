@@ -46,7 +46,7 @@ LAST: Final = 5
 """Failures that are shown while it goes on."""
 
 _SLOWEST: Final = 1.3
-"""How much longer the slowest deployment of a wave takes than the mean, about."""
+"""The time of the slowest deployment of a wave, about, as a multiple of the mean."""
 
 _LAST_BIT: Final = 0.1
 """The share of a deployment that a wave still takes when its time is up and it has not ended."""

@@ -27,7 +27,7 @@ ACTIONS: Final = {
     "blocked": "red",
     "nothing": "dim",
 }
-"""What a plan may say, with its colour; the columns of its table."""
+"""The outcomes of a plan, each with its colour; the columns of its table."""
 
 DRIFTS: Final = {
     "in-sync": "green",
@@ -38,7 +38,7 @@ DRIFTS: Final = {
     "error": "bold red",
     "undecided": "red",
 }
-"""How an application may stand, with its colour."""
+"""The states of an application, each with its colour."""
 
 PARTS: Final = 10
 """Sizes of waves that are told at most."""

@@ -28,7 +28,7 @@ LoopScope: TypeAlias = Literal["function", "class", "module", "package", "sessio
 
 _PACKAGE: Final = Path(__file__).parent.parent
 _NO_CALLERS: Final = (_PACKAGE / "simulator", _PACKAGE / "pytest_plugin")
-"""What runs here is the simulator's side."""
+"""Modules that run the simulator's side."""
 
 _SETTLING: Final = 10
 """Turns of the loop for tasks that are ending."""

@@ -16,7 +16,7 @@ _PATIENCE: Final = 0.5
 """Real seconds for what is about to end; only a test that leaves something behind waits so long."""
 _LOOK_AGAIN: Final = 0.005
 _TO_BE_CLOSED: Final = (("workspaces-apps/", "workspaces_apps"), ("aiobotocore/", "aiobotocore"))
-"""What must be closed, by what its User-Agent begins with. boto3 is not here: hardly anybody closes its clients."""
+"""Clients that must be closed, by the beginning of their User-Agent. boto3 is not here: hardly anybody closes its clients."""
 
 
 class WatchedSimulator(Simulator):

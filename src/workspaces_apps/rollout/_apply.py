@@ -43,7 +43,7 @@ EXIT_CODES: Final[Mapping[Ending, int]] = {
     "stopped": 5,
     "credentials": 77,
 }
-"""What a command that applies a plan should exit with."""
+"""Exit codes for a command that applies a plan."""
 
 
 @public("workspaces_apps.rollout")

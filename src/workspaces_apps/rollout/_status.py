@@ -18,7 +18,7 @@ from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorks
 from workspaces_apps.rollout._plan.reading import pages_of, patiently, side_by_side
 
 Standing: TypeAlias = Literal["in-sync", "missing", "unwanted", "staged", "in-progress", "error", "undecided"]
-"""How an application on a WorkSpace is.
+"""The state of an application on a WorkSpace, compared with what is wanted.
 
 ``in-sync``; ``missing``: wanted, and not installed; ``unwanted``: installed, and should not be; ``staged``: a change
 waits for a deployment; ``in-progress``: a deployment goes on; ``error``: a deployment failed; ``undecided``: the

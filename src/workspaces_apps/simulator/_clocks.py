@@ -32,7 +32,7 @@ from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 
 EPOCH = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
-"""When a manual clock starts: a Monday morning, always the same, so that runs can be compared."""
+"""The start of a manual clock: a Monday morning, always the same, so that runs can be compared."""
 
 _CHECK_INTERVAL = 0.001
 _QUIET_CHECKS = 4

@@ -25,7 +25,7 @@ from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue, Par
 CONTROL_PATH: Final = "/_control"
 
 _OPEN: Final = frozenset({"/health", "/openapi.json"})
-"""What needs no token: a container's health check has none, and a description is no secret."""
+"""Paths that need no token: a container's health check has none, and a description is no secret."""
 
 _RECORDS: Final = 1000
 

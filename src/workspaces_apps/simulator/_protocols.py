@@ -344,7 +344,7 @@ ProtocolName: TypeAlias = Literal["json", "cbor"]
 CBOR: Final = "application/cbor"
 RPC_V2: Final = "rpc-v2-cbor"
 _NAMESPACE: Final = "com.amazonaws.workspaces#"
-"""What stands before a shape's name where a protocol wants the whole of it: smithy-rpc-v2-cbor [doc]."""
+"""The prefix of a shape's name where a protocol wants the whole of it: smithy-rpc-v2-cbor [doc]."""
 _RPC_PATH: Final = re.compile(r"(?:/.*)?/service/(?P<service>[^/]+)/operation/(?P<operation>[^/]+)", re.ASCII)
 
 

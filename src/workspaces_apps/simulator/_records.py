@@ -126,7 +126,7 @@ TABLE: Final[tuple[Row, ...]] = (
 )  # fmt: skip
 
 RETRIED: Final[Mapping[Direction, State]] = {"install": "PENDING_INSTALL", "uninstall": "PENDING_UNINSTALL"}
-"""Where Force leads a failed record, by the direction that failed."""
+"""The state that Force leads a failed record to, by the direction that failed."""
 
 _BY_KEY: Final[Mapping[tuple[Trigger, Place], Row]] = {(row.trigger, row.state): row for row in TABLE}
 

@@ -26,7 +26,7 @@ Condition: TypeAlias = Literal[
     "change in flight",
     "workspace not ready",
 ]
-"""Why an application operation is refused; which exception says so is documented nowhere."""
+"""Reasons to refuse an application operation; which exception says so is documented nowhere."""
 T = TypeVar("T")
 
 

@@ -263,7 +263,7 @@ _AT_REST: Final = frozenset(
     }
 )
 _COMES_TO: Final = {"STOPPING": "STOPPED"}
-"""Where a WorkSpace that was on its way is put; AVAILABLE if its state is not here."""
+"""The states that a WorkSpace is put into which was on its way; AVAILABLE if its state is not here."""
 _GONE: Final = frozenset({"TERMINATING", "TERMINATED"})
 
 

@@ -29,7 +29,7 @@ MAX_BYTES: Final = 10_000_000
 """The largest manifest that is read."""
 
 DEPTH: Final = 100
-"""How deep values may be nested."""
+"""The depth to which values may be nested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

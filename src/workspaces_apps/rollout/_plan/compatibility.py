@@ -29,7 +29,7 @@ _MODERN: Final = frozenset(
 _SMALL: Final = frozenset({Compute.VALUE, Compute.GRAPHICS, Compute.GRAPHICSPRO})
 
 WINDOWS_GIB: Final = 30
-"""What Windows takes of the root volume at the very least [assumed]; low, so that only the hopeless is blocked."""
+"""The least that Windows takes of the root volume [assumed]; low, so that only the hopeless is blocked."""
 
 _GIB: Final = {("visual studio", "2022"): 18, ("office suite", "2024"): 25}
 """Space that a family and version takes [doc]; of others nothing is known."""

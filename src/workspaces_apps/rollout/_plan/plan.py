@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -405,16 +405,12 @@ class Plan:
             {name: sum(one.target == name for one in self.pending) for name in known},
         )
         share = Amount(sum(shares[name] for name in set(targets)))
-        policy = self.policy.model_copy(update={"failure_budget": share})
-        workspaces = tuple(workspace for workspace in self.workspaces if workspace.target in targets)
-        rate_of, rate = self.estimate.rate_of, self.estimate.rate
-        return replace(
+        part = replace(
             self,
-            policy=policy,
+            policy=self.policy.model_copy(update={"failure_budget": share}),
             targets=tuple(reading for reading in self.targets if reading.name in targets),
-            workspaces=workspaces,
-            estimate=estimate(workspaces, policy, {} if rate_of is None else {rate_of: rate}, self.created),
         )
+        return _with_workspaces(part, lambda one: one.target in targets)
 
     def split(self) -> tuple[Plan, ...]:
         """Return a plan for each target, in their order, to be applied apart, each with a journal of its own.
@@ -448,9 +444,12 @@ def slice_of(plan: Plan, number: int, slices: int) -> Plan:
     """
     if slices == 1:
         return plan
-    workspaces = tuple(
-        one for one in plan.workspaces if crc32(one.workspace_id.encode()) % slices == number - 1
-    )
+    return _with_workspaces(plan, lambda one: crc32(one.workspace_id.encode()) % slices == number - 1)
+
+
+def _with_workspaces(plan: Plan, is_part: Callable[[PlannedWorkspace], bool]) -> Plan:
+    """Return a plan of some of its WorkSpaces, estimated anew."""
+    workspaces = tuple(filter(is_part, plan.workspaces))
     rate_of, rate = plan.estimate.rate_of, plan.estimate.rate
     rates = {} if rate_of is None else {rate_of: rate}
     return replace(
@@ -531,7 +530,7 @@ ASSUMED_RATE: Final = 2.0
 simulator lets 2 through [assumed]."""
 
 DEPLOYMENT_SECONDS: Final = 900.0
-"""How long a deployment lasts; AWS publishes nothing [assumed]."""
+"""The length of a deployment; AWS publishes nothing [assumed]."""
 
 _TICK: Final = 30.0
 """Seconds from poll to poll before it is known how long deployments take."""

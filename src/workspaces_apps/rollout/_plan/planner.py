@@ -70,7 +70,7 @@ _UNREADY: Final = {
     ),
     Readiness.GONE: (Reason.VANISHED, ""),
 }
-"""Why nothing is planned for a WorkSpace that does not become ready by itself."""
+"""The reason to plan nothing for a WorkSpace that does not become ready by itself."""
 
 _NAMED: Final = 10
 """Rules that a warning names; it counts the others."""

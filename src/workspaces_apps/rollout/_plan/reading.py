@@ -46,7 +46,7 @@ _NEAREST: Final = 3
 """Applications that are named for a name that is none."""
 
 _NEAR: Final = 0.7
-"""How much alike the words of two names are, at least, from 0 to 1, for one to be meant by the other."""
+"""The likeness of the words of two names, from 0 to 1, from which one is meant by the other."""
 
 
 class UnresolvedError(RolloutError):

@@ -54,7 +54,7 @@ GRAVEST_FIRST: Final[tuple[Outcome, ...]] = (
 """A WorkSpace's outcome is the first of these that one of its changes has."""
 
 Counts: TypeAlias = Mapping[Outcome, int]
-"""How many there are of each outcome; every outcome is a key."""
+"""The count of each outcome; every outcome is a key."""
 
 
 @public("workspaces_apps.rollout.report")

@@ -54,7 +54,7 @@ LEFT_AS: Final[Mapping[str, str]] = {
     Reason.LEFT_STAGED: "left staged",
     **dict.fromkeys(NEVER_STARTED, "not started"),
 }
-"""How a roll-out that ended early leaves what is skipped for these reasons."""
+"""The words for what a roll-out that ended early has skipped for these reasons."""
 
 CALLS: Final = (
     "Changes are those that its plan asked for; calls are those of the apply, without reading for the plan."

@@ -47,7 +47,7 @@ TAGS: Final[Family] = {
 
 
 SERVICE: Final = "resourcegroupstaggingapi"
-"""What botocore calls it."""
+"""Its name in botocore."""
 _PAGING: Final = frozenset({"PaginationToken", "ResourcesPerPage", "TagsPerPage"})
 _PAGE: Final = 100
 """The most resources on a page, and as many if no number is asked for [doc]."""
