@@ -135,12 +135,20 @@ class Watched:
     @property
     def due(self) -> float:
         """The moment at which it must be polled."""
-        return min(-math.inf if one.at_once else one.due for one in self.subscriptions)
+        due = math.inf
+        for one in self.subscriptions:
+            if one.at_once:
+                return -math.inf
+            due = min(due, one.due)
+        return due
 
     @property
     def optional(self) -> float:
         """The moment from which it may be polled along with others."""
-        return min(one.optional for one in self.subscriptions)
+        optional = math.inf
+        for one in self.subscriptions:
+            optional = min(optional, one.optional)
+        return optional
 
     @property
     def along(self) -> float:

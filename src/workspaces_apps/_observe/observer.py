@@ -79,8 +79,8 @@ class AssociationObserver(FeedSource[Snapshot]):
         self._watched: dict[str, Watched] = {}
         self._experience = Experience()
         self._round_calls = 0
-        self._fine = False
         self._optional_from = -math.inf
+        self._due_from = math.inf
         self._sleeps_until = -math.inf
         self._lanes: Lanes | None = None
         self._context = contextvars.Context()
@@ -233,7 +233,7 @@ class AssociationObserver(FeedSource[Snapshot]):
             else:
                 # Nothing is polled before its time any more, as in every later round.
                 subscription.optional = math.inf
-                soonest = schedule.aligned(since + max(near, _FIRST), _FINE_PARTS if self._fine else 1)
+                soonest = schedule.aligned(since + max(near, _FIRST), self._parts(now))
                 subscription.due = min(subscription.due, soonest)
         watched = self._watched.get(workspace_id)
         if watched is None:
@@ -243,20 +243,18 @@ class AssociationObserver(FeedSource[Snapshot]):
         watched.subscriptions.append(subscription)
         if not self._tasks:
             self._start()
-        self.wake()
+        self._wake_for(watched)
         return subscription
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Have something called at a moment of the clock's `monotonic`, if anybody still subscribes then."""
         timer = self._timers.at(when, callback)
-        if when < self._sleeps_until:
-            self.wake()
+        self._ring_by(when)
         return timer
 
     def wake(self) -> None:
         """Work out anew what is due."""
-        self._sleeps_until = -math.inf
-        self._alarm.ring()
+        self._wake_by(-math.inf)
 
     def leave(self, feed: Feed[Snapshot]) -> None:
         """Forget a subscription; the last one out ends the tasks."""
@@ -314,14 +312,14 @@ class AssociationObserver(FeedSource[Snapshot]):
                 if is_lasting(error) or one.failures > one.tolerate_failures:
                     one.fail(error)
             one.retry(now)
-        self.wake()
+        self._wake_for(watched)
 
     def retry(self, watched: Watched) -> None:
         """Poll a WorkSpace again soon, without counting a failure."""
         now = self.clock.monotonic()
         for one in watched.subscriptions:
             one.retry(now)
-        self.wake()
+        self._wake_for(watched)
 
     def _each(self) -> Iterator[Subscription]:
         for watched in self._watched.values():
@@ -329,6 +327,7 @@ class AssociationObserver(FeedSource[Snapshot]):
 
     def _start(self) -> None:
         self._optional_from = -math.inf
+        self._due_from = math.inf
         self._lanes = lanes = Lanes(self, self._watched, self._experience)
         self._context = contextvars.Context()
         self._run(*lanes.lanes, self._schedule)
@@ -336,12 +335,17 @@ class AssociationObserver(FeedSource[Snapshot]):
     async def _schedule(self) -> None:
         while True:
             now = self.clock.monotonic()
+            # Nobody rings for what happens meanwhile: it is seen at the end.
+            self._sleeps_until = -math.inf
             self._timers.run(now)
-            self._begin_round(now)
-            self._sleeps_until = min(self._timers.soonest, self._next_due())
+            if self._due_from <= now + TINY:
+                self._begin_round(now)
+                self._due_from = self._next_due()
+            self._sleeps_until = min(self._timers.soonest, self._due_from)
             await self._alarm.sleep(max(0.0, self._sleeps_until - self.clock.monotonic()))
 
     def _next_due(self) -> float:
+        """Return when the next round is due, as far as can be told before any call under way has come back."""
         due = optional = math.inf
         for watched in self._watched.values():
             if not watched.jobs:
@@ -349,15 +353,28 @@ class AssociationObserver(FeedSource[Snapshot]):
                 optional = min(optional, watched.optional)
         return min(due, max(optional, self._optional_from))
 
+    def _wake_for(self, watched: Watched) -> None:
+        """Have a round begin when a WorkSpace is due, unless a call is under way that will show it."""
+        if watched.subscriptions and not watched.jobs:
+            self._wake_by(min(watched.due, max(watched.optional, self._optional_from)))
+
     def _wake_by(self, moment: float) -> None:
+        """Have a round begin at a moment, if none begins before."""
+        self._due_from = min(self._due_from, moment)
+        self._ring_by(moment)
+
+    def _ring_by(self, moment: float) -> None:
         if moment < self._sleeps_until:
-            self.wake()
+            self._sleeps_until = -math.inf
+            self._alarm.ring()
+
+    def _parts(self, now: float) -> int:
+        """Return how many moments the grid has for each of its usual ones."""
+        tick = DEPLOYMENT_SCHEDULE.tick / _FINE_PARTS
+        return _FINE_PARTS if self._experience.is_fine(self._watched.values(), now, tick) else 1
 
     def _begin_round(self, now: float) -> None:
         """Queue what is due, by the cheapest kind of call."""
-        self._fine = self._experience.is_fine(
-            self._watched.values(), now, DEPLOYMENT_SCHEDULE.tick / _FINE_PARTS
-        )
         idle = [one for one in self._watched.values() if not one.jobs]
         due = [one for one in idle if one.due <= now + TINY]
         # Who wants associations but is not due, perhaps because it has still to take the last news in, gets them if the
@@ -443,14 +460,14 @@ class AssociationObserver(FeedSource[Snapshot]):
         changed, watched.changed = watched.changed, False
         chance = self._polling.random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
         durations = self._experience.durations
+        fine = self._parts(now)
         for one in watched.subscriptions:
-            parts = _FINE_PARTS if self._fine and one.schedule.grid else 1
+            parts = fine if one.schedule.grid else 1
             tick = max(one.schedule.tick / parts, one.schedule.spacing * self._round_calls)
             one.plan(at, now, changed=changed, chance=chance, tick=tick, parts=parts, durations=durations)
             if one.applications != frozenset():
                 one.due = min(one.due, max(now, watched.read_at + self._experience.durations.read_after))
-        if watched.subscriptions:
-            self._wake_by(min(watched.due, max(watched.optional, self._optional_from)))
+        self._wake_for(watched)
 
     async def _read_associations(
         self, client: Operations, ids: list[str], applications: list[str]
@@ -512,7 +529,6 @@ class AssociationObserver(FeedSource[Snapshot]):
             watched.see_state(snapshot.workspace_state, snapshot.state_at)
 
         self._context.run(watched.take_in, snapshot, self._experience)
-        self.wake()
         return replace(
             snapshot,
             workspace_state=watched.state,

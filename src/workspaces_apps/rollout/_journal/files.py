@@ -47,7 +47,7 @@ class FileJournal:
         self.past: Sequence[Event] = past
         self._descriptor = descriptor
         self._thread = WritingThread(self._write)
-        self._commit = GroupCommit(self._thread, self._refusal, self._release)
+        self._commit = GroupCommit(self._thread, self._refusal, self._release, write_now=self._write)
 
     async def append(self, *events: Event, durable: bool = False) -> None:
         """Write events; with `durable`, they are on disk when this returns. See `JournalWriter.append`."""
@@ -57,7 +57,7 @@ class FileJournal:
         """Keep what is being written, close the file and let go of the lock; may be called again."""
         await self._commit.close()
 
-    def _write(self, data: bytes, durable: bool) -> None:
+    def _write(self, data: bytes, durable: bool = False) -> None:
         while data:
             data = data[os.write(self._descriptor, data) :]
         if durable:

@@ -155,6 +155,7 @@ class GroupCommit:
         refusal: Makes the error that everybody hears once a write has failed, or (None) after `close`.
         release: Lets go of the file, once, after the last write.
         delay: Seconds of real time that a group may wait which nobody waits for.
+        write_now: Writes bytes that need not be synced, where that takes no time worth a thread; None to `write` them.
     """
 
     def __init__(
@@ -164,8 +165,10 @@ class GroupCommit:
         release: Callable[[], None],
         *,
         delay: float = 0.0,
+        write_now: Callable[[bytes], None] | None = None,
     ) -> None:
         self._write = write
+        self._write_now = write_now
         self._refusal = refusal
         self._release = release
         self._delay = delay
@@ -184,6 +187,11 @@ class GroupCommit:
         Raises:
             Exception: What `refusal` makes, after a write that failed, or after `close`.
         """
+        if self._write_now is not None and not (durable or self._writing or self._queue or self._closing):
+            self._pass_on(self._write_now, data)
+            # Those of the last group, which stand before it, may not have been woken yet.
+            await asyncio.sleep(0)
+            return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = _Entry(data, durable, waiter)
         self._add(entry)
@@ -193,6 +201,14 @@ class GroupCommit:
             if entry in self._queue:
                 self._queue.remove(entry)
             raise
+
+    def _pass_on(self, write_now: Callable[[bytes], None], data: bytes) -> None:
+        try:
+            write_now(data)
+        except OSError as error:
+            self._fail(error)
+            self._let_go()
+            raise self._refusal(error) from error
 
     def add(self, data: bytes) -> None:
         """Write bytes behind all that were given before, with the next group or after the delay; nobody waits for them.
@@ -250,13 +266,16 @@ class GroupCommit:
                 if entry.waiter is not None and not entry.waiter.done():
                     entry.waiter.set_result(None)
         else:
-            # Half a line may be out: a further line behind it would make the file unreadable.
-            self._failure, self._closing = error, True
+            self._fail(error)
             group, self._queue = group + self._queue, []
             self._refuse(group)
         self._go_on()
         if self._closing and not self._writing:
             self._let_go()
+
+    def _fail(self, error: BaseException) -> None:
+        # Half a line may be out: a further line behind it would make the file unreadable.
+        self._failure, self._closing = error, True
 
     def _refuse(self, group: Sequence[_Entry]) -> None:
         for entry in group:
