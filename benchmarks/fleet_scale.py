@@ -5,6 +5,7 @@ JSON in, JSON out; `benchmarks.scale` runs it with either package. Only public n
 
 import asyncio
 import gc
+import selectors
 import tempfile
 import time
 from collections.abc import Generator
@@ -57,12 +58,34 @@ def collections() -> Generator[Stops]:
         gc.callbacks.remove(stops.hear)
 
 
-async def apply(targets: int, each: int, *, rare: bool) -> dict[str, Json]:
+class TurnSelector(selectors.DefaultSelector):
+    """A selector that times the loop's turns.
+
+    Attributes:
+        longest: Seconds of processor time of the longest turn, the simulator's part of it included.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.longest = 0.0
+        self._woken = time.thread_time()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what is ready, between two turns."""
+        self.longest = max(self.longest, time.thread_time() - self._woken)
+        try:
+            return super().select(timeout)
+        finally:
+            self._woken = time.thread_time()
+
+
+async def apply(targets: int, each: int, turns: TurnSelector, *, rare: bool) -> dict[str, Json]:
     """Plan and apply one application, with a journal, and read the report from it.
 
     Args:
         targets: Accounts, one client each.
         each: WorkSpaces of each.
+        turns: The selector of the loop.
         rare: Collect as the command line does: rarely, and never what the plan is made of.
     """
     clock = ManualClock(autojump=True)
@@ -100,6 +123,8 @@ async def apply(targets: int, each: int, *, rare: bool) -> dict[str, Json]:
         zero, began = clock.timestamp(), clock.monotonic()
         deployed: dict[str, float] = {}
         ended: dict[str, float] = {}
+        await asyncio.sleep(0)
+        turns.longest = 0.0
         with collections() as stops, sampled() as applying:
             async with rollout.apply(plan, journal=folder / "journal") as run:
                 async for event in run:
@@ -108,7 +133,7 @@ async def apply(targets: int, each: int, *, rare: bool) -> dict[str, Json]:
                     elif isinstance(event, Succeeded):
                         ended[event.workspace_id] = event.at.timestamp() - zero
                 result = await run.finished()
-        wall = clock.monotonic() - began
+        wall, stall = clock.monotonic() - began, turns.longest
         memory = peak()
         cpu = time.process_time()
         Report.from_journal(folder / "journal").to_text()
@@ -119,6 +144,7 @@ async def apply(targets: int, each: int, *, rare: bool) -> dict[str, Json]:
         "cpu": applying.client / len(ended),
         "plan_cpu": planning.client,
         "longest": stops.longest,
+        "stall": stall,
         "collected": stops.total / applying.total if applying.total else 0.0,
         "memory": memory,
         "wall": wall,
@@ -146,7 +172,9 @@ def main() -> None:
     """Do what was asked, and print the figures."""
     asked = given()
     targets, each = int(str(asked.get("targets", 1))), int(str(asked.get("each", 1000)))
-    answer(asyncio.run(apply(targets, each, rare=bool(asked.get("rare", False)))))
+    turns = TurnSelector()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:
+        answer(runner.run(apply(targets, each, turns, rare=bool(asked.get("rare", False)))))
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ def worker(
             config=config,
         )
 
-    run_loop(_work(named_database(database), concurrency, client))
+    run_loop(_work(named_database(database), concurrency, client), fleet=True)
 
 
 async def _work(database: str, concurrency: int, client: Callable[[Target], WorkSpacesClient]) -> None:

@@ -96,7 +96,7 @@ def status(
         return show_run(named_database(database), str(run), output)
     wanted = loaded(manifest)
     journal_name = journal_path(journal, wanted.name)
-    found = run_loop(look_once(wanted, connection, journal_name, allow_empty, bundles=bundles))
+    found = run_loop(look_once(wanted, connection, journal_name, allow_empty, bundles=bundles), fleet=True)
     if output is Output.CSV:
         from workspaces_apps.cli._formats import status_as_csv
 
@@ -177,7 +177,7 @@ def watch(
     watching = Watching(
         wanted, connection, where, interval, until_in_sync, polls, output, alarms, allow_empty
     )
-    return run_loop(watching.run())
+    return run_loop(watching.run(), fleet=True)
 
 
 def loaded(path: Path) -> Manifest:

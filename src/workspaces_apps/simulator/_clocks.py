@@ -431,18 +431,21 @@ class _QuiescenceDetector:
 
 
 def _threads_run() -> bool:
-    me = threading.get_ident()
+    return any(not _is_idle(frame) and not _is_remote_control(frame) for frame in _other_threads())
+
+
+def _other_threads() -> list[FrameType]:
+    """Return the frames that the other threads of the process are in."""
     # Documented, for all its underscore.
     frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
-    return any(
-        ident != me and not _is_idle(frame) and not _is_remote_control(frame)
-        for ident, frame in frames.items()
-    )
+    # A frame that holds itself, and with it the whole stack, would be garbage that only the collector finds.
+    del frames[threading.get_ident()]
+    return list(frames.values())
 
 
 def executors_work() -> bool:
     """Tell if a thread of an executor is in the middle of a job other than reading from a socket."""
-    for frame in sys._current_frames().values():  # pyright: ignore[reportPrivateUsage]
+    for frame in _other_threads():
         if frame.f_code.co_name in _WAITING_FOR_AN_ANSWER:
             continue
         if _is_executor(frame) and not _is_idle(frame):

@@ -17,7 +17,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +29,9 @@ from workspaces_apps.rollout._log.events import Event
 
 _BEGINNING: Final = b'{"at":"'
 """The beginning of every line; a file of a single line that begins otherwise is somebody else's."""
+
+_PART: Final = 1 << 20
+"""Bytes to read at a time."""
 
 _FLAGS: Final[int] = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY", "O_NONBLOCK"))
 """The flags of every open file: bytes, for this process only, and no waiting for the other end of a pipe."""
@@ -143,16 +146,30 @@ class JournalReader:
         Raises:
             JournalError: The file cannot be read, or is no journal.
         """
+        return tuple(self.stream())
+
+    def stream(self) -> Iterator[Event]:
+        """Yield what `read` returns, one event after the other: of a large journal only a part is in memory.
+
+        Raises:
+            JournalError: The file cannot be read, or is no journal.
+        """
         try:
             with os.fdopen(_open(self.path, os.O_RDONLY), "rb") as file:
                 file.seek(self._offset)
-                content = file.read()
+                rest = b""
+                while part := file.read(_PART):
+                    lines, rest = _whole_lines(rest + part)
+                    yield from self._lines.read(_without_mark(lines, self._offset))
+                    self._offset += len(lines)
         except OSError as error:
             raise JournalError(f"cannot read the journal {self.path}: {error.strerror}") from error
-        whole = content.rfind(b"\n") + 1
-        events = tuple(self._lines.read(_without_mark(content[:whole], self._offset)))
-        self._offset += whole
-        return events
+
+
+def _whole_lines(content: bytes) -> tuple[bytes, bytes]:
+    """Part what has its line break from what is still being written."""
+    whole = content.rfind(b"\n") + 1
+    return content[:whole], content[whole:]
 
 
 def read_journal(path: str | Path) -> Sequence[Event]:
@@ -200,13 +217,13 @@ def _claim(path: Path, of: str | None) -> _Claim:
     try:
         _lock(descriptor, path)
         content = _read_all(descriptor)
-        whole = content.rfind(b"\n") + 1
-        past = tuple(LineReader(str(path)).read(_without_mark(content[:whole])))
+        lines, torn = _whole_lines(content)
+        past = tuple(LineReader(str(path)).read(_without_mark(lines)))
         check_name(past, str(path), of)
-        if not whole and not content.startswith(_BEGINNING[: len(content)]):
+        if not lines and not content.startswith(_BEGINNING[: len(content)]):
             raise JournalError(f"{path} is no journal of a roll-out; it is left as it is")
-        if whole < len(content):
-            os.ftruncate(descriptor, whole)
+        if torn:
+            os.ftruncate(descriptor, len(lines))
             os.fsync(descriptor)
     except BaseException:
         os.close(descriptor)
@@ -254,7 +271,7 @@ def _sync_folder(folder: Path) -> None:
 def _read_all(descriptor: int) -> bytes:
     os.lseek(descriptor, 0, os.SEEK_SET)
     parts: list[bytes] = []
-    while part := os.read(descriptor, 1 << 20):
+    while part := os.read(descriptor, _PART):
         parts.append(part)
     return b"".join(parts)
 

@@ -3,7 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
@@ -371,7 +372,10 @@ class ReportBuilder:
         )
 
     def _note_workspace(self, run: _Run, event: AboutWorkspace, at: datetime) -> None:
-        workspace = self._workspaces.setdefault((event.target, event.workspace_id), _Workspace())
+        key = event.target, event.workspace_id
+        workspace = self._workspaces.get(key)
+        if workspace is None:
+            workspace = self._workspaces[key] = _Workspace()
         workspace.timeline.append(moment_of(run.run, event, at))
         if isinstance(event, Deployed):
             workspace.deployed = at
@@ -387,14 +391,17 @@ class ReportBuilder:
         if isinstance(event, Noticed):
             return
         # One whose state changed need not have moved.
-        about = [event.application_id] if isinstance(event, Changed | Withdrawn) else list(moves)
+        about = [event.application_id] if isinstance(event, (Changed, Withdrawn)) else list(moves)
         for application in about:
-            change = workspace.changes.setdefault(application, _Change(run.run))
+            change = workspace.changes.get(application)
+            if change is None:
+                change = workspace.changes[application] = _Change(run.run)
             if isinstance(event, Withdrawn) and change.before is not None:
                 # Nothing was heard of it since: it is as if it had not been announced.
                 workspace.changes[application] = change.before
                 continue
-            before = replace(change, before=None) if isinstance(event, Intent) else None
+            change.before = None
+            before = copy(change) if isinstance(event, Intent) else None
             self._note_change(run, change, event, moves.get(application), at)
             change.before = before
 
@@ -446,11 +453,11 @@ class ReportBuilder:
                 # It says something of the WorkSpace, and nothing of its applications.
                 pass
         # What was never started was in none of the waves that began.
-        is_last_word = isinstance(event, Succeeded | Failed | Skipped) and not (
-            isinstance(event, Skipped) and event.reason in NEVER_STARTED
-        )
-        if run.wave is not None and move is not None and move.after is not None and is_last_word:
-            run.wave.words[move.after] += 1
+        if run.wave is not None and move is not None and move.after is not None:
+            is_last_word = isinstance(event, (Succeeded, Failed)) or (
+                isinstance(event, Skipped) and event.reason not in NEVER_STARTED
+            )
+            run.wave.words[move.after] += is_last_word
 
     def _changes_of(self, key: WorkspaceKey, workspace: _Workspace) -> tuple[Change, ...]:
         changes: list[Change] = []

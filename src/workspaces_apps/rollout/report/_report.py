@@ -13,7 +13,7 @@ from typing import Final
 from workspaces_apps import types
 from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.rollout._errors import JournalError
-from workspaces_apps.rollout._journal.files import read_journal
+from workspaces_apps.rollout._journal.files import JournalReader
 from workspaces_apps.rollout._journal.stores import read_events
 from workspaces_apps.rollout._licences import Price
 from workspaces_apps.rollout._log.events import Ending, Event
@@ -97,7 +97,7 @@ class Report:
         Raises:
             JournalError: The file cannot be read or is no journal, or has no such run; or the string is a URL.
         """
-        return cls.from_events(read_journal(path), run=run)
+        return cls.from_events(JournalReader(path).stream(), run=run)
 
     @classmethod
     def from_events(cls, events: Iterable[Event], *, run: str | None = None) -> "Report":
