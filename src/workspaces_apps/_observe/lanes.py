@@ -542,8 +542,11 @@ class Lanes:
         if complete:
             self._listed(application, sought, found, pages)
             return
-        if sought and application not in self._experience.unlisted:
-            counts.gave_up(application, pages)
+        if application not in self._experience.unlisted:
+            if sought:
+                counts.gave_up(application, pages)
+            else:
+                counts.took(application, pages)
         for watched in list(sought):
             if self._is_current(watched):
                 watched.jobs -= 1

@@ -162,6 +162,10 @@ class PageCounts:
         """Return the pages that the listings of several applications are expected to take together."""
         return sum(self.pages(application, followers) for application in applications)
 
+    def took(self, application: str, pages: int) -> None:
+        """Remember that a listing showed what was sought on so many pages, before its end: it is no shorter."""
+        self._pages[application] = max(self._pages.get(application, 1), pages)
+
     def gave_up(self, application: str, pages: int) -> None:
         """Remember that a listing was longer than it was worth: it will be tried for twice as many WorkSpaces."""
         self._pages[application] = max(self._pages.get(application, 1), 2 * pages)
