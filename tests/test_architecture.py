@@ -57,7 +57,7 @@ SIMULATOR_KNOWS = {"simulator", "_base", "_model", "api", "errors"}
 KNOWS_SIMULATOR = {"simulator", "cli", "pytest_plugin"}
 # It imports nothing by itself: whoever looks up a name in it has it imported then.
 NAMES_ONLY = {"types"}
-HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "tenacity"}
+HEAVY = {"aiohttp", "aiobotocore", "botocore", "jinja2", "pydantic", "tenacity"}
 
 
 def imported_modules(source: str) -> Iterator[str]:
@@ -181,7 +181,7 @@ def test_the_folders_of_tests_mirror_the_package() -> None:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    """`import workspaces_apps` loads no HTTP stack, no botocore, no pydantic, no tenacity."""
+    """`import workspaces_apps` loads no HTTP stack, no botocore, no pydantic, no tenacity, no Jinja2."""
     script = f"import {PACKAGE}, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 
