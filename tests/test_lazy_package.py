@@ -11,7 +11,7 @@ import workspaces_apps
 from workspaces_apps import api
 
 NAMESPACES = [workspaces_apps, api]
-HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "pydantic_core", "tenacity"}
+HEAVY = {"aiohttp", "aiobotocore", "botocore", "jinja2", "pydantic", "pydantic_core", "tenacity"}
 FAMILIES = {
     f"workspaces_apps.api.{path.stem}"
     for path in Path(api.__file__).parent.glob("*.py")
@@ -113,6 +113,14 @@ def test_a_shape_loads_one_family(statement: str, family: str) -> None:
     assert "pydantic" in loaded
     assert loaded & FAMILIES == {f"workspaces_apps.api.{family}"}
     assert not {"aiohttp", "botocore", "tenacity"} & {name.partition(".")[0] for name in loaded}
+
+
+def test_a_roll_out_loads_no_template_engine() -> None:
+    """Jinja2 is for the HTML page of a report, and comes with the first of them."""
+    loaded = loaded_by("from workspaces_apps.rollout import Report; Report.from_events([]).to_text()")
+
+    assert "workspaces_apps.rollout.report" in loaded
+    assert "jinja2" not in loaded
 
 
 def test_a_modelled_error_loads_no_pydantic() -> None:

@@ -3,6 +3,9 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
+from importlib.resources import files
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +16,12 @@ from tests.rollout.report.strategies import JOURNALS
 from workspaces_apps.rollout._log.events import Event
 from workspaces_apps.rollout.report import Report
 from workspaces_apps.rollout.report._model import POINTS
-from workspaces_apps.rollout.report._page import Markup, element, foreign, group
 from workspaces_apps.rollout.report._text import one_line
+
+UNSEEN: Final = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff\U000e0041]"
+)
+"""Control characters but the end of a line, what turns text around or hides it, and what is no character."""
 
 
 def tree(events: list[Event]) -> Element:
@@ -127,12 +134,51 @@ def test_the_same_journal_gives_the_same_page() -> None:
     assert Report.from_events(rolled_out(8)).to_html() == Report.from_events(rolled_out(8)).to_html()
 
 
-def test_only_markup_is_taken_as_markup() -> None:
-    """A text is escaped wherever it is put: as a child, as an attribute, in a group."""
-    assert element("p", "<b>", title='"<') == '<p title="&quot;&lt;">&lt;b&gt;</p>'
-    assert group("<b>", Markup("<i></i>"), None) == "&lt;b&gt;<i></i>"
-    assert foreign("<b>\x00\u202e</b>", 20) == "<bdi>&lt;b&gt; &lt;/b&gt;</bdi>"
-    assert element("rect", x=33.3333, y=5.0) == '<rect x="33.33" y="5"></rect>'
+def test_only_the_style_is_taken_as_it_is() -> None:
+    """The template has one text that is not escaped, and no way to leave out the escaping of others."""
+    template = files("workspaces_apps.rollout.report").joinpath("page.html").read_text(encoding="utf-8")
+
+    assert re.findall(r"\S*(?:\bsafe\b|autoescape|\braw\b|Markup|__html__)\S*", template) == ["style|safe"]
+
+
+def test_every_text_is_escaped_and_in_one_line() -> None:
+    """Also where no text from elsewhere is looked for, such as a note below a table."""
+    report = Report.from_events(hostile())
+    (run,) = report.runs
+    wave = Report.from_events(rolled_out(3)).waves[0]
+    decided = replace(wave, run=run.run, decision="approved by <b>\x00\u202e\n</b>")
+    page = replace(report, waves=(decided,)).to_html()
+
+    assert UNSEEN.search(page) is None
+    assert f'<p class="note">{wave.wave} of {wave.waves} was approved by &lt;b&gt; &lt;/b&gt;.</p>' in page
+    read_html(page)
+
+
+def test_a_text_from_elsewhere_has_a_direction_of_its_own() -> None:
+    """Whatever is in a cell, in a heading of its own or beside a bar is isolated from what stands around it."""
+    page = tree(hostile())
+    apart = [
+        *page.all("td"),
+        *page.all("h1"),
+        *page.all("dd"),
+        *[one for one in page.all("th") if one.attributes["scope"] == "row"],
+        *[one for one in page.all("p") if one.attributes["class"].startswith("headline")],
+        *[one.all("span")[0] for one in page.all("div") if one.attributes.get("class") == "row"],
+    ]
+
+    assert len(apart) > 500
+    assert all(" ".join(part.text for part in one.all("bdi")) == one.text.strip() for one in apart)
+    assert all(line.text == one_line(line.text) for line in page.all("bdi"))
+
+
+def test_numbers_of_a_drawing_are_short() -> None:
+    """Each has two places at most, and no part that tells nothing."""
+    names = ("x", "y", "x1", "x2", "y1", "y2", "width", "height")
+    drawn = [one for kind in ("rect", "line", "text", "svg") for one in tree(rolled_out(20)).all(kind)]
+    numbers = [one.attributes[name] for one in drawn for name in names if name in one.attributes]
+
+    assert len(numbers) > 200
+    assert [one for one in numbers if not re.fullmatch(r"\d+(\.\d?[1-9])?%?", one)] == []
 
 
 def luminance(colour: str) -> float:
