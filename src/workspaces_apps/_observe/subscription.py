@@ -215,7 +215,7 @@ class Feed(Generic[NewsT]):
     def close(self) -> None:
         """Hear of nothing more; may be called again."""
         if not self.closed:
-            self._end(ClientStateError("the subscription is closed"))
+            self._end(None)
 
     def hurry(self) -> None:
         """Have it polled at once."""
@@ -245,6 +245,8 @@ class Feed(Generic[NewsT]):
                 return news
             if self._error is not None:
                 raise self._error
+            if self.closed:
+                raise ClientStateError("the subscription is closed")
             if until is not None and self._source.clock.monotonic() >= until - TINY:
                 return None
             self._future = asyncio.get_running_loop().create_future()
@@ -306,7 +308,7 @@ class Feed(Generic[NewsT]):
         """Return what two pieces of news, in their order, tell together: the latter."""
         return after
 
-    def _end(self, error: Exception) -> None:
+    def _end(self, error: Exception | None) -> None:
         self.closed = True
         self._error = error
         self._source.leave(self)
