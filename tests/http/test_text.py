@@ -10,7 +10,8 @@ from tests.http.conftest import CREDENTIALS, Connect
 from tests.http.server import Answer, ScriptedServer, fault
 from workspaces_apps import MalformedResponseError, RetryPolicy, ServiceError
 from workspaces_apps._base.logs import HarmlessFormatter, relay_warnings
-from workspaces_apps._base.text import HIDDEN, MESSAGE_LIMIT, bounded, harmless, hide, name
+from workspaces_apps._base.text import HIDDEN, MESSAGE_LIMIT, bounded, harmless, hide
+from workspaces_apps._http.connection import printable_name
 
 ESCAPES = "\x1b[2J\r\n2026-01-01 INFO forged\x9b1m\u202e\u2066\x07"
 SECRET, TOKEN = "wJalrXUtnFEMI/K7MDENG+bPxRfiCY", "FwoGZXIvYXdzEBYaDExample+/=="
@@ -66,7 +67,11 @@ def test_text_is_one_line_with_an_end() -> None:
     assert len(shown) == 100
     assert shown.startswith("[2J 2026-01-01 INFO forged 1m")
     assert shown.isprintable()
-    assert (name("a b\x1b[31m"), name("\x1b"), bounded("abc", 3)) == ("a b [31m", None, "abc")
+    assert (printable_name("a b\x1b[31m"), printable_name("\x1b"), bounded("abc", 3)) == (
+        "a b [31m",
+        None,
+        "abc",
+    )
 
 
 async def test_what_the_service_says_is_harmless(

@@ -98,15 +98,6 @@ def harmless(value: object, limit: int | None = None) -> str:
     return text if limit is None else bounded(text, limit)
 
 
-def name(value: str | None) -> str | None:
-    """Return a code or an id as it can be shown; None if nothing is left."""
-    if value is None:
-        return None
-    if value.isascii() and value.isprintable() and len(value) <= NAME_LIMIT and " " not in value:
-        return value
-    return harmless(value, NAME_LIMIT) or None
-
-
 def advice(name: object, known: Iterable[str]) -> str:
     """Return the name that may be meant, or all that there are: ``did you mean 'times'?``, ``there are a, b``.
 

@@ -31,11 +31,11 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from pydantic import ValidationError
 from typing_extensions import TypeIs
 
-from workspaces_apps._base import VERSION, text
+from workspaces_apps._base import VERSION
 from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._base.connections import AnswerTooLongError, with_limit
 from workspaces_apps._base.logs import relay_warnings
-from workspaces_apps._base.text import harmless
+from workspaces_apps._base.text import MESSAGE_LIMIT, NAME_LIMIT, harmless
 from workspaces_apps._http.borrowed import leave_out_retry_headers
 from workspaces_apps._http.config import check_endpoint
 from workspaces_apps._http.fast_path import FastPath, fast_path_of
@@ -139,7 +139,7 @@ class HttpCall(Generic[ResultT]):
         self.result = self.error = None
         self.http_status = status
         self.headers = headers if isinstance(headers, Headers) else Headers(headers)
-        self.request_id = text.name(headers.get("x-amzn-requestid") or headers.get("x-amz-request-id"))
+        self.request_id = printable_name(headers.get("x-amzn-requestid") or headers.get("x-amz-request-id"))
         self._date = headers.get("date")
         if not 200 <= status < 300:
             self.error = _read_error(self, headers, body)
@@ -184,7 +184,7 @@ class HttpCall(Generic[ResultT]):
     def _malformed(self, body: bytes, cause: ValidationError) -> MalformedResponseError:
         details = cause.errors(include_url=False, include_context=False, include_input=False)
         places = [
-            text.harmless(f"{'.'.join(map(str, detail['loc'])) or 'the body'}: {detail['msg']}", 300)
+            harmless(f"{'.'.join(map(str, detail['loc'])) or 'the body'}: {detail['msg']}", 300)
             for detail in details[:3]
         ]
         error = MalformedResponseError(
@@ -493,6 +493,15 @@ def _bare(code: str | None) -> str | None:
     return (code.split(":")[0].rsplit("#", 1)[-1].strip() or None) if code is not None else None
 
 
+def printable_name(value: str | None) -> str | None:
+    """Return a code or an id as it can be shown; None if nothing is left."""
+    if value is None:
+        return None
+    if value.isascii() and value.isprintable() and len(value) <= NAME_LIMIT and " " not in value:
+        return value
+    return harmless(value, NAME_LIMIT) or None
+
+
 def make_error(
     code: str | None,
     message: str,
@@ -503,8 +512,8 @@ def make_error(
     retry_after: float | None = None,
 ) -> ServiceError:
     """The error of the class that its code names; what the service says in it is made harmless."""
-    code, resource_id, reason = text.name(code), text.name(resource_id), text.name(reason)
-    message = text.harmless(message, text.MESSAGE_LIMIT)
+    code, resource_id, reason = printable_name(code), printable_name(resource_id), printable_name(reason)
+    message = harmless(message, MESSAGE_LIMIT)
     kind = ERRORS.get(code or "", ServiceError)
     error = kind(
         message,

@@ -29,14 +29,13 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.utils import parse_timestamp
 
-from workspaces_apps._base import text
 from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._base.connections import HttpSession, with_limit
 from workspaces_apps._base.credentials import call_sts
 from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
 from workspaces_apps._http.config import custom_endpoint
-from workspaces_apps._http.connection import describe_failure
+from workspaces_apps._http.connection import describe_failure, printable_name
 from workspaces_apps._http.signing import Loaded, frozen
 from workspaces_apps._retry import EXPIRED_CREDENTIALS_CODES, RetryPolicy, run_attempts
 from workspaces_apps.errors import CredentialsError, ServiceError, TransportError, WorkSpacesError
@@ -155,11 +154,11 @@ def _refusal(error: ClientError) -> ServiceError:
     details = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
     return ServiceError(
-        text.harmless(details.get("Message") or "", text.MESSAGE_LIMIT),
+        harmless(details.get("Message") or "", MESSAGE_LIMIT),
         operation=error.operation_name,
-        code=text.name(details.get("Code")),
+        code=printable_name(details.get("Code")),
         http_status=metadata.get("HTTPStatusCode"),
-        request_id=text.name(metadata.get("RequestId")),
+        request_id=printable_name(metadata.get("RequestId")),
     )
 
 
