@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -218,9 +219,13 @@ class WorkSpacesClient(Waiters):
             }.items()
             if value is not Unset.UNSET
         }
+        return self._view(self._options.changed(given))
+
+    def _view(self, options: CallOptions) -> Self:
+        """Return a view with these options, which nobody checks again."""
         view = object.__new__(type(self))
         view._shared = self._shared
-        view._options = self._options.changed(given)
+        view._options = options
         view._own_options = self._own_options
         view._is_view = True
         return view
@@ -285,14 +290,14 @@ class WorkSpacesClient(Waiters):
             from workspaces_apps._observe.subscription import Polling
             from workspaces_apps._waiters.resources import Hub
 
-            own = self.with_options()
-            own._options = options = self._own_options
+            options = self._own_options
+            own = self._view(options)
 
             async def poll_delay(operation: str) -> float:
                 return await shared.transport().poll_delay(operation, options)
 
             def view(hooks: Hooks) -> WorkSpacesClient:
-                return own.with_options(hooks=hooks)
+                return own._view(options._replace(hooks=hooks))
 
             target = shared.target
             polling = Polling(view=view, clock=target.clock, random=target.config.random, delay=poll_delay)
@@ -324,12 +329,12 @@ class WorkSpacesClient(Waiters):
 
     def _guarded(self, guard: Callable[[], None], *, once: bool) -> Self:
         """Return a view whose every attempt the guard lets through, or does not; with `once`, of one attempt a call."""
-        view = self.with_options()
-        retry = view._options.retry
-        if once:
-            retry = replace(retry, max_attempts=1)
-        view._options = view._options._replace(guard=guard, retry=retry)
-        return view
+        options = self._once if once else self._options
+        return self._view(options._replace(guard=guard))
+
+    @cached_property
+    def _once(self) -> CallOptions:
+        return self._options._replace(retry=replace(self._options.retry, max_attempts=1))
 
     def _request(self, request: object) -> Request:
         from workspaces_apps._model.models import Request
