@@ -250,27 +250,29 @@ class WorkSpacesClient(Waiters):
         check_types(found)
         return await self._shared.transport().call(self._checked(found), request.result_type(), self._options)
 
-    async def _invoke(self, request: type[types.Operation[ResultT]], /, **members: object) -> ResultT:
+    async def _invoke(
+        self, request: type[types.Operation[ResultT]], result: type[ResultT], /, **members: object
+    ) -> ResultT:
         built = _build(request, members)
         transport = self._shared.transport()
-        return await transport.call(self._checked(built), built.result_type(), self._options)
+        return await transport.call(self._checked(built), result, self._options)
 
     def _pages(
         self,
         request: type[types.Operation[PageT]],
+        result: type[PageT],
         items: Callable[[PageT], Sequence[ItemT]],
         /,
         **members: object,
     ) -> types.Paginated[PageT, ItemT]:
         from workspaces_apps._model.paginator import PageSource, Paginated
 
-        first = _build(request, members)
-        checked = self._checked(first)
+        checked = self._checked(_build(request, members))
 
         async def fetch(token: str | None) -> PageT:
             # Not checked again: a token of the service's is right whatever its length.
             page = checked if token is None else checked.model_copy(update={"next_token": token})
-            return await self._shared.transport().call(page, first.result_type(), self._options)
+            return await self._shared.transport().call(page, result, self._options)
 
         start: object = getattr(checked, "next_token", None)
         return Paginated(

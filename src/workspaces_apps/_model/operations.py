@@ -110,13 +110,16 @@ class OperationInvoker(ABC):
     __slots__ = ()
 
     @abstractmethod
-    async def _invoke(self, request: type[types.Operation[ResultT]], /, **members: object) -> ResultT:
+    async def _invoke(
+        self, request: type[types.Operation[ResultT]], result: type[ResultT], /, **members: object
+    ) -> ResultT:
         """Build the request from the members that are not None, and call the operation."""
 
     @abstractmethod
     def _pages(
         self,
         request: type[types.Operation[PageT]],
+        result: type[PageT],
         items: Callable[[PageT], Sequence[ItemT]],
         /,
         **members: object,

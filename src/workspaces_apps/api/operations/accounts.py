@@ -32,6 +32,7 @@ class AccountsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.AcceptAccountLinkInvitationRequest,
+            api.AcceptAccountLinkInvitationResult,
             link_id=link_id,
             client_token=client_token,
         )
@@ -58,6 +59,7 @@ class AccountsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateAccountLinkInvitationRequest,
+            api.CreateAccountLinkInvitationResult,
             target_account_id=target_account_id,
             client_token=client_token,
         )
@@ -84,6 +86,7 @@ class AccountsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeleteAccountLinkInvitationRequest,
+            api.DeleteAccountLinkInvitationResult,
             link_id=link_id,
             client_token=client_token,
         )
@@ -102,6 +105,7 @@ class AccountsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeAccountRequest,
+            api.DescribeAccountResult,
         )
 
     def describe_account_modifications(
@@ -126,6 +130,7 @@ class AccountsOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeAccountModificationsRequest,
+            api.DescribeAccountModificationsResult,
             lambda page: page.account_modifications,
             next_token=next_token,
         )
@@ -152,6 +157,7 @@ class AccountsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.GetAccountLinkRequest,
+            api.GetAccountLinkResult,
             link_id=link_id,
             linked_account_id=linked_account_id,
         )
@@ -183,6 +189,7 @@ class AccountsOperations(OperationInvoker):
         """
         return self._pages(
             api.ListAccountLinksRequest,
+            api.ListAccountLinksResult,
             lambda page: page.account_links,
             link_status_filter=link_status_filter,
             next_token=next_token,
@@ -216,6 +223,7 @@ class AccountsOperations(OperationInvoker):
         """
         return self._pages(
             api.ListAvailableManagementCidrRangesRequest,
+            api.ListAvailableManagementCidrRangesResult,
             lambda page: page.management_cidr_ranges,
             management_cidr_range_constraint=management_cidr_range_constraint,
             max_results=max_results,
@@ -246,6 +254,7 @@ class AccountsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyAccountRequest,
+            api.ModifyAccountResult,
             dedicated_tenancy_support=dedicated_tenancy_support,
             dedicated_tenancy_management_cidr_range=dedicated_tenancy_management_cidr_range,
         )
@@ -272,6 +281,7 @@ class AccountsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.RejectAccountLinkInvitationRequest,
+            api.RejectAccountLinkInvitationResult,
             link_id=link_id,
             client_token=client_token,
         )

@@ -33,6 +33,7 @@ class AliasesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.AssociateConnectionAliasRequest,
+            api.AssociateConnectionAliasResult,
             alias_id=alias_id,
             resource_id=resource_id,
         )
@@ -61,6 +62,7 @@ class AliasesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateConnectionAliasRequest,
+            api.CreateConnectionAliasResult,
             connection_string=connection_string,
             tags=tags,
         )
@@ -86,6 +88,7 @@ class AliasesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeleteConnectionAliasRequest,
+            api.DeleteConnectionAliasResult,
             alias_id=alias_id,
         )
 
@@ -116,6 +119,7 @@ class AliasesOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeConnectionAliasPermissionsRequest,
+            api.DescribeConnectionAliasPermissionsResult,
             lambda page: page.connection_alias_permissions,
             alias_id=alias_id,
             next_token=next_token,
@@ -152,6 +156,7 @@ class AliasesOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeConnectionAliasesRequest,
+            api.DescribeConnectionAliasesResult,
             lambda page: page.connection_aliases,
             alias_ids=alias_ids,
             resource_id=resource_id,
@@ -180,6 +185,7 @@ class AliasesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DisassociateConnectionAliasRequest,
+            api.DisassociateConnectionAliasResult,
             alias_id=alias_id,
         )
 
@@ -207,6 +213,7 @@ class AliasesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.UpdateConnectionAliasPermissionRequest,
+            api.UpdateConnectionAliasPermissionResult,
             alias_id=alias_id,
             connection_alias_permission=connection_alias_permission,
         )

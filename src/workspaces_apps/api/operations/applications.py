@@ -40,6 +40,7 @@ class ApplicationsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.AssociateWorkspaceApplicationRequest,
+            api.AssociateWorkspaceApplicationResult,
             workspace_id=workspace_id,
             application_id=application_id,
         )
@@ -75,6 +76,7 @@ class ApplicationsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeployWorkspaceApplicationsRequest,
+            api.DeployWorkspaceApplicationsResult,
             workspace_id=workspace_id,
             force=force,
         )
@@ -112,6 +114,7 @@ class ApplicationsOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeApplicationAssociationsRequest,
+            api.DescribeApplicationAssociationsResult,
             lambda page: page.associations,
             application_id=application_id,
             associated_resource_types=associated_resource_types,
@@ -157,6 +160,7 @@ class ApplicationsOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeApplicationsRequest,
+            api.DescribeApplicationsResult,
             lambda page: page.applications,
             application_ids=application_ids,
             compute_type_names=compute_type_names,
@@ -191,6 +195,7 @@ class ApplicationsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeBundleAssociationsRequest,
+            api.DescribeBundleAssociationsResult,
             bundle_id=bundle_id,
             associated_resource_types=associated_resource_types,
         )
@@ -219,6 +224,7 @@ class ApplicationsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeImageAssociationsRequest,
+            api.DescribeImageAssociationsResult,
             image_id=image_id,
             associated_resource_types=associated_resource_types,
         )
@@ -248,6 +254,7 @@ class ApplicationsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeWorkspaceAssociationsRequest,
+            api.DescribeWorkspaceAssociationsResult,
             workspace_id=workspace_id,
             associated_resource_types=associated_resource_types,
         )
@@ -279,6 +286,7 @@ class ApplicationsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DisassociateWorkspaceApplicationRequest,
+            api.DisassociateWorkspaceApplicationResult,
             workspace_id=workspace_id,
             application_id=application_id,
         )

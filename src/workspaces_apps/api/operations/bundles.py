@@ -43,6 +43,7 @@ class BundlesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateWorkspaceBundleRequest,
+            api.CreateWorkspaceBundleResult,
             bundle_name=bundle_name,
             bundle_description=bundle_description,
             image_id=image_id,
@@ -72,6 +73,7 @@ class BundlesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeleteWorkspaceBundleRequest,
+            api.DeleteWorkspaceBundleResult,
             bundle_id=bundle_id,
         )
 
@@ -101,6 +103,7 @@ class BundlesOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeWorkspaceBundlesRequest,
+            api.DescribeWorkspaceBundlesResult,
             lambda page: page.bundles,
             bundle_ids=bundle_ids,
             owner=owner,
@@ -130,6 +133,7 @@ class BundlesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.UpdateWorkspaceBundleRequest,
+            api.UpdateWorkspaceBundleResult,
             bundle_id=bundle_id,
             image_id=image_id,
         )

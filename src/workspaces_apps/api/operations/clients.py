@@ -35,6 +35,7 @@ class ClientsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateConnectClientAddInRequest,
+            api.CreateConnectClientAddInResult,
             resource_id=resource_id,
             name=name,
             url=url,
@@ -62,6 +63,7 @@ class ClientsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeleteClientBrandingRequest,
+            api.DeleteClientBrandingResult,
             resource_id=resource_id,
             platforms=platforms,
         )
@@ -89,6 +91,7 @@ class ClientsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeleteConnectClientAddInRequest,
+            api.DeleteConnectClientAddInResult,
             add_in_id=add_in_id,
             resource_id=resource_id,
         )
@@ -113,6 +116,7 @@ class ClientsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeClientBrandingRequest,
+            api.DescribeClientBrandingResult,
             resource_id=resource_id,
         )
 
@@ -136,6 +140,7 @@ class ClientsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeClientPropertiesRequest,
+            api.DescribeClientPropertiesResult,
             resource_ids=resource_ids,
         )
 
@@ -166,6 +171,7 @@ class ClientsOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeConnectClientAddInsRequest,
+            api.DescribeConnectClientAddInsResult,
             lambda page: page.add_ins,
             resource_id=resource_id,
             next_token=next_token,
@@ -204,6 +210,7 @@ class ClientsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ImportClientBrandingRequest,
+            api.ImportClientBrandingResult,
             resource_id=resource_id,
             device_type_windows=device_type_windows,
             device_type_osx=device_type_osx,
@@ -235,6 +242,7 @@ class ClientsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyClientPropertiesRequest,
+            api.ModifyClientPropertiesResult,
             resource_id=resource_id,
             client_properties=client_properties,
         )
@@ -266,6 +274,7 @@ class ClientsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.UpdateConnectClientAddInRequest,
+            api.UpdateConnectClientAddInResult,
             add_in_id=add_in_id,
             resource_id=resource_id,
             name=name,

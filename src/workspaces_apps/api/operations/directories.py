@@ -31,6 +31,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeregisterWorkspaceDirectoryRequest,
+            api.DeregisterWorkspaceDirectoryResult,
             directory_id=directory_id,
         )
 
@@ -66,6 +67,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeWorkspaceDirectoriesRequest,
+            api.DescribeWorkspaceDirectoriesResult,
             lambda page: page.directories,
             directory_ids=directory_ids,
             workspace_directory_names=workspace_directory_names,
@@ -98,6 +100,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyCertificateBasedAuthPropertiesRequest,
+            api.ModifyCertificateBasedAuthPropertiesResult,
             resource_id=resource_id,
             certificate_based_auth_properties=certificate_based_auth_properties,
             properties_to_delete=properties_to_delete,
@@ -125,6 +128,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyEndpointEncryptionModeRequest,
+            api.ModifyEndpointEncryptionModeResponse,
             directory_id=directory_id,
             endpoint_encryption_mode=endpoint_encryption_mode,
         )
@@ -153,6 +157,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifySamlPropertiesRequest,
+            api.ModifySamlPropertiesResult,
             resource_id=resource_id,
             saml_properties=saml_properties,
             properties_to_delete=properties_to_delete,
@@ -180,6 +185,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifySelfservicePermissionsRequest,
+            api.ModifySelfservicePermissionsResult,
             resource_id=resource_id,
             selfservice_permissions=selfservice_permissions,
         )
@@ -206,6 +212,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyStreamingPropertiesRequest,
+            api.ModifyStreamingPropertiesResult,
             resource_id=resource_id,
             streaming_properties=streaming_properties,
         )
@@ -233,6 +240,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyWorkspaceAccessPropertiesRequest,
+            api.ModifyWorkspaceAccessPropertiesResult,
             resource_id=resource_id,
             workspace_access_properties=workspace_access_properties,
         )
@@ -259,6 +267,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyWorkspaceCreationPropertiesRequest,
+            api.ModifyWorkspaceCreationPropertiesResult,
             resource_id=resource_id,
             workspace_creation_properties=workspace_creation_properties,
         )
@@ -313,6 +322,7 @@ class DirectoriesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.RegisterWorkspaceDirectoryRequest,
+            api.RegisterWorkspaceDirectoryResult,
             directory_id=directory_id,
             subnet_ids=subnet_ids,
             enable_self_service=enable_self_service,

@@ -40,6 +40,7 @@ class ImagesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CopyWorkspaceImageRequest,
+            api.CopyWorkspaceImageResult,
             name=name,
             source_image_id=source_image_id,
             source_region=source_region,
@@ -75,6 +76,7 @@ class ImagesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateUpdatedWorkspaceImageRequest,
+            api.CreateUpdatedWorkspaceImageResult,
             name=name,
             description=description,
             source_image_id=source_image_id,
@@ -109,6 +111,7 @@ class ImagesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateWorkspaceImageRequest,
+            api.CreateWorkspaceImageResult,
             name=name,
             description=description,
             workspace_id=workspace_id,
@@ -135,6 +138,7 @@ class ImagesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeleteWorkspaceImageRequest,
+            api.DeleteWorkspaceImageResult,
             image_id=image_id,
         )
 
@@ -157,6 +161,7 @@ class ImagesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeCustomWorkspaceImageImportRequest,
+            api.DescribeCustomWorkspaceImageImportResult,
             image_id=image_id,
         )
 
@@ -187,6 +192,7 @@ class ImagesOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeWorkspaceImagePermissionsRequest,
+            api.DescribeWorkspaceImagePermissionsResult,
             lambda page: page.image_permissions,
             image_id=image_id,
             next_token=next_token,
@@ -221,6 +227,7 @@ class ImagesOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeWorkspaceImagesRequest,
+            api.DescribeWorkspaceImagesResult,
             lambda page: page.images,
             image_ids=image_ids,
             image_type=image_type,
@@ -268,6 +275,7 @@ class ImagesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ImportCustomWorkspaceImageRequest,
+            api.ImportCustomWorkspaceImageResult,
             image_name=image_name,
             image_description=image_description,
             compute_type=compute_type,
@@ -311,6 +319,7 @@ class ImagesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ImportWorkspaceImageRequest,
+            api.ImportWorkspaceImageResult,
             ec2_image_id=ec2_image_id,
             ingestion_process=ingestion_process,
             image_name=image_name,
@@ -344,6 +353,7 @@ class ImagesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.UpdateWorkspaceImagePermissionRequest,
+            api.UpdateWorkspaceImagePermissionResult,
             image_id=image_id,
             allow_copy_image=allow_copy_image,
             shared_account_id=shared_account_id,

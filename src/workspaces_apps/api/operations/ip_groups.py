@@ -33,6 +33,7 @@ class IpGroupsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.AssociateIpGroupsRequest,
+            api.AssociateIpGroupsResult,
             directory_id=directory_id,
             group_ids=group_ids,
         )
@@ -60,6 +61,7 @@ class IpGroupsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.AuthorizeIpRulesRequest,
+            api.AuthorizeIpRulesResult,
             group_id=group_id,
             user_rules=user_rules,
         )
@@ -91,6 +93,7 @@ class IpGroupsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateIpGroupRequest,
+            api.CreateIpGroupResult,
             group_name=group_name,
             group_desc=group_desc,
             user_rules=user_rules,
@@ -117,6 +120,7 @@ class IpGroupsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeleteIpGroupRequest,
+            api.DeleteIpGroupResult,
             group_id=group_id,
         )
 
@@ -146,6 +150,7 @@ class IpGroupsOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeIpGroupsRequest,
+            api.DescribeIpGroupsResult,
             lambda page: page.result,
             group_ids=group_ids,
             next_token=next_token,
@@ -175,6 +180,7 @@ class IpGroupsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DisassociateIpGroupsRequest,
+            api.DisassociateIpGroupsResult,
             directory_id=directory_id,
             group_ids=group_ids,
         )
@@ -201,6 +207,7 @@ class IpGroupsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.RevokeIpRulesRequest,
+            api.RevokeIpRulesResult,
             group_id=group_id,
             user_rules=user_rules,
         )
@@ -228,6 +235,7 @@ class IpGroupsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.UpdateRulesOfIpGroupRequest,
+            api.UpdateRulesOfIpGroupResult,
             group_id=group_id,
             user_rules=user_rules,
         )

@@ -47,6 +47,7 @@ class PoolsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateWorkspacesPoolRequest,
+            api.CreateWorkspacesPoolResult,
             pool_name=pool_name,
             description=description,
             bundle_id=bundle_id,
@@ -87,6 +88,7 @@ class PoolsOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeWorkspacesPoolSessionsRequest,
+            api.DescribeWorkspacesPoolSessionsResult,
             lambda page: page.sessions,
             pool_id=pool_id,
             user_id=user_id,
@@ -123,6 +125,7 @@ class PoolsOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeWorkspacesPoolsRequest,
+            api.DescribeWorkspacesPoolsResult,
             lambda page: page.workspaces_pools,
             pool_ids=pool_ids,
             filters=filters,
@@ -152,6 +155,7 @@ class PoolsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.StartWorkspacesPoolRequest,
+            api.StartWorkspacesPoolResult,
             pool_id=pool_id,
         )
 
@@ -176,6 +180,7 @@ class PoolsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.StopWorkspacesPoolRequest,
+            api.StopWorkspacesPoolResult,
             pool_id=pool_id,
         )
 
@@ -200,6 +205,7 @@ class PoolsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.TerminateWorkspacesPoolRequest,
+            api.TerminateWorkspacesPoolResult,
             pool_id=pool_id,
         )
 
@@ -225,6 +231,7 @@ class PoolsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.TerminateWorkspacesPoolSessionRequest,
+            api.TerminateWorkspacesPoolSessionResult,
             session_id=session_id,
         )
 
@@ -264,6 +271,7 @@ class PoolsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.UpdateWorkspacesPoolRequest,
+            api.UpdateWorkspacesPoolResult,
             pool_id=pool_id,
             description=description,
             bundle_id=bundle_id,

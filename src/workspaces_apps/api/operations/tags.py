@@ -32,6 +32,7 @@ class TagsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateTagsRequest,
+            api.CreateTagsResult,
             resource_id=resource_id,
             tags=tags,
         )
@@ -57,6 +58,7 @@ class TagsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DeleteTagsRequest,
+            api.DeleteTagsResult,
             resource_id=resource_id,
             tag_keys=tag_keys,
         )
@@ -80,5 +82,6 @@ class TagsOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeTagsRequest,
+            api.DescribeTagsResult,
             resource_id=resource_id,
         )

@@ -36,6 +36,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateStandbyWorkspacesRequest,
+            api.CreateStandbyWorkspacesResult,
             primary_region=primary_region,
             standby_workspaces=standby_workspaces,
         )
@@ -67,6 +68,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.CreateWorkspacesRequest,
+            api.CreateWorkspacesResult,
             workspaces=workspaces,
         )
 
@@ -90,6 +92,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.DescribeWorkspaceSnapshotsRequest,
+            api.DescribeWorkspaceSnapshotsResult,
             workspace_id=workspace_id,
         )
 
@@ -137,6 +140,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeWorkspacesRequest,
+            api.DescribeWorkspacesResult,
             lambda page: page.workspaces,
             workspace_ids=workspace_ids,
             directory_id=directory_id,
@@ -171,6 +175,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return self._pages(
             api.DescribeWorkspacesConnectionStatusRequest,
+            api.DescribeWorkspacesConnectionStatusResult,
             lambda page: page.workspaces_connection_status,
             workspace_ids=workspace_ids,
             next_token=next_token,
@@ -199,6 +204,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.MigrateWorkspaceRequest,
+            api.MigrateWorkspaceResult,
             source_workspace_id=source_workspace_id,
             bundle_id=bundle_id,
         )
@@ -233,6 +239,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyWorkspacePropertiesRequest,
+            api.ModifyWorkspacePropertiesResult,
             workspace_id=workspace_id,
             workspace_properties=workspace_properties,
             data_replication=data_replication,
@@ -261,6 +268,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.ModifyWorkspaceStateRequest,
+            api.ModifyWorkspaceStateResult,
             workspace_id=workspace_id,
             workspace_state=workspace_state,
         )
@@ -287,6 +295,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.RebootWorkspacesRequest,
+            api.RebootWorkspacesResult,
             reboot_workspace_requests=reboot_workspace_requests,
         )
 
@@ -312,6 +321,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.RebuildWorkspacesRequest,
+            api.RebuildWorkspacesResult,
             rebuild_workspace_requests=rebuild_workspace_requests,
         )
 
@@ -335,6 +345,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.RestoreWorkspaceRequest,
+            api.RestoreWorkspaceResult,
             workspace_id=workspace_id,
         )
 
@@ -360,6 +371,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.StartWorkspacesRequest,
+            api.StartWorkspacesResult,
             start_workspace_requests=start_workspace_requests,
         )
 
@@ -385,6 +397,7 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.StopWorkspacesRequest,
+            api.StopWorkspacesResult,
             stop_workspace_requests=stop_workspace_requests,
         )
 
@@ -410,5 +423,6 @@ class WorkspacesOperations(OperationInvoker):
         """
         return await self._invoke(
             api.TerminateWorkspacesRequest,
+            api.TerminateWorkspacesResult,
             terminate_workspace_requests=terminate_workspace_requests,
         )
