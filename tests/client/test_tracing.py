@@ -12,6 +12,7 @@ from aiobotocore.session import AioSession
 from tests.http.conftest import Connect
 from tests.http.server import REQUEST_ID, ScriptedServer, fault, ok
 from workspaces_apps import Credentials, ResourceNotFoundException, WorkSpacesClient
+from workspaces_apps.simulator import ManualClock, Simulator
 
 TRACE_HEADER = "x-amzn-trace-id"
 
@@ -189,4 +190,27 @@ async def test_opening_is_in_no_segment_and_misses_none(
 
     assert len(server.requests) == 2
     assert [one.aws["operation"] for one in segment.subsegments] == ["DescribeAccount"]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("missing", ["LOG_ERROR", "RUNTIME_ERROR"])
+async def test_polls_are_in_no_segment_and_miss_none(
+    xray: Any, caplog: pytest.LogCaptureFixture, missing: str
+) -> None:
+    """What an observer polls for all who wait is in no caller's trace; what was asked for by the caller is."""
+    caplog.set_level(logging.WARNING, "aws_xray_sdk")
+    clock = ManualClock(autojump=True)
+    async with Simulator(workspaces=10, clock=clock) as sim:
+        application = sim.fleet.application("Microsoft Office LTSC Professional Plus 2021")
+        (workspace,) = sim.fleet.compatible(application)
+        async with WorkSpacesClient(
+            region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock
+        ) as client:
+            async with xray(missing) as segment:
+                await client.install_applications(workspace, [application])
+
+    assert sim.fleet.associations(workspace)[application] == "COMPLETED"
+    asked = [one.aws["operation"] for one in segment.subsegments]
+    assert asked.count("DeployWorkspaceApplications") == 1
+    assert len(asked) < len(sim.requests)
     assert caplog.messages == []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import copy
 import math
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from workspaces_apps._base.hooks import Hooks, PollRecord, notify
+from workspaces_apps._base.system import start_detached
 from workspaces_apps._observe.reads import Snapshot
 from workspaces_apps._observe.schedule import AWRY_FIRST, TINY, Alarm, Timers
 from workspaces_apps._telemetry.port import CURRENT_POLL, SERVED, Poll
@@ -411,13 +412,9 @@ class FeedSource(ABC, Generic[NewsT]):
 
     def _run(self, *work: Callable[[], Awaitable[None]]) -> None:
         """Begin tasks in contexts of their own: nobody's request, span or log fields, whoever subscribed first."""
-        loop = asyncio.get_running_loop()
         self._alarm = Alarm(self.clock)
         self._tasks = frozenset(
-            loop.create_task(
-                self._guarded(one), name="workspaces-apps observer", context=contextvars.Context()
-            )
-            for one in work
+            start_detached(partial(self._guarded, one), name="workspaces-apps observer") for one in work
         )
 
     def _stop(self) -> None:

@@ -387,10 +387,14 @@ class Fleet:
             count: How many.
 
         Raises:
-            ConfigurationError: There are not so many.
+            ConfigurationError: There are not so many, or no such application.
         """
         with self._locked() as store:
-            wanted = store.applications[application]
+            wanted = store.applications.get(application)
+            if wanted is None:
+                raise ConfigurationError(
+                    f"the catalogue has no application {application!r}: give its id, as application(name) returns it"
+                )
             found: list[str] = []
             for workspace in store.all_workspaces:
                 if len(found) == count:
