@@ -203,11 +203,13 @@ async def test_polls_are_in_no_segment_and_miss_none(
     async with Simulator(workspaces=10, clock=clock) as sim:
         application = sim.fleet.application("Microsoft Office LTSC Professional Plus 2021")
         (workspace,) = sim.fleet.compatible(application)
-        async with WorkSpacesClient(
-            region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock
-        ) as client:
-            async with xray(missing) as segment:
-                await client.install_applications(workspace, [application])
+        async with (
+            WorkSpacesClient(
+                region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock
+            ) as client,
+            xray(missing) as segment,
+        ):
+            await client.install_applications(workspace, [application])
 
     assert sim.fleet.associations(workspace)[application] == "COMPLETED"
     asked = [one.aws["operation"] for one in segment.subsegments]

@@ -1,6 +1,8 @@
 """Journals in S3 and PostgreSQL: kept, read back, one writer at a time, and nothing secret in what is shown."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from workspaces_apps.rollout import (
     read_events,
     write_control,
 )
+from workspaces_apps.rollout._journal.lines import LineReader
 from workspaces_apps.rollout._journal.stores import locate
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -55,6 +58,28 @@ async def test_what_was_written_is_read_back_by_whoever_opens_it(journal_url: st
     assert list(again.past) == [*events, intent(9)]
     await again.close()
     assert (await Report.load(journal_url)).name == "office"
+
+
+async def test_a_long_journal_is_replayed_beside_the_loop(
+    journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where leases of other journals must be renewed meanwhile."""
+    journal = await open_journal(journal_url, of="office")
+    await journal.append(started(), *(intent(number) for number in range(2000)), durable=True)
+    await journal.close()
+    threads: list[int] = []
+    read = LineReader.read
+
+    def noted(reader: LineReader, content: bytes) -> Iterator[Event]:
+        threads.append(threading.get_ident())
+        return read(reader, content)
+
+    monkeypatch.setattr(LineReader, "read", noted)
+    assert len(await read_events(journal_url) or ()) == 2001
+    again = await open_journal(journal_url, of="office")
+    await again.close()
+    # What the takeover adds is a line.
+    assert threads.count(threading.get_ident()) == 1 < len(threads)
 
 
 async def test_one_writes_at_a_time(journal_url: str) -> None:

@@ -44,6 +44,7 @@ async def test_the_parts_of_a_plan_add_up_to_it() -> None:
     for budget in (4, "30%"):
         plan = await planned(failure_budget=budget)
         eu, us = plan.split()
+        assert (eu, us) == (plan.only("eu"), plan.only("us"))
         assert eu.workspaces + us.workspaces == plan.workspaces
         assert [part.targets[0].name for part in (eu, us)] == ["eu", "us"]
         parts = [one.policy.failure_budget.of(len(one.pending)) for one in (eu, us)]

@@ -317,6 +317,9 @@ async def take_lease(
 FORMAT: Final = 1
 """The version of segments that this release writes and reads."""
 
+_LONG: Final = 1 << 18
+"""Bytes of a journal from which it is replayed in a thread: about a thousand events, and some hundredths of a second."""
+
 LINGER_SECONDS: Final = 1.0
 """Seconds for which events that nobody waits for may stay unwritten, so that they share a segment."""
 
@@ -562,7 +565,7 @@ class SegmentedStore:
             return await storage.read(1)
 
         bodies = await self._with(name, read)
-        return _Past(self._title(name), bodies).events if bodies else None
+        return (await _replay(self._title(name), bodies)).events if bodies else None
 
     async def read_control(self, name: str) -> bytes | None:
         """Return the control record of a journal; None if there is none."""
@@ -599,7 +602,7 @@ class SegmentedStore:
         # Replaying a long journal may take longer than the lease.
         keeper.begin()
         try:
-            past = _Past(title, await storage.read(1))
+            past = await _replay(title, await storage.read(1))
             check_name(past.events, title, of)
             await self._stand(storage, keeper, past)
         except BaseException:
@@ -632,8 +635,7 @@ class SegmentedStore:
             if not further:
                 # The lease has another epoch, although the number is free.
                 raise JournalBusyError(f"another apply was faster to take the journal {past.title} over")
-            for body in further:
-                past.add(body)
+            past.extend(further)
 
     async def _with(self, name: str, act: Callable[[SegmentStorage], Awaitable[T]]) -> T:
         """Do something outside a writer's work, some times over where the store does not answer."""
@@ -664,12 +666,14 @@ class _Past:
         events: The events.
     """
 
-    def __init__(self, title: str, bodies: Sequence[bytes]) -> None:
+    def __init__(self, title: str) -> None:
         self.title = title
         self.number = 0
         self.epoch = 0
         self.events: list[Event] = []
         self._lines = LineReader(title)
+
+    def extend(self, bodies: Sequence[bytes]) -> None:
         for body in bodies:
             self.add(body)
 
@@ -680,6 +684,16 @@ class _Past:
         self.number = head.segment
         self.epoch = max(self.epoch, head.epoch)
         self.events += self._lines.read(body[body.index(b"\n") + 1 :])
+
+
+async def _replay(title: str, bodies: Sequence[bytes]) -> _Past:
+    past = _Past(title)
+    if sum(map(len, bodies)) < _LONG:
+        past.extend(bodies)
+    else:
+        # On the loop, nobody could renew a lease meanwhile.
+        await asyncio.to_thread(past.extend, bodies)
+    return past
 
 
 async def stands(storage: SegmentStorage, number: int, body: bytes, epoch: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -400,17 +400,13 @@ class Plan:
         if set(targets) >= set(known):
             return self
 
-        shares = _shares(
-            self.policy.failure_budget.of(len(self.pending)),
-            {name: sum(one.target == name for one in self.pending) for name in known},
+        shares = self._budget_shares()
+        wanted = frozenset(targets)
+        return self._part(
+            tuple(reading for reading in self.targets if reading.name in wanted),
+            [one for one in self.workspaces if one.target in wanted],
+            sum(shares[name] for name in wanted),
         )
-        share = Amount(sum(shares[name] for name in set(targets)))
-        part = replace(
-            self,
-            policy=self.policy.model_copy(update={"failure_budget": share}),
-            targets=tuple(reading for reading in self.targets if reading.name in targets),
-        )
-        return _with_workspaces(part, lambda one: one.target in targets)
 
     def split(self) -> tuple[Plan, ...]:
         """Return a plan for each target, in their order, to be applied apart, each with a journal of its own.
@@ -418,7 +414,27 @@ class Plan:
         for part in plan.split():
             part.save(f"{part.targets[0].name}.plan.json")
         """
-        return tuple(self.only(reading.name) for reading in self.targets)
+        if len(self.targets) == 1:
+            return (self,)
+        shares = self._budget_shares()
+        of: dict[str, list[PlannedWorkspace]] = {reading.name: [] for reading in self.targets}
+        for one in self.workspaces:
+            of.setdefault(one.target, []).append(one)
+        return tuple(
+            self._part((reading,), of[reading.name], shares[reading.name]) for reading in self.targets
+        )
+
+    def _budget_shares(self) -> Mapping[str, int]:
+        """Return the part of the failure budget of each target, by what there is to do."""
+        counts = Counter(one.target for one in self.pending)
+        budget = self.policy.failure_budget.of(counts.total())
+        return _shares(budget, {reading.name: counts[reading.name] for reading in self.targets})
+
+    def _part(
+        self, targets: tuple[TargetReading, ...], workspaces: Sequence[PlannedWorkspace], budget: int
+    ) -> Plan:
+        policy = self.policy.model_copy(update={"failure_budget": Amount(budget)})
+        return _with_workspaces(replace(self, policy=policy, targets=targets), workspaces)
 
     def diff(self, newer: Plan) -> PlanDiff:
         """Return the difference to a plan made later."""
@@ -444,16 +460,16 @@ def slice_of(plan: Plan, number: int, slices: int) -> Plan:
     """
     if slices == 1:
         return plan
-    return _with_workspaces(plan, lambda one: crc32(one.workspace_id.encode()) % slices == number - 1)
+    part = [one for one in plan.workspaces if crc32(one.workspace_id.encode()) % slices == number - 1]
+    return _with_workspaces(plan, part)
 
 
-def _with_workspaces(plan: Plan, is_part: Callable[[PlannedWorkspace], bool]) -> Plan:
+def _with_workspaces(plan: Plan, workspaces: Sequence[PlannedWorkspace]) -> Plan:
     """Return a plan of some of its WorkSpaces, estimated anew."""
-    workspaces = tuple(filter(is_part, plan.workspaces))
     rate_of, rate = plan.estimate.rate_of, plan.estimate.rate
     rates = {} if rate_of is None else {rate_of: rate}
     return replace(
-        plan, workspaces=workspaces, estimate=estimate(workspaces, plan.policy, rates, plan.created)
+        plan, workspaces=tuple(workspaces), estimate=estimate(workspaces, plan.policy, rates, plan.created)
     )
 
 
