@@ -19,7 +19,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import models, packages, rollout, simulator, telemetry, throttling, waiters, week
+from benchmarks import (
+    models,
+    packages,
+    rollout,
+    scale,
+    simulator,
+    start,
+    telemetry,
+    throttling,
+    waiters,
+    week,
+)
 from benchmarks.contenders import NAMES
 from benchmarks.tables import put_page
 
@@ -37,6 +48,9 @@ BARS: Final = {
     "floor_validated": {"associations": 1.05, "workspaces": 1.05, "associate": 1.05},
 }
 """What ours ÷ the contender must not exceed."""
+
+TREE_HEADING: Final = "Where a call's microseconds go"
+"""The section of `benchmarks.call_tree`."""
 
 MEMORY_BAR: Final = 20.0
 STALL_BAR: Final = 0.05
@@ -278,7 +292,7 @@ def page(figures: Figures, names: Sequence[str], *, rounds: int, calls: int, tas
     versions = ", ".join(f"{package} {version(package)}" for package in distributions)
     machine = (
         f"{platform.python_implementation()} {platform.python_version()} on {platform.system()}"
-        f" {platform.machine()}, {os.cpu_count()} CPUs; {versions}."
+        f" {platform.machine()}, {os.cpu_count()} CPUs, {time.strftime('%Y-%m-%d')}; {versions}."
     )
     how = (
         f"{rounds} rounds of {calls} calls from {tasks} {'task' if tasks == 1 else 'tasks'}. Medians; a ratio is"
@@ -338,8 +352,8 @@ def main() -> int:
         text += "\n" + "\n".join(throttling.table(throttling.measure(arguments.seeds), arguments.seeds))
     print(text)
     if str(arguments.output) != "-":
-        parts = (rollout, waiters, models, simulator, telemetry, week)
-        put_page(arguments.output, text, kept=[part.HEADING for part in parts])
+        parts = (start, rollout, waiters, scale, models, simulator, telemetry, week)
+        put_page(arguments.output, text, kept=[TREE_HEADING, *(part.HEADING for part in parts)])
     return 0
 
 
