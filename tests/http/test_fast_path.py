@@ -252,3 +252,24 @@ def test_the_quick_loader_loads_what_botocore_loads() -> None:
     assert set(theirs.list_available_services("service-2")) <= set(ours.list_available_services("service-2"))
     with pytest.raises(Exception, match="no-such-service"):
         ours.load_service_model("no-such-service", "service-2")
+
+
+async def test_the_guard_is_asked_again_before_a_request_leaves(
+    server: ScriptedServer, ws: WorkSpacesClient, posts: list[bytes]
+) -> None:
+    """Signing and connecting may have taken seconds; what it refuses is not sent, and the connection stays in use."""
+    server.respond(lambda _: ok())
+    await calls(ws, 2)
+    answers = iter((True, False, True, True))
+
+    def guard() -> None:
+        if not next(answers):
+            raise LookupError
+
+    guarded: WorkSpacesClient = getattr(ws, "_guarded")(guard, once=True)  # noqa: B009 - nothing public guards
+    with pytest.raises(LookupError):
+        await calls(guarded)
+    assert len(server.requests) == 2
+
+    await calls(guarded)
+    assert (len(posts), len(server.requests)) == (3, 3)

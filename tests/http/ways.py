@@ -69,9 +69,9 @@ def posts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
     post = PooledPost.post
 
-    async def watch(pool: PooledPost, data: bytes) -> RawAnswer:
+    async def watch(pool: PooledPost, data: bytes, guard: Callable[[], None] | None = None) -> RawAnswer:
         seen.append(data)
-        return await post(pool, data)
+        return await post(pool, data, guard)
 
     monkeypatch.setattr(PooledPost, "post", watch)
     return seen

@@ -253,11 +253,12 @@ class Connection:
         await self.signer.close()
         await self._closing.aclose()
 
-    async def send(self, http_call: HttpCall[ResultT]) -> ResultT:
+    async def send(self, http_call: HttpCall[ResultT], guard: Callable[[], None] | None = None) -> ResultT:
         """Send one request, once.
 
         Args:
             http_call: The request; takes the answer in.
+            guard: On the fast path, asked once more after signing and connecting; what it raises is raised.
 
         Raises:
             ServiceError: An answer that is not 2xx.
@@ -270,7 +271,7 @@ class Connection:
         if fast_path is None or route is None:
             return await self._send_by_aiobotocore(http_call)
         try:
-            status, headers, body, http_call.signed_with = await fast_path.send(route, http_call.body)
+            status, headers, body, http_call.signed_with = await fast_path.send(route, http_call.body, guard)
         except _NO_ANSWER as error:
             raise _failure(error, http_call) from error
         http_call.read(status, headers, body)

@@ -25,7 +25,7 @@ from workspaces_apps._http.signing import SigningTemplate
 from workspaces_apps._model.models import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aiobotocore.client import AioBaseClient
 
@@ -72,11 +72,12 @@ class PooledPost:
         loop = asyncio.get_running_loop()
         self._place = aiohttp.ClientRequest("POST", url, loop=loop, session=session, ssl=True)
 
-    async def post(self, data: bytes) -> RawAnswer:
+    async def post(self, data: bytes, guard: Callable[[], None] | None = None) -> RawAnswer:
         """Send a request and read its answer.
 
         Args:
             data: The request as it goes on the wire, head and body.
+            guard: Asked directly before the request leaves: connecting may have taken seconds. What it raises is raised.
 
         Raises:
             aiohttp.ClientError: No answer, or none that can be read.
@@ -88,6 +89,12 @@ class PooledPost:
         except TimeoutError as error:
             # As aiohttp's session says it.
             raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {self._place.url}") from error
+        if guard is not None:
+            try:
+                guard()
+            except BaseException:
+                connection.release()
+                raise
         try:
             protocol = connection.protocol
             assert protocol is not None
@@ -274,12 +281,15 @@ class FastPath:
             return
         self._routes[operation] = Route(template, pool)
 
-    async def send(self, route: Route, body: bytes) -> tuple[int, Headers, bytes, SigningContext]:
+    async def send(
+        self, route: Route, body: bytes, guard: Callable[[], None] | None = None
+    ) -> tuple[int, Headers, bytes, SigningContext]:
         """Send one request; only where `find` gave leave.
 
         Args:
             route: The operation's.
             body: The request's body.
+            guard: As for `PooledPost.post`.
 
         Returns:
             The status, the headers and the body of the answer, and what the request was signed with.
@@ -289,7 +299,7 @@ class FastPath:
             Exception: No answer; whatever aiohttp raises.
         """
         signature, signed_with = await self._signer.sign(route.template.signing, body)
-        answer = await route.pool.post(route.template.render(signature, body))
+        answer = await route.pool.post(route.template.render(signature, body), guard)
         return answer.status, Headers.from_raw(answer.headers), answer.body, signed_with
 
     def _is_free(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from workspaces_apps._base.clock import timeout, to_seconds
@@ -220,12 +221,14 @@ class _Call(Generic[ResultT]):
             await transport.slots.acquire()
             try:
                 transport.check_state()
+                guard = None
                 if options.guard is not None:
-                    # After the permit, and so after all that may take long.
-                    _ask(options.guard, permit)
+                    # After the permit, and so after what may take minutes.
+                    guard = partial(_ask, options.guard, permit)
+                    guard()
                 self.request_sent, self.open = None, True
                 with _NOTHING if self.trace is None else self.trace.attempt():
-                    result = await self._connection.send(http_call)
+                    result = await self._connection.send(http_call, guard)
             finally:
                 transport.slots.release()
         except ServiceError as error:
