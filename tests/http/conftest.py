@@ -70,8 +70,9 @@ class Connect(Protocol):
 
 
 def make_config(**settings: Unpack[Settings]) -> ClientConfig:
-    """A `ClientConfig` with a pacing registry of its own, and jitter that is always the middle."""
-    return replace(ClientConfig(pacing_registry=PacingRegistry(), random=lambda: 0.5), **settings)
+    """A `ClientConfig` with a pacing registry of its own, jitter that is always the middle, and patience on a busy machine."""
+    usual = ClientConfig(pacing_registry=PacingRegistry(), random=lambda: 0.5, connect_timeout=60)
+    return replace(usual, **settings)
 
 
 @pytest.fixture

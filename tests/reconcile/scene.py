@@ -258,6 +258,8 @@ async def scene(
                 pacing=pacing or Pacing.adaptive(),
                 pacing_registry=PacingRegistry(),
                 random=lambda: jitter,
+                # Real seconds, in which nothing happens on a busy machine.
+                connect_timeout=60,
             ),
         ) as client:
             made = Scene(

@@ -128,7 +128,8 @@ def connection_to(sim: Simulator) -> Connection:
         endpoint_url=sim.url,
         credentials=Credentials(keys.access_key_id, keys.secret_access_key),
         clock=sim.clock,
-        config=ClientConfig(pacing_registry=PacingRegistry()),
+        # Its timeout is of real seconds, in which nothing happens on a busy machine.
+        config=ClientConfig(pacing_registry=PacingRegistry(), connect_timeout=60),
     )
 
 

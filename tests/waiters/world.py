@@ -64,6 +64,8 @@ async def world(
             retry=RetryPolicy(max_attempts=2),
             random=lambda: 0.5,
             hooks=hooks,
+            # Real seconds, in which nothing happens on a busy machine.
+            connect_timeout=60,
         )
         async with WorkSpacesClient(
             region=sim.region,
