@@ -257,6 +257,19 @@ async def test_a_workspace_that_stays_busy_is_waited_for_until_the_timeout() -> 
         assert here.count(WRITES[0]) == 20
 
 
+async def test_what_a_late_job_leaves_staged_is_told() -> None:
+    """The next Deploy, whoever's, would commit it; there was no time to take it back."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("error", operation=WRITES[2], code="ResourceInUseException")
+
+        with pytest.raises(WaiterTimeoutError) as caught:
+            await here.ws.install_applications(workspace_id, [here.application], timeout=600)
+
+        assert here.sim.fleet.associations(workspace_id)[here.application] == "PENDING_INSTALL_DEPLOYMENT"
+        (note,) = caught.value.__notes__
+        assert f"may be staged still, and the next Deploy would commit it: {here.application}" in note
+
+
 async def test_other_refusals_are_passed_on() -> None:
     """An application that the WorkSpace cannot have is the service's to refuse."""
     async with world() as (here, [workspace_id]):

@@ -204,6 +204,9 @@ class Reconciler:
             await self._give_up(end)
         except _Refused as refused:
             await self._give_up_refused(refused)
+        except DeadlinePassed:
+            self._note_left_staged()
+            raise
         finally:
             self._close_subscription()
         return self.result()
@@ -280,7 +283,7 @@ class Reconciler:
     def _begin_write(self) -> None:
         self._close_subscription()
         if self._limits.count_write():
-            raise _GiveUp(Reason.NOT_CONVERGING, "something else keeps changing it back")
+            raise _GiveUp(Reason.NOT_CONVERGING, "something else keeps changing it back", take_back=True)
 
     async def _stage(self, application: str, *, restages: bool) -> bool:
         """Stage a change; False if what follows must be decided anew."""
@@ -708,9 +711,7 @@ class Reconciler:
         if lost_credentials(error):
             # A poll may have told, too. Nothing can be taken back, and what is deploying goes on without us.
             self._stop_target(error)
-            for application in self._staged:
-                if self.observed.state(application) in STAGED:
-                    self._left_staged[application] = None
+            self._note_left_staged()
             await self.results.give_up(Reason.CREDENTIALS, told(error), error=error)
             return
         if isinstance(error, ServiceError) and classify(error) is FailureKind.FATAL:
@@ -722,6 +723,11 @@ class Reconciler:
         await self.results.give_up(
             Reason.UNKNOWN, f"another change of this WorkSpace was refused: {code_of(error)}"
         )
+
+    def _note_left_staged(self) -> None:
+        for application in self._staged:
+            if self.observed.state(application) in STAGED:
+                self._left_staged[application] = None
 
     async def _take_back(self) -> None:
         """Leave nothing staged that is not going to be deployed: the next Deploy, whoever's, would commit it.

@@ -268,12 +268,11 @@ class Job:
     def _states(self) -> str:
         return ", ".join(f"{status.application_id} {status.state or 'absent'}" for status in self._statuses())
 
-    def _late(self) -> WaiterTimeoutError:
-        return self._told(
-            WaiterTimeoutError(
-                f"{self._workspace_id} is not done ({self._states()}) within {self._policy.deployment_timeout:g} s"
-            )
+    def _late(self) -> WorkSpacesError:
+        late = WaiterTimeoutError(
+            f"{self._workspace_id} is not done ({self._states()}) within {self._policy.deployment_timeout:g} s"
         )
+        return self._noted(self._told(late), self._reconciler.result())
 
     def _told(self, error: ErrorT) -> ErrorT:
         """Return the error, with what was read last and how long it took."""
