@@ -1,12 +1,10 @@
 """The reference of exit codes, errors, events and the simulator's settings, made from the tables of the package."""
 
-import ast
-import inspect
-import textwrap
 from typing import Final
 
 from docsite.api import directive, event_names
 from workspaces_apps import api, errors, rollout
+from workspaces_apps._base.attribute_docs import attribute_docs
 from workspaces_apps.cli._failures import FAILURE_CODES, ExitCode
 from workspaces_apps.simulator import SimulatorSettings
 
@@ -16,23 +14,6 @@ WHERE_ERRORS_COME_FROM: Final = "Everything raised on purpose is a `WorkSpacesEr
 def cell(text: str) -> str:
     """Return text as one cell of a Markdown table."""
     return " ".join(text.replace("|", "\\|").split())
-
-
-def attribute_docs(cls: type) -> dict[str, str]:
-    """Return the docstring that stands below each attribute of a class, by the attribute's name."""
-    (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    assert isinstance(node, ast.ClassDef)
-    found: dict[str, str] = {}
-    for statement, below in zip(node.body, node.body[1:], strict=False):
-        match statement, below:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                found[name] = inspect.cleandoc(text)
-            case _:
-                pass
-    return found
 
 
 def exit_codes() -> str:

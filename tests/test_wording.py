@@ -58,6 +58,29 @@ def test_docstrings_open_with_a_verb_or_a_noun_phrase() -> None:
     assert [opening for path in OTHERS for opening in openings(path, QUESTIONS)] == []
 
 
+def is_public_record(node: ast.ClassDef) -> bool:
+    """Tell if a class is one that users import and that has its fields in its body."""
+    marked = any(ast.unparse(one).startswith("public(") for one in node.decorator_list)
+    return marked and any(
+        isinstance(statement, ast.AnnAssign) and "ClassVar" not in ast.unparse(statement.annotation)
+        for statement in node.body
+    )
+
+
+def test_attributes_of_public_records_have_their_text_where_editors_show_it() -> None:
+    """A docstring stands below each, and none is told of in a section of the class's docstring only."""
+    records = [
+        node
+        for path in SOURCES
+        if "api" not in path.relative_to(ROOT / "src" / "workspaces_apps").parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and is_public_record(node)
+    ]
+
+    assert len(records) > 80
+    assert [node.name for node in records if "\nAttributes:\n" in (ast.get_docstring(node) or "")] == []
+
+
 @pytest.mark.parametrize("phrase", RETIRED)
 def test_users_read_the_fields_words(phrase: str) -> None:
     """A phrase that was replaced stands in no source and on no page."""

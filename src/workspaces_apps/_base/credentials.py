@@ -26,21 +26,18 @@ def is_fit(value: str) -> bool:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """AWS credentials. Their repr shows no secret.
-
-    Attributes:
-        access_key_id: The access key's id.
-        secret_access_key: The secret that goes with it.
-        session_token: The token of temporary credentials.
-        account_id: The account they belong to, 12 digits, where known; pacing is then shared per account.
-        expires_at: When temporary credentials end, with a time zone; None if they do not, or nobody knows.
-    """
+    """AWS credentials. Their repr shows no secret."""
 
     access_key_id: str
+    """The access key's id."""
     secret_access_key: str = field(repr=False)
+    """The secret that goes with it."""
     session_token: str | None = field(default=None, repr=False)
+    """The token of temporary credentials."""
     account_id: str | None = None
+    """The account they belong to, 12 digits, where known; pacing is then shared per account."""
     expires_at: Datetime | None = field(default=None, kw_only=True)
+    """When temporary credentials end, with a time zone; None if they do not, or nobody knows."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be credentials."""
@@ -86,23 +83,20 @@ class RefusableCredentialsProvider(CredentialsProvider, Protocol):
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class AssumeRole:
-    """A provider that assumes a role, and does so again before its credentials end.
-
-    Attributes:
-        role_arn: The role.
-        external_id: What the role's trust policy may ask for.
-        source: Whose credentials assume the role; None for the standard chain (environment, profile, SSO, …).
-        session_name: The name under which the session shows in CloudTrail: 2 to 64 of ``\\w+=,.@-``.
-        region: Where STS is asked; None for the client's Region.
-        profile: The profile of the standard chain, where `source` is None; None for the client's.
-    """
+    """A provider that assumes a role, and does so again before its credentials end."""
 
     role_arn: str
+    """The role."""
     external_id: str | None = field(default=None, repr=False)
+    """What the role's trust policy may ask for."""
     source: Credentials | CredentialsProvider | None = None
+    """Whose credentials assume the role; None for the standard chain (environment, profile, SSO, …)."""
     session_name: str = "workspaces-apps"
+    """The name under which the session shows in CloudTrail: 2 to 64 of ``\\w+=,.@-``."""
     region: str | None = None
+    """Where STS is asked; None for the client's Region."""
     profile: str | None = None
+    """The profile of the standard chain, where `source` is None; None for the client's."""
 
     def __post_init__(self) -> None:
         """Refuse what is not the ARN of a role."""

@@ -20,97 +20,82 @@ _Record = TypeVar("_Record")
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """One attempt of a call, after it ended.
-
-    Attributes:
-        operation: The API operation.
-        attempt: Its number, from 1.
-        elapsed: Seconds from its beginning to its end, waiting for its turn included.
-        outcome: How it ended.
-        error: What it failed with; None after a success.
-        request_id: The service's id of the answer, if one came.
-        http_status: The HTTP status of the answer, if one came.
-    """
+    """One attempt of a call, after it ended."""
 
     operation: str
+    """The API operation."""
     attempt: int
+    """Its number, from 1."""
     elapsed: float
+    """Seconds from its beginning to its end, waiting for its turn included."""
     outcome: Outcome
+    """How it ended."""
     error: WorkSpacesError | None = None
+    """What it failed with; None after a success."""
     request_id: str | None = None
+    """The service's id of the answer, if one came."""
     http_status: int | None = None
+    """The HTTP status of the answer, if one came."""
 
 
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRecord:
-    """A retry that is about to be waited for.
-
-    Attributes:
-        operation: The API operation.
-        attempt: The number of the attempt that failed.
-        wait: Seconds until the next attempt begins.
-        cause: What the attempt failed with.
-        kind: The kind of failure.
-        request_id: The service's id of the answer, if one came.
-    """
+    """A retry that is about to be waited for."""
 
     operation: str
+    """The API operation."""
     attempt: int
+    """The number of the attempt that failed."""
     wait: float
+    """Seconds until the next attempt begins."""
     cause: WorkSpacesError
+    """What the attempt failed with."""
     kind: Outcome
+    """The kind of failure."""
     request_id: str | None = None
+    """The service's id of the answer, if one came."""
 
 
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrottleRecord:
-    """An answer by which the service refused the rate of calls.
-
-    Attributes:
-        operation: The API operation.
-        attempt: The number of the attempt that was refused.
-        rate: The rate learned for this operation, the refusal counted in, in calls a second; None if none is.
-        request_id: The service's id of the answer.
-    """
+    """An answer by which the service refused the rate of calls."""
 
     operation: str
+    """The API operation."""
     attempt: int
+    """The number of the attempt that was refused."""
     rate: float | None = None
+    """The rate learned for this operation, the refusal counted in, in calls a second; None if none is."""
     request_id: str | None = None
+    """The service's id of the answer."""
 
 
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRecord:
-    """A poll that has ended: a read that waits, jobs and roll-outs share.
-
-    Attributes:
-        operation: The API operation.
-        resources: WorkSpaces, images or directories that it was for, those of others included; 1 or more.
-        elapsed: Seconds that it took, its attempts and backoff included.
-        error: What it failed with; None after a success.
-    """
+    """A poll that has ended: a read that waits, jobs and roll-outs share."""
 
     operation: str
+    """The API operation."""
     resources: int
+    """WorkSpaces, images or directories that it was for, those of others included; 1 or more."""
     elapsed: float
+    """Seconds that it took, its attempts and backoff included."""
     error: WorkSpacesError | None = None
+    """What it failed with; None after a success."""
 
 
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshRecord:
-    """Credentials that were loaded or refreshed, or could not be.
-
-    Attributes:
-        elapsed: Seconds that it took.
-        error: What it failed with; None after a success.
-    """
+    """Credentials that were loaded or refreshed, or could not be."""
 
     elapsed: float
+    """Seconds that it took."""
     error: WorkSpacesError | None = None
+    """What it failed with; None after a success."""
 
 
 @public("workspaces_apps")
@@ -120,21 +105,19 @@ class Hooks:
 
     They run on the event loop, between the steps of a call, so they must be quick. What they raise is logged
     and goes no further: watching a call must not change how it ends.
-
-    Attributes:
-        on_attempt: After every attempt.
-        on_retry: Before the wait that a retry begins with.
-        on_throttle: After every attempt that was throttled.
-        on_poll: After every poll that served a wait, a job or a roll-out of the view with these hooks.
-        on_refresh: After credentials were loaded or refreshed, or could not be: those of the client, so that the hooks of
-            its `ClientConfig` are told, and not those of a view. What botocore refreshes by itself, it does not tell.
     """
 
     on_attempt: Callable[[AttemptRecord], None] | None = None
+    """After every attempt."""
     on_retry: Callable[[RetryRecord], None] | None = None
+    """Before the wait that a retry begins with."""
     on_throttle: Callable[[ThrottleRecord], None] | None = None
+    """After every attempt that was throttled."""
     on_poll: Callable[[PollRecord], None] | None = None
+    """After every poll that served a wait, a job or a roll-out of the view with these hooks."""
     on_refresh: Callable[[RefreshRecord], None] | None = None
+    """After credentials were loaded or refreshed, or could not be: those of the client, so that the hooks of
+    its `ClientConfig` are told, and not those of a view. What botocore refreshes by itself, it does not tell."""
 
     def __post_init__(self) -> None:
         """Refuse what could never be called between the steps of a call.

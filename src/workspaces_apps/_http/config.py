@@ -62,51 +62,48 @@ class Session(Protocol):
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
-    """The settings of a client.
-
-    Attributes:
-        retry: How often and how patiently calls are repeated.
-        pacing: How fast calls go.
-        timeout: The time for one call with everything in it: queueing, pacing, attempts, backoff. None: no
-            limit but those of the attempts. Durations are timedeltas or seconds.
-        connect_timeout: The time to connect, for one attempt.
-        read_timeout: The longest silence of the service, for one attempt; an answer must be complete within twice
-            that.
-        max_connections: Connections at most, and so requests in flight at most: 1 or more.
-        max_response_bytes: Bytes of an answer's body at most, 1,024 or more; one that is longer is broken off.
-        request_checks: `"all"` checks everything that the service model says of a request before it is sent;
-            `"structure"` checks names, required members and types only, for the day the service relaxes a limit.
-        proxy: The URL of an HTTP proxy; None for what HTTPS_PROXY and HTTP_PROXY say.
-        ca_bundle: A PEM file of certificate authorities to trust; None for AWS_CA_BUNDLE, or botocore's own.
-        use_fips: Use the FIPS endpoint; None for what the environment or profile says.
-        use_dualstack: Use the dual-stack endpoint; None for what the environment or profile says.
-        allow_insecure_endpoint: Take a plain-http endpoint that is not on this machine.
-        user_agent_extra: Appended to the User-Agent header.
-        telemetry: Make spans and metrics where `opentelemetry-api` is installed; False for none.
-        hooks: Who is told of attempts, retries, throttles, polls and refreshes of credentials.
-        pacing_registry: Where what is learned of the service's rate is shared; by default with every client of
-            the process.
-        random: A number in [0, 1), uniformly, for jitter.
-    """
+    """The settings of a client."""
 
     retry: RetryPolicy = RetryPolicy()
+    """How often and how patiently calls are repeated."""
     pacing: Pacing = Pacing.adaptive()
+    """How fast calls go."""
     timeout: Duration | None = None
+    """The time for one call with everything in it: queueing, pacing, attempts, backoff. None: no
+    limit but those of the attempts. Durations are timedeltas or seconds."""
     connect_timeout: Duration = 5.0
+    """The time to connect, for one attempt."""
     read_timeout: Duration = 30.0
+    """The longest silence of the service, for one attempt; an answer must be complete within twice
+    that."""
     max_connections: int = 50
+    """Connections at most, and so requests in flight at most: 1 or more."""
     max_response_bytes: int = 16 * 1024 * 1024
+    """Bytes of an answer's body at most, 1,024 or more; one that is longer is broken off."""
     request_checks: RequestChecks = "all"
+    """`"all"` checks everything that the service model says of a request before it is sent;
+    `"structure"` checks names, required members and types only, for the day the service relaxes a limit."""
     proxy: str | None = None
+    """The URL of an HTTP proxy; None for what HTTPS_PROXY and HTTP_PROXY say."""
     ca_bundle: str | Path | None = None
+    """A PEM file of certificate authorities to trust; None for AWS_CA_BUNDLE, or botocore's own."""
     use_fips: bool | None = None
+    """Use the FIPS endpoint; None for what the environment or profile says."""
     use_dualstack: bool | None = None
+    """Use the dual-stack endpoint; None for what the environment or profile says."""
     allow_insecure_endpoint: bool = False
+    """Take a plain-http endpoint that is not on this machine."""
     user_agent_extra: str | None = None
+    """Appended to the User-Agent header."""
     telemetry: bool = True
+    """Make spans and metrics where `opentelemetry-api` is installed; False for none."""
     hooks: Hooks = Hooks()
+    """Who is told of attempts, retries, throttles, polls and refreshes of credentials."""
     pacing_registry: PacingRegistry = field(default=DEFAULT_REGISTRY, repr=False)
+    """Where what is learned of the service's rate is shared; by default with every client of
+    the process."""
     random: Callable[[], float] = field(default=random.random, repr=False)
+    """A number in [0, 1), uniformly, for jitter."""
 
     def __post_init__(self) -> None:
         """Check every setting.

@@ -129,23 +129,20 @@ def _as_dict(headers: Mapping[str, str]) -> dict[str, str]:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseMeta:
-    """Metadata of an answer.
-
-    Attributes:
-        request_id: The service's id of the answer; None where it sent none.
-        http_status: The HTTP status of the answer.
-        attempts: How many requests it took.
-        elapsed: From the call to the answer, with every wait in between.
-        headers: The headers of the answer, by name in lower case; read-only.
-    """
+    """Metadata of an answer."""
 
     request_id: str | None = None
+    """The service's id of the answer; None where it sent none."""
     http_status: int = 200
+    """The HTTP status of the answer."""
     attempts: int = 1
+    """How many requests it took."""
     elapsed: timedelta = timedelta(0)
+    """From the call to the answer, with every wait in between."""
     headers: Annotated[Mapping[str, str], PlainSerializer(_as_dict)] = field(
         default_factory=Headers, repr=False
     )
+    """The headers of the answer, by name in lower case; read-only."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.headers, Headers):

@@ -17,21 +17,18 @@ Bounds: TypeAlias = tuple[int | None, int | None]
 @public("workspaces_apps.types")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A constraint of the service model on a value in a request.
-
-    Attributes:
-        size: How many items a list has.
-        length: How long a string (in characters) or a blob (in bytes) is, or each item of a list.
-        range: What a number lies between.
-        pattern: What a string, or each item of a list, matches from end to end.
-        keys: What the keys of a map keep; the rest of the rule is then for its values.
-    """
+    """A constraint of the service model on a value in a request."""
 
     size: Bounds | None = None
+    """How many items a list has."""
     length: Bounds | None = None
+    """How long a string (in characters) or a blob (in bytes) is, or each item of a list."""
     range: Bounds | None = None
+    """What a number lies between."""
     pattern: str | None = None
+    """What a string, or each item of a list, matches from end to end."""
     keys: Rule | None = None
+    """What the keys of a map keep; the rest of the rule is then for its values."""
 
 
 Rules: TypeAlias = Mapping[str, Rule]
@@ -41,31 +38,25 @@ Rules: TypeAlias = Mapping[str, Rule]
 @public("workspaces_apps.types")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSpec:
-    """The paging of an operation: names of tokens and items.
-
-    Attributes:
-        items: The attribute of the result that holds the items.
-        size: The attribute of the request that sets how many a page holds; None where there is none.
-    """
+    """The paging of an operation: names of tokens and items."""
 
     items: str
+    """The attribute of the result that holds the items."""
     size: str | None
+    """The attribute of the request that sets how many a page holds; None where there is none."""
 
 
 @public("workspaces_apps.types")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationSpec:
-    """The descriptor of an operation.
-
-    Attributes:
-        name: The API's name of it.
-        errors: The errors the service model promises, by name.
-        page: How it pages; None if it does not.
-    """
+    """The descriptor of an operation."""
 
     name: str
+    """The API's name of it."""
     errors: tuple[str, ...] = ()
+    """The errors the service model promises, by name."""
     page: PageSpec | None = None
+    """How it pages; None if it does not."""
 
 
 T = TypeVar("T")

@@ -1,10 +1,8 @@
 """Kinds of values in models: open enums, times, lists, blobs, JSON, and the descriptions of members."""
 
-import ast
 import base64
 import inspect
 import json
-import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,6 +33,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from workspaces_apps._base.attribute_docs import attribute_docs
 from workspaces_apps._base.public import public
 
 T = TypeVar("T")
@@ -340,30 +339,7 @@ def descriptions_of(cls: type) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         if base.__module__.startswith(_GENERATED):
-            found |= _by_class(base.__module__).get(base.__name__, {})
-    return found
-
-
-@cache
-def _by_class(module: str) -> Mapping[str, Mapping[str, str]]:
-    try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
-    except OSError:
-        return {}
-    return {node.name: _members(node) for node in tree.body if isinstance(node, ast.ClassDef)}
-
-
-def _members(node: ast.ClassDef) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for statement, below in zip(node.body, node.body[1:], strict=False):
-        match statement, below:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                found[name] = " ".join(text.split())
-            case _:
-                pass
+            found |= {name: " ".join(text.split()) for name, text in attribute_docs(base).items()}
     return found
 
 

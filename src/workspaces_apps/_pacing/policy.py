@@ -13,17 +13,14 @@ Mode: TypeAlias = Literal["adaptive", "fixed", "off"]
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """The rate at which the calls of one operation may follow each other; made by `adaptive`, `fixed` or `off`.
-
-    Attributes:
-        mode: Which of the three.
-        rate: Calls a second, where they are fixed.
-        burst: How many calls may go at once after a pause, where the rate is fixed.
-    """
+    """The rate at which the calls of one operation may follow each other; made by `adaptive`, `fixed` or `off`."""
 
     mode: Mode = "adaptive"
+    """Which of the three."""
     rate: float | None = None
+    """Calls a second, where they are fixed."""
     burst: int = 1
+    """How many calls may go at once after a pause, where the rate is fixed."""
 
     def __post_init__(self) -> None:
         """Check every field.

@@ -51,19 +51,16 @@ _KEYS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudgetPolicy:
-    """The budget for retries, so that an outage makes a client stop repeating.
-
-    Attributes:
-        capacity: Tokens of a full budget.
-        transient_cost: Tokens that a retry after a transient fault takes.
-        throttle_cost: Tokens that a retry after a throttle takes, where no pacer absorbs the throttle.
-        refund: Tokens that a success gives back if its call needed no retry.
-    """
+    """The budget for retries, so that an outage makes a client stop repeating."""
 
     capacity: int = 500
+    """Tokens of a full budget."""
     transient_cost: int = 14
+    """Tokens that a retry after a transient fault takes."""
     throttle_cost: int = 5
+    """Tokens that a retry after a throttle takes, where no pacer absorbs the throttle."""
     refund: int = 1
+    """Tokens that a success gives back if its call needed no retry."""
 
     def __post_init__(self) -> None:
         """Refuse negative numbers and a budget that can pay for nothing."""
@@ -78,38 +75,35 @@ class RetryBudgetPolicy:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """The policy of retries: how often and how patiently a call is repeated.
-
-    Attributes:
-        max_attempts: Requests at most for one call, 1 or more; 1 means that nothing is repeated.
-        throttle_base: The longest wait before the first retry after a throttle.
-        transient_base: The longest wait before the first retry after a transient fault.
-        max_backoff: The longest wait before any retry, a server's wish aside. Durations are timedeltas or
-            seconds.
-        look_delay: How long to wait before each look that decides whether a write whose outcome is open is sent
-            again. Nothing says that a read sees what was written just before [assumed], so a look at once could
-            take a deployment that has begun for one that has not.
-        budget: What all calls that share a budget may spend on retries; None for no limit.
-        extra_kinds: Error codes that this client treats differently from the tables.
-        extra_statuses: HTTP statuses that it treats differently, 300 to 599.
-        extra_exceptions: Classes of `WorkSpacesError` that it treats differently; of several that fit, the
-            nearest counts. A code goes before a status, and a status before a class.
-        retry_in_progress: Whether a call is repeated while another operation holds the resource. Off: that
-            takes minutes, and attempts are used up in seconds.
-    """
+    """The policy of retries: how often and how patiently a call is repeated."""
 
     max_attempts: int = 5
+    """Requests at most for one call, 1 or more; 1 means that nothing is repeated."""
     throttle_base: Duration = 1.0
+    """The longest wait before the first retry after a throttle."""
     transient_base: Duration = 0.05
+    """The longest wait before the first retry after a transient fault."""
     max_backoff: Duration = 20.0
+    """The longest wait before any retry, a server's wish aside. Durations are timedeltas or
+    seconds."""
     look_delay: Duration = 5.0
+    """How long to wait before each look that decides whether a write whose outcome is open is sent
+    again. Nothing says that a read sees what was written just before [assumed], so a look at once could
+    take a deployment that has begun for one that has not."""
     budget: RetryBudgetPolicy | None = RetryBudgetPolicy()
+    """What all calls that share a budget may spend on retries; None for no limit."""
     extra_kinds: Mapping[str, FailureKind] = field(default_factory=dict[str, FailureKind])
+    """Error codes that this client treats differently from the tables."""
     extra_statuses: Mapping[int, FailureKind] = field(default_factory=dict[int, FailureKind])
+    """HTTP statuses that it treats differently, 300 to 599."""
     extra_exceptions: Mapping[type[WorkSpacesError], FailureKind] = field(
         default_factory=dict[type[WorkSpacesError], FailureKind]
     )
+    """Classes of `WorkSpacesError` that it treats differently; of several that fit, the
+    nearest counts. A code goes before a status, and a status before a class."""
     retry_in_progress: bool = False
+    """Whether a call is repeated while another operation holds the resource. Off: that
+    takes minutes, and attempts are used up in seconds."""
 
     def __post_init__(self) -> None:
         """Check every field.

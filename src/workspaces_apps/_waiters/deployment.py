@@ -46,41 +46,35 @@ Target: TypeAlias = Literal["installed", "removed"]
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssociationStatus:
-    """An association as it was seen last.
-
-    Attributes:
-        application_id: The application.
-        state: Its state; None if there is no association (any more).
-        wanted: Where it is meant to end; None where nothing tells.
-        reason: Why it failed, as the service put it.
-    """
+    """An association as it was seen last."""
 
     application_id: str
+    """The application."""
     state: api.AssociationState | None
+    """Its state; None if there is no association (any more)."""
     wanted: Target | None
+    """Where it is meant to end; None where nothing tells."""
     reason: api.AssociationStateReason | None = None
+    """Why it failed, as the service put it."""
 
 
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssociationChange:
-    """An association that was seen in another state than before.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application.
-        before: The state before; None if there was no association.
-        after: The state now; None if there is no association any more.
-        reason: Why it failed, as the service put it.
-        at: When it was seen, by the client's clock; the change itself came earlier.
-    """
+    """An association that was seen in another state than before."""
 
     workspace_id: str
+    """The WorkSpace."""
     application_id: str
+    """The application."""
     before: api.AssociationState | None
+    """The state before; None if there was no association."""
     after: api.AssociationState | None
+    """The state now; None if there is no association any more."""
     reason: api.AssociationStateReason | None
+    """Why it failed, as the service put it."""
     at: Datetime
+    """When it was seen, by the client's clock; the change itself came earlier."""
 
 
 OnChange: TypeAlias = Callable[[AssociationChange], Awaitable[object] | object]
@@ -90,29 +84,26 @@ OnChange: TypeAlias = Callable[[AssociationChange], Awaitable[object] | object]
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOutcome:
-    """The outcome of a deployment on one WorkSpace.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        associations: Every association that was followed, as it was seen last.
-        changed: One change for each that ended in another state than it was first seen in.
-        failed: Those in ERROR.
-        elapsed: How long it took.
-        polls: How many times it looked.
-        done: The applications that the call itself staged or deployed.
-        already: The applications that were in sync before the call did anything.
-        error: What ended the wait, where several are waited for at once and this one did not end well.
-    """
+    """The outcome of a deployment on one WorkSpace."""
 
     workspace_id: str
+    """The WorkSpace."""
     associations: tuple[AssociationStatus, ...] = ()
+    """Every association that was followed, as it was seen last."""
     changed: tuple[AssociationChange, ...] = ()
+    """One change for each that ended in another state than it was first seen in."""
     failed: tuple[FailedAssociation, ...] = ()
+    """Those in ERROR."""
     elapsed: timedelta
+    """How long it took."""
     polls: int
+    """How many times it looked."""
     done: tuple[str, ...] = ()
+    """The applications that the call itself staged or deployed."""
     already: tuple[str, ...] = ()
+    """The applications that were in sync before the call did anything."""
     error: WorkSpacesError | None = None
+    """What ended the wait, where several are waited for at once and this one did not end well."""
 
 
 _log = field_logger("workspaces_apps.waiters")

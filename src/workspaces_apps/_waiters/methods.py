@@ -40,21 +40,18 @@ def _require_between(value: object, name: str, low: float, high: float) -> None:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """The intervals of a waiter's polls: short at first and after every change, then growing.
-
-    Attributes:
-        min_delay: From one look to the next at the beginning and after a change; more than 0. Durations are
-            timedeltas or seconds.
-        max_delay: The longest from one look to the next; not below `min_delay`.
-        growth: What the delay is multiplied by after a look that found nothing new; 1 or more.
-        jitter: The share of each delay that is left to chance, from 0 to 1: a delay is drawn between
-            ``(1 - jitter) × delay`` and ``delay``.
-    """
+    """The intervals of a waiter's polls: short at first and after every change, then growing."""
 
     min_delay: Duration = 5.0
+    """From one look to the next at the beginning and after a change; more than 0. Durations are
+    timedeltas or seconds."""
     max_delay: Duration = 30.0
+    """The longest from one look to the next; not below `min_delay`."""
     growth: float = 1.5
+    """What the delay is multiplied by after a look that found nothing new; 1 or more."""
     jitter: float = 0.25
+    """The share of each delay that is left to chance, from 0 to 1: a delay is drawn between
+    ``(1 - jitter) × delay`` and ``delay``."""
 
     def __post_init__(self) -> None:
         """Check every field.

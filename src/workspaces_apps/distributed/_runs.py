@@ -34,25 +34,22 @@ STATES: Final[tuple[RunState, ...]] = get_args(RunState)
 @public("workspaces_apps.distributed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """A run that was submitted.
-
-    Attributes:
-        run: Its id.
-        name: The manifest's name.
-        submitted_at: When, by the database's clock.
-        command: What is wanted of it.
-        command_by: Who said so, and why; empty if nobody did.
-        spent: How the failure budget was spent, in words; None while it is not.
-        counts: How many of its targets are in each state.
-    """
+    """A run that was submitted."""
 
     run: str
+    """Its id."""
     name: str
+    """The manifest's name."""
     submitted_at: Datetime
+    """When, by the database's clock."""
     command: RunCommand
+    """What is wanted of it."""
     command_by: str
+    """Who said so, and why; empty if nobody did."""
     spent: str | None
+    """How the failure budget was spent, in words; None while it is not."""
     counts: Mapping[RunState, int]
+    """How many of its targets are in each state."""
 
     @property
     def state(self) -> RunState:
@@ -67,39 +64,33 @@ class RunInfo:
 @public("workspaces_apps.distributed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetStatus:
-    """One target of a run.
-
-    Attributes:
-        target: Its name.
-        state: Its state.
-        worker: The worker that has it, or had it last; empty if none had.
-        planned: WorkSpaces that its plan changes; None before it was planned.
-        ending: How its apply ended; None before.
-        message: More in words.
-        changed_at: When its state changed, by the database's clock.
-    """
+    """One target of a run."""
 
     target: str
+    """Its name."""
     state: RunState
+    """Its state."""
     worker: str
+    """The worker that has it, or had it last; empty if none had."""
     planned: int | None
+    """WorkSpaces that its plan changes; None before it was planned."""
     ending: Ending | None
+    """How its apply ended; None before."""
     message: str
+    """More in words."""
     changed_at: Datetime
+    """When its state changed, by the database's clock."""
 
 
 @public("workspaces_apps.distributed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
-    """A run with its targets.
-
-    Attributes:
-        info: The run.
-        targets: Its targets, in the order of the manifest.
-    """
+    """A run with its targets."""
 
     info: RunInfo
+    """The run."""
     targets: tuple[TargetStatus, ...]
+    """Its targets, in the order of the manifest."""
 
     @property
     def is_over(self) -> bool:

@@ -49,20 +49,17 @@ EXIT_CODES: Final[Mapping[Ending, int]] = {
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
-    """The options of one apply beyond the plan's policy.
-
-    Attributes:
-        dry_run: Write nothing, neither to the service nor to the journal.
-        assume_direction: Take the direction that the manifest wants for the one that failed, where an
-            association is in ERROR and nothing else tells.
-        before_deploy: Called before each deployment; None for nobody.
-        hook_timeout: Seconds that a call of it may take.
-    """
+    """The options of one apply beyond the plan's policy."""
 
     dry_run: bool = False
+    """Write nothing, neither to the service nor to the journal."""
     assume_direction: bool = False
+    """Take the direction that the manifest wants for the one that failed, where an
+    association is in ERROR and nothing else tells."""
     before_deploy: BeforeDeploy | None = None
+    """Called before each deployment; None for nobody."""
     hook_timeout: float = 60.0
+    """Seconds that a call of it may take."""
 
 
 @public("workspaces_apps.rollout")

@@ -23,19 +23,16 @@ class RolloutError(WorkSpacesError):
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """One thing wrong with a manifest.
-
-    Attributes:
-        key: Where: the path of keys, such as ``applications[2].version``; empty for the file as a whole.
-        rule: What would be right.
-        file: The file, if it came from one.
-        line: The line, from 1, where the format tells.
-    """
+    """One thing wrong with a manifest."""
 
     key: str
+    """Where: the path of keys, such as ``applications[2].version``; empty for the file as a whole."""
     rule: str
+    """What would be right."""
     file: str | None = None
+    """The file, if it came from one."""
     line: int | None = None
+    """The line, from 1, where the format tells."""
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)

@@ -34,12 +34,7 @@ def _exact(value: object) -> object:
 
 @public("workspaces_apps.rollout")
 class Price(Part, frozen=True):
-    """A price of one licence.
-
-    Attributes:
-        monthly: The amount a month, on one WorkSpace; 0 or more.
-        currency: Its currency, three letters such as ``USD``.
-    """
+    """A price of one licence."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -48,7 +43,9 @@ class Price(Part, frozen=True):
         BeforeValidator(_exact, json_schema_input_type=float | str),
         Field(ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=6),
     ]
+    """The amount a month, on one WorkSpace; 0 or more."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    """Its currency, three letters such as ``USD``."""
 
     if TYPE_CHECKING:
 
@@ -58,23 +55,20 @@ class Price(Part, frozen=True):
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceCount:
-    """Licences of one application, over all WorkSpaces that rules select for it.
-
-    Attributes:
-        application_id: The application.
-        application: Its name, where the catalogue has one.
-        owner: The account that offers it, or ``AMAZON``; None where that is not known.
-        before: On how many WorkSpaces it is.
-        after: On how many it will be once everything planned is done.
-        price: The price of one; None where none was given.
-    """
+    """Licences of one application, over all WorkSpaces that rules select for it."""
 
     application_id: str
+    """The application."""
     application: str | None = None
+    """Its name, where the catalogue has one."""
     owner: str | None = None
+    """The account that offers it, or ``AMAZON``; None where that is not known."""
     before: int
+    """On how many WorkSpaces it is."""
     after: int
+    """On how many it will be once everything planned is done."""
     price: Price | None = None
+    """The price of one; None where none was given."""
 
     @property
     def difference(self) -> int:

@@ -35,41 +35,35 @@ EXIT_DRIFT: Final = 2
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleDrift:
-    """A bundle from which new and rebuilt WorkSpaces come out of sync.
-
-    Attributes:
-        target: The name of its target.
-        bundle_id: Its id.
-        name: Its name; None where the service does not tell.
-        image_id: The image that it is made of; None where the service does not tell.
-        workspaces: How many WorkSpaces that rules select were made from it.
-        missing: Applications by id that rules want on them and that it does not bring, with their names.
-        unwanted: Applications by id that rules want removed and that it brings, with their names.
-    """
+    """A bundle from which new and rebuilt WorkSpaces come out of sync."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     target: str
+    """The name of its target."""
     bundle_id: str
+    """Its id."""
     name: str | None = None
+    """Its name; None where the service does not tell."""
     image_id: str | None = None
+    """The image that it is made of; None where the service does not tell."""
     workspaces: int
+    """How many WorkSpaces that rules select were made from it."""
     missing: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """Applications by id that rules want on them and that it does not bring, with their names."""
     unwanted: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """Applications by id that rules want removed and that it brings, with their names."""
 
 
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The drift of a fleet from its manifest.
-
-    Attributes:
-        plan: What an apply would do about it.
-        bundles: Bundles that bring other applications than rules want; None where that was not asked.
-    """
+    """The drift of a fleet from its manifest."""
 
     plan: Plan
+    """What an apply would do about it."""
     bundles: tuple[BundleDrift, ...] | None = None
+    """Bundles that bring other applications than rules want; None where that was not asked."""
 
     @property
     def counts(self) -> Mapping[Standing, int]:

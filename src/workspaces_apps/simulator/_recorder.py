@@ -56,37 +56,34 @@ class Bodies:
 @public("workspaces_apps.simulator")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """One request and its answer.
-
-    Attributes:
-        number: 1 for the first request.
-        operation: The API operation, or None if the target named none.
-        at: Simulated time when it came.
-        account_id: Who asked, None if that was never established.
-        region: For which Region.
-        status: The answer's HTTP status; None if the connection was cut instead.
-        error: The answer's error code.
-        request_id: The answer's request id.
-        attempt: The `amz-sdk-request` header, such as ``attempt=2; max=5``.
-        invocation: The `amz-sdk-invocation-id` header.
-        user_agent: The `User-Agent` header.
-        fault: The kind of the fault that was put into this request.
-        protocol: ``json`` or ``cbor``.
-    """
+    """One request and its answer."""
 
     number: int
+    """1 for the first request."""
     operation: str | None
+    """The API operation, or None if the target named none."""
     at: Datetime
+    """Simulated time when it came."""
     account_id: str | None
+    """Who asked, None if that was never established."""
     region: str | None
+    """For which Region."""
     status: int | None
+    """The answer's HTTP status; None if the connection was cut instead."""
     error: str | None
+    """The answer's error code."""
     request_id: str
+    """The answer's request id."""
     attempt: str | None
+    """The `amz-sdk-request` header, such as ``attempt=2; max=5``."""
     invocation: str | None
+    """The `amz-sdk-invocation-id` header."""
     user_agent: str | None
+    """The `User-Agent` header."""
     fault: str | None
+    """The kind of the fault that was put into this request."""
     protocol: ProtocolName
+    """``json`` or ``cbor``."""
     _bodies: Annotated[Bodies, Field(exclude=True)] = field(default_factory=Bodies, repr=False, compare=False)
 
     @property

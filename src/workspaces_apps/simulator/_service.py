@@ -377,16 +377,14 @@ class Rate:
 class Throttle:
     """The rates a simulator enforces. AWS publishes none: 2 per second with a burst of 5 is assumed.
 
-    Attributes:
-        default: For every operation without a rate of its own; None: unlimited.
-        operations: Rates by operation; None: that operation is unlimited.
-
     Raises:
         ConfigurationError: There is no such operation.
     """
 
     default: Rate | None = Rate(2.0, 5.0)
+    """For every operation without a rate of its own; None: unlimited."""
     operations: Mapping[str, Rate | None] = field(default_factory=dict[str, "Rate | None"])
+    """Rates by operation; None: that operation is unlimited."""
 
     def __post_init__(self) -> None:
         if self.operations:

@@ -23,6 +23,7 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from workspaces_apps._base.attribute_docs import AttributesInSchema
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError, RolloutError
@@ -40,28 +41,25 @@ log = field_logger("workspaces_apps.rollout")
 
 
 @public("workspaces_apps.rollout")
-class ControlRecord(BaseModel, frozen=True):
-    """One command to an apply.
-
-    Attributes:
-        sequence: Its number among the commands of the journal; what was given later has a higher one.
-        command: What is wanted.
-        run: The run that was the journal's last when it was given; None where there was none.
-        wave: The wave that is approved or rejected, from 1; None for other commands.
-        digest: The digest of that wave's content.
-        who: User and host that gave it.
-        reason: Why, in words.
-        at: When, by the clock of that host; for people.
-    """
+class ControlRecord(AttributesInSchema, BaseModel, frozen=True):
+    """One command to an apply."""
 
     sequence: int
+    """Its number among the commands of the journal; what was given later has a higher one."""
     command: ControlCommand
+    """What is wanted."""
     run: str | None = None
+    """The run that was the journal's last when it was given; None where there was none."""
     wave: int | None = None
+    """The wave that is approved or rejected, from 1; None for other commands."""
     digest: str | None = None
+    """The digest of that wave's content."""
     who: Text = ""
+    """User and host that gave it."""
     reason: Text = ""
+    """Why, in words."""
     at: AwareDatetime
+    """When, by the clock of that host; for people."""
 
     def __str__(self) -> str:
         because = f": {self.reason}" if self.reason else ""
@@ -71,19 +69,16 @@ class ControlRecord(BaseModel, frozen=True):
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlState:
-    """The commands that hold for one run.
-
-    Attributes:
-        pause: The pause that holds; None while nothing is paused.
-        requests: Drain and stop requests that no earlier poll has told of, in order.
-        decisions: The last approval or rejection of each wave, by its number and digest.
-    """
+    """The commands that hold for one run."""
 
     pause: ControlRecord | None = None
+    """The pause that holds; None while nothing is paused."""
     requests: tuple[ControlRecord, ...] = ()
+    """Drain and stop requests that no earlier poll has told of, in order."""
     decisions: Mapping[tuple[int, str], ControlRecord] = field(
         default_factory=dict[tuple[int, str], ControlRecord]
     )
+    """The last approval or rejection of each wave, by its number and digest."""
 
     @property
     def paused(self) -> bool:

@@ -33,27 +33,24 @@ if TYPE_CHECKING:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployNotice:
-    """A deployment that is about to begin, and that will end the session of its user.
-
-    Attributes:
-        target: The name of the manifest's target.
-        workspace_id: The WorkSpace.
-        user_name: Its user; None where the service does not say.
-        directions: Where each application goes, by its id.
-        application_names: What the catalogue calls each of them, by its id; the id where it has no name.
-        planned_at: When Deploy will be sent, at the earliest; in UTC.
-        attempt: How often the hook was called for this deployment, this time included, over all runs on the journal.
-        run: The run.
-    """
+    """A deployment that is about to begin, and that will end the session of its user."""
 
     target: str
+    """The name of the manifest's target."""
     workspace_id: str
+    """The WorkSpace."""
     user_name: str | None
+    """Its user; None where the service does not say."""
     directions: Mapping[str, Direction]
+    """Where each application goes, by its id."""
     application_names: Mapping[str, str]
+    """What the catalogue calls each of them, by its id; the id where it has no name."""
     planned_at: Datetime
+    """When Deploy will be sent, at the earliest; in UTC."""
     attempt: int
+    """How often the hook was called for this deployment, this time included, over all runs on the journal."""
     run: str
+    """The run."""
 
 
 @public("workspaces_apps.rollout")
@@ -65,13 +62,10 @@ class Proceed:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True)
 class Postpone:
-    """The deployment must not begin before a moment; then the hook is called again.
-
-    Attributes:
-        until: That moment, with a time zone. It counts at most until the policy's `connected_timeout`.
-    """
+    """The deployment must not begin before a moment; then the hook is called again."""
 
     until: Datetime
+    """That moment, with a time zone. It counts at most until the policy's `connected_timeout`."""
 
     def __post_init__(self) -> None:
         """Refuse a time without a zone.
@@ -86,13 +80,10 @@ class Postpone:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """The WorkSpace is left alone in this run.
-
-    Attributes:
-        reason: Why, in a word or a sentence; it becomes the reason of the `Skipped` event.
-    """
+    """The WorkSpace is left alone in this run."""
 
     reason: str
+    """Why, in a word or a sentence; it becomes the reason of the `Skipped` event."""
 
 
 NoticeAnswer: TypeAlias = Proceed | Postpone | Skip

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
+from workspaces_apps._base.attribute_docs import AttributesInSchema
 from workspaces_apps._base.public import public
 from workspaces_apps._base.text import redacted
 
@@ -76,20 +77,17 @@ Text: TypeAlias = Annotated[str, BeforeValidator(_bounded, json_schema_input_typ
 """A text that may have come from the service; see `bounded`."""
 
 
-class Record(BaseModel, frozen=True):
-    """Members that every event has.
-
-    Attributes:
-        at: When it happened, by the client's clock.
-        run: Which apply it belongs to: each gets an id of its own, also on the same journal.
-        target: The name of the manifest's target (account and Region).
-    """
+class Record(AttributesInSchema, BaseModel, frozen=True):
+    """Members that every event has."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
 
     at: AwareDatetime
+    """When it happened, by the client's clock."""
     run: Text
+    """Which apply it belongs to: each gets an id of its own, also on the same journal."""
     target: Text = "default"
+    """The name of the manifest's target (account and Region)."""
 
 
 class _Strict(Record, frozen=True):
@@ -104,385 +102,334 @@ class _Strict(Record, frozen=True):
 
 @public("workspaces_apps.rollout")
 class Started(Record, frozen=True):
-    """An apply began, or began again on the same journal. Always the first of its run.
-
-    Attributes:
-        format: The version of the journal's format for the lines of this run; `FORMAT` of the release that wrote it.
-        name: The manifest's name.
-        plan: The plan's fingerprint.
-        workspaces: How many WorkSpaces the plan names.
-        changes: How many changes the plan asks for, those to be retried included.
-        resumed: Whether the journal held an earlier run.
-        dry_run: Whether nothing will be written to the service.
-        unmatched: What the manifest's selectors name and nothing has, in words; empty in journals of earlier releases.
-    """
+    """An apply began, or began again on the same journal. Always the first of its run."""
 
     kind: Literal["started"] = "started"
     format: int = FORMAT
+    """The version of the journal's format for the lines of this run; `FORMAT` of the release that wrote it."""
     name: Text
+    """The manifest's name."""
     plan: Text
+    """The plan's fingerprint."""
     workspaces: int
+    """How many WorkSpaces the plan names."""
     changes: int
+    """How many changes the plan asks for, those to be retried included."""
     resumed: bool = False
+    """Whether the journal held an earlier run."""
     dry_run: bool = False
+    """Whether nothing will be written to the service."""
     unmatched: tuple[Text, ...] = ()
+    """What the manifest's selectors name and nothing has, in words; empty in journals of earlier releases."""
 
 
 @public("workspaces_apps.rollout")
 class Planned(Record, frozen=True):
-    """The word of the plan for one application on one WorkSpace. A WorkSpace without any application has none.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application.
-        application: The application's name, where the catalogue has one.
-        owner: The account that offers it, or ``AMAZON``; None where that is not known, and in earlier journals.
-        action: What the plan says.
-        state: The association's state when the plan was made, as the service calls it; ``REMOVED`` where there is
-            none; None in journals of earlier releases.
-        direction: Where the change leads; None for ``nothing`` and where it is unknown.
-        reason: For ``blocked``: why, a word such as ``operating-system``; see `reasons.Reason`.
-        message: The reason in words.
-        user_name: The WorkSpace's user.
-        connected: Whether the user was connected; None where that was not asked.
-    """
+    """The word of the plan for one application on one WorkSpace. A WorkSpace without any application has none."""
 
     kind: Literal["planned"] = "planned"
     workspace_id: Text
+    """The WorkSpace."""
     application_id: Text
+    """The application."""
     application: Text | None = None
+    """The application's name, where the catalogue has one."""
     owner: Text | None = None
+    """The account that offers it, or ``AMAZON``; None where that is not known, and in earlier journals."""
     action: Action
+    """What the plan says."""
     state: Text | None = None
+    """The association's state when the plan was made, as the service calls it; ``REMOVED`` where there is
+    none; None in journals of earlier releases."""
     direction: Direction | None = None
+    """Where the change leads; None for ``nothing`` and where it is unknown."""
     reason: Text | None = None
+    """For ``blocked``: why, a word such as ``operating-system``; see `reasons.Reason`."""
     message: Text | None = None
+    """The reason in words."""
     user_name: Text | None = None
+    """The WorkSpace's user."""
     connected: bool | None = None
+    """Whether the user was connected; None where that was not asked."""
 
 
 @public("workspaces_apps.rollout")
 class WaveBegan(Record, frozen=True):
-    """A wave began.
-
-    Attributes:
-        wave: Its number, from 1.
-        waves: How many there are.
-        workspaces: How many WorkSpaces are in it.
-        digest: The digest of its WorkSpaces, because a restart cuts waves anew; None in format 1.
-        approval: Whether somebody must approve it before anything else begins.
-    """
+    """A wave began."""
 
     kind: Literal["wave"] = "wave"
     wave: int
+    """Its number, from 1."""
     waves: int
+    """How many there are."""
     workspaces: int
+    """How many WorkSpaces are in it."""
     digest: Text | None = None
+    """The digest of its WorkSpaces, because a restart cuts waves anew; None in format 1."""
     approval: bool = False
+    """Whether somebody must approve it before anything else begins."""
 
 
 @public("workspaces_apps.rollout")
 class ApprovalRequested(_Strict, frozen=True):
-    """A wave has ended, and nothing else begins until somebody approves it. New in format 2.
-
-    Attributes:
-        wave: Its number, from 1.
-        digest: The digest of its WorkSpaces.
-        workspaces: How many are in it.
-    """
+    """A wave has ended, and nothing else begins until somebody approves it. New in format 2."""
 
     kind: Literal["approval-requested"] = "approval-requested"
     wave: int
+    """Its number, from 1."""
     digest: Text
+    """The digest of its WorkSpaces."""
     workspaces: int = 0
+    """How many are in it."""
 
 
 @public("workspaces_apps.rollout")
 class Approved(_Strict, frozen=True):
-    """A wave that had ended was approved; on disk before anything else begins. New in format 2.
-
-    Attributes:
-        wave: Its number, from 1.
-        digest: The digest of its WorkSpaces.
-        who: Who approved it: user and host.
-        reason: Why, in words.
-        sequence: The number of the command in the control record; None where it was given to this process.
-    """
+    """A wave that had ended was approved; on disk before anything else begins. New in format 2."""
 
     kind: Literal["approved"] = "approved"
     wave: int
+    """Its number, from 1."""
     digest: Text
+    """The digest of its WorkSpaces."""
     who: Text
+    """Who approved it: user and host."""
     reason: Text = ""
+    """Why, in words."""
     sequence: int | None = None
+    """The number of the command in the control record; None where it was given to this process."""
 
 
 @public("workspaces_apps.rollout")
 class Rejected(_Strict, frozen=True):
-    """A wave that had ended was rejected: the run starts nothing more. New in format 2.
-
-    Attributes:
-        wave: Its number, from 1.
-        digest: The digest of its WorkSpaces.
-        who: Who rejected it: user and host.
-        reason: Why, in words.
-        sequence: The number of the command in the control record; None where it was given to this process.
-    """
+    """A wave that had ended was rejected: the run starts nothing more. New in format 2."""
 
     kind: Literal["rejected"] = "rejected"
     wave: int
+    """Its number, from 1."""
     digest: Text
+    """The digest of its WorkSpaces."""
     who: Text
+    """Who rejected it: user and host."""
     reason: Text = ""
+    """Why, in words."""
     sequence: int | None = None
+    """The number of the command in the control record; None where it was given to this process."""
 
 
 @public("workspaces_apps.rollout")
 class Noticed(_Strict, frozen=True):
-    """The hook `before_deploy` is about to be called. On disk before it is. New in format 2.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        planned_at: When Deploy will be sent, at the earliest.
-        attempt: How often the hook was called for this deployment, this time included.
-    """
+    """The hook `before_deploy` is about to be called. On disk before it is. New in format 2."""
 
     kind: Literal["noticed"] = "noticed"
     workspace_id: Text
+    """The WorkSpace."""
     planned_at: AwareDatetime
+    """When Deploy will be sent, at the earliest."""
     attempt: int = 1
+    """How often the hook was called for this deployment, this time included."""
 
 
 @public("workspaces_apps.rollout")
 class Intent(Record, frozen=True):
-    """A write is about to be sent. On disk before it is: what happened to it, the service tells.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application; for a deployment one intent is written for each application it commits.
-        operation: The API operation.
-        direction: Where the change leads.
-        force: Whether it is a deployment with Force.
-        retry: Whether the deployment tries again what had ended in ERROR for this application, with Force or
-            staged anew; such intents are what `retries` counts, over all runs.
-    """
+    """A write is about to be sent. On disk before it is: what happened to it, the service tells."""
 
     kind: Literal["intent"] = "intent"
     workspace_id: Text
+    """The WorkSpace."""
     application_id: Text
+    """The application; for a deployment one intent is written for each application it commits."""
     operation: WriteOperation
+    """The API operation."""
     direction: Direction
+    """Where the change leads."""
     force: bool = False
+    """Whether it is a deployment with Force."""
     retry: bool = False
+    """Whether the deployment tries again what had ended in ERROR for this application, with Force or
+    staged anew; such intents are what `retries` counts, over all runs."""
 
 
 @public("workspaces_apps.rollout")
 class Withdrawn(_Strict, frozen=True):
-    """An intent whose write was not begun is taken back, and counts for nothing. New in format 2.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application.
-        operation: The API operation of the intent.
-        direction: Where the change would have led.
-        retry: Whether the intent was that of a retry.
-        reason: Why the write was not begun.
-    """
+    """An intent whose write was not begun is taken back, and counts for nothing. New in format 2."""
 
     kind: Literal["withdrawn"] = "withdrawn"
     workspace_id: Text
+    """The WorkSpace."""
     application_id: Text
+    """The application."""
     operation: WriteOperation
+    """The API operation of the intent."""
     direction: Direction
+    """Where the change would have led."""
     retry: bool = False
+    """Whether the intent was that of a retry."""
     reason: Text
+    """Why the write was not begun."""
 
 
 @public("workspaces_apps.rollout")
 class Staged(Record, frozen=True):
-    """The service took an Associate or Disassociate.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application.
-        direction: Where the change leads.
-        request_id: The service's id of the answer.
-    """
+    """The service took an Associate or Disassociate."""
 
     kind: Literal["staged"] = "staged"
     workspace_id: Text
+    """The WorkSpace."""
     application_id: Text
+    """The application."""
     direction: Direction
+    """Where the change leads."""
     request_id: Text | None = None
+    """The service's id of the answer."""
 
 
 @public("workspaces_apps.rollout")
 class Deployed(Record, frozen=True):
-    """The service took a Deploy; the deployment begins.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        applications: What was committed, as far as this roll-out knows.
-        force: Whether with Force.
-        request_id: The service's id of the answer.
-    """
+    """The service took a Deploy; the deployment begins."""
 
     kind: Literal["deployed"] = "deployed"
     workspace_id: Text
+    """The WorkSpace."""
     applications: tuple[Text, ...]
+    """What was committed, as far as this roll-out knows."""
     force: bool = False
+    """Whether with Force."""
     request_id: Text | None = None
+    """The service's id of the answer."""
 
 
 @public("workspaces_apps.rollout")
 class Changed(Record, frozen=True):
-    """An association was seen in another state than before.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application.
-        state: The state it is in now, as the service calls it; ``REMOVED`` also when it is absent.
-    """
+    """An association was seen in another state than before."""
 
     kind: Literal["changed"] = "changed"
     workspace_id: Text
+    """The WorkSpace."""
     application_id: Text
+    """The application."""
     state: Text
+    """The state it is in now, as the service calls it; ``REMOVED`` also when it is absent."""
 
 
 @public("workspaces_apps.rollout")
 class Succeeded(Record, frozen=True):
-    """An application on a WorkSpace is as the manifest wants it. The last word on it in this run.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application.
-        direction: What was wanted.
-        elapsed: Seconds since Deploy was taken; None when it was so without a deployment of this run.
-        updated_at: When the service last changed the association, as it was read in its end state; None where there is
-            no row or it does not tell, and in format 1.
-        created_at: When the service made the association; None as above.
-    """
+    """An application on a WorkSpace is as the manifest wants it. The last word on it in this run."""
 
     kind: Literal["succeeded"] = "succeeded"
     workspace_id: Text
+    """The WorkSpace."""
     application_id: Text
+    """The application."""
     direction: Direction
+    """What was wanted."""
     elapsed: float | None = None
+    """Seconds since Deploy was taken; None when it was so without a deployment of this run."""
     updated_at: AwareDatetime | None = None
+    """When the service last changed the association, as it was read in its end state; None where there is
+    no row or it does not tell, and in format 1."""
     created_at: AwareDatetime | None = None
+    """When the service made the association; None as above."""
 
 
 @public("workspaces_apps.rollout")
 class Failed(Record, frozen=True):
-    """A change failed: a deployment ended in ERROR, or the service refused a call.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application; None when a deployment as a whole was refused.
-        direction: What was wanted.
-        reason: The service's code, such as ``DeploymentError.WorkspaceUnreachable`` or an exception's name.
-        message: The service's words.
-        request_id: The service's id of the answer, for a call that was refused.
-        final: Whether this is the last word on it in this run; False when it will be tried again.
-        refused: Whether the service refused a Deploy without beginning anything, so that a retry which its intent
-            announced does not count.
-        elapsed: Seconds since Deploy was taken; None without one.
-    """
+    """A change failed: a deployment ended in ERROR, or the service refused a call."""
 
     kind: Literal["failed"] = "failed"
     workspace_id: Text
+    """The WorkSpace."""
     application_id: Text | None = None
+    """The application; None when a deployment as a whole was refused."""
     direction: Direction | None = None
+    """What was wanted."""
     reason: Text
+    """The service's code, such as ``DeploymentError.WorkspaceUnreachable`` or an exception's name."""
     message: Text = ""
+    """The service's words."""
     request_id: Text | None = None
+    """The service's id of the answer, for a call that was refused."""
     final: bool = True
+    """Whether this is the last word on it in this run; False when it will be tried again."""
     refused: bool = False
+    """Whether the service refused a Deploy without beginning anything, so that a retry which its intent
+    announced does not count."""
     elapsed: float | None = None
+    """Seconds since Deploy was taken; None without one."""
 
 
 @public("workspaces_apps.rollout")
 class Skipped(Record, frozen=True):
-    """A WorkSpace with planned changes is left alone in this run. The last word on it in this run.
-
-    Attributes:
-        workspace_id: The WorkSpace.
-        application_id: The application; None when all of the WorkSpace's changes are left out.
-        reason: A word such as ``connected``; see `reasons.Reason`.
-        message: The reason in words.
-    """
+    """A WorkSpace with planned changes is left alone in this run. The last word on it in this run."""
 
     kind: Literal["skipped"] = "skipped"
     workspace_id: Text
+    """The WorkSpace."""
     application_id: Text | None = None
+    """The application; None when all of the WorkSpace's changes are left out."""
     reason: Text
+    """A word such as ``connected``; see `reasons.Reason`."""
     message: Text = ""
+    """The reason in words."""
 
 
 @public("workspaces_apps.rollout")
 class Progress(_Strict, frozen=True):
-    """Numbers at a moment, about once a minute, and at the end; counted since the run began.
-
-    Attributes:
-        calls: Requests that this process sent for this target.
-        throttled: How many of them the service refused for their rate.
-        in_flight: WorkSpaces whose deployment goes on.
-        waiting: WorkSpaces that have not begun, or have stopped to wait for their hours or to be ready.
-        succeeded: Changes that are in sync.
-        failed: Changes that failed for good.
-        skipped: Changes that were left alone.
-        silent_seconds: For how long the service has answered no attempt, not even with a refusal; of several targets
-            the one where that is longest. 0 while it answers.
-        shared_calls: How many of the calls also served somebody else of the same client.
-        waiting_for_users: WorkSpaces whose users are waited for.
-    """
+    """Numbers at a moment, about once a minute, and at the end; counted since the run began."""
 
     kind: Literal["progress"] = "progress"
     calls: int
+    """Requests that this process sent for this target."""
     throttled: int
+    """How many of them the service refused for their rate."""
     in_flight: int
+    """WorkSpaces whose deployment goes on."""
     waiting: int
+    """WorkSpaces that have not begun, or have stopped to wait for their hours or to be ready."""
     succeeded: int
+    """Changes that are in sync."""
     failed: int
+    """Changes that failed for good."""
     skipped: int
+    """Changes that were left alone."""
     silent_seconds: float = 0.0
+    """For how long the service has answered no attempt, not even with a refusal; of several targets
+    the one where that is longest. 0 while it answers."""
     shared_calls: int = 0
+    """How many of the calls also served somebody else of the same client."""
     waiting_for_users: int = 0
+    """WorkSpaces whose users are waited for."""
 
 
 @public("workspaces_apps.rollout")
 class Finished(_Strict, frozen=True):
-    """An apply ended. A run without one was killed.
-
-    Attributes:
-        ending: How.
-        elapsed: Seconds since it began.
-        calls: Requests that were sent.
-        throttled: How many of them the service refused for their rate.
-        succeeded: Changes that are in sync.
-        failed: Changes that failed for good.
-        skipped: Changes that were left alone.
-        left_deploying: Of these, those whose deployment went on when the roll-out was stopped.
-        left_staged: Of these, those that were staged and not deployed when the roll-out was stopped.
-        not_started: Of these, those whose turn had not come when it was stopped or drained, or the budget was spent.
-        message: What ended it early, in words.
-        shared_calls: How many of the calls also served somebody else of the same client.
-    """
+    """An apply ended. A run without one was killed."""
 
     kind: Literal["finished"] = "finished"
     ending: Ending
+    """How."""
     elapsed: float
+    """Seconds since it began."""
     calls: int
+    """Requests that were sent."""
     throttled: int
+    """How many of them the service refused for their rate."""
     succeeded: int
+    """Changes that are in sync."""
     failed: int
+    """Changes that failed for good."""
     skipped: int
+    """Changes that were left alone."""
     left_deploying: int = 0
+    """Of these, those whose deployment went on when the roll-out was stopped."""
     left_staged: int = 0
+    """Of these, those that were staged and not deployed when the roll-out was stopped."""
     not_started: int = 0
+    """Of these, those whose turn had not come when it was stopped or drained, or the budget was spent."""
     message: Text = ""
+    """What ended it early, in words."""
     shared_calls: int = 0
+    """How many of the calls also served somebody else of the same client."""
 
 
 Event: TypeAlias = (

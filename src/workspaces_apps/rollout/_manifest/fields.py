@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeIs
 
+from workspaces_apps._base.attribute_docs import AttributesInSchema
 from workspaces_apps._base.system import read_file
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._manifest.file import MAX_BYTES, Document, Key
@@ -109,7 +110,7 @@ SecondsLike: TypeAlias = timedelta | float | str
 """The same as a constructor takes it."""
 
 
-class Part(BaseModel, frozen=True):
+class Part(AttributesInSchema, BaseModel, frozen=True):
     """A part of a manifest. Its constructor raises ManifestError; pydantic's own ways in raise ValidationError."""
 
     def __init__(self, /, **data: object) -> None:
@@ -212,18 +213,15 @@ _SHOWN: Final = 20
 """Columns that a mistake names."""
 
 
-class CsvList(BaseModel, frozen=True):
-    """A column of a CSV file, with a line of headings; values that are empty are left out.
-
-    Attributes:
-        csv: The file; a path that is not absolute begins in the folder of the manifest.
-        column: The heading of the column, in any case.
-    """
+class CsvList(AttributesInSchema, BaseModel, frozen=True):
+    """A column of a CSV file, with a line of headings; values that are empty are left out."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     csv: Annotated[str, Field(min_length=1), PLAIN]
+    """The file; a path that is not absolute begins in the folder of the manifest."""
     column: Annotated[str, Field(min_length=1), PLAIN]
+    """The heading of the column, in any case."""
 
 
 _LIST: Final[TypeAdapter[CsvList]] = TypeAdapter(CsvList)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from workspaces_apps._base.attribute_docs import attribute_docs
 from workspaces_apps._base.public import public
 from workspaces_apps._model.operations import Many
 from workspaces_apps._model.values import JsonObject
@@ -81,20 +81,18 @@ class ApplicationRef(Part, frozen=True):
     """An application, by its id, or by what the catalogue calls it.
 
     In a file also a plain string: an id, or a name.
-
-    Attributes:
-        id: The application's id.
-        name: Its name, or some words of it, in any case.
-        owner: Who offers it: ``AMAZON``, or an account id.
-        version: A further word of the name, such as ``2021``.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     id: _ApplicationId | None = None
+    """The application's id."""
     name: Annotated[str, Field(min_length=1, max_length=200), PLAIN] | None = None
+    """Its name, or some words of it, in any case."""
     owner: Annotated[str, Field(pattern=r"^([0-9]{12}|AMAZON)$")] | None = None
+    """Who offers it: ``AMAZON``, or an account id."""
     version: Annotated[str, Field(min_length=1, max_length=50), PLAIN] | None = None
+    """A further word of the name, such as ``2021``."""
 
     if TYPE_CHECKING:
 
@@ -137,23 +135,20 @@ _Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
 
 @public("workspaces_apps.rollout")
 class Rule(Part, frozen=True):
-    """The desired applications of some WorkSpaces, present and absent.
-
-    Attributes:
-        name: What to call the rule in messages.
-        select: The WorkSpaces.
-        present: Applications they should have.
-        absent: Applications they should not have.
-        targets: The names of the targets it is for; all if left out.
-    """
+    """The desired applications of some WorkSpaces, present and absent."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     name: _Name | None = None
+    """What to call the rule in messages."""
     select: Selector
+    """The WorkSpaces."""
     present: _Refs = ()
+    """Applications they should have."""
     absent: _Refs = ()
+    """Applications they should not have."""
     targets: Annotated[tuple[Annotated[str, PLAIN], ...] | None, BeforeValidator(listed)] = None
+    """The names of the targets it is for; all if left out."""
 
     if TYPE_CHECKING:
 
@@ -183,26 +178,23 @@ class Rule(Part, frozen=True):
 
 @public("workspaces_apps.rollout")
 class Target(Part, frozen=True):
-    """An account and Region to roll out to. What is left out, AWS's standard resolution finds.
-
-    Attributes:
-        name: What to call it in rules, messages and the journal.
-        region: The Region.
-        profile: A profile of the AWS configuration files.
-        role_arn: A role to assume; its credentials refresh.
-        external_id: What the role's trust policy may ask for.
-    """
+    """An account and Region to roll out to. What is left out, AWS's standard resolution finds."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+    """What to call it in rules, messages and the journal."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$")] | None = None
+    """The Region."""
     profile: Annotated[str, Field(min_length=1), PLAIN] | None = None
+    """A profile of the AWS configuration files."""
     role_arn: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/[!-~]+$")] | None = None
+    """A role to assume; its credentials refresh."""
     # What STS takes [doc] AssumeRole; refused there, it would be so only after the first calls.
     external_id: (
         Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$")] | None
     ) = None
+    """What the role's trust policy may ask for."""
 
     if TYPE_CHECKING:
 
@@ -232,26 +224,23 @@ class _Origin:
 
 @public("workspaces_apps.rollout")
 class Manifest(Part, frozen=True):
-    """The desired state of a fleet.
-
-    Attributes:
-        version: The version of the format: 1.
-        name: What to call the roll-out.
-        targets: Accounts and Regions; empty: the one that the client is for.
-        rules: What is wanted where. Rules add up; where they contradict each other, nothing is done.
-        policy: How carefully it goes.
-        prices: The monthly prices of applications, by id or name, for what a plan tells of licences; in a file also
-            the path of a TOML file with them, from the folder of the manifest.
-    """
+    """The desired state of a fleet."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     version: Literal[1] = 1
+    """The version of the format: 1."""
     name: _Name
+    """What to call the roll-out."""
     targets: Annotated[tuple[Target, ...], BeforeValidator(listed)] = ()
+    """Accounts and Regions; empty: the one that the client is for."""
     rules: Annotated[tuple[Rule, ...], BeforeValidator(listed), Field(min_length=1)]
+    """What is wanted where. Rules add up; where they contradict each other, nothing is done."""
     policy: Policy = Policy()
+    """How carefully it goes."""
     prices: Annotated[dict[str, Price] | None, WithJsonSchema(_PRICES_SCHEMA, mode="validation")] = None
+    """The monthly prices of applications, by id or name, for what a plan tells of licences; in a file also
+    the path of a TOML file with them, from the folder of the manifest."""
     _origin: _Origin = PrivateAttr(default_factory=_Origin)
 
     if TYPE_CHECKING:
@@ -458,8 +447,6 @@ def _mistake(
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
-_ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*)$")
-
 
 def described(model: type[BaseModel], others: Mapping[str, type[BaseModel]]) -> JsonObject:
     """Return the JSON Schema of a model, each property with its description.
@@ -479,30 +466,13 @@ def described(model: type[BaseModel], others: Mapping[str, type[BaseModel]]) -> 
 
 
 def _describe(schema: JsonObject, model: type[BaseModel]) -> None:
-    summary, attributes = _read(inspect.getdoc(model) or "")
-    schema["description"] = summary
+    schema["description"] = " ".join((inspect.getdoc(model) or "").split())
+    attributes = attribute_docs(model)
     properties = schema.get("properties")
     if not isinstance(properties, dict):
         return
     for name, one in properties.items():
         if isinstance(one, dict) and name in attributes:
-            one["description"] = attributes[name]
+            one["description"] = " ".join(attributes[name].split())
             # A title that only repeats the key says nothing in an editor.
             one.pop("title", None)
-
-
-def _read(docstring: str) -> tuple[str, dict[str, str]]:
-    """Return the first paragraph of a docstring, and its attributes."""
-    head, _, tail = docstring.partition("\nAttributes:\n")
-    attributes: dict[str, str] = {}
-    name = ""
-    for line in tail.splitlines():
-        found = _ATTRIBUTE.match(line)
-        if found is not None:
-            name = found[1]
-            attributes[name] = found[2]
-        elif name and line.startswith(" " * 8):
-            attributes[name] += f" {line.strip()}"
-        elif line.strip():
-            break
-    return " ".join(head.split()), attributes

@@ -42,49 +42,43 @@ Verdict: TypeAlias = bool | None
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionFacts:
-    """The connection of a user, taken from DescribeWorkspacesConnectionStatus.
-
-    Attributes:
-        at: When it was read.
-        listed: Whether the service told anything of it.
-        connected: Whether the user was connected; None where that is unknown.
-        last_connected: When the user was last connected; None for never, as far as the service knows.
-    """
+    """The connection of a user, taken from DescribeWorkspacesConnectionStatus."""
 
     at: Datetime
+    """When it was read."""
     listed: bool = True
+    """Whether the service told anything of it."""
     connected: bool | None = None
+    """Whether the user was connected; None where that is unknown."""
     last_connected: Datetime | None = None
+    """When the user was last connected; None for never, as far as the service knows."""
 
 
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceFacts:
-    """The facts about a WorkSpace that a roll-out uses, taken from DescribeWorkspaces.
-
-    Attributes:
-        workspace_id: Its id.
-        state: What it is doing, as the service calls it.
-        directory_id: Its directory.
-        user_name: Its user.
-        bundle_id: Its bundle.
-        compute_type: What it runs on; None where the service does not say.
-        operating_system: Its operating system; None where the service does not say.
-        running_mode: When it runs; None where the service does not say.
-        root_volume_gib: The size of its root volume; None where the service does not say.
-        connection: The connection of its user; None while it was not read.
-    """
+    """The facts about a WorkSpace that a roll-out uses, taken from DescribeWorkspaces."""
 
     workspace_id: str
+    """Its id."""
     state: str
+    """What it is doing, as the service calls it."""
     directory_id: str | None = None
+    """Its directory."""
     user_name: str | None = None
+    """Its user."""
     bundle_id: str | None = None
+    """Its bundle."""
     compute_type: Compute | None = None
+    """What it runs on; None where the service does not say."""
     operating_system: OperatingSystemName | None = None
+    """Its operating system; None where the service does not say."""
     running_mode: RunningMode | None = None
+    """When it runs; None where the service does not say."""
     root_volume_gib: int | None = None
+    """The size of its root volume; None where the service does not say."""
     connection: ConnectionFacts | None = None
+    """The connection of its user; None while it was not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +150,12 @@ _Listed: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str
 
 @public("workspaces_apps.rollout")
 class LastConnected(Part, frozen=True):
-    """A time at which a user was last connected.
-
-    Attributes:
-        before: At least so long ago: seconds, or written like ``14d`` or ``36h``.
-    """
+    """A time at which a user was last connected."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     before: Seconds
+    """At least so long ago: seconds, or written like ``14d`` or ``36h``."""
 
     if TYPE_CHECKING:
 
@@ -173,43 +164,33 @@ class LastConnected(Part, frozen=True):
 
 @public("workspaces_apps.rollout")
 class Selector(Part, frozen=True):
-    """A selection of WorkSpaces: every condition that is given must hold; a list means any of its values.
-
-    Attributes:
-        everything: True: all WorkSpaces.
-        workspace_ids: By id; in a file also a column of a CSV file: ``{ csv = "ids.csv", column = "WorkspaceId" }``.
-        directory_ids: By directory.
-        user_names: By user name, in any case, as Active Directory has none; in a file also a column of a CSV file.
-        bundle_ids: By bundle.
-        tags: By tag: for each key the value or values it may have. Costs a call for each WorkSpace that the
-            other conditions leave open.
-        compute_types: By compute type.
-        operating_systems: By operating system.
-        running_modes: By running mode.
-        last_connected: By when the user was last connected, 25 WorkSpaces a call; it fits nobody who never was.
-        never_connected: True: those whose user was never connected; false: those whose user was.
-        all_of: Selectors that must all fit.
-        any_of: Selectors of which one must fit.
-        none_of: Selectors of which none may fit.
-    """
+    """A selection of WorkSpaces: every condition that is given must hold; a list means any of its values."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, validate_by_name=True)
 
     everything: bool | None = None
+    """True: all WorkSpaces."""
     workspace_ids: Annotated[tuple[_WorkspaceId, ...] | None, _Listed] = _NonEmpty
+    """By id; in a file also a column of a CSV file: ``{ csv = "ids.csv", column = "WorkspaceId" }``."""
     directory_ids: Annotated[tuple[_DirectoryId, ...] | None, _Several] = _NonEmpty
+    """By directory."""
     user_names: Annotated[tuple[_Plain, ...] | None, _Listed] = _NonEmpty
+    """By user name, in any case, as Active Directory has none; in a file also a column of a CSV file."""
     bundle_ids: Annotated[tuple[_BundleId, ...] | None, _Several] = _NonEmpty
+    """By bundle."""
     tags: Annotated[
         dict[_Plain, Annotated[tuple[_Plain, ...], Field(min_length=1)]] | None,
         BeforeValidator(_read_tags, json_schema_input_type=dict[str, str | tuple[str, ...]] | None),
     ] = _NonEmpty
+    """By tag: for each key the value or values it may have. Costs a call for each WorkSpace that the
+    other conditions leave open."""
     compute_types: Annotated[
         tuple[Compute, ...] | None,
         BeforeValidator(
             _words(Compute, map(str, Compute)), json_schema_input_type=Compute | tuple[Compute, ...] | None
         ),
     ] = _NonEmpty
+    """By compute type."""
     operating_systems: Annotated[
         tuple[OperatingSystemName, ...] | None,
         BeforeValidator(
@@ -217,6 +198,7 @@ class Selector(Part, frozen=True):
             json_schema_input_type=OperatingSystemName | tuple[OperatingSystemName, ...] | None,
         ),
     ] = _NonEmpty
+    """By operating system."""
     running_modes: Annotated[
         tuple[RunningMode, ...] | None,
         BeforeValidator(
@@ -224,11 +206,17 @@ class Selector(Part, frozen=True):
             json_schema_input_type=RunningMode | tuple[RunningMode, ...] | None,
         ),
     ] = _NonEmpty
+    """By running mode."""
     last_connected: LastConnected | None = None
+    """By when the user was last connected, 25 WorkSpaces a call; it fits nobody who never was."""
     never_connected: bool | None = None
+    """True: those whose user was never connected; false: those whose user was."""
     all_of: Annotated[tuple[Selector, ...] | None, BeforeValidator(listed)] = _NonEmpty
+    """Selectors that must all fit."""
     any_of: Annotated[tuple[Selector, ...] | None, BeforeValidator(listed)] = _NonEmpty
+    """Selectors of which one must fit."""
     none_of: Annotated[tuple[Selector, ...] | None, BeforeValidator(listed)] = _NonEmpty
+    """Selectors of which none may fit."""
 
     if TYPE_CHECKING:
 
@@ -421,23 +409,20 @@ _ALIKE: Final = 0.75
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnmatchedValue:
-    """A value of a rule's selector that matches no WorkSpace, whatever the other conditions.
-
-    Attributes:
-        rule: The rule: its name, or its place such as ``rules[0]``.
-        condition: The condition that it stands in.
-        value: The value; of a tag's value ``KEY = VALUE``.
-        near: What there is and is spelt like it, the nearest first.
-        certain: Whether it is taken for a mistake; False for compute types, operating systems and running modes.
-    """
+    """A value of a rule's selector that matches no WorkSpace, whatever the other conditions."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     rule: str
+    """The rule: its name, or its place such as ``rules[0]``."""
     condition: Condition
+    """The condition that it stands in."""
     value: str
+    """The value; of a tag's value ``KEY = VALUE``."""
     near: tuple[str, ...] = ()
+    """What there is and is spelt like it, the nearest first."""
     certain: bool = True
+    """Whether it is taken for a mistake; False for compute types, operating systems and running modes."""
 
 
 @dataclass(slots=True, kw_only=True)

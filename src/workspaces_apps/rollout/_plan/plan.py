@@ -51,25 +51,22 @@ ACTIONABLE: Final = frozenset({"install", "uninstall", "retry"})
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedChange:
-    """One application on one WorkSpace.
-
-    Attributes:
-        application_id: The application.
-        action: What would happen.
-        direction: What the manifest wants; None where it contradicts itself.
-        state: The association's state as the service calls it; ``REMOVED`` where there is none.
-        reason: For ``blocked``: why; one of `reasons.Reason`.
-        message: The reason in words.
-    """
+    """One application on one WorkSpace."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     application_id: str
+    """The application."""
     action: Action
+    """What would happen."""
     direction: Direction | None
+    """What the manifest wants; None where it contradicts itself."""
     state: str
+    """The association's state as the service calls it; ``REMOVED`` where there is none."""
     reason: str | None = None
+    """For ``blocked``: why; one of `reasons.Reason`."""
     message: str | None = None
+    """The reason in words."""
 
 
 def blocked(change: PlannedChange, reason: Reason, message: str) -> PlannedChange:
@@ -80,49 +77,43 @@ def blocked(change: PlannedChange, reason: Reason, message: str) -> PlannedChang
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignChange:
-    """Something staged that the manifest does not ask for; a deployment would commit it too [doc].
-
-    Attributes:
-        application_id: The application.
-        state: The association's state.
-    """
+    """Something staged that the manifest does not ask for; a deployment would commit it too [doc]."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     application_id: str
+    """The application."""
     state: str
+    """The association's state."""
 
 
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedWorkspace:
-    """One WorkSpace that a rule selects.
-
-    Attributes:
-        target: The name of its target.
-        workspace_id: Its id.
-        user_name: Its user.
-        state: Its state when the plan was made; one that is on its way is waited for. None in plans of format 1.
-        changes: What would happen, one for each application that a rule names for it.
-        foreign: What else is staged on it.
-        connected: Whether its user is connected; None where that was not asked, or is not known.
-        last_connected: When its user was last connected; None where that was not asked, or never.
-        rank: Its place in the order of the policy; 0 first.
-        hours: Which entry of the policy's hours holds for it; None: none does.
-    """
+    """One WorkSpace that a rule selects."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     target: str
+    """The name of its target."""
     workspace_id: str
+    """Its id."""
     user_name: str | None = None
+    """Its user."""
     state: str | None = None
+    """Its state when the plan was made; one that is on its way is waited for. None in plans of format 1."""
     changes: tuple[PlannedChange, ...]
+    """What would happen, one for each application that a rule names for it."""
     foreign: tuple[ForeignChange, ...] = ()
+    """What else is staged on it."""
     connected: bool | None = None
+    """Whether its user is connected; None where that was not asked, or is not known."""
     last_connected: Datetime | None = None
+    """When its user was last connected; None where that was not asked, or never."""
     rank: int = 0
+    """Its place in the order of the policy; 0 first."""
     hours: int | None = None
+    """Which entry of the policy's hours holds for it; None: none does."""
 
     @property
     def pending(self) -> tuple[PlannedChange, ...]:
@@ -133,61 +124,55 @@ class PlannedWorkspace:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetReading:
-    """The reading of one target.
-
-    Attributes:
-        name: The target.
-        workspaces: How many WorkSpaces were read.
-        calls: How many requests that took.
-        throttled: How many of them the service refused for their rate.
-        names: The names of the applications, by id.
-        owners: Who offers them, by id: ``AMAZON``, or an account.
-        not_found: The WorkSpaces that rules for this target name by id, and that no target of those rules has.
-        error: Why it could not be read; None if it could. Nothing is planned for such a target.
-        region: Its Region; None in plans of earlier releases, and where its client could not be opened.
-        account: Its account's id; None where that is not known.
-        endpoint: The custom endpoint that was read, such as a simulator's; None for AWS's own.
-    """
+    """The reading of one target."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     name: str
+    """The target."""
     workspaces: int = 0
+    """How many WorkSpaces were read."""
     calls: int = 0
+    """How many requests that took."""
     throttled: int = 0
+    """How many of them the service refused for their rate."""
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The names of the applications, by id."""
     owners: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Who offers them, by id: ``AMAZON``, or an account."""
     not_found: tuple[str, ...] = ()
+    """The WorkSpaces that rules for this target name by id, and that no target of those rules has."""
     error: str | None = None
+    """Why it could not be read; None if it could. Nothing is planned for such a target."""
     region: str | None = None
+    """Its Region; None in plans of earlier releases, and where its client could not be opened."""
     account: str | None = None
+    """Its account's id; None where that is not known."""
     endpoint: str | None = None
+    """The custom endpoint that was read, such as a simulator's; None for AWS's own."""
 
 
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """An estimate of an apply's cost.
-
-    Attributes:
-        calls: Requests.
-        seconds: How long, hours of the policy aside.
-        rate: The calls a second of each operation that this is based on.
-        rate_is_learned: Whether the service has shown that rate; it is assumed otherwise.
-        rate_of: The operation that has shown it, of several the slowest; None where it is assumed.
-        deployment_seconds: How long one deployment was taken to last [assumed].
-        closed_seconds: How much longer, because the policy's hours are waited for, if it begins when the plan was made.
-    """
+    """An estimate of an apply's cost."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     calls: int
+    """Requests."""
     seconds: float
+    """How long, hours of the policy aside."""
     rate: float
+    """The calls a second of each operation that this is based on."""
     rate_is_learned: bool
+    """Whether the service has shown that rate; it is assumed otherwise."""
     deployment_seconds: float
+    """How long one deployment was taken to last [assumed]."""
     closed_seconds: float = 0.0
+    """How much longer, because the policy's hours are waited for, if it begins when the plan was made."""
     rate_of: str | None = None
+    """The operation that has shown it, of several the slowest; None where it is assumed."""
 
     @property
     def rate_in_words(self) -> str:
@@ -201,35 +186,32 @@ class Estimate:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The changes that would bring a fleet in sync with its manifest.
-
-    Attributes:
-        format: The version of the format: 3.
-        name: The manifest's name.
-        created: When it was made.
-        policy: How carefully it will go.
-        targets: What was read.
-        workspaces: Every WorkSpace that a rule selects, in the order of their turn.
-        warnings: What looks like a mistake and is none for certain, such as a rule that selects nothing.
-        estimate: What an apply will cost.
-        unmatched: Values of selectors that match no WorkSpace, over all targets that their rules are for.
-        prices: The prices that the manifest gives, by application.
-        allow_empty: Whether that is meant: then they are told, and no exit code or ending is different for them.
-    """
+    """The changes that would bring a fleet in sync with its manifest."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     format: int = FORMAT
+    """The version of the format: 3."""
     name: str
+    """The manifest's name."""
     created: Datetime
+    """When it was made."""
     policy: Policy
+    """How carefully it will go."""
     targets: tuple[TargetReading, ...]
+    """What was read."""
     workspaces: tuple[PlannedWorkspace, ...]
+    """Every WorkSpace that a rule selects, in the order of their turn."""
     warnings: tuple[str, ...] = ()
+    """What looks like a mistake and is none for certain, such as a rule that selects nothing."""
     estimate: Estimate
+    """What an apply will cost."""
     unmatched: tuple[UnmatchedValue, ...] = ()
+    """Values of selectors that match no WorkSpace, over all targets that their rules are for."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    """The prices that the manifest gives, by application."""
     allow_empty: bool = False
+    """Whether that is meant: then they are told, and no exit code or ending is different for them."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -486,17 +468,14 @@ _ChangeKey: TypeAlias = Annotated[
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanDiff:
-    """The difference between two plans; the keys are target, WorkSpace and application.
-
-    Attributes:
-        added: What only the newer one has.
-        removed: What only the older one has.
-        changed: What both have and say otherwise: the older one's, and the newer one's.
-    """
+    """The difference between two plans; the keys are target, WorkSpace and application."""
 
     added: Mapping[_ChangeKey, PlannedChange]
+    """What only the newer one has."""
     removed: Mapping[_ChangeKey, PlannedChange]
+    """What only the older one has."""
     changed: Mapping[_ChangeKey, tuple[PlannedChange, PlannedChange]]
+    """What both have and say otherwise: the older one's, and the newer one's."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)

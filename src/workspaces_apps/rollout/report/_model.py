@@ -60,221 +60,200 @@ Counts: TypeAlias = Mapping[Outcome, int]
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One application on one WorkSpace.
-
-    Attributes:
-        target: The name of the manifest's target.
-        workspace_id: The WorkSpace.
-        application_id: The application; None where the journal tells of the WorkSpace as a whole only.
-        application: The application's name, where known.
-        action: What the last plan said; None where no plan names it.
-        direction: Where the change leads; None where it is unknown.
-        outcome: What became of it.
-        reason: Why, for what failed, was skipped or is blocked: the service's code or one of `reasons.Reason`.
-        message: The reason in words.
-        request_id: The service's id of the answer that refused it.
-        state: The association's state that was seen last, as the service calls it.
-        state_before: Its state when a plan first named it; None where no plan told.
-        owner: The account that offers the application, or ``AMAZON``; None where that is not known.
-        attempts: Deployments announced for it, over all runs.
-        retries: How many of them tried again what had ended in ERROR.
-        retried: Failures that were followed by another try.
-        seconds: From Deploy to the last word; None without a deployment in that run.
-        wave: The wave in which it was begun last.
-        run: The run of its last event.
-        began: When a write for it was first announced.
-        ended: When its last word was said; None for what is unfinished.
-    """
+    """One application on one WorkSpace."""
 
     target: str
+    """The name of the manifest's target."""
     workspace_id: str
+    """The WorkSpace."""
     application_id: str | None
+    """The application; None where the journal tells of the WorkSpace as a whole only."""
     application: str | None = None
+    """The application's name, where known."""
     action: Action | None = None
+    """What the last plan said; None where no plan names it."""
     direction: Direction | None = None
+    """Where the change leads; None where it is unknown."""
     outcome: Outcome
+    """What became of it."""
     reason: str | None = None
+    """Why, for what failed, was skipped or is blocked: the service's code or one of `reasons.Reason`."""
     message: str | None = None
+    """The reason in words."""
     request_id: str | None = None
+    """The service's id of the answer that refused it."""
     state: str | None = None
+    """The association's state that was seen last, as the service calls it."""
     state_before: str | None = None
+    """Its state when a plan first named it; None where no plan told."""
     owner: str | None = None
+    """The account that offers the application, or ``AMAZON``; None where that is not known."""
     attempts: int = 0
+    """Deployments announced for it, over all runs."""
     retries: int = 0
+    """How many of them tried again what had ended in ERROR."""
     retried: int = 0
+    """Failures that were followed by another try."""
     seconds: float | None = None
+    """From Deploy to the last word; None without a deployment in that run."""
     wave: int | None = None
+    """The wave in which it was begun last."""
     run: str
+    """The run of its last event."""
     began: Datetime | None = None
+    """When a write for it was first announced."""
     ended: Datetime | None = None
+    """When its last word was said; None for what is unfinished."""
 
 
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One line of a WorkSpace's timeline.
-
-    Attributes:
-        at: When, in UTC.
-        run: In which run.
-        kind: The kind of the journal's event.
-        application_id: The application; None where it is about the WorkSpace as a whole.
-        what: The operation, the direction, the state, or the reason, whatever the kind tells.
-        message: More in words.
-        request_id: The service's id of the answer.
-    """
+    """One line of a WorkSpace's timeline."""
 
     at: Datetime
+    """When, in UTC."""
     run: str
+    """In which run."""
     kind: str
+    """The kind of the journal's event."""
     application_id: str | None = None
+    """The application; None where it is about the WorkSpace as a whole."""
     what: str | None = None
+    """The operation, the direction, the state, or the reason, whatever the kind tells."""
     message: str | None = None
+    """More in words."""
     request_id: str | None = None
+    """The service's id of the answer."""
 
 
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """One WorkSpace.
-
-    Attributes:
-        target: The name of the manifest's target.
-        workspace_id: Its id.
-        user_name: Its user.
-        connected: Whether the user was connected when the last plan was made; None where that was not asked.
-        outcome: The gravest of its changes' outcomes; see `GRAVEST_FIRST`.
-        changes: What was to change, in the order of the plan.
-        seconds: How long its slowest deployment took; for one that goes on: so far. None without one.
-        timeline: What happened to it, in the order of the journal.
-    """
+    """One WorkSpace."""
 
     target: str
+    """The name of the manifest's target."""
     workspace_id: str
+    """Its id."""
     user_name: str | None
+    """Its user."""
     connected: bool | None
+    """Whether the user was connected when the last plan was made; None where that was not asked."""
     outcome: Outcome
+    """The gravest of its changes' outcomes; see `GRAVEST_FIRST`."""
     changes: tuple[Change, ...]
+    """What was to change, in the order of the plan."""
     seconds: float | None
+    """How long its slowest deployment took; for one that goes on: so far. None without one."""
     timeline: tuple[Moment, ...]
+    """What happened to it, in the order of the journal."""
 
 
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One apply.
-
-    Attributes:
-        run: Its id.
-        number: Its number in the journal, from 1.
-        name: The manifest's name.
-        plan: The plan's fingerprint.
-        began: Its first event.
-        ended: Its last event so far.
-        seconds: How long it took, or takes so far.
-        offset: Time spent in the runs before it, in seconds: where it begins in `Report.progress`.
-        ending: How it ended; None while it goes on, or if it was killed.
-        interrupted: Whether it was killed for certain: another run began without its end.
-        message: What ended it early, in words.
-        dry_run: Whether nothing was to be written.
-        changes: How many changes its plan asked for.
-        calls: Requests it sent, as far as it told; None if it told none.
-        throttled: How many of them the service refused for their rate.
-    """
+    """One apply."""
 
     run: str
+    """Its id."""
     number: int
+    """Its number in the journal, from 1."""
     name: str
+    """The manifest's name."""
     plan: str
+    """The plan's fingerprint."""
     began: Datetime
+    """Its first event."""
     ended: Datetime
+    """Its last event so far."""
     seconds: float
+    """How long it took, or takes so far."""
     offset: float
+    """Time spent in the runs before it, in seconds: where it begins in `Report.progress`."""
     ending: Ending | None
+    """How it ended; None while it goes on, or if it was killed."""
     interrupted: bool
+    """Whether it was killed for certain: another run began without its end."""
     message: str
+    """What ended it early, in words."""
     dry_run: bool
+    """Whether nothing was to be written."""
     changes: int
+    """How many changes its plan asked for."""
     calls: int | None
+    """Requests it sent, as far as it told; None if it told none."""
     throttled: int | None
+    """How many of them the service refused for their rate."""
 
 
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """One wave of one run.
-
-    Attributes:
-        run: The run.
-        wave: Its number, from 1.
-        waves: How many were meant.
-        workspaces: How many WorkSpaces are in it.
-        began: When it began.
-        ended: When the next one began, or the run ended; None while it goes on.
-        seconds: How long it took, or takes so far.
-        succeeded: Last words of success while it went on.
-        failed: Last words of failure.
-        skipped: Changes left alone, without those that were not started because the roll-out ended early.
-        decision: Who approved or rejected it, and why, in words; empty where nobody did.
-    """
+    """One wave of one run."""
 
     run: str
+    """The run."""
     wave: int
+    """Its number, from 1."""
     waves: int
+    """How many were meant."""
     workspaces: int
+    """How many WorkSpaces are in it."""
     began: Datetime
+    """When it began."""
     ended: Datetime | None
+    """When the next one began, or the run ended; None while it goes on."""
     seconds: float
+    """How long it took, or takes so far."""
     succeeded: int
+    """Last words of success while it went on."""
     failed: int
+    """Last words of failure."""
     skipped: int
+    """Changes left alone, without those that were not started because the roll-out ended early."""
     decision: str = ""
+    """Who approved or rejected it, and why, in words; empty where nobody did."""
 
 
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonCount:
-    """The number of changes that failed, were skipped or are blocked for one reason.
-
-    Attributes:
-        outcome: Which of the three.
-        reason: The service's code, or one of `reasons.Reason`.
-        changes: How many changes ended so.
-        workspaces: On how many WorkSpaces.
-        retried: How many further failures with this reason were followed by another try.
-        example: The words of one of them.
-    """
+    """The number of changes that failed, were skipped or are blocked for one reason."""
 
     outcome: Literal["failed", "skipped", "blocked"]
+    """Which of the three."""
     reason: str
+    """The service's code, or one of `reasons.Reason`."""
     changes: int
+    """How many changes ended so."""
     workspaces: int
+    """On how many WorkSpaces."""
     retried: int
+    """How many further failures with this reason were followed by another try."""
     example: str
+    """The words of one of them."""
 
 
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationCount:
-    """One application, counted over its WorkSpaces.
-
-    Attributes:
-        application_id: The application; None where the journal tells of WorkSpaces as a whole only.
-        application: Its name, where known.
-        counts: How many changes of it there are of each outcome.
-        owner: The account that offers it, or ``AMAZON``; None where that is not known.
-        licences_before: On how many of its WorkSpaces it was when a plan first named them.
-        licences_after: On how many it is, by what was seen last.
-        price: The price of one licence; None where none was given: a journal knows none, see `Report.priced`.
-    """
+    """One application, counted over its WorkSpaces."""
 
     application_id: str | None
+    """The application; None where the journal tells of WorkSpaces as a whole only."""
     application: str | None
+    """Its name, where known."""
     counts: Counts
+    """How many changes of it there are of each outcome."""
     owner: str | None = None
+    """The account that offers it, or ``AMAZON``; None where that is not known."""
     licences_before: int = 0
+    """On how many of its WorkSpaces it was when a plan first named them."""
     licences_after: int = 0
+    """On how many it is, by what was seen last."""
     price: Price | None = None
+    """The price of one licence; None where none was given: a journal knows none, see `Report.priced`."""
 
     @property
     def monthly_difference(self) -> Decimal | None:
@@ -287,31 +266,25 @@ class ApplicationCount:
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressPoint:
-    """The counts of changes at a moment.
-
-    Attributes:
-        seconds: Time spent in runs until then; the time between two runs is left out.
-        counts: How many changes there were of each outcome.
-    """
+    """The counts of changes at a moment."""
 
     seconds: float
+    """Time spent in runs until then; the time between two runs is left out."""
     counts: Counts
+    """How many changes there were of each outcome."""
 
 
 @public("workspaces_apps.rollout.report")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficPoint:
-    """The number of requests sent by a moment, over all runs so far.
-
-    Attributes:
-        seconds: Time spent in runs until then.
-        calls: Requests.
-        throttled: How many of them the service refused for their rate.
-    """
+    """The number of requests sent by a moment, over all runs so far."""
 
     seconds: float
+    """Time spent in runs until then."""
     calls: int
+    """Requests."""
     throttled: int
+    """How many of them the service refused for their rate."""
 
 
 POINTS: Final = 240

@@ -44,47 +44,45 @@ class Report:
 
     The same journal gives the same report: no clock is read. Of a journal that still grows it says how things stood
     at the last whole line.
-
-    Attributes:
-        name: The manifest's name.
-        began: The first event; None where there is none.
-        ended: The last event so far.
-        seconds: Time spent in runs; the time between two runs is left out.
-        ending: How the last run ended; None while it goes on, or if it was killed.
-        total: How many changes there are: one for each application on each WorkSpace that the journal names.
-        counts: How many changes there are of each outcome; they add up to `total`.
-        workspace_counts: How many WorkSpaces there are of each outcome; they add up to the WorkSpaces.
-        calls: Requests sent in all runs, as far as they told; None if none did. What reading for the plan took is
-            not among them.
-        throttled: How many of them the service refused for their rate.
-        runs: Every apply, in order.
-        waves: Every wave, in order.
-        reasons: Why changes failed, were skipped or are blocked, the most frequent first.
-        applications: The applications, each with its counts.
-        workspaces: The WorkSpaces, in the order of the plan.
-        progress: How things stood at moments evenly spread over `seconds`.
-        traffic: How many requests had been sent at the moments when a run told.
-        unmatched: What the manifest of the last run names and no target has, in words.
     """
 
     name: str
+    """The manifest's name."""
     began: Datetime | None
+    """The first event; None where there is none."""
     ended: Datetime | None
+    """The last event so far."""
     seconds: float
+    """Time spent in runs; the time between two runs is left out."""
     ending: Ending | None
+    """How the last run ended; None while it goes on, or if it was killed."""
     total: int
+    """How many changes there are: one for each application on each WorkSpace that the journal names."""
     counts: Counts
+    """How many changes there are of each outcome; they add up to `total`."""
     workspace_counts: Counts
+    """How many WorkSpaces there are of each outcome; they add up to the WorkSpaces."""
     calls: int | None
+    """Requests sent in all runs, as far as they told; None if none did. What reading for the plan took is
+    not among them."""
     throttled: int | None
+    """How many of them the service refused for their rate."""
     runs: tuple[Run, ...]
+    """Every apply, in order."""
     waves: tuple[Wave, ...]
+    """Every wave, in order."""
     reasons: tuple[ReasonCount, ...]
+    """Why changes failed, were skipped or are blocked, the most frequent first."""
     applications: tuple[ApplicationCount, ...]
+    """The applications, each with its counts."""
     workspaces: tuple[Workspace, ...]
+    """The WorkSpaces, in the order of the plan."""
     progress: tuple[ProgressPoint, ...]
+    """How things stood at moments evenly spread over `seconds`."""
     traffic: tuple[TrafficPoint, ...]
+    """How many requests had been sent at the moments when a run told."""
     unmatched: tuple[str, ...] = ()
+    """What the manifest of the last run names and no target has, in words."""
 
     @classmethod
     def from_journal(cls, path: str | Path, *, run: str | None = None) -> "Report":
