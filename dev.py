@@ -41,7 +41,7 @@ def finished(step: str, *inputs: str | bytes) -> None:
 
 
 def stamp(step: str) -> Path:
-    """The file that tells with which inputs the step was done."""
+    """Return the file that tells with which inputs the step was done."""
     return VENV / f"{step}.stamp"
 
 

@@ -69,7 +69,7 @@ def install_development(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session) -> None:
-    """The tests, but for those that need minutes of real time."""
+    """Run the tests, but for those that need minutes of real time."""
     install_development(session)
     session.run("python", "-m", "pytest", *IN_PARALLEL, *(session.posargs or ["-m", "not long"]))
 
@@ -618,7 +618,7 @@ def test_wheel(session: nox.Session, wheel: Path, away: Path) -> None:
 
 
 def versions_only(locked: str) -> str:
-    """The lock without its hashes: pip takes no hashes from constraints for what is named without a version."""
+    """Return the lock without its hashes: pip takes no hashes from constraints for what is named without a version."""
     pins = (line for line in locked.splitlines() if line and not line.startswith((" ", "#")))
     return "".join(pin.removesuffix("\\").rstrip() + "\n" for pin in pins)
 

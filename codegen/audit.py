@@ -72,7 +72,7 @@ def _end(source: Source, operation: str, end: str) -> set[str]:
 
 
 def _values(source: Source, operation: str, wire: str) -> set[str]:
-    """The values of the enum that the items of a list parameter have."""
+    """Return the values of the enum that the items of a list parameter have."""
     shapes = source.service["shapes"]
     top = source.service["operations"][operation]["input"]["shape"]
     several = shapes[shapes[top].get("members", {})[wire]["shape"]]

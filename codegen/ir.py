@@ -378,7 +378,7 @@ class _Builder:
         )
 
     def _type(self, name: str, *, given: bool) -> str:
-        """The type of a shape: as a caller gives it, or as an attribute that is read."""
+        """Return the type of a shape: as a caller gives it, or as an attribute that is read."""
         shape = self._shapes[name]
         if "enum" in shape:
             return f"{name}Like" if given else name
@@ -400,7 +400,7 @@ class _Builder:
                 return _SCALARS[kind]
 
     def _rule(self, name: str) -> tuple[str, str]:
-        """The rule of a shape, as an expression and in words."""
+        """Return the rule of a shape, as an expression and in words."""
         shape = self._shapes[name]
         arguments: list[str] = []
         facts: list[str] = []
@@ -525,7 +525,7 @@ def _range_words(bounds: tuple[int | None, int | None]) -> str:
 
 
 def words(name: str) -> str:
-    """A shape's name as words: `OperatingSystemName` → `operating system name`."""
+    """Return a shape's name as words: `OperatingSystemName` → `operating system name`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     text = spaced.removesuffix(" Enum").replace("Work Space", "WorkSpace").replace("Workspace", "WorkSpace")
     return " ".join(
@@ -534,7 +534,7 @@ def words(name: str) -> str:
 
 
 def enum_member(value: str) -> str:
-    """The Python name of an enum value: `ValidationError.OldVersion` → `VALIDATION_ERROR_OLD_VERSION`."""
+    """Return the Python name of an enum value: `ValidationError.OldVersion` → `VALIDATION_ERROR_OLD_VERSION`."""
     if re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
         return value
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", value)

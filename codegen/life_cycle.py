@@ -36,7 +36,7 @@ _HEIGHT: Final = 2 * _MARGIN + 2 * _STEP[1] + _BOX[1] + 56
 
 
 def draw() -> str:
-    """The picture."""
+    """Return the picture."""
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" {_FONT} role="img">',
         "<title>The life of an association</title>",

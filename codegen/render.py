@@ -43,7 +43,7 @@ TITLES = {
 
 
 def render(api: Api) -> dict[str, str]:
-    """The generated modules, by their path below `workspaces_apps/api`, formatted."""
+    """Return the generated modules, by their path below `workspaces_apps/api`, formatted."""
     environment = _environment()
     modules: dict[str, str] = {}
 
@@ -86,7 +86,7 @@ def render(api: Api) -> dict[str, str]:
 
 
 def _founding_names(api: Api) -> list[str]:
-    """The founding operations' shapes, what they contain, and the errors they may end in."""
+    """Return the founding operations' shapes, what they contain, and the errors they may end in."""
     structures = {structure.name: structure for family in api.families for structure in family.structures}
     enums = {enum.name for family in api.families for enum in family.enums}
     operations = [
@@ -164,7 +164,7 @@ def _default(member: Member) -> str:
 
 
 def _taken(member: Member) -> str:
-    """The constructor's parameter: None stands for what is left out."""
+    """Return the constructor's parameter: None stands for what is left out."""
     return member.parameter if member.required and not member.default else f"{member.parameter} | None = None"
 
 

@@ -48,13 +48,13 @@ may fail against AWS. So run it under the other assumption too: each setting bel
 
 
 def write() -> str:
-    """The page."""
+    """Return the page."""
     lines = [_INTRODUCTION, *_summary(), *_settings(), *_life_cycle(), *_compatibility(), *_commands()]
     return "\n".join([*lines, *_modifications(), *_throttling(), *_operations(), *_peers()]) + "\n"
 
 
 def unknown_operations() -> list[str]:
-    """The operations of the model that the simulator answers with UnknownOperationException."""
+    """Return the operations of the model that the simulator answers with UnknownOperationException."""
     return sorted(set(service_model().operations) - set(OPERATIONS))
 
 

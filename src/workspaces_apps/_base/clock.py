@@ -29,11 +29,11 @@ class Clock(Protocol):
     """
 
     def now(self) -> datetime:
-        """The wall time, with a time zone."""
+        """Return the wall time, with a time zone."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start; never decreases."""
+        """Return the seconds since an arbitrary start; never decreases."""
         ...
 
     async def sleep(self, seconds: float, /) -> None:
@@ -60,11 +60,11 @@ class SystemClock:
     """The machine's own time."""
 
     def now(self) -> datetime:
-        """The wall time in UTC."""
+        """Return the wall time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds of the system's monotonic clock, also where a test has frozen time."""
+        """Return the seconds of the system's monotonic clock, also where a test has frozen time."""
         return _monotonic()
 
     async def sleep(self, seconds: float, /) -> None:
@@ -156,7 +156,7 @@ class Timeout:
     __slots__ = ("_clock", "_handle", "_interruption", "_seconds", "_sleeper")
 
     def __init__(self, clock: Clock, seconds: float | None) -> None:
-        """A block that has not been entered; see `timeout`."""
+        """Make a block that has not been entered; see `timeout`."""
         self._clock = clock
         self._seconds = seconds
         self._interruption: _Interruption | None = None
@@ -293,7 +293,7 @@ def _on(signal: Signal, wake: Callable[[object], None]) -> Callable[[], object]:
 
 
 def to_seconds(value: Duration, name: str, *, positive: bool = False) -> float:
-    """The duration in seconds.
+    """Return the duration in seconds.
 
     Args:
         value: A `timedelta`, or seconds as an int or float.
@@ -311,7 +311,7 @@ def to_seconds(value: Duration, name: str, *, positive: bool = False) -> float:
 
 
 def _number_of_seconds(value: object, name: str) -> float:
-    """The seconds of what should be a duration, but may be anything if nobody checked types."""
+    """Return the seconds of what should be a duration, but may be anything if nobody checked types."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):

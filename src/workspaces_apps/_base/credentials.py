@@ -62,7 +62,7 @@ class CredentialsProvider(Protocol):
     """
 
     async def get_credentials(self) -> Credentials:
-        """Credentials that are valid now."""
+        """Return credentials that are valid now."""
         ...
 
 
@@ -107,7 +107,7 @@ class AssumeRole:
         check_credentials(self.source)
 
     def for_client(self, *, region: str | None, profile: str | None) -> AssumeRole:
-        """The same, with what a client knows where this says nothing."""
+        """Return a copy, with what a client knows where this says nothing."""
         return replace(self, region=self.region or region, profile=self.profile or profile)
 
     async def get_credentials(self) -> Credentials:
@@ -214,7 +214,7 @@ class StaticProvider:
         self._credentials = credentials
 
     async def get_credentials(self) -> Credentials:
-        """The credentials given."""
+        """Return the credentials given."""
         return self._credentials
 
 

@@ -89,7 +89,7 @@ class WorkSpacesClient(Waiters):
         config: ClientConfig | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """A client that has not connected yet.
+        """Make a client that has not connected yet.
 
         Args:
             region: The AWS Region, such as ``"eu-west-1"``.
@@ -125,7 +125,7 @@ class WorkSpacesClient(Waiters):
         self._is_view = False
 
     def __repr__(self) -> str:
-        """Whom it calls, as it was told; what the environment says shows only once it is open."""
+        """Name whom it calls, as it was told; what the environment says shows only once it is open."""
         return (
             f"<{_named(self._shared.target, type(self).__name__)}{' closed' if self._shared.closed else ''}>"
         )
@@ -196,7 +196,7 @@ class WorkSpacesClient(Waiters):
         request_checks: RequestChecks | Unset = Unset.UNSET,
         hooks: Hooks | Unset = Unset.UNSET,
     ) -> Self:
-        """A view on the same connections with other options; cheap enough to make one per call.
+        """Return a view on the same connections with other options; cheap enough to make one per call.
 
         Args:
             retry: How often and how patiently calls are repeated.

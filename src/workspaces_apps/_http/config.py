@@ -177,7 +177,7 @@ class ClientConfig:
         return _restore, (settings,)
 
     def __repr__(self) -> str:
-        """Without the proxy, whose URL may hold a password."""
+        """Leave out the proxy, whose URL may hold a password."""
         shown = (
             f"{field.name}={'...' if field.name == 'proxy' and self.proxy else getattr(self, field.name)!r}"
             for field in fields(self)
@@ -187,7 +187,7 @@ class ClientConfig:
 
 
 def _parts(name: str, value: object) -> Iterator[tuple[str, object]]:
-    """A setting, or each of the hooks in it, by the name to tell."""
+    """Yield a setting, or each of the hooks in it, by the name to tell."""
     if isinstance(value, Hooks):
         yield from ((f"hooks.{hook.name}", getattr(value, hook.name)) for hook in fields(value))
     else:
@@ -213,7 +213,7 @@ class CallOptions(NamedTuple):
     guard: Callable[[], None] | None = None
 
     def changed(self, options: Mapping[str, object]) -> "CallOptions":
-        """The same with some options changed, each checked as `ClientConfig` checks it."""
+        """Return a copy with some options changed, each checked as `ClientConfig` checks it."""
         ClientConfig(**options)  # type: ignore[arg-type]  # it checks the types
         return self._replace(**options)  # type: ignore[arg-type]  # checked one line above
 

@@ -209,7 +209,7 @@ _http_call: ContextVar[HttpCall[Result]] = ContextVar("workspaces_apps_http_call
 
 
 def user_agent(extra: str | None) -> str:
-    """The User-Agent header; fixed, because building it anew takes a share of every call.
+    """Return the User-Agent header; fixed, because building it anew takes a share of every call.
 
     aiobotocore's session appends botocore's version.
     """
@@ -392,7 +392,7 @@ def _check_endpoint(endpoint: str, given: str | None, config: ClientConfig) -> N
 
 
 def resolve_region(session: AioSession) -> str:
-    """The Region of the environment or the profile.
+    """Return the Region of the environment or the profile.
 
     Raises:
         ConfigurationError: Neither names one, or the profile does not exist.
@@ -460,7 +460,7 @@ def _read_date(header: str | None) -> datetime | None:
 
 
 def _read_error(http_call: HttpCall[ResultT], headers: Mapping[str, str], body: bytes) -> ServiceError:
-    """The error that an answer is, whatever its form."""
+    """Make the error that an answer is, whatever its form."""
     try:
         document: object = json.loads(body)
     except (ValueError, RecursionError):
@@ -490,7 +490,7 @@ def _is_object(document: object) -> TypeIs[dict[str, object]]:
 
 
 def _bare(code: str | None) -> str | None:
-    """`ns#Name` and `Name:uri` → `Name`."""
+    """Return the bare code: `ns#Name` and `Name:uri` → `Name`."""
     return (code.split(":")[0].rsplit("#", 1)[-1].strip() or None) if code is not None else None
 
 
@@ -512,7 +512,7 @@ def make_error(
     reason: str | None = None,
     retry_after: float | None = None,
 ) -> ServiceError:
-    """The error of the class that its code names; what the service says in it is made harmless."""
+    """Return the error of the class that its code names; what the service says in it is made harmless."""
     code, resource_id, reason = printable_name(code), printable_name(resource_id), printable_name(reason)
     message = harmless(message, MESSAGE_LIMIT)
     kind = ERRORS.get(code or "", ServiceError)
@@ -566,7 +566,7 @@ def cause_of(error: Exception) -> object:
 
 
 def describe_failure(error: Exception, *, operation: str, size: int) -> TransportError:
-    """The error to raise for a request without an answer.
+    """Return the error to raise for a request without an answer.
 
     Args:
         error: What the HTTP session raised: botocore's, or aiohttp's own.

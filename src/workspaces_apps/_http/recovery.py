@@ -45,7 +45,7 @@ class Ask(Protocol):
     """Calls an operation."""
 
     def __call__(self, request: Request, result_type: type[ResultT], /) -> Awaitable[ResultT]:
-        """The result of the operation."""
+        """Return the result of the operation."""
         ...
 
 

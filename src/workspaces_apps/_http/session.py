@@ -57,7 +57,7 @@ class _PlainFiles(JSONFileLoader):
     """Reads JSON into plain dictionaries, which keep order too, by the quicker parser."""
 
     def load_file(self, file_path: str) -> object:
-        """The content of a file named without its ending; None if there is none."""
+        """Return the content of a file named without its ending; None if there is none."""
         for ending, read in ((".json", Path.read_bytes), (".json.gz", _unpack)):
             try:
                 return from_json(read(Path(file_path + ending)))
@@ -74,7 +74,7 @@ class QuickLoader(Loader):
     """A loader that does not look into the folder of every service to know that there is one."""
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore names it
-        """The services that there is data for; botocore only asks whether one is among them.
+        """Return the services that there is data for; botocore only asks whether one is among them.
 
         Args:
             type_name: The kind of data. It is not looked for: whoever loads what is not there is told then.
@@ -84,7 +84,7 @@ class QuickLoader(Loader):
 
 
 def make_loader(data_path: str | None) -> Loader:
-    """A loader that also looks into the folders that AWS_DATA_PATH names."""
+    """Make a loader that also looks into the folders that AWS_DATA_PATH names."""
     named = [path for path in (data_path or "").split(os.pathsep) if path]
     paths = [str(Path(os.path.expandvars(path)).expanduser()) for path in named]
     return QuickLoader(extra_search_paths=paths, file_loader=_PlainFiles())
@@ -103,7 +103,7 @@ _CALLED: Final = frozenset({"", "*", SERVICE, "signin", "sso", "sso-oidc", "sts"
 
 
 def make_session(profile: str | None) -> AioSession:
-    """A session that shares the data of botocore with the others of the process.
+    """Make a session that shares the data of botocore with the others of the process.
 
     Raises:
         ConfigurationError: The profile does not exist, or a configuration file cannot be read.

@@ -128,7 +128,7 @@ class SigV4:
     """Signs requests to one service in one Region."""
 
     def __init__(self, service: str, region: str) -> None:
-        """A signer that has not derived a key yet.
+        """Make a signer that has not derived a key yet.
 
         Args:
             service: The service's signing name.
@@ -251,7 +251,7 @@ class Signer:
         return await self._source.current()
 
     async def account(self) -> str:
-        """Whose calls these are: the account's id if known, else the access key's."""
+        """Tell whose calls these are: the account's id if known, else the access key's."""
         credentials = await self._source.current()
         return credentials.account_id or credentials.access_key or ""
 

@@ -445,7 +445,7 @@ class Transport:
 
     @asynccontextmanager
     async def waiting(self) -> AsyncGenerator[None]:
-        """A wait that ends when the client is closed.
+        """Let a wait end when the client is closed.
 
         Raises:
             ClientStateError: It was.

@@ -150,7 +150,7 @@ class ResponseMeta:
 
 
 def to_pascal(name: str) -> str:
-    """The wire name that most attributes have: `logo2x_url` → `Logo2xUrl`."""
+    """Return the wire name that most attributes have: `logo2x_url` → `Logo2xUrl`."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
@@ -354,7 +354,7 @@ class Model(BaseModel, frozen=True):
         return found
 
     def to_wire(self) -> JsonObject:
-        """The wire names and JSON values of what was set, unknown members and unpaired surrogates included."""
+        """Return the wire names and JSON values of what was set, unknown members and unpaired surrogates included."""
         document: JsonObject = self.model_dump(
             mode="json", by_alias=True, exclude_unset=True, context=TO_WIRE
         )
@@ -518,7 +518,7 @@ class Operation(Protocol[ResultT_co]):
 
     @classmethod
     def result_type(cls) -> type[ResultT_co]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         ...
 
 
@@ -539,7 +539,7 @@ class BatchResult(Result, ABC, frozen=True):
         """The requests that failed, each with its error code and message."""
 
     def raise_for_failures(self) -> Self:
-        """This result, if no request in the batch failed.
+        """Return this result, if no request in the batch failed.
 
         Raises:
             PartialFailureError: Some did; `.failed` has them.
@@ -604,7 +604,7 @@ Model.__signature__ = _SIGNATURE
 
 
 def _without_strange_members(model: type[BaseModel] | None, value: object) -> object:
-    """The document without the members that pydantic cannot take.
+    """Return the document without the members that pydantic cannot take.
 
     Those are lists that are null, and unknown members with the name of an attribute.
     """

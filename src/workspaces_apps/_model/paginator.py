@@ -245,7 +245,7 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
         return self.first_page().__await__()
 
     async def first_page(self) -> PageT_co:
-        """The first page; the same as awaiting, as a coroutine that a task can be made of."""
+        """Return the first page; the same as awaiting, as a coroutine that a task can be made of."""
         # One page is one call, whose own span is enough.
         page: PageT_co = await self._walk(None).next_page()
         return page

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def unknown_name(model: type[BaseModel], name: str) -> Problem:
-    """A name that is no member of the model."""
+    """Return the problem of a name that is no member of the model."""
     # Imported only now: nobody needs it but who has misspelt a name.
     from difflib import get_close_matches
 
@@ -37,7 +37,7 @@ def unknown_name(model: type[BaseModel], name: str) -> Problem:
 
 
 def invalid_unicode(name: str, value: object) -> Iterator[Problem]:
-    """Strings that no encoding can carry: those with half a surrogate pair in them."""
+    """Yield a problem for each string that no encoding can carry: half a surrogate pair is in it."""
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             yield Problem(
@@ -54,7 +54,7 @@ def invalid_unicode(name: str, value: object) -> Iterator[Problem]:
 
 
 def raw_structures(model: type[BaseModel], name: str, value: object) -> Iterator[Problem]:
-    """Mappings where a model is meant: what is misspelt in them would get lost."""
+    """Yield a problem for each mapping where a model is meant: what is misspelt in it would get lost."""
     field = next((field for field in fields_by_wire_name(model).values() if field.name == name), None)
     if field is None or field.nested is None or (field.several and not is_list(value)):
         return
@@ -98,7 +98,7 @@ def problem_of(detail: ErrorDetails) -> Problem:
 
 
 def sentence(model: type[BaseModel], problems: Sequence[Problem]) -> str:
-    """The problems of a model as a message."""
+    """Return the problems of a model as a message."""
     return f"{model.__name__}: " + "; ".join(str(problem) for problem in problems)
 
 

@@ -282,7 +282,7 @@ def with_whole_text(schema: Any) -> Any:
 
 
 def as_utc(value: object) -> object:
-    """The value with every datetime in it in UTC; one without a zone is taken as UTC."""
+    """Return the value with every datetime in it in UTC; one without a zone is taken as UTC."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if is_mapping(value):
@@ -293,7 +293,7 @@ def as_utc(value: object) -> object:
 
 
 def kind_of(value: object) -> str:
-    """The kind of a value for a message: its type and size, never the value."""
+    """Return the kind of a value for a message: its type and size, never the value."""
     name = type(value).__name__
     if value is None:
         return "nothing"
@@ -317,7 +317,7 @@ class WireField(NamedTuple):
 
 @cache
 def fields_by_wire_name(model: type[BaseModel]) -> Mapping[str, WireField]:
-    """The members of a model by their names on the wire."""
+    """Return the members of a model by their names on the wire."""
     found: dict[str, WireField] = {}
     for name, field in model.model_fields.items():
         kinds = [field.annotation, *get_args(field.annotation)]

@@ -255,7 +255,7 @@ class Lanes:
     def __init__(
         self, observer: AssociationObserver, watched: Mapping[str, Watched], experience: Experience
     ) -> None:
-        """Lanes with nothing to do.
+        """Make lanes with nothing to do.
 
         Args:
             observer: The observer, which hears when calls have come back.

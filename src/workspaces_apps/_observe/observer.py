@@ -68,7 +68,7 @@ class AssociationObserver(FeedSource[Snapshot]):
     """
 
     def __init__(self, client: Operations, polling: Polling) -> None:
-        """An observer that nobody subscribes to.
+        """Make an observer that nobody subscribes to.
 
         Args:
             client: The client's own view, which reads where no other is given.

@@ -43,7 +43,7 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
         describe: Callable[[Operations, list[str]], Awaitable[dict[str, ResourceT]]],
         polling: Polling,
     ) -> None:
-        """An observer that nobody subscribes to.
+        """Make an observer that nobody subscribes to.
 
         Args:
             operation: The operation that describes them.

@@ -52,7 +52,7 @@ class Pacing:
 
     @classmethod
     def fixed(cls, rate: float, burst: int = 1) -> "Pacing":
-        """A rate that is known, whatever the service answers.
+        """Keep to a rate that is known, whatever the service answers.
 
         Args:
             rate: Calls a second.
@@ -65,7 +65,7 @@ class Pacing:
 
     @classmethod
     def off(cls) -> "Pacing":
-        """No pacing."""
+        """Return a policy without pacing."""
         return cls("off")
 
 

@@ -46,15 +46,15 @@ class Permit:
             on_release(outcome, self.sent_at)
 
     def succeeded(self) -> None:
-        """The service did not object to the rate: it did what was asked, or refused for another reason."""
+        """Note that the service did not object to the rate: it did what was asked, or refused for another reason."""
         self.release("succeeded")
 
     def throttled(self) -> None:
-        """The service objected to the rate."""
+        """Note that the service objected to the rate."""
         self.release("throttled")
 
     def failed(self) -> None:
-        """It ended in a way that says nothing of the rate."""
+        """Note an end that says nothing of the rate."""
         self.release("failed")
 
     def unused(self) -> None:
@@ -91,11 +91,11 @@ class RateRule:
         return self.rate
 
     def delay(self, now: float, in_flight: int) -> float:  # noqa: ARG002 - what other rules need
-        """Seconds until the next call may go: 0 for now, infinity for not before an answer comes."""
+        """Return the seconds until the next call may go: 0 for now, infinity for not before an answer comes."""
         return 0.0
 
     def eta(self, now: float, ahead: int) -> float:  # noqa: ARG002
-        """Seconds until a call may go that has `ahead` calls waiting before it, at the soonest."""
+        """Return the seconds until a call may go that has `ahead` calls waiting before it, at the soonest."""
         return 0.0
 
     def reserve(self, now: float, in_flight: int) -> None:
@@ -128,11 +128,11 @@ class FixedRate(RateRule):
         return self._rate
 
     def delay(self, now: float, in_flight: int) -> float:  # noqa: ARG002
-        """Seconds until the bucket holds a call."""
+        """Return the seconds until the bucket holds a call."""
         return max(0.0, self._empty_at + 1.0 / self._rate - now)
 
     def eta(self, now: float, ahead: int) -> float:
-        """Seconds until it has held one call more than `ahead`."""
+        """Return the seconds until it has held one call more than `ahead`."""
         # From an empty bucket onwards; while it holds calls, the first few go at once.
         return max(0.0, max(self._empty_at, now - self._span) + (ahead + 1) / self._rate - now)
 
@@ -187,13 +187,13 @@ class AdaptiveRate(RateRule):
         return self._rate if self._settled and self._answers >= self._tuning.proof else None
 
     def delay(self, now: float, in_flight: int) -> float:
-        """Seconds until the rate allows a call; without one, 0 while the window is not full."""
+        """Return the seconds until the rate allows a call; without one, 0 while the window is not full."""
         if self._rate is None:
             return 0.0 if in_flight < self._window else math.inf
         return max(0.0, self._next_at - now)
 
     def eta(self, now: float, ahead: int) -> float:
-        """Seconds until a call may go that has `ahead` calls waiting before it, if none is throttled."""
+        """Return the seconds until a call may go that has `ahead` calls waiting before it, if none is throttled."""
         if self._rate is None:
             return 0.0
         first = max(0.0, self._next_at - now)
@@ -298,7 +298,7 @@ class _LoopTimer:
 
 
 def rule_for(pacing: Pacing) -> RateRule:
-    """The rule that a policy asks for."""
+    """Return the rule that a policy asks for."""
     if pacing.mode == "fixed" and pacing.rate is not None:
         return FixedRate(pacing.rate, pacing.burst)
     return AdaptiveRate() if pacing.mode == "adaptive" else RateRule()
@@ -312,7 +312,7 @@ class RateLimiter:
     """
 
     def __init__(self, pacing: Pacing, clock: Clock, rule: RateRule | None = None) -> None:
-        """A pacer that nobody waits for.
+        """Make a pacer that nobody waits for.
 
         Args:
             pacing: Which rule.
@@ -370,7 +370,7 @@ class RateLimiter:
         return self.pacing.mode == "adaptive"
 
     def try_acquire(self) -> Permit | None:
-        """A permit, if one is to be had at once and nobody waits for it; else None."""
+        """Take a permit, if one is to be had at once and nobody waits for it; else return None."""
         with self._lock:
             if self._line:
                 return None
@@ -628,7 +628,7 @@ class PacingRegistry:
     """
 
     def __init__(self, limit: int = 4096) -> None:
-        """An empty registry.
+        """Make an empty registry.
 
         Args:
             limit: How many pacers it holds before it drops idle ones.
@@ -646,7 +646,7 @@ class PacingRegistry:
         return len(self._pacers)
 
     def pacer(self, key: PacingKey, pacing: Pacing, clock: Clock) -> RateLimiter:
-        """The pacer for what `key` names, made if there is none.
+        """Return the pacer for what `key` names, made if there is none.
 
         Clients share one if they agree on key and policy, and on the clock: system clocks are all the same,
         any other is one of its own.

@@ -35,7 +35,7 @@ class RetryBudget:
     __slots__ = ("_lock", "_tokens", "policy")
 
     def __init__(self, policy: RetryBudgetPolicy | None = None) -> None:
-        """A full budget.
+        """Make a full budget.
 
         Args:
             policy: Capacity and costs; the defaults if None.
@@ -555,7 +555,7 @@ class _Call(Generic[T]):
             notify(self.hooks.on_retry, record)
 
     def _end(self) -> T:
-        """The result that a look has found, or else the failure."""
+        """Return the result that a recovery has found, or else raise the failure."""
         if self.settled is not None:
             return self.settled.result
         if self.refused is not None:

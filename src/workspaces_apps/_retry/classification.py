@@ -122,7 +122,7 @@ def classify(
     statuses: Mapping[int, FailureKind] | None = None,
     exceptions: Mapping[type[WorkSpacesError], FailureKind] | None = None,
 ) -> FailureKind:
-    """The kind of a failure. A client's own rows go before the tables.
+    """Return the kind of a failure. A client's own rows go before the tables.
 
     Args:
         error: What the attempt failed with.

@@ -68,7 +68,7 @@ class RetryBudgetPolicy:
             _require_count(getattr(self, name), f"RetryBudgetPolicy.{name}", least=0)
 
     def cost(self, kind: FailureKind) -> int:
-        """Tokens for a retry after a failure of that kind."""
+        """Return the tokens for a retry after a failure of that kind."""
         return self.transient_cost if kind is FailureKind.TRANSIENT else self.throttle_cost
 
 
@@ -141,7 +141,7 @@ class RetryPolicy:
         )
 
     def kind_of(self, error: WorkSpacesError) -> FailureKind:
-        """The kind of a failure, this policy's own rows counted in."""
+        """Return the kind of a failure, this policy's own rows counted in."""
         return classify_by_table(error, self.extra_kinds, self.extra_statuses, self.extra_exceptions)
 
     def repeats(self, kind: FailureKind) -> bool:

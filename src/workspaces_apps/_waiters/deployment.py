@@ -200,7 +200,7 @@ class Deployment:
         ready_timeout: float = math.inf,
         listener: Callable[[Change], None] | None = None,
     ) -> None:
-        """A deployment of which nothing is known yet.
+        """Make a deployment of which nothing is known yet.
 
         Args:
             wanted: By application, how it is to end, as far as that is known; None for what is staged or in flight at

@@ -85,7 +85,7 @@ class DeploymentWait:
         on_change: Callable[[AssociationChange], None] | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
-        """A wait whose time runs, and that nobody polls for yet.
+        """Make a wait whose time runs, and that nobody polls for yet.
 
         Args:
             observer: The client's observer.
@@ -329,7 +329,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
     """
 
     def __init__(self, make_wait: Callable[[Callable[[AssociationChange], None]], DeploymentWait]) -> None:
-        """A watch that has not begun.
+        """Make a watch that has not begun.
 
         Args:
             make_wait: Makes the wait, given what is called with every change.
@@ -387,7 +387,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
         return wait.outcome(elapsed=error.elapsed)
 
     def result(self) -> DeploymentOutcome:
-        """The outcome.
+        """Return the outcome.
 
         Raises:
             WaiterError: As `wait_until_deployed` does.
@@ -434,7 +434,7 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
         fail_fast: bool,
         on_change: OnChange | None,
     ) -> None:
-        """Nothing is waited for yet.
+        """Wait for nothing yet.
 
         Args:
             make_wait: Makes the wait for one WorkSpace, given what is called with every change.

@@ -256,7 +256,7 @@ class Job:
         )
 
     def _statuses(self) -> tuple[AssociationStatus, ...]:
-        """The applications as they were read last."""
+        """Return the applications as they were read last."""
         records = self._reconciler.observed.records
         return tuple(status_of(one, records.get(one), self._direction_of(one)) for one in self._applications)
 

@@ -160,7 +160,7 @@ class Hub:
     """
 
     def __init__(self, client: Operations, polling: Polling) -> None:
-        """Observers that nobody subscribes to.
+        """Make observers that nobody subscribes to.
 
         Args:
             client: The client's own view.
@@ -211,7 +211,7 @@ class Judge(ABC, Generic[ResourceT]):
     """
 
     def __init__(self, waiter: Waiter, kind: str) -> None:
-        """For a waiter.
+        """Judge for a waiter.
 
         Args:
             waiter: Whose rows of the table.
@@ -251,7 +251,7 @@ class StateJudge(Judge[ResourceT]):
     def __init__(
         self, waiter: Waiter, state: Callable[[ResourceT], OpenEnum | None], kind: str = "WorkSpace"
     ) -> None:
-        """For a waiter.
+        """Judge for a waiter.
 
         Args:
             waiter: Whose rows of the table.
@@ -262,7 +262,7 @@ class StateJudge(Judge[ResourceT]):
         self._state = state
 
     def judge(self, resource: ResourceT | None, now: float) -> Verdict:
-        """The table's verdict."""
+        """Return the table's verdict."""
         return self._absent(now) if resource is None else self._there(self._state(resource))
 
 
@@ -274,7 +274,7 @@ class ModifiedJudge(Judge["Workspace"]):
     """
 
     def __init__(self, properties: WorkspaceProperties | None, began: float, grace: float) -> None:
-        """For a change of properties.
+        """Judge a change of properties.
 
         Args:
             properties: What must be read back; None to go by ModificationStates alone.
@@ -289,7 +289,7 @@ class ModifiedJudge(Judge["Workspace"]):
         self._old: frozenset[str | None] | None = None
 
     def judge(self, resource: Workspace | None, now: float) -> Verdict:
-        """Failed, under way, or done."""
+        """Tell if the change has failed, is under way, or done."""
         if resource is None:
             return self._absent(now)
         if self._there(resource.state) is Verdict.FAILURE:

@@ -134,7 +134,7 @@ class AcceptAccountLinkInvitationRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["AcceptAccountLinkInvitationResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return AcceptAccountLinkInvitationResult
 
 
@@ -240,7 +240,7 @@ class CreateAccountLinkInvitationRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateAccountLinkInvitationResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateAccountLinkInvitationResult
 
 
@@ -293,7 +293,7 @@ class DeleteAccountLinkInvitationRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeleteAccountLinkInvitationResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeleteAccountLinkInvitationResult
 
 
@@ -337,7 +337,7 @@ class DescribeAccountModificationsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeAccountModificationsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeAccountModificationsResult
 
 
@@ -375,7 +375,7 @@ class DescribeAccountRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeAccountResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeAccountResult
 
 
@@ -436,7 +436,7 @@ class GetAccountLinkRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["GetAccountLinkResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return GetAccountLinkResult
 
 
@@ -491,7 +491,7 @@ class ListAccountLinksRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ListAccountLinksResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ListAccountLinksResult
 
 
@@ -552,7 +552,7 @@ class ListAvailableManagementCidrRangesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ListAvailableManagementCidrRangesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ListAvailableManagementCidrRangesResult
 
 
@@ -610,7 +610,7 @@ class ModifyAccountRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyAccountResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyAccountResult
 
 
@@ -663,7 +663,7 @@ class RejectAccountLinkInvitationRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["RejectAccountLinkInvitationResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return RejectAccountLinkInvitationResult
 
 

@@ -91,7 +91,7 @@ class AssociateConnectionAliasRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["AssociateConnectionAliasResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return AssociateConnectionAliasResult
 
 
@@ -218,7 +218,7 @@ class CreateConnectionAliasRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateConnectionAliasResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateConnectionAliasResult
 
 
@@ -268,7 +268,7 @@ class DeleteConnectionAliasRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeleteConnectionAliasResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeleteConnectionAliasResult
 
 
@@ -320,7 +320,7 @@ class DescribeConnectionAliasPermissionsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeConnectionAliasPermissionsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeConnectionAliasPermissionsResult
 
 
@@ -387,7 +387,7 @@ class DescribeConnectionAliasesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeConnectionAliasesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeConnectionAliasesResult
 
 
@@ -439,7 +439,7 @@ class DisassociateConnectionAliasRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DisassociateConnectionAliasResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DisassociateConnectionAliasResult
 
 
@@ -488,7 +488,7 @@ class UpdateConnectionAliasPermissionRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["UpdateConnectionAliasPermissionResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return UpdateConnectionAliasPermissionResult
 
 

@@ -270,7 +270,7 @@ class AssociateWorkspaceApplicationRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["AssociateWorkspaceApplicationResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return AssociateWorkspaceApplicationResult
 
 
@@ -390,7 +390,7 @@ class DeployWorkspaceApplicationsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeployWorkspaceApplicationsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeployWorkspaceApplicationsResult
 
 
@@ -465,7 +465,7 @@ class DescribeApplicationAssociationsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeApplicationAssociationsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeApplicationAssociationsResult
 
 
@@ -539,7 +539,7 @@ class DescribeApplicationsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeApplicationsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeApplicationsResult
 
 
@@ -635,7 +635,7 @@ class DescribeBundleAssociationsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeBundleAssociationsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeBundleAssociationsResult
 
 
@@ -689,7 +689,7 @@ class DescribeImageAssociationsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeImageAssociationsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeImageAssociationsResult
 
 
@@ -776,7 +776,7 @@ class DescribeWorkspaceAssociationsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspaceAssociationsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspaceAssociationsResult
 
 
@@ -829,7 +829,7 @@ class DisassociateWorkspaceApplicationRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DisassociateWorkspaceApplicationResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DisassociateWorkspaceApplicationResult
 
 

@@ -193,7 +193,7 @@ class CreateWorkspaceBundleRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateWorkspaceBundleResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateWorkspaceBundleResult
 
 
@@ -241,7 +241,7 @@ class DeleteWorkspaceBundleRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeleteWorkspaceBundleResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeleteWorkspaceBundleResult
 
 
@@ -287,7 +287,7 @@ class DescribeWorkspaceBundlesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspaceBundlesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspaceBundlesResult
 
 
@@ -343,7 +343,7 @@ class UpdateWorkspaceBundleRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["UpdateWorkspaceBundleResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return UpdateWorkspaceBundleResult
 
 

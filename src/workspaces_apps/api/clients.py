@@ -166,7 +166,7 @@ class CreateConnectClientAddInRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateConnectClientAddInResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateConnectClientAddInResult
 
 
@@ -284,7 +284,7 @@ class DeleteClientBrandingRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeleteClientBrandingResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeleteClientBrandingResult
 
 
@@ -333,7 +333,7 @@ class DeleteConnectClientAddInRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeleteConnectClientAddInResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeleteConnectClientAddInResult
 
 
@@ -375,7 +375,7 @@ class DescribeClientBrandingRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeClientBrandingResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeClientBrandingResult
 
 
@@ -470,7 +470,7 @@ class DescribeClientPropertiesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeClientPropertiesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeClientPropertiesResult
 
 
@@ -526,7 +526,7 @@ class DescribeConnectClientAddInsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeConnectClientAddInsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeConnectClientAddInsResult
 
 
@@ -643,7 +643,7 @@ class ImportClientBrandingRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ImportClientBrandingResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ImportClientBrandingResult
 
 
@@ -709,7 +709,7 @@ class ModifyClientPropertiesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyClientPropertiesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyClientPropertiesResult
 
 
@@ -766,7 +766,7 @@ class UpdateConnectClientAddInRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["UpdateConnectClientAddInResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return UpdateConnectClientAddInResult
 
 

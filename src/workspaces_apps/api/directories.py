@@ -542,7 +542,7 @@ class DeregisterWorkspaceDirectoryRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeregisterWorkspaceDirectoryResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeregisterWorkspaceDirectoryResult
 
 
@@ -623,7 +623,7 @@ class DescribeWorkspaceDirectoriesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspaceDirectoriesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspaceDirectoriesResult
 
 
@@ -1024,7 +1024,7 @@ class ModifyCertificateBasedAuthPropertiesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyCertificateBasedAuthPropertiesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyCertificateBasedAuthPropertiesResult
 
 
@@ -1069,7 +1069,7 @@ class ModifyEndpointEncryptionModeRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyEndpointEncryptionModeResponse"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyEndpointEncryptionModeResponse
 
 
@@ -1118,7 +1118,7 @@ class ModifySamlPropertiesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifySamlPropertiesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifySamlPropertiesResult
 
 
@@ -1164,7 +1164,7 @@ class ModifySelfservicePermissionsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifySelfservicePermissionsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifySelfservicePermissionsResult
 
 
@@ -1210,7 +1210,7 @@ class ModifyStreamingPropertiesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyStreamingPropertiesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyStreamingPropertiesResult
 
 
@@ -1257,7 +1257,7 @@ class ModifyWorkspaceAccessPropertiesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyWorkspaceAccessPropertiesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyWorkspaceAccessPropertiesResult
 
 
@@ -1342,7 +1342,7 @@ class ModifyWorkspaceCreationPropertiesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyWorkspaceCreationPropertiesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyWorkspaceCreationPropertiesResult
 
 
@@ -1437,7 +1437,7 @@ class RegisterWorkspaceDirectoryRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["RegisterWorkspaceDirectoryResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return RegisterWorkspaceDirectoryResult
 
 

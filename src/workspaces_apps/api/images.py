@@ -470,7 +470,7 @@ class CopyWorkspaceImageRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CopyWorkspaceImageResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CopyWorkspaceImageResult
 
 
@@ -532,7 +532,7 @@ class CreateUpdatedWorkspaceImageRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateUpdatedWorkspaceImageResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateUpdatedWorkspaceImageResult
 
 
@@ -594,7 +594,7 @@ class CreateWorkspaceImageRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateWorkspaceImageResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateWorkspaceImageResult
 
 
@@ -695,7 +695,7 @@ class DeleteWorkspaceImageRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeleteWorkspaceImageResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeleteWorkspaceImageResult
 
 
@@ -736,7 +736,7 @@ class DescribeCustomWorkspaceImageImportRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeCustomWorkspaceImageImportResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeCustomWorkspaceImageImportResult
 
 
@@ -854,7 +854,7 @@ class DescribeWorkspaceImagePermissionsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspaceImagePermissionsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspaceImagePermissionsResult
 
 
@@ -930,7 +930,7 @@ class DescribeWorkspaceImagesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspaceImagesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspaceImagesResult
 
 
@@ -1100,7 +1100,7 @@ class ImportCustomWorkspaceImageRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ImportCustomWorkspaceImageResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ImportCustomWorkspaceImageResult
 
 
@@ -1171,7 +1171,7 @@ class ImportWorkspaceImageRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ImportWorkspaceImageResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ImportWorkspaceImageResult
 
 
@@ -1227,7 +1227,7 @@ class UpdateWorkspaceImagePermissionRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["UpdateWorkspaceImagePermissionResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return UpdateWorkspaceImagePermissionResult
 
 

@@ -46,7 +46,7 @@ class AssociateIpGroupsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["AssociateIpGroupsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return AssociateIpGroupsResult
 
 
@@ -111,7 +111,7 @@ class AuthorizeIpRulesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["AuthorizeIpRulesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return AuthorizeIpRulesResult
 
 
@@ -161,7 +161,7 @@ class CreateIpGroupRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateIpGroupResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateIpGroupResult
 
 
@@ -209,7 +209,7 @@ class DeleteIpGroupRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeleteIpGroupResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeleteIpGroupResult
 
 
@@ -259,7 +259,7 @@ class DescribeIpGroupsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeIpGroupsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeIpGroupsResult
 
 
@@ -345,7 +345,7 @@ class DisassociateIpGroupsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DisassociateIpGroupsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DisassociateIpGroupsResult
 
 
@@ -391,7 +391,7 @@ class RevokeIpRulesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["RevokeIpRulesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return RevokeIpRulesResult
 
 
@@ -438,7 +438,7 @@ class UpdateRulesOfIpGroupRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["UpdateRulesOfIpGroupResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return UpdateRulesOfIpGroupResult
 
 

@@ -442,7 +442,7 @@ class CreateWorkspacesPoolRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateWorkspacesPoolResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateWorkspacesPoolResult
 
 
@@ -571,7 +571,7 @@ class DescribeWorkspacesPoolSessionsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspacesPoolSessionsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspacesPoolSessionsResult
 
 
@@ -717,7 +717,7 @@ class DescribeWorkspacesPoolsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspacesPoolsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspacesPoolsResult
 
 
@@ -771,7 +771,7 @@ class StartWorkspacesPoolRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["StartWorkspacesPoolResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return StartWorkspacesPoolResult
 
 
@@ -815,7 +815,7 @@ class StopWorkspacesPoolRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["StopWorkspacesPoolResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return StopWorkspacesPoolResult
 
 
@@ -859,7 +859,7 @@ class TerminateWorkspacesPoolRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["TerminateWorkspacesPoolResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return TerminateWorkspacesPoolResult
 
 
@@ -906,7 +906,7 @@ class TerminateWorkspacesPoolSessionRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["TerminateWorkspacesPoolSessionResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return TerminateWorkspacesPoolSessionResult
 
 
@@ -976,7 +976,7 @@ class UpdateWorkspacesPoolRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["UpdateWorkspacesPoolResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return UpdateWorkspacesPoolResult
 
 

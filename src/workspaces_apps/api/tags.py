@@ -40,7 +40,7 @@ class CreateTagsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateTagsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateTagsResult
 
 
@@ -85,7 +85,7 @@ class DeleteTagsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DeleteTagsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DeleteTagsResult
 
 
@@ -123,7 +123,7 @@ class DescribeTagsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeTagsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeTagsResult
 
 

@@ -318,7 +318,7 @@ class CreateStandbyWorkspacesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateStandbyWorkspacesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateStandbyWorkspacesResult
 
 
@@ -529,7 +529,7 @@ class CreateWorkspacesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["CreateWorkspacesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return CreateWorkspacesResult
 
 
@@ -758,7 +758,7 @@ class DescribeWorkspaceSnapshotsRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspaceSnapshotsResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspaceSnapshotsResult
 
 
@@ -824,7 +824,7 @@ class DescribeWorkspacesConnectionStatusRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspacesConnectionStatusResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspacesConnectionStatusResult
 
 
@@ -928,7 +928,7 @@ class DescribeWorkspacesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["DescribeWorkspacesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return DescribeWorkspacesResult
 
 
@@ -1006,7 +1006,7 @@ class MigrateWorkspaceRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["MigrateWorkspaceResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return MigrateWorkspaceResult
 
 
@@ -1067,7 +1067,7 @@ class ModifyWorkspacePropertiesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyWorkspacePropertiesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyWorkspacePropertiesResult
 
 
@@ -1113,7 +1113,7 @@ class ModifyWorkspaceStateRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["ModifyWorkspaceStateResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return ModifyWorkspaceStateResult
 
 
@@ -1170,7 +1170,7 @@ class RebootWorkspacesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["RebootWorkspacesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return RebootWorkspacesResult
 
 
@@ -1237,7 +1237,7 @@ class RebuildWorkspacesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["RebuildWorkspacesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return RebuildWorkspacesResult
 
 
@@ -1290,7 +1290,7 @@ class RestoreWorkspaceRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["RestoreWorkspaceResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return RestoreWorkspaceResult
 
 
@@ -1346,7 +1346,7 @@ class StartWorkspacesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["StartWorkspacesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return StartWorkspacesResult
 
 
@@ -1412,7 +1412,7 @@ class StopWorkspacesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["StopWorkspacesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return StopWorkspacesResult
 
 
@@ -1478,7 +1478,7 @@ class TerminateWorkspacesRequest(Request, frozen=True):
 
     @classmethod
     def result_type(cls) -> type["TerminateWorkspacesResult"]:
-        """The class of the operation's result."""
+        """Return the class of the operation's result."""
         return TerminateWorkspacesResult
 
 

@@ -152,7 +152,7 @@ def begin(
 
 
 def build() -> typer.Typer:
-    """The app with all of its commands."""
+    """Return the app with all of its commands."""
     app = new_app()
     app.callback(cls=CommandGroup, invoke_without_command=True, epilog=EPILOG)(begin)
     return app

@@ -495,7 +495,7 @@ def agreed(question: str, yes: bool) -> None:
 
 
 def print_event(event: Event) -> None:
-    """One event as a line of JSON, as the journal has it."""
+    """Print one event as a line of JSON, as the journal has it."""
     from workspaces_apps.rollout._journal.lines import to_line
 
     sys.stdout.write(to_line(event).decode("ascii"))
@@ -503,7 +503,7 @@ def print_event(event: Event) -> None:
 
 
 def ending_code(board: Board, plan: Plan) -> int:
-    """The exit code of an apply."""
+    """Return the exit code of an apply."""
     if board.result is None:
         return ExitCode.FAILED
     from workspaces_apps.rollout import EXIT_CODES

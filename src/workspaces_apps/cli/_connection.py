@@ -58,7 +58,7 @@ class Connection:
     clock: Clock = field(default_factory=SystemClock)
 
     def client(self) -> WorkSpacesClient:
-        """A client, not open yet."""
+        """Make a client, not open yet."""
         from workspaces_apps._client.client import WorkSpacesClient
 
         return WorkSpacesClient(
@@ -78,7 +78,7 @@ class Connection:
 
     @asynccontextmanager
     async def rollout(self, manifest: Manifest | None, hooks: Hooks) -> AsyncGenerator[Rollout, None]:
-        """A roll-out; its clients close with the block.
+        """Open a roll-out; its clients close with the block.
 
         Args:
             manifest: What names the targets; None: the one target that the options are for.
@@ -172,14 +172,14 @@ def journal_path(given: str | None, name: str) -> str:
 
 
 def load_manifest(path: Path | None) -> Manifest | None:
-    """The manifest, if one is given."""
+    """Return the manifest, if one is given."""
     from workspaces_apps.rollout import Manifest
 
     return Manifest.load(path) if path is not None else None
 
 
 def load_plan(path: Path | None) -> Plan | None:
-    """The saved plan, if one is given."""
+    """Return the saved plan, if one is given."""
     from workspaces_apps.rollout import Plan, PlanError
 
     try:
@@ -257,7 +257,7 @@ def on_signals(*actions: Callable[[], object]) -> Generator[None]:
 
 
 def meant(given: Sequence[str], offered: Sequence[WorkSpaceApplication]) -> dict[str, str]:
-    """The name of each application that is meant, by its id.
+    """Return the name of each application that is meant, by its id.
 
     Args:
         given: Ids or names.

@@ -35,7 +35,7 @@ NARROWEST: Final = 40
 
 @cache
 def out() -> Console:
-    """The standard output, for what was asked for. Colours only on a terminal and without NO_COLOR."""
+    """Return the standard output, for what was asked for. Colours only on a terminal and without NO_COLOR."""
     from rich.console import Console
 
     class Output(Console):
@@ -53,7 +53,7 @@ def out() -> Console:
 
 @cache
 def err() -> Console:
-    """The standard error, for how something goes on while standard output waits for what was asked for."""
+    """Return the standard error, for how something goes on while standard output waits for what was asked for."""
     from rich.console import Console
 
     return Console(stderr=True, markup=False, emoji=False, highlight=False)
@@ -108,7 +108,7 @@ def drawn_again(
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """A sentence: on a terminal it is broken between words, below its own beginning; in a pipe a line stays a line."""
+    """Print a sentence: on a terminal broken between words, below its own beginning; in a pipe a line stays a line."""
     indent = len(text) - len(text.lstrip(" "))
     # A count in front is a column of its own, and the sentence begins behind it.
     count = _COUNT.match(text)
@@ -127,12 +127,12 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 
 def print_json(value: Mapping[str, object]) -> None:
-    """One line of JSON on standard output, at once: whoever waits for it reads a pipe."""
+    """Print one line of JSON on standard output, at once: whoever waits for it reads a pipe."""
     print(json.dumps(value), flush=True)
 
 
 def print_document(value: object) -> None:
-    """One JSON document on standard output, indented, in ASCII: no terminal takes any of it for a command."""
+    """Print one JSON document on standard output, indented, in ASCII: no terminal takes any of it for a command."""
     print(json.dumps(value, indent=1), flush=True)
 
 
@@ -144,7 +144,7 @@ def write_anything() -> None:
 
 
 def complain(message: str) -> None:
-    """One line on standard error that names the program; the service's words may be in it, however many.
+    """Print one line on standard error that names the program; the service's words may be in it, however many.
 
     A terminal that is narrower breaks it between words, not within an id that somebody wants to copy.
     """

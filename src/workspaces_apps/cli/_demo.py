@@ -314,7 +314,7 @@ async def completed_ones(ws: WorkSpacesClient) -> set[tuple[str, str]]:
 
 
 def picture() -> Console:
-    """A console that keeps what is written to it, and writes it nowhere."""
+    """Make a console that keeps what is written to it, and writes it nowhere."""
     from rich.console import Console
 
     return Console(
@@ -382,14 +382,14 @@ async def install_everywhere(count: int, seed: int, clock: SimulatorClock) -> Ex
 
 
 async def find_applications(ws: WorkSpacesClient) -> list[WorkSpaceApplication]:
-    """The applications of the demonstration, from the catalogue."""
+    """Return the applications of the demonstration, from the catalogue."""
     return [one async for one in ws.describe_applications(owner="AMAZON") if one.name in NAMES]
 
 
 async def choose(
     ws: WorkSpacesClient, applications: Sequence[WorkSpaceApplication], count: int
 ) -> list[Workspace]:
-    """So many WorkSpaces on which all of the applications can be installed, and none is.
+    """Return so many WorkSpaces on which all of the applications can be installed, and none is.
 
     Raises:
         ConfigurationError: There are not so many.
@@ -423,7 +423,7 @@ def runs_on(application: WorkSpaceApplication, workspace: Workspace) -> bool:
 
 
 def system_of(workspace: Workspace) -> str:
-    """The operating system, for people: Windows Server 2022."""
+    """Return the operating system, for people: Windows Server 2022."""
     properties = workspace.workspace_properties
     name = properties.operating_system_name if properties is not None else None
     return (name or "?").replace("_", " ").title()

@@ -41,7 +41,7 @@ OPTIONS: Final[tuple[tuple[str, str], ...]] = (
 
 
 def in_options(message: str) -> str:
-    """A message of the library, for somebody who has options and no arguments."""
+    """Reword a message of the library for somebody who has options and no arguments."""
     for said, instead in OPTIONS:
         message = message.replace(said, instead)
     return message
@@ -167,7 +167,7 @@ def exit_code(error: BaseException) -> ExitCode:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in a group of errors, or the error itself."""
+    """Yield the errors in a group of errors, or the error itself."""
     # By attribute: narrowed by `isinstance`, a group's contents are of unknown type to checkers.
     parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     for part in parts:

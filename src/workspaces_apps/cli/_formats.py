@@ -141,7 +141,7 @@ def colour(line: Text, cells: Sequence[str]) -> None:
 
 
 def style_of(cell: str) -> str:
-    """The colour of a cell: that of a state of an association, if it is one."""
+    """Return the colour of a cell: that of a state of an association, if it is one."""
     look = look_of(cell)
     return look.style if look.symbol != "?" else ""
 
@@ -281,12 +281,12 @@ FORMAT: Final = 1
 
 
 def of_plan(plan: Plan) -> object:
-    """A plan, as `Plan.save` writes it and `Plan.load` reads it."""
+    """Return a plan, as `Plan.save` writes it and `Plan.load` reads it."""
     return json.loads(plan.to_json())
 
 
 def of_diff(diff: PlanDiff) -> Mapping[str, object]:
-    """The difference between two plans."""
+    """Return the difference between two plans."""
 
     def entry(key: tuple[str, str, str]) -> dict[str, object]:
         return {"target": key[0], "workspace_id": key[1], "application_id": key[2]}
@@ -361,7 +361,7 @@ def of_unmatched(plan: Plan) -> list[dict[str, object]]:
 
 
 def of_licences(plan: Plan) -> list[dict[str, object]]:
-    """Licences before and after, application by application; amounts as text, which keeps every digit."""
+    """Return licences before and after, application by application; amounts as text, which keeps every digit."""
     return [
         {
             "application_id": one.application_id,
@@ -378,7 +378,7 @@ def of_licences(plan: Plan) -> list[dict[str, object]]:
 
 
 def of_listing(name: str, items: Iterable[Model]) -> Mapping[str, object]:
-    """A listing, with the API's own names, as the AWS CLI prints it."""
+    """Return a listing, with the API's own names, as the AWS CLI prints it."""
     return {name: [item.to_wire() for item in items]}
 
 

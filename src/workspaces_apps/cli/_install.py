@@ -250,7 +250,7 @@ async def do(
 
 
 def show(task: Task, deployments: Deployments, results: Results, words: str) -> None:
-    """The outcome."""
+    """Show the outcome."""
     console = out()
     if is_live(console):
         console.print(table(console, deployments))
@@ -282,17 +282,17 @@ class Interruption:
         self._tasks: list[asyncio.Task[None]] = []
 
     def holds(self, task: asyncio.Task[None]) -> None:
-        """A task that is to end when it is asked for."""
+        """Watch over a task that is to end when it is asked for."""
         self._tasks.append(task)
 
     def stop_waiting(self) -> None:
-        """Asked once."""
+        """Stop waiting, asked once."""
         self.asked = True
         complain("stopped waiting; looking at what is left (Ctrl-C again ends at once)")
         self._cancel()
 
     def end(self) -> None:
-        """Asked twice."""
+        """End at once, asked twice."""
         complain("ending at once")
         self._cancel()
 

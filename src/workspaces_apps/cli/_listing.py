@@ -182,7 +182,7 @@ def workspaces(
 
 
 def known_states() -> list[str]:
-    """The states that an association can be in, as the service spells them."""
+    """Return the states that an association can be in, as the service spells them."""
     # Imported only now: it brings the models, which no other command needs for its help.
     from workspaces_apps.api import AssociationState
 
@@ -190,12 +190,12 @@ def known_states() -> list[str]:
 
 
 def states_from(incomplete: str) -> list[str]:
-    """The states that begin so, for the shell."""
+    """Return the states that begin so, for the shell."""
     return [state for state in known_states() if state.startswith(incomplete.upper())]
 
 
 def in_capitals(given: list[str] | None) -> list[str] | None:
-    """States as the service spells them; one that there is not would be a listing of nothing, a false all-clear."""
+    """Return states as the service spells them; one that there is not would be a listing of nothing, a false all-clear."""
     wanted = [state.upper() for state in given or ()]
     known = known_states() if wanted else []
     for state in wanted:
@@ -525,7 +525,7 @@ async def of_applications(ws: WorkSpacesClient, application_ids: Sequence[str]) 
 
 
 def ends(association: Association) -> tuple[str, str]:
-    """The WorkSpace and the application of an association, whichever way it was listed."""
+    """Return the WorkSpace and the application of an association, whichever way it was listed."""
     workspace_id: str | None = getattr(association, "workspace_id", None)
     if workspace_id is not None:
         return workspace_id, association.associated_resource_id
@@ -546,5 +546,5 @@ def run(connection: Connection, read: Callable[[WorkSpacesClient], Awaitable[_T]
 
 
 def short_system(name: str) -> str:
-    """An operating system in a word: server-2022."""
+    """Return an operating system in a word: server-2022."""
     return name.replace("WINDOWS_SERVER", "SERVER").replace("_", "-").lower()

@@ -113,7 +113,7 @@ class Deployments:
             self.on_step(workspace_id, application_id, step)
 
     def step(self, workspace_id: str, application_id: str) -> Step | None:
-        """The state seen last."""
+        """Return the state seen last."""
         return self._steps.get((workspace_id, application_id))
 
     def ended(self, workspace_id: str | None = None) -> int:
@@ -128,7 +128,7 @@ def look_of(state: str | None) -> Look:
 
 
 def short_duration(duration: timedelta) -> str:
-    """Hours, minutes and seconds, as in 1h02m03s."""
+    """Return hours, minutes and seconds, as in 1h02m03s."""
     # A clock may have been put back meanwhile.
     minutes, seconds = divmod(max(0, round(duration.total_seconds())), 60)
     hours, minutes = divmod(minutes, 60)
@@ -158,7 +158,7 @@ def following(console: Console, deployments: Deployments, facts: Callable[[], st
 
 
 def line(deployments: Deployments, workspace_id: str, application_id: str, step: Step) -> Text:
-    """A state in one line, for files and pipes."""
+    """Return a state in one line, for files and pipes."""
     from rich.text import Text
 
     return Text.assemble(
@@ -169,7 +169,7 @@ def line(deployments: Deployments, workspace_id: str, application_id: str, step:
 
 
 def drawing(console: Console, deployments: Deployments, facts: str) -> RenderableType:
-    """The table as it stands, with what does not fit the terminal left out, and a bar below it."""
+    """Return the table as it stands, with what does not fit the terminal left out, and a bar below it."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -189,7 +189,7 @@ def drawing(console: Console, deployments: Deployments, facts: str) -> Renderabl
 
 
 def table(console: Console, deployments: Deployments, room: int | None = None) -> Table:
-    """One row for each WorkSpace, one column for each application.
+    """Return one row for each WorkSpace, one column for each application.
 
     Args:
         console: Where it will be shown.
@@ -221,7 +221,7 @@ def table(console: Console, deployments: Deployments, room: int | None = None) -
 
 
 def cell(console: Console, step: Step | None) -> Text:
-    """A state in a table; once it has ended with the time it took."""
+    """Return a state in a table; once it has ended with the time it took."""
     from rich.text import Text
 
     look = look_of(step.state if step else None)
@@ -231,24 +231,24 @@ def cell(console: Console, step: Step | None) -> Text:
 
 
 def count(number: int, one: str) -> str:
-    """A number with its noun."""
+    """Return a number with its noun."""
     return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def about(duration: timedelta) -> str:
-    """A length of time as roughly as it is known: 40s, 12m, 1h05m."""
+    """Return a length of time as roughly as it is known: 40s, 12m, 1h05m."""
     step = 60 if duration > timedelta(minutes=10) else 10
     rounded = timedelta(seconds=max(step, round(duration.total_seconds() / step) * step))
     return short_duration(rounded).removesuffix("00s")
 
 
 def short_name(application: str) -> str:
-    """An application's name without what is on all of them."""
+    """Return an application's name without what is on all of them."""
     return harmless(application).removeprefix("Microsoft ")
 
 
 def explained(reason: str, message: str) -> str:
-    """A reason with its words, where it has any."""
+    """Return a reason with its words, where it has any."""
     return f"{reason}: {message}" if message and message != reason else reason
 
 

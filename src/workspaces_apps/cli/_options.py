@@ -159,7 +159,7 @@ def named_database(given: str | None) -> str:
 
 
 def id_like(member: str, example: str) -> _Check:
-    """The callback of an option for ids, which refuses what cannot be one, and says what was given.
+    """Return the callback of an option for ids, which refuses what cannot be one, and says what was given.
 
     Args:
         member: Where such an id stands in DescribeWorkspaces, whose rules say what it is like.

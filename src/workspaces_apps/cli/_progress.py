@@ -291,7 +291,7 @@ class Lines:
         self._told_quiet = False
 
     def about(self, event: Event) -> str | None:
-        """An event in one line; None for what is not worth one."""
+        """Return an event in one line; None for what is not worth one."""
         board = self._board
         match event:
             case WaveBegan():
@@ -391,7 +391,7 @@ def panel(board: Board, traffic: Traffic, width: int) -> RenderableType:
 
 
 def failure_line(width: int, workspace_id: str, application: str, why: str) -> Text:
-    """A failure in one line of a terminal."""
+    """Return a failure in one line of a terminal."""
     from rich.text import Text
 
     said = Text.assemble(f"  {workspace_id}  ", (why, "red"), f"  {short_name(application)}", no_wrap=True)
@@ -400,7 +400,7 @@ def failure_line(width: int, workspace_id: str, application: str, why: str) -> T
 
 
 def time_left(board: Board) -> str:
-    """About how long it will still take, in words."""
+    """Return about how long it will still take, in words."""
     if board.draining:
         return "draining"
     paused = board.paused()

@@ -182,7 +182,7 @@ async def loaded(journals: Sequence[str], run: str | None, database: str | None)
 
 
 def rendered(report: Report, form: Form) -> str:
-    """The report in a form."""
+    """Return the report in a form."""
     renderers: Mapping[Form, Callable[[], str]] = {
         Form.TEXT: report.to_text,
         Form.JSON: report.to_json,
@@ -194,7 +194,7 @@ def rendered(report: Report, form: Form) -> str:
 
 
 def form_of(path: Path) -> Form:
-    """The form that a file's suffix means.
+    """Return the form that a file's suffix means.
 
     Raises:
         UsageError: It means none.

@@ -214,7 +214,7 @@ def _where(plan: Plan) -> str:
 
 
 def _counted(plan: Plan, kinds: Mapping[str, str], kind_of: Callable[[PlannedChange], str]) -> Table:
-    """A row for each application, a column for each kind there is."""
+    """Return a row for each application, a column for each kind there is."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -181,7 +181,7 @@ def watch(
 
 
 def loaded(path: Path) -> Manifest:
-    """The manifest."""
+    """Return the manifest."""
     found = load_manifest(path)
     if found is None:
         raise UsageError("there is no manifest")

@@ -53,7 +53,7 @@ def _has_asyncio(plugins: pytest.PytestPluginManager) -> bool:
 
 @pytest.fixture
 def workspaces_simulator(request: pytest.FixtureRequest) -> types.Simulator:
-    """A running simulator: on the event loop of a coroutine test, in a thread of its own for any other test.
+    """Run a simulator: on the event loop of a coroutine test, in a thread of its own for any other test.
 
     While the test runs, the AWS settings of the machine are hidden, and the environment names the simulator as the
     endpoint of WorkSpaces, with its credentials and Region: ``boto3.client("workspaces")`` finds it by itself.
@@ -90,7 +90,7 @@ def _workspaces_simulator_in_thread(request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.fixture
 def workspaces_clock(workspaces_simulator: types.Simulator) -> types.ManualClock:
-    """The simulator's clock: ``await workspaces_clock.advance(minutes=5)``, or `jump` in a blocking test."""
+    """Return the simulator's clock: ``await workspaces_clock.advance(minutes=5)``, or `jump` in a blocking test."""
     from workspaces_apps.simulator import ManualClock
 
     clock = workspaces_simulator.clock
@@ -105,7 +105,7 @@ def workspaces_clock(workspaces_simulator: types.Simulator) -> types.ManualClock
 
 @pytest.fixture
 def workspaces_client(request: pytest.FixtureRequest) -> types.WorkSpacesClient:
-    """Our client, connected to ``workspaces_simulator``, living by its clock, with a pacing registry of its own.
+    """Give our client, connected to ``workspaces_simulator``, living by its clock, with a pacing registry of its own.
 
     It belongs to the event loop of the test, whatever its ``loop_scope``, and is closed at the end.
     """

@@ -100,7 +100,7 @@ def add_faults(simulator: Simulator, given: Mapping[str, object]) -> None:
 
 
 def read_marker(node: pytest.Item) -> dict[str, object]:
-    """The arguments of all markers that hold for a test.
+    """Return the arguments of all markers that hold for a test.
 
     Raises:
         MarkerError: One is unknown, or has no name.
@@ -117,7 +117,7 @@ def read_marker(node: pytest.Item) -> dict[str, object]:
 
 
 def simulator_options(given: Mapping[str, object]) -> SimulatorOptions:
-    """The options that the simulator is made with.
+    """Return the options that the simulator is made with.
 
     Raises:
         MarkerError: An argument is of the wrong kind.
@@ -151,7 +151,7 @@ def simulator_options(given: Mapping[str, object]) -> SimulatorOptions:
 
 
 def fault_options(given: Mapping[str, object]) -> list[FaultOptions]:
-    """The faults to add, in their order.
+    """Return the faults to add, in their order.
 
     Raises:
         MarkerError: One is no fault.

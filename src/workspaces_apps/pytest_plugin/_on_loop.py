@@ -35,7 +35,7 @@ _SETTLING: Final = 10
 
 
 def loop_scope_of(request: pytest.FixtureRequest) -> LoopScope:
-    """On which of pytest-asyncio's loops the test runs."""
+    """Tell on which of pytest-asyncio's loops the test runs."""
     marker = request.node.get_closest_marker("asyncio")
     if marker is None:
         # No coroutine test: whoever asks is an asynchronous fixture.
@@ -46,12 +46,12 @@ def loop_scope_of(request: pytest.FixtureRequest) -> LoopScope:
 
 
 def client_fixture(scope: LoopScope) -> str:
-    """The name of the fixture that is a client on a loop."""
+    """Return the name of the fixture that is a client on a loop."""
     return f"_workspaces_client_on_{scope}_loop"
 
 
 def simulator_fixture(scope: LoopScope) -> str:
-    """The name of the fixture that is a simulator on a loop."""
+    """Return the name of the fixture that is a simulator on a loop."""
     return f"_workspaces_simulator_on_{scope}_loop"
 
 
@@ -99,7 +99,7 @@ async def _connected(simulator: Simulator) -> AsyncGenerator[WorkSpacesClient]:
 
 
 def unfinished_calls() -> dict[asyncio.Task[object], str]:
-    """The tasks of the running loop that are inside this package, each with the function it is in."""
+    """Return the tasks of the running loop that are inside this package, each with the function it is in."""
     return {
         task: where
         for task in asyncio.all_tasks()
@@ -108,7 +108,7 @@ def unfinished_calls() -> dict[asyncio.Task[object], str]:
 
 
 def _inside(running: object) -> str | None:
-    """The first function of this package that a coroutine is in."""
+    """Return the first function of this package that a coroutine is in."""
     while inspect.iscoroutine(running):
         file = Path(running.cr_code.co_filename)
         if file.is_relative_to(_PACKAGE) and not any(map(file.is_relative_to, _NO_CALLERS)):

@@ -46,7 +46,7 @@ class WatchedSimulator(Simulator):
         return found
 
     async def leaks_on_loop(self) -> list[str]:
-        """The same, where the simulator runs on the running loop."""
+        """Do the same where the simulator runs on the running loop."""
         give_up = time.monotonic() + _PATIENCE
         # What is awaited is somebody else's tidying up, of which nobody tells.
         while (found := self._left_over()) and time.monotonic() < give_up:  # noqa: ASYNC110

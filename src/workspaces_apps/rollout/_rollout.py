@@ -87,7 +87,7 @@ class Rollout:
         clock: Clock | None = None,
         hooks: Hooks = Hooks(),  # noqa: B008 - frozen
     ) -> AsyncGenerator[Self, None]:
-        """A roll-out with a client for each target of a manifest; they close with the block.
+        """Open a roll-out with a client for each target of a manifest; they close with the block.
 
         The arguments are those of `open_targets`, and `hooks`.
         """
@@ -470,7 +470,7 @@ class Rollout:
         return names
 
     def _strange(self, names: tuple[str, ...]) -> list[str]:
-        """The targets that there is no client for."""
+        """Return the targets that there is no client for."""
         if self._single and len(names) <= 1:
             # One client serves the one target, whatever that is called.
             return []

@@ -27,7 +27,7 @@ async def open_targets(
     config: ClientConfig | None = None,
     clock: Clock | None = None,
 ) -> AsyncGenerator[Mapping[str, WorkSpacesClient], None]:
-    """Clients for the targets of a manifest, by name; they close with the block.
+    """Open clients for the targets of a manifest, by name; they close with the block.
 
     A client connects with its first call, so a target that cannot be reached does not keep the others from opening.
     Each has its own credentials, and so its own pacing.

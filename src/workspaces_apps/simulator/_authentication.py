@@ -45,11 +45,11 @@ class Headers(Protocol):
     """Request headers, looked up whatever their case."""
 
     def get(self, name: str, /) -> str | None:
-        """The header's first value, or None."""
+        """Return the header's first value, or None."""
         ...
 
     def getall(self, name: str, default: list[str], /) -> list[str]:
-        """All of the header's values."""
+        """Return all of the header's values."""
         ...
 
 
@@ -77,7 +77,7 @@ class CredentialStore:
         self._signing_keys: dict[tuple[str, str, str, str], bytes] = {}
 
     def issue(self, account_id: str, *, expires: float | None = None, temporary: bool = False) -> Credentials:
-        """Credentials of an account.
+        """Return credentials of an account.
 
         Args:
             account_id: The account.

@@ -99,7 +99,7 @@ _ACCOUNT_APPLICATIONS: Final[tuple[tuple[str, ApplicationState, str], ...]] = (
 
 
 def application_id(owner: str, name: str) -> str:
-    """The id of an application, always the same for the same owner and name."""
+    """Return the id of an application, always the same for the same owner and name."""
     number = int.from_bytes(hashlib.sha256(f"{owner}:{name}".encode()).digest()[:8], "big")
     digits: list[str] = []
     while len(digits) < 9:
@@ -109,7 +109,7 @@ def application_id(owner: str, name: str) -> str:
 
 
 def catalogue(account_id: str, created: float) -> list[Application]:
-    """Every application an account can see, AWS's first.
+    """Return every application an account can see, AWS's first.
 
     Args:
         account_id: The account.
@@ -231,7 +231,7 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def refused(settings: SimulatorSettings, condition: Condition, natural: ApiError) -> ApiError:
-    """The error that says so: the natural one, unless the settings name another for the condition."""
+    """Return the error that says so: the natural one, unless the settings name another for the condition."""
     code = (settings.exceptions or {}).get(condition)
     return natural if code is None else ApiError(code, natural.message or f"Refused: {condition}.")
 

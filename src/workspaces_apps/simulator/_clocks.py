@@ -78,12 +78,12 @@ class Activity:
         self._told = self._asked
 
     def begin(self) -> None:
-        """A request has come."""
+        """Note that a request has come."""
         self.in_flight += 1
         self.events += 1
 
     def end(self) -> None:
-        """A request was answered, or only waits for simulated time."""
+        """Note that a request was answered, or only waits for simulated time."""
         self.in_flight -= 1
         self.events += 1
 
@@ -94,7 +94,7 @@ class SimulatorClock(Clock, Protocol):
     """A `Clock` that a simulator can live by."""
 
     def timestamp(self) -> float:
-        """`now` as epoch seconds."""
+        """Return `now` as epoch seconds."""
         ...
 
     def catch_up(self, timestamp: float) -> None:
@@ -115,17 +115,17 @@ class RealClock(SystemClock):
     """The machine's own time."""
 
     def timestamp(self) -> float:
-        """Epoch seconds."""
+        """Return epoch seconds."""
         return time.time()
 
     def catch_up(self, timestamp: float) -> None:
-        """Nothing to do: what was saved is past."""
+        """Do nothing: what was saved is past."""
 
     def attach(self, activity: Activity) -> None:
-        """Nothing to do: real time waits for nobody."""
+        """Do nothing: real time waits for nobody."""
 
     def detach(self, activity: Activity) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 @public("workspaces_apps.simulator")
@@ -147,15 +147,15 @@ class ScaledClock:
         return (time.monotonic() - self._origin) * self.factor
 
     def now(self) -> datetime:
-        """The scaled wall time in UTC."""
+        """Return the scaled wall time in UTC."""
         return datetime.fromtimestamp(self.timestamp(), UTC)
 
     def timestamp(self) -> float:
-        """The scaled wall time as epoch seconds."""
+        """Return the scaled wall time as epoch seconds."""
         return self._start + self._elapsed()
 
     def monotonic(self) -> float:
-        """Scaled seconds since the clock was made."""
+        """Return the scaled seconds since the clock was made."""
         return self._elapsed()
 
     async def sleep(self, seconds: float, /) -> None:
@@ -167,10 +167,10 @@ class ScaledClock:
         self._start += max(0.0, timestamp - self.timestamp())
 
     def attach(self, activity: Activity) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def detach(self, activity: Activity) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 class _Sleeper:
@@ -234,15 +234,15 @@ class ManualClock:
         self._watch: _Watch | None = None
 
     def now(self) -> datetime:
-        """The wall time in UTC."""
+        """Return the wall time in UTC."""
         return datetime.fromtimestamp(self._start + self._elapsed, UTC)
 
     def timestamp(self) -> float:
-        """The wall time as epoch seconds."""
+        """Return the wall time as epoch seconds."""
         return self._start + self._elapsed
 
     def monotonic(self) -> float:
-        """Seconds since the clock's start."""
+        """Return the seconds since the clock's start."""
         return self._elapsed
 
     def catch_up(self, timestamp: float) -> None:
@@ -352,7 +352,7 @@ class ManualClock:
         self._watch.arm()
 
     def quiescence(self) -> _QuiescenceDetector:
-        """A fresh judge of whether anything still happens."""
+        """Make a judge of whether anything still happens."""
         return _QuiescenceDetector(self)
 
     def jump_to_next(self, within: float | None = None) -> bool:

@@ -99,7 +99,7 @@ class Fault:
         return not self._removed and (self.times is None or self.hits < self.times)
 
     def remove(self) -> None:
-        """Never again."""
+        """Let it never fit again."""
         self._removed = True
 
     def goes_off(self, source: random.Random) -> bool:
@@ -204,7 +204,7 @@ class Faults:
             fault.remove()
 
     def for_request(self, operation: str, request: JsonObject) -> list[Fault]:
-        """The faults that hit a request as a whole."""
+        """Return the faults that hit a request as a whole."""
         if not self._rules:
             return []
         return [
@@ -221,7 +221,7 @@ class Faults:
         ]
 
     def for_entry(self, operation: str, workspace_id: str | None) -> Fault | None:
-        """The fault that makes one entry of a batch fail."""
+        """Return the fault that makes one entry of a batch fail."""
         for fault in self._rules:
             if (
                 fault.kind == "partial_failure"
@@ -233,7 +233,7 @@ class Faults:
         return None
 
     def for_deployment(self, workspace_id: str, application_id: str) -> Fault | None:
-        """The fault that makes an installation or removal fail."""
+        """Return the fault that makes an installation or removal fail."""
         for fault in self._rules:
             if (
                 fault.kind == "deployment_error"
@@ -271,7 +271,7 @@ _EXCHANGES = ((b"\\ue000", b"\\ud800"), (b"\xee\x80\x80", b"\xed\xa0\x80"))
 
 
 def with_unknown_enum(model: ServiceModel, shape: str | None, answer: JsonObject) -> JsonObject:
-    """The answer with a value in every enum that the model does not have."""
+    """Return the answer with a value in every enum that the model does not have."""
     return _with_texts(model, shape, answer, lambda text, name: NEW_VALUE if model.enum(name) else text)
 
 
@@ -321,7 +321,7 @@ def _change_texts(
 
 
 def with_unknown_field(answer: JsonObject) -> JsonObject:
-    """The answer with a new member in every structure."""
+    """Return the answer with a new member in every structure."""
     changed = _add_members(answer)
     return changed if isinstance(changed, dict) else answer
 
@@ -337,7 +337,7 @@ def _add_members(value: JsonValue) -> JsonValue:
 
 
 def with_empty_page(answer: JsonObject, token: str) -> JsonObject:
-    """The answer without its items, and with a token that leads to where this page began."""
+    """Return the answer without its items, and with a token that leads to where this page began."""
     emptied: JsonObject = {name: [] if isinstance(item, list) else item for name, item in answer.items()}
     emptied["NextToken"] = token
     return emptied

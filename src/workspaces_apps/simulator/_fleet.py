@@ -353,7 +353,7 @@ class Fleet:
         return list(self.store.images)
 
     def workspace(self, workspace_id: str) -> Workspace:
-        """A WorkSpace's record.
+        """Return a WorkSpace's record.
 
         Raises:
             KeyError: There is none.
@@ -361,7 +361,7 @@ class Fleet:
         return self.store.workspaces[workspace_id]
 
     def application(self, name: str) -> str:
-        """The id of the application whose name contains these words, in any case, the newest first.
+        """Return the id of the application whose name contains these words, in any case, the newest first.
 
         Raises:
             ConfigurationError: There is none.
@@ -374,13 +374,13 @@ class Fleet:
         return max(found, key=lambda one: (one.state == "AVAILABLE", one.version or "")).id
 
     def associations(self, workspace_id: str) -> dict[str, State]:
-        """The state of each application on a WorkSpace."""
+        """Return the state of each application on a WorkSpace."""
         with self._locked() as store:
             associations = store.workspaces[workspace_id].associations
             return {one: association.state for one, association in associations.items()}
 
     def compatible(self, application: str, count: int = 1) -> list[str]:
-        """WorkSpaces on which an application can be installed now, and is not.
+        """Return the WorkSpaces on which an application can be installed now, and is not.
 
         Args:
             application: An application id.

@@ -73,7 +73,7 @@ class ServiceModel:
         self._checks: dict[str, Check] = {}
 
     def validate(self, operation: str, body: JsonObject) -> JsonObject:
-        """The request's known members.
+        """Return the request's known members.
 
         Raises:
             ApiError: SerializationException for a value of the wrong type, ValidationException for broken
@@ -91,7 +91,7 @@ class ServiceModel:
         return clean if isinstance(clean, dict) else {}
 
     def enum(self, shape: str) -> tuple[str, ...]:
-        """The values of an enum shape; empty for any other shape."""
+        """Return the values of an enum shape; empty for any other shape."""
         values = self._shapes.get(shape, {}).get("enum")
         return tuple(str(value) for value in values) if isinstance(values, list) else ()
 
@@ -101,7 +101,7 @@ class ServiceModel:
         return described.get("type") == "string" and not {"enum", "pattern"} & described.keys()
 
     def member_shapes(self, shape: str) -> dict[str, str]:
-        """Wire name and shape of a structure's members; empty for any other shape."""
+        """Return wire name and shape of a structure's members; empty for any other shape."""
         return {
             wire_name: target
             for wire_name, member in _members(self._shapes.get(shape, {}))
@@ -117,7 +117,7 @@ class ServiceModel:
         return _shape_of(self._shapes.get(shape, {}).get("value"))
 
     def element_shape(self, shape: str) -> str | None:
-        """The shape of a list's elements; None for any other shape."""
+        """Return the shape of a list's elements; None for any other shape."""
         return _shape_of(self._shapes.get(shape, {}).get("member"))
 
     def _check(self, name: str) -> Check:

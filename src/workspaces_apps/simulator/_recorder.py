@@ -48,7 +48,7 @@ class Bodies:
             self._size -= len(old_request) + len(old_answer)
 
     def get(self, number: int, which: int) -> bytes | None:
-        """One of a request's bodies: 0 its own, 1 the answer's."""
+        """Return one of a request's bodies: 0 its own, 1 the answer's."""
         kept = self._kept.get(number)
         return None if kept is None else kept[which]
 
@@ -190,7 +190,7 @@ class Recorder:
     def select(
         self, operation: str | None = None, *, error: str | None = None, succeeded: bool | None = None
     ) -> tuple[RequestRecord, ...]:
-        """The requests that fit, oldest first; the arguments are those of `count`, as is what is raised."""
+        """Return the requests that fit, oldest first; the arguments are those of `count`, as is what is raised."""
         if operation is not None:
             check_operations([operation])
         return tuple(
@@ -202,7 +202,7 @@ class Recorder:
         )
 
     def last(self, operation: str | None = None) -> RequestRecord | None:
-        """The newest request, of an operation if one is named.
+        """Return the newest request, of an operation if one is named.
 
         Raises:
             ConfigurationError: There is no such operation.

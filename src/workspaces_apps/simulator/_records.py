@@ -132,7 +132,7 @@ _BY_KEY: Final[Mapping[tuple[Trigger, Place], Row]] = {(row.trigger, row.state):
 
 
 def look_up(trigger: Trigger, state: Place) -> Row:
-    """The row for a trigger and a state; Force is Deploy where the table does not say otherwise.
+    """Return the row for a trigger and a state; Force is Deploy where the table does not say otherwise.
 
     Raises:
         KeyError: The trigger cannot come in that state.

@@ -237,7 +237,7 @@ class Simulator:
         return f"http://{host}:{self._port}"
 
     def fleet_of(self, account_id: str, region: str) -> Fleet:
-        """The way into what an account has in a Region, for tests."""
+        """Return the way into what an account has in a Region, for tests."""
         return Fleet(
             lambda: self._service.settled_store(account_id, region),
             self.settings,
@@ -246,7 +246,7 @@ class Simulator:
         )
 
     def add_account(self, account_id: str, *, workspaces: int = 0, region: str | None = None) -> Credentials:
-        """Another account, with a sample fleet of its own.
+        """Make another account, with a sample fleet of its own.
 
         Args:
             account_id: 12 digits.
@@ -267,7 +267,7 @@ class Simulator:
         return credentials
 
     def temporary_credentials(self, lifetime: float, account_id: str | None = None) -> Credentials:
-        """Credentials with a session token that expires.
+        """Return credentials with a session token that expires.
 
         Args:
             lifetime: Simulated seconds.
@@ -338,7 +338,7 @@ class Simulator:
     @classmethod
     @contextlib.contextmanager
     def in_thread(cls, **options: Unpack[SimulatorOptions]) -> Generator[Self]:
-        """The simulator on an event loop of its own, in a thread of its own.
+        """Run the simulator on an event loop of its own, in a thread of its own.
 
         Args:
             options: Those of `Simulator`.
@@ -437,7 +437,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to a request that could not be parsed, or that found a mistake of the simulator's own."""
+        """Return the answer to a request that could not be parsed, or that found a mistake of the simulator's own."""
         del message
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer has been sent already")

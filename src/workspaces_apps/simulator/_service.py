@@ -147,7 +147,7 @@ class Service:
             )
 
     def settled_store(self, account_id: str, region: str) -> RegionStore:
-        """A store with everything carried out that was due."""
+        """Return a store with everything carried out that was due."""
         with self._accounts.lock:
             now = self._clock.timestamp()
             store = self._accounts.store(account_id, region, now)
@@ -392,12 +392,12 @@ class Throttle:
 
     @classmethod
     def off(cls) -> Throttle:
-        """No limits."""
+        """Return a throttle without limits."""
         return cls(default=None)
 
     @classmethod
     def at(cls, per_second: float, burst: float = 5.0) -> Throttle:
-        """One rate for every operation."""
+        """Return a throttle with one rate for every operation."""
         return cls(default=Rate(per_second, burst))
 
     def rate(self, operation: str) -> Rate | None:
@@ -447,5 +447,5 @@ class Throttler:
 
 
 def throttled() -> ApiError:
-    """The answer to a request too many: a code that is not in the model [field][seen]."""
+    """Return the answer to a request too many: a code that is not in the model [field][seen]."""
     return ApiError("ThrottlingException", "Rate exceeded")

@@ -45,7 +45,7 @@ class Span:
             )
 
     def draw(self, source: random.Random) -> float:
-        """One duration."""
+        """Check one duration."""
         return source.uniform(self.low, self.high)
 
 
@@ -284,7 +284,7 @@ class SimulatorSettings:
 
     @classmethod
     def instant(cls) -> "SimulatorSettings":
-        """Every duration at a second or less: for tests on a real clock that want an answer, not a story."""
+        """Set every duration to a second or less: for tests on a real clock that want an answer, not a story."""
         settings = cls()
         for item in dataclasses.fields(cls):
             # Frozen, and still being made: nobody else has seen it.
@@ -311,7 +311,7 @@ class SimulatorSettings:
 
     @classmethod
     def assumptions(cls) -> tuple[Assumption, ...]:
-        """Every setting with its default, its mark and one sentence."""
+        """Give every setting with its default, its mark and one sentence."""
         return tuple(
             Assumption(item.name, repr(item.default), item.metadata["mark"], item.metadata["note"])
             for item in dataclasses.fields(cls)

@@ -79,7 +79,7 @@ class StoredState:
 
 
 def stored_state(accounts: Accounts, now: float) -> StoredState:
-    """Everything a file would hold; equal for worlds that are equal.
+    """Return everything a file would hold; equal for worlds that are equal.
 
     Args:
         accounts: What to hold; nothing is copied.

@@ -88,7 +88,7 @@ class OrderedIndex(Generic[T]):
             self._items = [item for _, item in kept]
 
     def after(self, key: int) -> Iterator[tuple[int, T]]:
-        """Number and item of all that come after this number."""
+        """Yield number and item of all that come after this number."""
         start = bisect.bisect_right(self._keys, key)
         for index in range(start, len(self._keys)):
             item = self._items[index]
@@ -97,7 +97,7 @@ class OrderedIndex(Generic[T]):
 
 
 def index_of(items: Iterable[T], number: Callable[[T], int]) -> OrderedIndex[T]:
-    """An index of a few items, in the order of their numbers."""
+    """Make an index of a few items, in the order of their numbers."""
     index: OrderedIndex[T] = OrderedIndex()
     for item in sorted(items, key=number):
         index.append(number(item), item)
@@ -134,7 +134,7 @@ class Pager:
         now: float,
         keep: Callable[[T], bool] | None = None,
     ) -> Page[T]:
-        """The page that the request asks for.
+        """Return the page that the request asks for.
 
         Args:
             operation: The operation that lists.
@@ -164,7 +164,7 @@ class Pager:
         return Page(items, None)
 
     def renew(self, operation: str, request: JsonObject, now: float) -> str:
-        """A fresh token for the place the request is at: what an empty page carries."""
+        """Make a token for the place the request is at: what an empty page carries."""
         filters = _fingerprint(operation, request)
         token = request.get("NextToken")
         place = self._open(token, filters, now) if isinstance(token, str) else (0, 0)
@@ -287,12 +287,12 @@ class RegionStore:
         self.texts: dict[str, tuple[tuple[object, ...], str]] = {}
 
     def number(self) -> int:
-        """The next number in order of creation."""
+        """Return the next number in order of creation."""
         self.last_number += 1
         return self.last_number
 
     def new_id(self, prefix: str, length: int = 9) -> str:
-        """A fresh id."""
+        """Make an id."""
         number = self.source.getrandbits(6 * length + 16)
         digits = ""
         for _ in range((length + 1) // 2):
@@ -301,11 +301,11 @@ class RegionStore:
         return prefix + digits[:length]
 
     def new_hex(self, prefix: str, length: int) -> str:
-        """A fresh id of hexadecimal digits."""
+        """Make an id of hexadecimal digits."""
         return f"{prefix}{self.source.getrandbits(4 * length):0{length}x}"
 
     def new_uuid(self) -> str:
-        """A fresh id in the form of a UUID."""
+        """Make an id in the form of a UUID."""
         digits = f"{self.source.getrandbits(128):032x}"
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
@@ -319,7 +319,7 @@ class RegionStore:
             yield heapq.heappop(self.scheduled_events)
 
     def collection(self, name: str) -> Collection:
-        """One family of simple resources."""
+        """Return one family of simple resources."""
         return self.collections.setdefault(name, Collection())
 
     def add_workspace(self, workspace: Workspace) -> None:
@@ -349,7 +349,7 @@ class RegionStore:
             _leave_tuple(self.by_name, workspace.name, workspace)
 
     def workspace(self, workspace_id: str) -> Workspace:
-        """A WorkSpace that can be described.
+        """Return a WorkSpace that can be described.
 
         Raises:
             ApiError: ResourceNotFoundException.
@@ -364,7 +364,7 @@ class RegionStore:
         return self.by_user.get(directory_id, {}).get(self._user_key(user_name), ())
 
     def application(self, application_id: str) -> Application:
-        """An application of the catalogue.
+        """Return an application of the catalogue.
 
         Raises:
             ApiError: ResourceNotFoundException.
@@ -375,7 +375,7 @@ class RegionStore:
         return application
 
     def directory(self, directory_id: str) -> Directory:
-        """A directory.
+        """Return a directory.
 
         Raises:
             ApiError: ResourceNotFoundException.
@@ -406,7 +406,7 @@ class RegionStore:
         self.all_images.append(image.sequence, image)
 
     def associations_of(self, resource_id: str, resource_type: ResourceType) -> dict[str, Association]:
-        """The associations of a resource, by application."""
+        """Return the associations of a resource, by application."""
         if resource_type == "WORKSPACE":
             return self.workspaces[resource_id].associations
         return self.resource_associations.setdefault(resource_id, {})
@@ -455,7 +455,7 @@ class RegionStore:
         self.installations[key].remove(association.sequence)
 
     def tags_of(self, resource_id: str) -> dict[str, str]:
-        """The tags of a resource.
+        """Return the tags of a resource.
 
         Raises:
             ApiError: ResourceNotFoundException: nothing has that id.
@@ -512,7 +512,7 @@ class Accounts:
         self._stores: dict[tuple[str, str], RegionStore] = {}
 
     def store(self, account_id: str, region: str, now: float) -> RegionStore:
-        """The store of an account in a Region; a new one has a catalogue, directories, bundles and images."""
+        """Return the store of an account in a Region; a new one has a catalogue, directories, bundles and images."""
         store = self._stores.get((account_id, region))
         if store is None:
             store = self._stores[account_id, region] = RegionStore(
@@ -525,11 +525,11 @@ class Accounts:
         return store
 
     def peek(self, account_id: str, region: str) -> RegionStore | None:
-        """A store that exists already."""
+        """Return a store that exists already."""
         return self._stores.get((account_id, region))
 
     def stores(self) -> list[RegionStore]:
-        """All stores there are."""
+        """Return all stores there are."""
         return list(self._stores.values())
 
     def put(self, store: RegionStore) -> None:

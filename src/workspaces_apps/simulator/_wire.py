@@ -57,12 +57,12 @@ class ApiError(Exception):
 
 
 def invalid(message: str) -> ApiError:
-    """A value that is well formed and still wrong."""
+    """Return the error of a value that is well formed and still wrong."""
     return ApiError("InvalidParameterValuesException", message)
 
 
 def not_found(kind: str, resource_id: str) -> ApiError:
-    """A resource that does not exist, or not yet, or no longer."""
+    """Return the error of a resource that does not exist, or not yet, or no longer."""
     return ApiError(
         "ResourceNotFoundException",
         f"The specified {kind} could not be found: {resource_id}",
@@ -71,12 +71,12 @@ def not_found(kind: str, resource_id: str) -> ApiError:
 
 
 def in_use(message: str, resource_id: str) -> ApiError:
-    """A resource that something else is working on."""
+    """Return the error of a resource that something else is working on."""
     return ApiError("ResourceInUseException", message, members={"ResourceId": resource_id})
 
 
 def not_supported(message: str, reason: str) -> ApiError:
-    """An operation that the resource does not allow in its present condition."""
+    """Return the error of an operation that the resource does not allow in its present condition."""
     return ApiError("OperationNotSupportedException", message, members={"reason": reason})
 
 
@@ -154,21 +154,21 @@ class Parameters:
         return name in self.raw
 
     def text(self, name: str) -> str:
-        """A string that the model requires."""
+        """Return a string that the model requires."""
         value = self.raw.get(name)
         if not isinstance(value, str):
             raise _wrong(name)
         return value
 
     def maybe_text(self, name: str) -> str | None:
-        """A string that may be absent."""
+        """Return a string that may be absent."""
         value = self.raw.get(name)
         if value is None or isinstance(value, str):
             return value
         raise _wrong(name)
 
     def texts(self, name: str) -> list[str]:
-        """A list of strings; absent is empty."""
+        """Return a list of strings; absent is empty."""
         value = self.raw.get(name)
         if value is None:
             return []
@@ -177,21 +177,21 @@ class Parameters:
         return [item for item in value if isinstance(item, str)]
 
     def integer(self, name: str) -> int | None:
-        """A whole number that may be absent."""
+        """Return a whole number that may be absent."""
         value = self.raw.get(name)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         raise _wrong(name)
 
     def flag(self, name: str) -> bool | None:
-        """A boolean that may be absent."""
+        """Return a boolean that may be absent."""
         value = self.raw.get(name)
         if value is None or isinstance(value, bool):
             return value
         raise _wrong(name)
 
     def section(self, name: str) -> "Parameters | None":
-        """A structure that may be absent."""
+        """Return a structure that may be absent."""
         value = self.raw.get(name)
         if value is None:
             return None
@@ -200,7 +200,7 @@ class Parameters:
         return Parameters(value)
 
     def sections(self, name: str) -> list["Parameters"]:
-        """A list of structures; absent is empty."""
+        """Return a list of structures; absent is empty."""
         value = self.raw.get(name)
         if value is None:
             return []

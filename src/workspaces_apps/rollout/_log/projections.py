@@ -493,7 +493,7 @@ class RunSummary:
             self.deploying.discard(workspace)
 
     def _meant(self, event: Succeeded | Failed | Skipped) -> list[str | None]:
-        """The change; or where none is named, all of the WorkSpace's that have no last word."""
+        """Return the change; or where none is named, all of the WorkSpace's that have no last word."""
         if event.application_id is not None:
             return [event.application_id]
         changes = self._outcomes.get(_workspace(event))

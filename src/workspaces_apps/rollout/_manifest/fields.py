@@ -40,12 +40,12 @@ def is_collection(value: object) -> TypeIs[Sequence[object] | Set[object]]:
 
 
 def listed(value: object) -> object:
-    """A list, or any other sequence or set, as the tuple that frozen models hold."""
+    """Return a list, or any other sequence or set, as the tuple that frozen models hold."""
     return tuple(value) if is_collection(value) else value
 
 
 def several(value: object) -> object:
-    """One string where a list of them is meant."""
+    """Return one string where a list of them is meant."""
     return (value,) if isinstance(value, str) else listed(value)
 
 
@@ -68,7 +68,7 @@ def flaw_of(text: str) -> str | None:
 
 
 def without_flaws(text: str) -> str:
-    """The text with a question mark for each character that cannot be part of a manifest."""
+    """Return the text with a question mark for each character that cannot be part of a manifest."""
     return _CONTROL.sub("?", _SURROGATE.sub("?", text))
 
 

@@ -47,7 +47,7 @@ class Document:
     lines: Mapping[Key, int] = field(default_factory=dict[Key, int])
 
     def line(self, key: Key) -> int | None:
-        """The line of a key, or of the nearest key around it."""
+        """Return the line of a key, or of the nearest key around it."""
         return next(
             (self.lines[key[:size]] for size in range(len(key), 0, -1) if key[:size] in self.lines), None
         )
@@ -107,7 +107,7 @@ class _RepeatedKeyError(Exception):
 
 
 def _table(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    """An object of JSON; of two members of one name the parser would keep the last, in silence."""
+    """Return an object of JSON; of two members of one name the parser would keep the last, in silence."""
     table = dict(pairs)
     if len(table) < len(pairs):
         names = Counter(name for name, _ in pairs)

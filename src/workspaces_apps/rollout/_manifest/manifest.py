@@ -314,7 +314,7 @@ class Manifest(Part, frozen=True):
         )
 
     def rules_for(self, target: str) -> tuple[tuple[int, Rule], ...]:
-        """The rules that are for a target, each with its number in the manifest."""
+        """Return the rules that are for a target, each with its number in the manifest."""
         return tuple(
             (number, rule)
             for number, rule in enumerate(self.rules)
@@ -344,7 +344,7 @@ class Manifest(Part, frozen=True):
 
     @classmethod
     def from_data(cls, data: Mapping[str, object]) -> Self:
-        """A manifest from what a parser made of a file.
+        """Return a manifest from what a parser made of a file.
 
         Raises:
             ManifestError: Something is wrong; it lists all mistakes.

@@ -84,7 +84,7 @@ def _mistake(rule: str) -> ManifestError:
 def wave_sizes(
     total: int, canary: Amount | None, growth: float, largest: int | None = None
 ) -> tuple[int, ...]:
-    """The sizes of the waves, which add up to `total`.
+    """Return the sizes of the waves, which add up to `total`.
 
     Args:
         total: How many there are, 0 or more.
@@ -110,7 +110,7 @@ def grown(size: int, growth: float) -> int:
 
 
 def cut(items: Sequence[T], sizes: Sequence[int]) -> list[Sequence[T]]:
-    """The items in pieces of these sizes, in order."""
+    """Return the items in pieces of these sizes, in order."""
     pieces: list[Sequence[T]] = []
     start = 0
     for size in sizes:
@@ -291,7 +291,7 @@ class OrderByTag(Part, frozen=True):
         def __init__(self, *, key: str, values: Many[str]) -> None: ...
 
     def rank(self, tags: dict[str, str]) -> int:
-        """The place of a WorkSpace with these tags."""
+        """Return the place of a WorkSpace with these tags."""
         value = tags.get(self.key)
         return self.values.index(value) if value in self.values else len(self.values)
 

@@ -362,7 +362,7 @@ def some(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def negate(verdict: Verdict) -> Verdict:
-    """The opposite; of unknown, unknown."""
+    """Return the opposite; of unknown, unknown."""
     return None if verdict is None else not verdict
 
 

@@ -306,7 +306,7 @@ class Plan:
         )
 
     def to_json(self) -> str:
-        """The plan as JSON."""
+        """Return the plan as JSON."""
         return _PLAN.dump_json(self, indent=1, exclude_defaults=False).decode()
 
     def save(self, path: str | Path) -> None:
@@ -551,7 +551,7 @@ class Pace:
     needs: float = 0.0
 
     def beginning(self, workspaces: int) -> float:
-        """Seconds until the last of so many WorkSpaces has begun."""
+        """Return the seconds until the last of so many WorkSpaces has begun."""
         # Writes of one batch go on while an earlier one deploys.
         batches = ceil(workspaces / self.policy.max_in_flight)
         return max(workspaces * self.writes, self.deployment * (batches - 1))

@@ -260,7 +260,7 @@ class _Planner:
         return [one for one in workspace_ids if self._fleet.workspaces[one].connection is None]
 
     def undecided(self) -> list[str]:
-        """The WorkSpaces whose tags are needed to tell which rules are for them."""
+        """Return the WorkSpaces whose tags are needed to tell which rules are for them."""
         return [
             workspace.workspace_id
             for workspace in self._fleet.workspaces.values()
@@ -277,7 +277,7 @@ class _Planner:
         return planned
 
     def finish(self, workspace: PlannedWorkspace, tags: Mapping[str, Tags]) -> PlannedWorkspace:
-        """The same, with its place in the order, its hours, and whether its user is connected."""
+        """Return a copy with its place in the order, its hours, and whether its user is connected."""
         facts = self._fleet.workspaces[workspace.workspace_id]
         known = tags.get(workspace.workspace_id)
         connection = facts.connection
@@ -309,7 +309,7 @@ class _Planner:
                 return int(last.timestamp()) if last is not None else 0
 
     def names(self) -> dict[str, str]:
-        """The names of the applications that rules name."""
+        """Return the names of the applications that rules name."""
         wanted = {application for rule in self._rules for application in rule.wanted}
         found = {application: self._fleet.catalogue.name(application) for application in sorted(wanted)}
         return {application: name for application, name in found.items() if name is not None}
@@ -325,7 +325,7 @@ class _Planner:
         }
 
     def warnings(self, scope: Scope) -> list[str]:
-        """Messages about what looks like a mistake."""
+        """Return messages about what looks like a mistake."""
         idle = [label for label, count in self._selected.items() if not count]
         found = [f"{self._target}: {label} selects no WorkSpace" for label in idle[:_NAMED]]
         if len(idle) > _NAMED:

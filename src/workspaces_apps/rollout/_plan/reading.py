@@ -72,16 +72,16 @@ class Catalogue:
         return tuple(self._by_id)
 
     def get(self, application_id: str) -> WorkSpaceApplication | None:
-        """The application, if the catalogue has it."""
+        """Return the application, if the catalogue has it."""
         return self._by_id.get(application_id)
 
     def name(self, application_id: str) -> str | None:
-        """The name, if the catalogue has one."""
+        """Return the name, if the catalogue has one."""
         found = self._by_id.get(application_id)
         return found.name if found is not None else None
 
     def resolve(self, ref: ApplicationRef) -> str:
-        """The id of the application that is meant.
+        """Return the id of the application that is meant.
 
         A name that is exactly right goes before names that only contain the words; `version` is a further word.
 
@@ -209,7 +209,7 @@ async def read_fleet(client: WorkSpacesClient, scope: Scope) -> Fleet:
 
 
 async def read_workspaces(client: WorkSpacesClient, scope: Scope) -> dict[str, WorkspaceFacts]:
-    """The WorkSpaces of a scope; ids that the service does not know are left out."""
+    """Return the WorkSpaces of a scope; ids that the service does not know are left out."""
     found: dict[str, WorkspaceFacts] = {}
     if scope.everything:
         async for workspace in patiently(client.describe_workspaces(limit=PAGE)):
@@ -248,7 +248,7 @@ def facts_of(workspace: Workspace) -> WorkspaceFacts:
 
 
 async def read_applications(client: WorkSpacesClient, application_ids: Collection[str]) -> States:
-    """The associations of these applications with WorkSpaces, page by page."""
+    """Return the associations of these applications with WorkSpaces, page by page."""
     states: States = {}
 
     async def one(application_id: str) -> None:
@@ -264,7 +264,7 @@ async def read_applications(client: WorkSpacesClient, application_ids: Collectio
 
 
 async def read_each(client: WorkSpacesClient, workspace_ids: Collection[str]) -> States:
-    """The associations of these WorkSpaces, a call for each; one that is gone has none."""
+    """Return the associations of these WorkSpaces, a call for each; one that is gone has none."""
     states: States = {}
 
     async def one(workspace_id: str) -> None:
@@ -282,7 +282,7 @@ async def read_each(client: WorkSpacesClient, workspace_ids: Collection[str]) ->
 
 
 async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The tags of WorkSpaces, a call for each; one that is gone has none."""
+    """Return the tags of WorkSpaces, a call for each; one that is gone has none."""
     tags: dict[str, dict[str, str]] = {}
 
     async def one(workspace_id: str) -> None:
@@ -298,7 +298,7 @@ async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> d
 
 
 async def patiently(listing: Paginated[PageResult, ItemT]) -> AsyncGenerator[ItemT, None]:
-    """Every item of a listing; an answer that cannot be read is asked for again, page by page.
+    """Yield every item of a listing; an answer that cannot be read is asked for again, page by page.
 
     The client repeats what fails on the way and not what came and is no answer. A reading of a thousand pages must not
     end with the first of those.
@@ -320,7 +320,7 @@ async def patiently(listing: Paginated[PageResult, ItemT]) -> AsyncGenerator[Ite
 
 
 def pages_of(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The ids in portions that one request can take."""
+    """Yield the ids in portions that one request can take."""
     for start in range(0, len(ids), PAGE):
         yield ids[start : start + PAGE]
 

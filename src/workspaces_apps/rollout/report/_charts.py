@@ -290,7 +290,7 @@ def _edge(places: Sequence[float], heights: Sequence[int], most: int) -> Iterato
 
 
 def rates(points: Sequence[TrafficPoint], span: float, buckets: int) -> Iterator[tuple[float, float]]:
-    """Calls and throttles a minute in each of so many equal parts of the time; evenly spread between two points."""
+    """Give calls and throttles a minute in each of so many equal parts of the time; evenly spread between two points."""
     calls, throttled = [0.0] * buckets, [0.0] * buckets
     width = span / buckets
     for before, after in pairwise(points):

@@ -52,7 +52,7 @@ STYLES: Final[Mapping[Outcome, str]] = {
 
 
 def as_text(report: Report, width: int | None) -> str:
-    """The report as plain lines, none longer than `width` columns (40 at least), if there is a limit."""
+    """Return the report as plain lines, none longer than `width` columns (40 at least), if there is a limit."""
     limit = max(width, _NARROWEST) if width is not None else None
     lines = [*_head(report), ""]
     for section in _filled(report):
@@ -61,7 +61,7 @@ def as_text(report: Report, width: int | None) -> str:
 
 
 def as_rich(report: Report) -> RenderableType:
-    """The report for a rich console."""
+    """Return the report for a rich console."""
     from rich.console import Group
     from rich.text import Text
 
@@ -107,7 +107,7 @@ def _lines(section: Section, width: int | None) -> list[str]:
 
 
 def _widths(section: Section, rows: list[tuple[str, ...]], width: int | None) -> list[int]:
-    """The columns' widths: sentences give way until a row fits, then names, then the rest."""
+    """Return the columns' widths: sentences give way until a row fits, then names, then the rest."""
     widths = [max(1, *(columns_of(cell) for cell in column)) for column in zip(*rows, strict=True)]
     if width is None:
         return widths
@@ -175,7 +175,7 @@ def _document() -> TypeAdapter[Document]:
 
 
 def as_json(report: Report) -> str:
-    """The report as one JSON document, in ASCII, with a line break at its end."""
+    """Return the report as one JSON document, in ASCII, with a line break at its end."""
     fields = {name: getattr(report, name) for name in Report.__dataclass_fields__}
     whole = _document().dump_python(Document(**fields), mode="json")
     first = ("document", "format")
@@ -184,7 +184,7 @@ def as_json(report: Report) -> str:
 
 
 def json_schema() -> dict[str, object]:
-    """The JSON Schema (2020-12) of what `Report.to_json` gives."""
+    """Return the JSON Schema (2020-12) of what `Report.to_json` gives."""
     schema = _document().json_schema(mode="serialization")
     required = ["document", "format", *Report.__dataclass_fields__]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "required": required}
@@ -216,7 +216,7 @@ COLUMNS: Final = (
 
 
 def as_csv(report: Report) -> str:
-    """The report as CSV (RFC 4180) with a line of headings."""
+    """Return the report as CSV (RFC 4180) with a line of headings."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
@@ -249,7 +249,7 @@ _WITHOUT_WORD = "no last word: it goes on, or the roll-out was killed"
 
 
 def as_junit(report: Report) -> str:
-    """The report as JUnit XML; one suite for each target."""
+    """Return the report as JUnit XML; one suite for each target."""
     root = Element("testsuites", name=one_line(report.name) or "roll-out")
     _count(root, report.changes, report)
     for target in dict.fromkeys(workspace.target for workspace in report.workspaces):

@@ -348,7 +348,7 @@ class UnitedTime(ActiveTime):
 
 
 def thinned(points: Sequence[TrafficPoint]) -> tuple[TrafficPoint, ...]:
-    """At most about `POINTS` of the points, the first and the last among them."""
+    """Return about `POINTS` of the points at most, the first and the last among them."""
     if len(points) <= POINTS:
         return tuple(points)
     stride = -(-len(points) // POINTS)
@@ -375,12 +375,12 @@ def progress(transitions: Sequence[Transition], seconds: float) -> tuple[Progres
 
 
 def frozen(counts: Counts) -> Counts:
-    """A copy with every outcome as a key, in the order of `OUTCOMES`."""
+    """Return a copy with every outcome as a key, in the order of `OUTCOMES`."""
     return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}
 
 
 def moment_of(run: str, event: AboutWorkspace, at: datetime) -> Moment:
-    """The line of a timeline for an event of that run."""
+    """Return the line of a timeline for an event of that run."""
     what, message, request_id = _told(event)
     application = None if isinstance(event, Deployed | Noticed) else event.application_id
     return Moment(

@@ -216,12 +216,12 @@ class Report:
         return tuple(reason for reason in self.reasons if reason.outcome == "failed")
 
     def slowest(self, limit: int = 10) -> tuple[Workspace, ...]:
-        """The WorkSpaces whose deployments took longest, the slowest first."""
+        """Return the WorkSpaces whose deployments took longest, the slowest first."""
         timed = [workspace for workspace in self.workspaces if workspace.seconds is not None]
         return tuple(sorted(timed, key=lambda workspace: -(workspace.seconds or 0.0))[:limit])
 
     def to_text(self, *, width: int | None = None) -> str:
-        """The report as plain lines.
+        """Return the report as plain lines.
 
         Args:
             width: Columns that a line may take, 40 or more; None for no limit, as a file or a pipe has none.
@@ -231,38 +231,38 @@ class Report:
         return as_text(self, width)
 
     def to_rich(self) -> "types.RenderableType":
-        """The report for a rich console; needs the package rich, which comes with the extra ``cli``."""
+        """Return the report for a rich console; needs the package rich, which comes with the extra ``cli``."""
         from workspaces_apps.rollout.report._forms import as_rich
 
         return as_rich(self)
 
     def to_json(self) -> str:
-        """The report as one JSON document, as `json_schema` describes it."""
+        """Return the report as one JSON document, as `json_schema` describes it."""
         from workspaces_apps.rollout.report._forms import as_json
 
         return as_json(self)
 
     @staticmethod
     def json_schema() -> dict[str, object]:
-        """The JSON Schema of what `to_json` gives."""
+        """Return the JSON Schema of what `to_json` gives."""
         from workspaces_apps.rollout.report._forms import json_schema
 
         return json_schema()
 
     def to_csv(self) -> str:
-        """The report as CSV, one line for each change; formulas are neutralised with an apostrophe."""
+        """Return the report as CSV, one line for each change; formulas are neutralised with an apostrophe."""
         from workspaces_apps.rollout.report._forms import as_csv
 
         return as_csv(self)
 
     def to_junit(self) -> str:
-        """The report as JUnit XML, one test case for each change."""
+        """Return the report as JUnit XML, one test case for each change."""
         from workspaces_apps.rollout.report._forms import as_junit
 
         return as_junit(self)
 
     def to_html(self) -> str:
-        """The report as one page that needs nothing else: no script, no network, no other file."""
+        """Return the report as one page that needs nothing else: no script, no network, no other file."""
         from workspaces_apps.rollout.report._page import page
 
         return page(self)

@@ -124,7 +124,7 @@ def licences(report: Report) -> Section:
 
 
 def title(report: Report) -> str:
-    """The report's heading."""
+    """Return the report's heading."""
     return f"Roll-out {report.name}".strip() if report.name else "Roll-out"
 
 
@@ -238,7 +238,7 @@ def troubled(report: Report, limit: int) -> Section:
 
 
 def slowest(report: Report, limit: int) -> Section:
-    """The WorkSpaces whose deployments took longest."""
+    """Return the WorkSpaces whose deployments took longest."""
     shown = report.slowest(limit)
     several = has_targets(report)
     return Section(
@@ -274,7 +274,7 @@ def targets(report: Report, limit: int) -> Section:
 
 
 def runs(report: Report, limit: int) -> Section:
-    """Every apply, the last ones if there are many."""
+    """Show every apply, the last ones if there are many."""
     shown = report.runs[-limit:]
     return Section(
         title="Runs",
@@ -298,7 +298,7 @@ def runs(report: Report, limit: int) -> Section:
 
 
 def waves(report: Report, limit: int) -> Section:
-    """Every wave, the last ones if there are many."""
+    """Show every wave, the last ones if there are many."""
     shown = report.waves[-limit:]
     numbers = {run.run: run.number for run in report.runs}
     killed = {run.run for run in report.runs if run.interrupted}
@@ -338,7 +338,7 @@ def waves(report: Report, limit: int) -> Section:
 
 
 def place(one: Workspace | Change, *, several: bool) -> str:
-    """The WorkSpace's id, with its target where there are several."""
+    """Return the WorkSpace's id, with its target where there are several."""
     return f"{one.target}: {one.workspace_id}" if several else one.workspace_id
 
 
@@ -348,7 +348,7 @@ def has_targets(report: Report) -> bool:
 
 
 def named(change: Change) -> str:
-    """The application's name; its id where it has none."""
+    """Return the application's name; its id where it has none."""
     return change.application or change.application_id or "all applications"
 
 
@@ -388,7 +388,7 @@ def _changes(title: str, report: Report, changes: Sequence[Change], limit: int) 
 
 
 def why(change: Change) -> str:
-    """The reason with its words; for what is unfinished, where it leads."""
+    """Return the reason with its words; for what is unfinished, where it leads."""
     if change.outcome in UNFINISHED:
         tries = f", {count(change.attempts, 'deployment')} announced" if change.attempts else ""
         return f"{change.direction or 'direction unknown'}{tries}"

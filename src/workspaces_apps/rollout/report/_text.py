@@ -19,7 +19,7 @@ _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """The text in one line, without control characters and without what turns text around or hides it.
+    """Return the text in one line, without control characters and without what turns text around or hides it.
 
     Args:
         text: Any text.
@@ -30,7 +30,7 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula."""
+    """Return the text as a cell that no spreadsheet takes for a formula."""
     kept = "".join(one if one in "\t\r\n" else _UNSEEN.sub(" ", one) for one in text)
     risky = kept.startswith(_FORMULA) or kept.lstrip().startswith(_FORMULA)
     return f"'{kept}" if risky else kept
@@ -44,7 +44,7 @@ def columns_of(text: str) -> int:
 
 
 def fitted(text: str, width: int) -> str:
-    """The text cut to so many columns, 1 or more, with an ellipsis where it is cut."""
+    """Return the text cut to so many columns, 1 or more, with an ellipsis where it is cut."""
     if columns_of(text) <= width:
         return text
     room, kept = width - 1, ""
@@ -65,7 +65,7 @@ def _columns(text: str) -> Iterator[int]:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """The moment in UTC; at the ends of the calendar, where that does not exist, its reading as it is."""
+    """Return the moment in UTC; at the ends of the calendar, where that does not exist, its reading as it is."""
     try:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError):
@@ -73,12 +73,12 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def clock_time(moment: datetime | None) -> str:
-    """A moment for people, to the second."""
+    """Return a moment for people, to the second."""
     return "" if moment is None else f"{moment.replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
 
 
 def length(seconds: float | None) -> str:
-    """A length of time for people: ``42 s``, ``3 min 05 s``, ``2 h 07 min``, ``3 d 04 h``."""
+    """Return a length of time for people: ``42 s``, ``3 min 05 s``, ``2 h 07 min``, ``3 d 04 h``."""
     if seconds is None:
         return ""
     if 0 < seconds < 10:
@@ -94,5 +94,5 @@ def length(seconds: float | None) -> str:
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: ``1 call``, ``1,200 calls``."""
+    """Return a number with its noun: ``1 call``, ``1,200 calls``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -33,7 +33,7 @@ from workspaces_apps.simulator._wire import (
 
 
 def describe_applications(call: Call, parameters: Parameters) -> JsonObject:
-    """The catalogue, filtered."""
+    """Return the catalogue, filtered."""
     wanted = parameters.texts("ApplicationIds")
     computes = frozenset(parameters.texts("ComputeTypeNames"))
     systems = frozenset(parameters.texts("OperatingSystemNames"))

@@ -19,7 +19,7 @@ from workspaces_apps.simulator._wire import (
 
 
 def describe_workspace_bundles(call: Call, parameters: Parameters) -> JsonObject:
-    """Bundles by id, or by owner: AMAZON, or the account's own when none is named [doc]."""
+    """List bundles by id, or by owner: AMAZON, or the account's own when none is named [doc]."""
     ids = parameters.texts("BundleIds")
     owner = parameters.maybe_text("Owner")
     if ids and owner is not None:
@@ -147,7 +147,7 @@ BUNDLES: Final[Family] = {
 
 
 def describe_workspace_images(call: Call, parameters: Parameters) -> JsonObject:
-    """Images, the account's own or those shared with it."""
+    """List images, the account's own or those shared with it."""
     ids = parameters.texts("ImageIds")
     shared = parameters.maybe_text("ImageType") == "SHARED"
     account = call.store.account_id

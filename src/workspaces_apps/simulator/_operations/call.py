@@ -45,7 +45,7 @@ class Call:
         *,
         size_member: str = "MaxResults",
     ) -> Page[T]:
-        """The page of these indexes that a request asks for."""
+        """Return the page of these indexes that a request asks for."""
         limit = parameters.integer(size_member) or self.settings.default_page_size
         return self.store.pager.page(self.operation, parameters.raw, indexes, limit, self.now, keep)
 
@@ -60,7 +60,7 @@ Family: TypeAlias = Mapping[str, Handler]
 
 
 def listing(name: str, items: Sequence[JsonObject], next_token: str | None) -> JsonObject:
-    """The answer of an operation that lists."""
+    """Return the answer of an operation that lists."""
     values: list[JsonValue] = list(items)
     answer: JsonObject = {name: values}
     if next_token is not None:
@@ -77,7 +77,7 @@ def chosen(ids: Sequence[str], known: Mapping[str, R], everything: OrderedIndex[
 
 
 def tags_in(parameters: Parameters, settings: SimulatorSettings) -> dict[str, str]:
-    """The tags of a request that creates something.
+    """Return the tags of a request that creates something.
 
     Raises:
         ApiError: ResourceLimitExceededException: too many; InvalidParameterValuesException: a reserved key.

@@ -17,7 +17,7 @@ from workspaces_apps.simulator._wire import (
 
 
 def describe_workspace_directories(call: Call, parameters: Parameters) -> JsonObject:
-    """Registered directories."""
+    """Return registered directories."""
     ids = parameters.texts("DirectoryIds")
     names = frozenset(parameters.texts("WorkspaceDirectoryNames"))
     filters = [
@@ -219,7 +219,7 @@ def _check_certificate_auth(call: Call, directory: Directory, parameters: Parame
 
 
 def modify_endpoint_encryption_mode(call: Call, parameters: Parameters) -> JsonObject:
-    """FIPS or not."""
+    """Switch FIPS on or off."""
     directory = call.store.directory(parameters.text("DirectoryId"))
     directory.properties["EndpointEncryptionMode"] = parameters.text("EndpointEncryptionMode")
     return {}

@@ -73,7 +73,7 @@ _MODIFICATIONS: Final = "account-modifications"
 
 
 def describe_account(call: Call, parameters: Parameters) -> JsonObject:
-    """The account's licence settings."""
+    """Return the account's licence settings."""
     del parameters
     return {"DedicatedTenancySupport": "DISABLED", **call.store.account}
 
@@ -95,7 +95,7 @@ def describe_account_modifications(call: Call, parameters: Parameters) -> JsonOb
 
 
 def list_available_management_cidr_ranges(call: Call, parameters: Parameters) -> JsonObject:
-    """Ranges of 65,536 addresses within the one that is asked for, five to a page at most [doc]."""
+    """List ranges of 65,536 addresses within the one that is asked for, five to a page at most [doc]."""
     try:
         within = ipaddress.IPv4Network(parameters.text("ManagementCidrRangeConstraint"), strict=False)
     except ValueError:
@@ -184,7 +184,7 @@ def delete_account_link_invitation(call: Call, parameters: Parameters) -> JsonOb
 
 
 def get_account_link(call: Call, parameters: Parameters) -> JsonObject:
-    """A link by its id, or by the other account."""
+    """Return a link by its id, or by the other account."""
     link_id, other = parameters.maybe_text("LinkId"), parameters.maybe_text("LinkedAccountId")
     if link_id is None and other is None:
         raise ApiError("ValidationException", "LinkId or LinkedAccountId must be given.")
@@ -198,7 +198,7 @@ def get_account_link(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def list_account_links(call: Call, parameters: Parameters) -> JsonObject:
-    """The account's links, in the order they were made."""
+    """Return the account's links, in the order they were made."""
     mine = call.store.account_id
     statuses = frozenset(parameters.texts("LinkStatusFilter"))
     numbered = [
@@ -258,7 +258,7 @@ def delete_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_connection_aliases(call: Call, parameters: Parameters) -> JsonObject:
-    """Aliases, all, by id, or by directory."""
+    """List aliases: all, by id, or by directory."""
     ids = frozenset(parameters.texts("AliasIds"))
     resource_id = parameters.maybe_text("ResourceId")
 
@@ -354,7 +354,7 @@ def create_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObje
 
 
 def describe_connect_client_add_ins(call: Call, parameters: Parameters) -> JsonObject:
-    """A directory's add-ins."""
+    """Return a directory's add-ins."""
     directory = call.store.directory(parameters.text("ResourceId"))
     page = call.page(parameters, [_ADD_IN.all(call).order], lambda one: one["ResourceId"] == directory.id)
     return listing("AddIns", page.items, page.next_token)
@@ -423,7 +423,7 @@ def import_client_branding(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_client_branding(call: Call, parameters: Parameters) -> JsonObject:
-    """The look."""
+    """Return the branding."""
     directory = call.store.directory(parameters.text("ResourceId"))
     return dict(call.store.collection(_BRANDING).items.get(directory.id, {}))
 
@@ -496,7 +496,7 @@ def delete_ip_group(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
-    """Groups, all or by id."""
+    """Return groups, all or by id."""
     groups = _IP_GROUP.all(call)
     ids = parameters.texts("GroupIds")
     index = groups.order
@@ -626,7 +626,7 @@ def _set_sections(pool: JsonObject, parameters: Parameters) -> None:
 
 
 def describe_workspaces_pools(call: Call, parameters: Parameters) -> JsonObject:
-    """Pools, all, by id, or by name."""
+    """List pools: all, by id, or by name."""
     ids = parameters.texts("PoolIds")
     items = _POOL.all(call).items
     for one in ids:
@@ -689,7 +689,7 @@ def _move(call: Call, parameters: Parameters, needed: str, passing: str, final: 
 
 
 def describe_workspaces_pool_sessions(call: Call, parameters: Parameters) -> JsonObject:
-    """The sessions of a pool: none."""
+    """Return the sessions of a pool: none."""
     _POOL.named(call, parameters)
     nobody: OrderedIndex[JsonObject] = OrderedIndex()
     page = call.page(parameters, [nobody], size_member="Limit")

@@ -33,7 +33,7 @@ def delete_tags(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_tags(call: Call, parameters: Parameters) -> JsonObject:
-    """The tags of a resource."""
+    """Return the tags of a resource."""
     tags = call.store.tags_of(parameters.text("ResourceId"))
     items: list[JsonValue] = [{"Key": key, "Value": value} for key, value in tags.items()]
     return {"TagList": items}

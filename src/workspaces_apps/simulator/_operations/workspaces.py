@@ -145,12 +145,12 @@ def bring_along(call: Call, workspace: Workspace) -> None:
 
 
 def address(number: int) -> str:
-    """A private address made from a number."""
+    """Return a private address made from a number."""
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def describe_workspaces(call: Call, parameters: Parameters) -> bytes:
-    """WorkSpaces, by one filter at a time; put together from texts, since this is what is asked most."""
+    """List WorkSpaces, by one filter at a time; put together from texts, since this is what is asked most."""
     given = [name for name in _FILTERS if name in parameters]
     if len(given) > 1 or (given and given != ["DirectoryId"] and "UserName" in parameters):
         raise invalid("Only one filter can be given at a time.")
@@ -415,7 +415,7 @@ def restore_workspace(call: Call, parameters: Parameters) -> JsonObject:
 
 
 def describe_workspace_snapshots(call: Call, parameters: Parameters) -> JsonObject:
-    """The snapshots that Rebuild and Restore would use."""
+    """Return the snapshots that Rebuild and Restore would use."""
     workspace = call.store.workspace(parameters.text("WorkspaceId"))
     snapshots: list[JsonValue] = [{"SnapshotTime": _snapshot(call, workspace)}]
     return {"RebuildSnapshots": snapshots, "RestoreSnapshots": list(snapshots)}
