@@ -1,24 +1,34 @@
 """The private names of aiobotocore, botocore and aiohttp that this package leans on, each with its reason and fallback.
 
-Where one is missing or is not what it was, calls go through aiobotocore's methods. `tests/http/test_borrowed.py`
-fails for every row of the table that no longer fits the installed releases.
+Where one is missing or is not what it was, calls go through aiobotocore's methods, unless its row says otherwise.
+`tests/http/test_borrowed.py` fails for every row of the table that no longer fits the installed releases, and for every
+private name of theirs that is read elsewhere. Two modules may read what their classes inherit, and its names have rows
+here as well: `_base/connections.py`, which lies below this one, and `_http/session.py`.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import MutableMapping
 from functools import partial
 from operator import attrgetter
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeGuard
 
 import aiohttp
+from aiobotocore import client as client_module
 from aiobotocore.client import AioBaseClient
 from aiobotocore.endpoint import AioEndpoint
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.handlers import add_retry_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+    from datetime import datetime
+
+    from aiobotocore.credentials import AioRefreshableCredentials
+    from aiobotocore.session import AioSession
+    from botocore.credentials import ReadOnlyCredentials
 
 _LONG_WAY: Final = "calls go through aiobotocore's methods"
 
@@ -27,7 +37,7 @@ class Borrowed(NamedTuple):
     """A name that its owner does not promise to keep.
 
     Attributes:
-        owner: The class, as `module:name`.
+        owner: The class, as `module:name`; or a module.
         name: The attribute.
         reason: Why it is needed.
         parameters: The first parameters it must take; None where it is no function.
@@ -151,8 +161,104 @@ TABLE: Final = (
         reason="Overridden to mark a connection as idle.",
         fallback="none: as for the guarded pool",
     ),
+    Borrowed(
+        owner="aiohttp.connector:BaseConnector",
+        name="_loop",
+        reason="The loop that a connection of the guarded pool is made for.",
+        fallback="none: as for the guarded pool",
+    ),
+    Borrowed(
+        owner="aiohttp.connector:BaseConnector",
+        name="_factory",
+        reason="Replaced, so that the pool's connections are guarded.",
+        fallback="none: an answer that nobody asked for must not be taken",
+    ),
+    Borrowed(
+        owner="aiohttp.client_proto:ResponseHandler",
+        name="_loop",
+        reason="Tells the time for an answer that drips.",
+        fallback="none: as for the guarded pool",
+    ),
+    Borrowed(
+        owner="aiohttp.client_proto:ResponseHandler",
+        name="_payload",
+        reason="The body under way, whose reader must be told that it was broken off.",
+        fallback="none: as for the guarded pool",
+    ),
+    Borrowed(
+        owner="aiobotocore.httpsession",
+        name="_ProxySSLTCPConnector",
+        parameters=("args", "proxy_ssl_context", "kwargs"),
+        reason="The base of the guarded pool: aiohttp's, with trust of its own for a proxy.",
+        fallback="none: as for the guarded pool",
+    ),
+    *(
+        Borrowed(
+            owner="aiobotocore.httpsession:AIOHTTPSession",
+            name=name,
+            reason=f"{reason}, for the guarded pool that is made instead of its own.",
+            fallback="none: as for the guarded pool",
+        )
+        for name, reason in (
+            ("_timeout", "How long to connect and to read"),
+            ("_verify", "The certificate authorities"),
+            ("_cert_file", "The client's certificate"),
+            ("_max_pool_connections", "How many connections"),
+            ("_connector_args", "The caller's options"),
+        )
+    ),
+    Borrowed(
+        owner="aiobotocore.session:AioSession",
+        name="_credentials",
+        reason="Credentials that somebody gave to the session go before its chain.",
+        fallback="the chain is asked",
+    ),
+    *(
+        Borrowed(
+            owner="aiobotocore.credentials:AioRefreshableCredentials",
+            name=name,
+            reason=reason,
+            fallback="none",
+        )
+        for name, reason in (
+            (
+                "_refresh_using",
+                "A refresh that is our task and not a caller's, and that raises what went wrong.",
+            ),
+            ("_expiry_time", "The moment at which they end, so that they are refreshed before."),
+            ("_frozen_credentials", "The keys as they are, without the refresh that reading them may begin."),
+        )
+    ),
+    *(
+        Borrowed(
+            owner=f"aiobotocore.{owner}", name=name, reason=reason, fallback="it makes clients as it likes"
+        )
+        for owner, name, reason in (
+            ("credentials:AioAssumeRoleProvider", "_client_creator", "Clients of STS are set up as ours is."),
+            ("credentials:AioAssumeRoleProvider", "_profile_provider_builder", "Makes members of its own."),
+            ("credentials:AioAssumeRoleProvider", "_credential_sourcer", "Has members of its own."),
+            ("credentials:AioCanonicalNameCredentialSourcer", "_providers", "Those members."),
+            ("credentials:AioProfileProviderBuilder", "_session", "Makes their clients."),
+            ("credentials:AioSSOProvider", "_client_creator", "Clients of SSO are set up as ours is."),
+            ("credentials:AioSSOProvider", "_token_provider", "Makes a client to refresh the token."),
+            ("tokens:AioSSOTokenProvider", "_session", "Makes that client."),
+            ("credentials:AioLoginProvider", "_client_creator", "Clients of sign-in are set up as ours is."),
+        )
+    ),
+    Borrowed(
+        owner="aiobotocore.credentials:AioProfileProviderBuilder",
+        name="_cache",
+        reason="The cache of its members, which may give again what the service has refused.",
+        fallback="it may be given again, until it ends",
+    ),
+    Borrowed(
+        owner="aiobotocore.client",
+        name="_xray_enabled",
+        reason="Set by X-Ray's SDK when it patches aiobotocore: without it a subsegment is somebody else's.",
+        fallback="throttles are not flagged",
+    ),
 )
-"""The names, but for attributes that the guarded pool reads of the objects that it subclasses."""
+"""The names; those of attributes are looked for on an object that is made of the class."""
 
 _AUTHORS: Final = frozenset({"aiobotocore", "aiohttp", "botocore"})
 
@@ -287,3 +393,90 @@ watchers_of: Final[Callable[[aiohttp.ClientSession], tuple[Collection[object], .
     "trace_configs", "_middlewares"
 )
 """Returns who wants to see the requests of an aiohttp session but the session itself: traces, and middlewares."""
+
+
+def is_patched_by_xray() -> bool:
+    """Tell if X-Ray's SDK has patched aiobotocore."""
+    return bool(getattr(client_module, "_xray_enabled", False))
+
+
+def given_to(session: AioSession) -> Any:
+    """Return the credentials that a session has loaded, or that were given to it; None if there are none."""
+    return getattr(session, "_credentials", None)
+
+
+def end_of(found: AioRefreshableCredentials) -> tuple[datetime | None, ReadOnlyCredentials]:
+    """Return the moment at which credentials end, and the keys until then; None and anything before they are loaded."""
+    given: Any = found
+    return given._expiry_time, given._frozen_credentials
+
+
+def refresh_of(
+    found: AioRefreshableCredentials,
+) -> Callable[[], Awaitable[Mapping[str, object]] | Mapping[str, object]]:
+    """Return the function that fetches credentials anew."""
+    given: Any = found
+    refresh: Callable[[], Awaitable[Mapping[str, object]] | Mapping[str, object]] = given._refresh_using
+    return refresh
+
+
+def member_for(
+    provider: Any,
+    session: object,
+    create: Callable[..., object],
+    renew: Callable[[MutableMapping[str, object]], MutableMapping[str, object]] | None,
+) -> Any:
+    """Return a copy of a member of the chain of credentials that makes its clients as it is told.
+
+    What is not aiobotocore's is left as it is.
+
+    Args:
+        provider: The member.
+        session: Makes the clients of its parts.
+        create: Makes its own clients.
+        renew: Returns the cache that takes the place of its own; None to leave that.
+    """
+    if not type(provider).__module__.startswith(("aiobotocore.", "botocore.")):
+        return provider
+    parts: Mapping[str, Any] = vars(provider)
+    changed: dict[str, Any] = {}
+    if parts.get("_client_creator") is not None:
+        changed["_client_creator"] = create
+    for name in ("_profile_provider_builder", "_token_provider"):
+        if parts.get(name) is not None:
+            changed[name] = _rebound(parts[name], session, renew)
+    sourcer: Any = parts.get("_credential_sourcer")
+    if sourcer is not None:
+        inner: Any = copy.copy(sourcer)
+        sources: list[Any] = sourcer._providers
+        inner._providers = [member_for(one, session, create, renew) for one in sources]
+        changed["_credential_sourcer"] = inner
+    own: object = parts.get("cache")
+    if renew is not None and _is_cache(own):
+        changed["cache"] = renew(own)
+    if not changed:
+        return provider
+    member: Any = copy.copy(provider)
+    for name, part in changed.items():
+        setattr(member, name, part)
+    return member
+
+
+def _is_cache(value: object) -> TypeGuard[MutableMapping[str, object]]:
+    return isinstance(value, MutableMapping)
+
+
+def _rebound(
+    part: Any,
+    session: object,
+    renew: Callable[[MutableMapping[str, object]], MutableMapping[str, object]] | None,
+) -> Any:
+    """Return a part of a member of the chain that makes its clients, or members of its own, by `session`."""
+    changed: Any = copy.copy(part)
+    if hasattr(changed, "_session"):
+        changed._session = session
+    cache: object = getattr(changed, "_cache", None)
+    # Not that of a token provider: the tokens of SSO are no credentials, and refresh themselves.
+    if renew is not None and _is_cache(cache) and hasattr(changed, "providers"):
+        changed._cache = renew(cache)
+    return changed

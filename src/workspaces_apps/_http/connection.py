@@ -36,7 +36,7 @@ from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._base.connections import AnswerTooLongError, with_limit
 from workspaces_apps._base.logs import relay_warnings
 from workspaces_apps._base.text import MESSAGE_LIMIT, NAME_LIMIT, harmless
-from workspaces_apps._http.borrowed import leave_out_retry_headers
+from workspaces_apps._http.borrowed import is_patched_by_xray, leave_out_retry_headers
 from workspaces_apps._http.config import check_endpoint
 from workspaces_apps._http.fast_path import FastPath, fast_path_of
 from workspaces_apps._http.session import (
@@ -604,10 +604,9 @@ def _was_sent(error: Exception, cause: object, size: int) -> bool | None:
 
 def flag_throttle() -> None:
     """Flag the subsegment of the request under way as throttled, where X-Ray's SDK has patched aiobotocore."""
-    client = sys.modules.get("aiobotocore.client")
     # Nothing of it is typed.
     core: Any = sys.modules.get("aws_xray_sdk.core")
-    if core is None or not getattr(client, "_xray_enabled", False):
+    if core is None or not is_patched_by_xray():
         return
     from aws_xray_sdk.core.exceptions.exceptions import SegmentNotFoundException
 

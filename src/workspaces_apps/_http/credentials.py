@@ -1,18 +1,16 @@
 """Sources of credentials: the standard chain of AWS and assumed roles, set up as the client is; and whose calls they make.
 
-The chain is environment, profile, SSO, container, instance. The private names of aiobotocore's credential providers are
-used here and nowhere else. What is wanted of them, and has no public name: clients that are set up as ours is, a refresh
-that is our task and not a caller's, the moment at which credentials end, and a chain that does not give again what the
-service has refused.
+The chain is environment, profile, SSO, container, instance. What is wanted of aiobotocore's credential providers, and has
+no public name, is in `_http/borrowed.py`: clients that are set up as ours is, a refresh that is our task and not a
+caller's, the moment at which credentials end, and a chain that does not give again what the service has refused.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
@@ -34,6 +32,7 @@ from workspaces_apps._base.connections import HttpSession, with_limit
 from workspaces_apps._base.credentials import call_sts
 from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
+from workspaces_apps._http.borrowed import end_of, given_to, member_for, refresh_of
 from workspaces_apps._http.config import custom_endpoint
 from workspaces_apps._http.connection import describe_failure, printable_name
 from workspaces_apps._http.signing import Loaded, frozen
@@ -252,16 +251,16 @@ class ChainLoader:
         if not isinstance(found, AioRefreshableCredentials):
             live = None if type(found) is AioCredentials else found.get_frozen_credentials
             return Loaded(credentials=await found.get_frozen_credentials(), live=live)
-        given: Any = found
-        if given._expiry_time is None or (refused is not None and self._given):
+        expires_at, credentials = end_of(found)
+        if expires_at is None or (refused is not None and self._given):
             return await _refreshed(found)
-        return Loaded(credentials=given._frozen_credentials, expires_at=given._expiry_time)
+        return Loaded(credentials=credentials, expires_at=expires_at)
 
     async def _walk(self, *, renewed: bool) -> Found | None:
         session: Any = self._session
         resolver = session.get_component("credential_provider")
         providers: list[Any] | None = getattr(resolver, "providers", None)
-        in_hand: Found | None = getattr(session, "_credentials", None)
+        in_hand: Found | None = given_to(self._session)
         if in_hand is not None and in_hand.method not in {one.METHOD for one in providers or ()}:
             # Somebody gave them to the session: they are nobody else's.
             self._given = True
@@ -270,9 +269,9 @@ class ChainLoader:
             # Somebody's own: it sets up its clients itself.
             found: Found | None = await resolver.load_credentials()
             return found
-        cache = _Renewed() if renewed else None
+        renew = _Renewed().over if renewed else None
         create = partial(_create_client, self._configured, self._region)
-        members = [_configured(provider, self._configured, create, cache) for provider in providers]
+        members = [member_for(provider, self._configured, create, renew) for provider in providers]
         for member in members:
             self._member = member.METHOD
             found = await member.load()
@@ -333,60 +332,6 @@ class _Renewed(MutableMapping[str, object]):
         return len(self._new)
 
 
-def _configured(
-    provider: Any, session: ConfiguredSession, create: Callable[..., Any], renewed: _Renewed | None
-) -> Any:
-    """Return a member of the chain whose clients are made by `session`, and whose cache is renewed if wanted.
-
-    What is not aiobotocore's is left as it is.
-    """
-    if not type(provider).__module__.startswith(("aiobotocore.", "botocore.")):
-        return provider
-    parts = _parts_of(provider)
-    changed: dict[str, Any] = {}
-    creator = parts.get("_client_creator")
-    if creator is not None:
-        changed["_client_creator"] = create
-    for name in ("_profile_provider_builder", "_token_provider"):
-        if parts.get(name) is not None:
-            changed[name] = _rebound(parts[name], session, renewed)
-    sourcer: Any = parts.get("_credential_sourcer")
-    if sourcer is not None:
-        inner: Any = copy.copy(sourcer)
-        sources: list[Any] = sourcer._providers
-        inner._providers = [_configured(one, session, create, renewed) for one in sources]
-        changed["_credential_sourcer"] = inner
-    own: object = parts.get("cache")
-    if renewed is not None and _is_cache(own):
-        changed["cache"] = renewed.over(own)
-    if not changed:
-        return provider
-    member: Any = copy.copy(provider)
-    for name, part in changed.items():
-        setattr(member, name, part)
-    return member
-
-
-def _parts_of(member: object) -> Mapping[str, Any]:
-    return vars(member)
-
-
-def _is_cache(value: object) -> TypeGuard[MutableMapping[str, object]]:
-    return isinstance(value, MutableMapping)
-
-
-def _rebound(part: Any, session: ConfiguredSession, renewed: _Renewed | None) -> Any:
-    """Return a part of a member of the chain that makes its clients, or members of its own, by `session`."""
-    changed: Any = copy.copy(part)
-    if hasattr(changed, "_session"):
-        changed._session = session
-    cache: object = getattr(changed, "_cache", None)
-    # Not that of a token provider: the tokens of SSO are no credentials, and refresh themselves.
-    if renewed is not None and _is_cache(cache) and hasattr(changed, "providers"):
-        changed._cache = renewed.over(cache)
-    return changed
-
-
 def _create_client(session: ConfiguredSession, region: str, service_name: str, **options: Any) -> Any:
     # SSO and sign-in have Regions of their own, which their callers know.
     settings = {"region_name": region, **options} if service_name == "sts" else options
@@ -396,8 +341,7 @@ def _create_client(session: ConfiguredSession, region: str, service_name: str, *
 
 async def _refreshed(found: AioRefreshableCredentials) -> Loaded:
     """Refresh credentials that can; unlike their own refresh, it neither logs nor is part of a caller's task."""
-    refresh: Callable[[], Awaitable[Mapping[str, Any]] | Mapping[str, Any]] = getattr(found, "_refresh_using")  # noqa: B009 - private
-    answer: Any = refresh()
+    answer: Any = refresh_of(found)()
     members: Mapping[str, Any] = await answer if hasattr(answer, "__await__") else answer
     end = members.get("expiry_time")
     if isinstance(end, str):
