@@ -38,6 +38,18 @@ RETIRED = {
     "honest retry": "one retry layer",
     "typed to the end": "fully typed",
     "setback": "retried",
+    "tried again": "retried",
+    "begin nothing more": "start no new deployments",
+    "what has begun ends": "those in progress finish",
+    "if begun now": "if started now",
+    "says the plan": "according to the plan",
+    "was not begun": "was not started",
+    "(not begun": "(not started",
+    "first look": "first poll",
+    "last look": "last poll",
+    "each look": "each poll",
+    "look that": "poll that",
+    "looks before": "reads before",
 }
 """Phrases of earlier releases, each with its successor."""
 

@@ -261,7 +261,7 @@ def test_a_plan_tells_how_much_of_its_time_is_waiting() -> None:
     with console.capture() as captured:
         show_plan(console, plan)
 
-    assert "takes about 9h17m if begun now, 9h00m of it waiting for the policy's hours" in captured.get()
+    assert "takes about 9h17m if started now, 9h00m of it waiting for the policy's hours" in captured.get()
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

@@ -7,7 +7,7 @@ derived once a day, and what is the same for every request of an operation is wo
 
 A refresh is a task of its own. Whoever waits for it may be cancelled or run out of time, and the refresh goes on for
 the others. One that begins some minutes before the end is no condition of anything: if it fails, the credentials in
-hand are used until they have ended, and it is tried again after a while.
+hand are used until they have ended, and the refresh is retried after a while.
 """
 
 from __future__ import annotations

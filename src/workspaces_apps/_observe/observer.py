@@ -182,7 +182,7 @@ class AssociationObserver(FeedSource[Snapshot]):
     async def _read_states_if_allowed(
         self, ids: Sequence[str], client: Operations
     ) -> Mapping[str, WorkspaceState | None] | None:
-        """Read states; None where that is not allowed, which then is not tried again."""
+        """Read states; None where that is not allowed, which then is not retried."""
         if self._experience.hint_denied:
             return None
         try:

@@ -63,7 +63,7 @@ class Reason(StrEnum):
     UNKNOWN = "unknown"
     """The service does not tell what is needed to decide, or says something this release does not know."""
     RETRIES_EXHAUSTED = "retries-exhausted"
-    """It ended in ERROR, and was tried again as often as the policy allows, over all runs."""
+    """It ended in ERROR, and was retried as often as the policy allows, over all runs."""
     DIRECTION_UNKNOWN = "direction-unknown"
     """It is in ERROR, and nothing tells whether an installation or a removal failed."""
     DIRECTION_OPPOSITE = "direction-opposite"

@@ -191,7 +191,7 @@ class IntentLog(Protocol):
         ...
 
     async def withdraw(self, intents: Sequence[WriteIntent], reason: str) -> None:
-        """Take intents back: the write was not begun."""
+        """Take intents back: the write was not started."""
         ...
 
     async def staged(self, application_id: str, direction: Direction, request_id: str | None) -> None:

@@ -283,7 +283,7 @@ class _Call(Generic[T]):
         sent: Whether any attempt has left this machine; None for unknown.
         held: The tokens that the retry under way has taken.
         entered: Whether tenacity has been told of the first failure.
-        settled: The result, if a look has found that an earlier attempt did the work.
+        settled: The result, if a read has found that an earlier attempt did the work.
         refused: Why there is no further attempt, where the last failure does not say.
     """
 
@@ -451,7 +451,7 @@ class _Call(Generic[T]):
             notify(self.hooks.on_throttle, record)
 
     async def _worth_repeating(self) -> bool:
-        """Decide on the last failure, asking the service where the outcome is open and a look is offered."""
+        """Decide on the last failure, asking the service where the outcome is open and a recovery is offered."""
         error = self.error
         wanted = self.policy.repeats(self.kind) and self.number < self.policy.max_attempts
         if self.ambiguous and caused_by_earlier_attempt(self.operation, error):
@@ -463,7 +463,7 @@ class _Call(Generic[T]):
             self.ambiguous = True
             return wanted
         verdict = Resolution.UNKNOWN
-        # A policy of one attempt means one request, and a look is another.
+        # A policy of one attempt means one request, and a read is another.
         if self.policy.max_attempts > 1 and self.policy.repeats(self.kind):
             verdict = await self._looked(error)
         if verdict is Resolution.UNKNOWN and self.settled is None:
@@ -471,7 +471,7 @@ class _Call(Generic[T]):
         return verdict is Resolution.REPEAT and wanted
 
     async def _looked(self, error: WorkSpacesError) -> Resolution:
-        """Ask the service what became of the request; REPEAT only if two looks agree, some seconds apart."""
+        """Ask the service what became of the request; REPEAT only if two reads agree, some seconds apart."""
         if self.look is None:
             return Resolution.UNKNOWN
         delay = to_seconds(self.policy.look_delay, "RetryPolicy.look_delay")

@@ -87,8 +87,8 @@ class RetryPolicy:
     """The longest wait before any retry, a server's wish aside. Durations are timedeltas or
     seconds."""
     look_delay: Duration = 5.0
-    """How long to wait before each look that decides whether a write whose outcome is open is sent
-    again. Nothing says that a read sees what was written just before [assumed], so a look at once could
+    """The wait before each read that decides whether a write whose outcome is open is sent
+    again. Nothing says that a read sees what was written just before [assumed], so an immediate read could
     take a deployment that has begun for one that has not."""
     budget: RetryBudgetPolicy | None = RetryBudgetPolicy()
     """What all calls that share a budget may spend on retries; None for no limit."""

@@ -81,7 +81,7 @@ class _JobLog:
                 self._retries[one] = self.retries(one) + intent.retry
 
     async def withdraw(self, intents: Sequence[WriteIntent], reason: str) -> None:  # noqa: ARG002 - for journals
-        """Forget a Deploy that was not begun."""
+        """Forget a Deploy that was not started."""
         for intent in intents:
             if intent.operation == DEPLOYING:
                 one = intent.application_id

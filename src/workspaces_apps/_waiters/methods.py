@@ -43,12 +43,12 @@ class PollPolicy:
     """The intervals of a waiter's polls: short at first and after every change, then growing."""
 
     min_delay: Duration = 5.0
-    """From one look to the next at the beginning and after a change; more than 0. Durations are
+    """The delay between polls at the beginning and after a change; more than 0. Durations are
     timedeltas or seconds."""
     max_delay: Duration = 30.0
-    """The longest from one look to the next; not below `min_delay`."""
+    """The longest delay between polls; not below `min_delay`."""
     growth: float = 1.5
-    """What the delay is multiplied by after a look that found nothing new; 1 or more."""
+    """The factor by which the delay grows after a poll that found nothing new; 1 or more."""
     jitter: float = 0.25
     """The share of each delay that is left to chance, from 0 to 1: a delay is drawn between
     ``(1 - jitter) × delay`` and ``delay``."""
@@ -368,9 +368,9 @@ class Waiters(Operations):
     ) -> types.DeploymentOutcome:
         """Install applications on a WorkSpace: stage what is missing, deploy, wait.
 
-        It looks before it acts, does nothing that is done already, and may be called again after a crash at any
+        It reads before it acts, does nothing that is done already, and may be called again after a crash at any
         point. Deploying ends the user's session, and commits everything staged on the WorkSpace. [doc] So it
-        refuses where something else is staged; what somebody stages between its last look and Deploy is committed
+        refuses where something else is staged; what somebody stages between its last read and Deploy is committed
         all the same. Where the service refuses a step, it takes back what it has staged; a note on the error tells.
 
         Args:

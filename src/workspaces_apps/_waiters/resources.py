@@ -280,7 +280,7 @@ class ModifiedJudge(Judge["Workspace"]):
             properties: What must be read back; None to go by ModificationStates alone.
             began: When the wait began.
             grace: For how many seconds an entry need not show yet, where nothing is read back, and a failure
-                that was there at the first look may be an old one.
+                that was there at the first poll may be an old one.
         """
         super().__init__("modified", "WorkSpace")
         self._properties = properties

@@ -296,7 +296,7 @@ def apply(
 ) -> int:
     """Install and remove what a manifest wants. A deployment ends its user's session.
 
-    It looks before it acts: applying again goes on where an earlier apply ended, however that was. Ctrl-C (or SIGTERM)
+    It reads before it acts: applying again goes on where an earlier apply ended, however that was. Ctrl-C (or SIGTERM)
     begins nothing more and lets what runs end; a second one stops at once. With --output json, each event is a line.
     """
     del debug
@@ -448,7 +448,9 @@ def ways_out(events: Apply, board: Board) -> tuple[Callable[[], None], Callable[
     def drain() -> None:
         board.draining = True
         events.drain()
-        going = f"{board.deploying} WorkSpaces still deploy" if board.deploying else "what has begun ends"
+        going = (
+            f"{board.deploying} WorkSpaces still deploy" if board.deploying else "those in progress finish"
+        )
         complain(f"draining: no new deployments start, {going}; Ctrl-C again stops at once")
 
     def stop() -> None:

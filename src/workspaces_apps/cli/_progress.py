@@ -299,7 +299,7 @@ class Lines:
                 said += f", {time_left(board)}" if board.opening is not None else ""
             case Failed():
                 last = board.failures[-1]
-                again = "" if last.final else " (will be tried again)"
+                again = "" if last.final else " (will be retried)"
                 why = explained(last.reason, last.message)
                 said = f"failed: {last.workspace_id} {last.application}: {why}{again}"
             case Skipped() if event.reason not in self._skipped:
@@ -367,7 +367,7 @@ def panel(board: Board, traffic: Traffic, width: int) -> RenderableType:
         for word, number, style in (
             ("done", board.summary.counts["succeeded"], "green"),
             ("failed", board.summary.counts["failed"], "bold red"),
-            ("tried again", board.summary.retried, "yellow"),
+            ("retried", board.summary.retried, "yellow"),
             ("skipped", board.summary.counts["skipped"], "yellow"),
             ("deploying", board.deploying, "cyan"),
             ("waiting", board.waiting, ""),

@@ -336,7 +336,7 @@ def _show_verdict(console: Console, plan: Plan) -> None:
         say(console, f"{waves(plan)} Each deployment ends its user's session.")
         closed = timedelta(seconds=plan.estimate.closed_seconds)
         took = about(timedelta(seconds=plan.estimate.seconds) + closed)
-        waits = f" if begun now, {about(closed)} of it waiting for the policy's hours" if closed else ""
+        waits = f" if started now, {about(closed)} of it waiting for the policy's hours" if closed else ""
         say(
             console,
             f"An apply makes about {plan.estimate.calls:,} calls and takes about {took}{waits}, at"

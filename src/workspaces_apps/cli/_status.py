@@ -161,8 +161,8 @@ def watch(
 ) -> int:
     """Compare again and again, until Ctrl-C.
 
-    In a pipe, a look is told where something has changed since the one before, with the WorkSpaces that have. With
-    --output json, each look is a line.
+    In a pipe, a poll is reported where something has changed since the one before, with the WorkSpaces that have. With
+    --output json, each poll is a line.
     """
     del debug
     if metrics is not None:
@@ -202,15 +202,15 @@ async def look_once(
 
 @dataclass(slots=True)
 class Watching:
-    """Looks again and again; a look that fails is told, and the next one is tried.
+    """Polls again and again; one that fails is reported, and the next one is made.
 
     Attributes:
         manifest: What is wanted.
         connection: Whom it asks.
         journal: The journal of the roll-out.
-        interval: Seconds between looks.
+        interval: Seconds between polls.
         until_in_sync: End once everything is in sync.
-        polls: End after so many looks; None for never.
+        polls: End after so many polls; None for never.
         output: For whom to write.
         alarms: Whoever is told beside the screen.
         allow_empty: Selectors may name what does not exist.
@@ -229,7 +229,7 @@ class Watching:
     _drifted: dict[str, str] = field(default_factory=dict[str, str], init=False)
 
     async def run(self) -> int:
-        """Look until there is a reason to end; the exit code is that of the last look."""
+        """Poll until there is a reason to end; the exit code is that of the last poll."""
         from workspaces_apps.cli._live import Traffic, reading
         from workspaces_apps.errors import ServiceError, TransportError, lost_credentials
 
@@ -243,8 +243,8 @@ class Watching:
                             self.manifest, journal=self.journal, allow_empty=self.allow_empty
                         )
                 except (TransportError, ServiceError) as error:
-                    # What fails at the first look is most likely a mistake of whoever asked; and without
-                    # credentials no later look will be better.
+                    # What fails at the first poll is most likely a mistake of whoever asked; and without
+                    # credentials no later poll will be better.
                     if not made or lost_credentials(error):
                         raise
                     complain(f"{error}; polling again in {self.interval:g} s")

@@ -50,7 +50,7 @@ class HandOverError(Exception):
 
 
 class _Again(BaseRetryStrategy):
-    """The delays after which a job that did not come to its end is tried again."""
+    """The delays after which a job that did not come to its end is retried."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """Return when; None for never."""

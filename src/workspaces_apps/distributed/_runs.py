@@ -22,7 +22,7 @@ RunState: TypeAlias = Literal["waiting", "running", "done", "failed"]
 """The state of a run, or of one of its targets.
 
 ``waiting``: no worker has it, not yet or not any more; ``running``: one has; ``done``: it came to an end; ``failed``: it
-could not be planned or applied, and is not tried again.
+could not be planned or applied, and is not retried.
 """
 
 RunCommand: TypeAlias = Literal["run", "pause", "drain", "stop"]

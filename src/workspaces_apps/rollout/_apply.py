@@ -281,7 +281,7 @@ class Apply:
 
         Raises:
             JournalError: The journal could not be written any more.
-            ClientStateError: It was not begun with `async with`.
+            ClientStateError: It was not entered with `async with`.
         """
         await asyncio.shield(self._running())
         if self.result is None:
@@ -313,7 +313,7 @@ class Apply:
 
     def drain(self) -> None:
         """Begin no further WorkSpace, and let those that have begun end."""
-        self._breaker.trip(Reason.DRAINED, "asked to begin nothing more")
+        self._breaker.trip(Reason.DRAINED, "asked to start no new deployments")
 
     def pause(self, reason: str) -> None:
         """Start no new WorkSpaces until `resume`; what runs goes on.

@@ -362,7 +362,7 @@ class Rollout:
             journal: The path of the journal's file, or a store, which knows it by the plan's name. It is opened by
                 ``async with``, which raises JournalBusyError where another apply writes to it, and JournalError where it
                 cannot be read or written, or is that of another roll-out. None: none is kept, and with it what the
-                service cannot tell: the direction of what ends in ERROR, and how often it was tried again.
+                service cannot tell: the direction of what ends in ERROR, and how often it was retried.
             dry_run: Write nothing, neither to the service nor to the journal.
             assume_direction: Take the direction that is wanted for the one that failed, where an association is in
                 ERROR and nothing else tells.

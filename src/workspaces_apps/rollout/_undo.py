@@ -208,7 +208,7 @@ class Undo:
         )
 
     def review(self, key: Key, record: AssociationRecord | None, change: PlannedChange) -> PlannedChange:
-        """Return a planned change as it is after a look at what has happened since the roll-out.
+        """Return a planned change as it is after a reading of what has happened since the roll-out.
 
         Args:
             key: Which change.

@@ -110,7 +110,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("deploy", "PENDING_UNINSTALL", "in use", None, None, "assumed", _IN_FLIGHT_REFUSED),
     Row("deploy", "UNINSTALLING", "in use", None, None, "assumed", _IN_FLIGHT_REFUSED),
     Row("force", "ERROR", "move", None, None, "doc",
-        "With Force a failed record is tried again, in the direction that failed, which it does not show."),
+        "With Force a failed record is retried, in the direction that failed, which it does not show."),
     Row("begin", "PENDING_INSTALL", "move", "INSTALLING", None, "assumed",
         "The names are documented, their order is the natural one."),
     Row("begin", "PENDING_UNINSTALL", "move", "UNINSTALLING", None, "assumed",

@@ -234,7 +234,7 @@ class RolloutController:
         await self._finish(*self._ending())
 
     async def _await_approval(self, wave: EndedWave) -> None:
-        """Wait until somebody approves a wave that has ended; begin nothing more if nobody does."""
+        """Wait until somebody approves a wave that has ended; start no new ones if nobody does."""
         log, history = self._log, self._log.history.approvals
         about = {"wave": wave.wave, "digest": wave.digest}
         request = log.event(ApprovalRequested, EVERYWHERE, workspaces=wave.workspaces, **about)

@@ -135,7 +135,7 @@ class EventLog:
             raise
 
     async def withdraw(self, *intents: Intent, reason: str) -> None:
-        """Take back intents whose write was not begun; they are on disk when this returns.
+        """Take back intents whose write was not started; they are on disk when this returns.
 
         Raises:
             JournalError: They could not be written; the intents count on.

@@ -252,7 +252,7 @@ class Intent(Record, frozen=True):
 
 @public("workspaces_apps.rollout")
 class Withdrawn(_Strict, frozen=True):
-    """An intent whose write was not begun is taken back, and counts for nothing. New in format 2."""
+    """An intent whose write was not started is taken back, and counts for nothing. New in format 2."""
 
     kind: Literal["withdrawn"] = "withdrawn"
     workspace_id: Text
@@ -266,7 +266,7 @@ class Withdrawn(_Strict, frozen=True):
     retry: bool = False
     """Whether the intent was that of a retry."""
     reason: Text
-    """Why the write was not begun."""
+    """Why the write was not started."""
 
 
 @public("workspaces_apps.rollout")
@@ -350,7 +350,7 @@ class Failed(Record, frozen=True):
     request_id: Text | None = None
     """The service's id of the answer, for a call that was refused."""
     final: bool = True
-    """Whether this is the last word on it in this run; False when it will be tried again."""
+    """Whether this is the last word on it in this run; False when it will be retried."""
     refused: bool = False
     """Whether the service refused a Deploy without beginning anything, so that a retry which its intent
     announced does not count."""

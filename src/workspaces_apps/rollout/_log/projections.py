@@ -178,7 +178,7 @@ class RunHistory:
         return tries.direction if tries is not None else None
 
     def retries(self, key: Key) -> int:
-        """Return how often it was tried again, over all runs, since it was last in sync.
+        """Return how often it was retried, over all runs, since it was last in sync.
 
         Intents are counted, without those that the service refused or that were withdrawn: one that a crash kept from
         being sent counts.

@@ -350,7 +350,7 @@ class Policy(Part, frozen=True):
     """How many WorkSpaces may fail, a count or a share of those in the plan; one more, and
     nothing new is begun, while what runs may end."""
     retries: Annotated[int, Field(ge=0, le=10)] = 1
-    """How often a change that ended in ERROR is tried again, over all runs on one journal, 0 to 10."""
+    """How often a change that ended in ERROR is retried, over all runs on one journal, 0 to 10."""
     when_connected: WhenConnected = "proceed"
     """The rule for WorkSpaces whose user is connected; a deployment ends the session [doc].
     ``proceed``: deploy; ``skip``: leave them alone; ``wait``: deploy once the user has been away for

@@ -452,7 +452,7 @@ class _Planner:
             return blocked(
                 change,
                 Reason.RETRIES_EXHAUSTED,
-                f"in ERROR; tried again {tries} of {self._policy.retries} times",
+                f"in ERROR; retried {tries} of {self._policy.retries} times",
             )
         if self._history.failed_direction(key) is None:
             message = "in ERROR; the journal does not know in which direction, so it is staged anew if the service takes it"

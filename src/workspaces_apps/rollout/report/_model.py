@@ -91,7 +91,7 @@ class Change:
     attempts: int = 0
     """Deployments announced for it, over all runs."""
     retries: int = 0
-    """How many of them tried again what had ended in ERROR."""
+    """How many of them retried what had ended in ERROR."""
     retried: int = 0
     """Failures that were followed by another try."""
     seconds: float | None = None

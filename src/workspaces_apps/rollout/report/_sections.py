@@ -29,7 +29,7 @@ MEANINGS: Final[Mapping[Outcome, str]] = {
     "unchanged": "in sync before",
     "failed": "the service refused it, or its deployment ended in ERROR",
     "skipped": "left alone",
-    "blocked": "cannot be, says the plan",
+    "blocked": "cannot be applied, according to the plan",
     "in-progress": "started, without a last word",
     "waiting": "planned, and not started",
 }
