@@ -197,7 +197,7 @@ async def test_opening_is_in_no_segment_and_misses_none(
 async def test_polls_are_in_no_segment_and_miss_none(
     xray: Any, caplog: pytest.LogCaptureFixture, missing: str
 ) -> None:
-    """What an observer polls for all who wait is in no caller's trace; what was asked for by the caller is."""
+    """Polls are for all who wait, and in no caller's trace; the reads and writes of the call itself are in it."""
     caplog.set_level(logging.WARNING, "aws_xray_sdk")
     clock = ManualClock(autojump=True)
     async with Simulator(workspaces=10, clock=clock) as sim:
