@@ -2,24 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, Final, TypeAlias
 
 import pytest
 from aiobotocore.session import AioSession
 
 from tests.http.conftest import Connect
 from tests.http.server import REQUEST_ID, ScriptedServer, fault, ok
+from tests.http.ways import WAYS, calls, posts
 from workspaces_apps import Credentials, ResourceNotFoundException, WorkSpacesClient
 from workspaces_apps.simulator import ManualClock, Simulator
+
+__all__ = ["posts"]
 
 TRACE_HEADER = "x-amzn-trace-id"
 
 
-@pytest.fixture
-def spans() -> Iterator[Any]:
-    """The spans of OpenTelemetry's instrumentation of aiobotocore."""
+@contextmanager
+def instrumented() -> Iterator[Any]:
+    """Instrument aiobotocore by OpenTelemetry; what is returned keeps the spans."""
     reason = "opentelemetry-instrumentation-botocore and opentelemetry-sdk are not installed"
     instrumentation: Any = pytest.importorskip("opentelemetry.instrumentation.botocore", reason=reason)
     export: Any = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter", reason=reason)
@@ -30,20 +33,22 @@ def spans() -> Iterator[Any]:
     provider.add_span_processor(processor.SimpleSpanProcessor(exporter))
     instrumentor = instrumentation.AiobotocoreInstrumentor()
     instrumentor.instrument(tracer_provider=provider)
-    yield exporter
-    instrumentor.uninstrument()
+    try:
+        yield exporter
+    finally:
+        instrumentor.uninstrument()
 
 
 @pytest.fixture
-def patch() -> Iterator[pytest.MonkeyPatch]:
-    """A monkeypatch that is undone before what was set up before it: the other one would put back its wrappers."""
-    with pytest.MonkeyPatch.context() as patching:
-        yield patching
+def spans() -> Iterator[Any]:
+    """The spans of OpenTelemetry's instrumentation of aiobotocore."""
+    with instrumented() as exporter:
+        yield exporter
 
 
-@pytest.fixture
-def xray(patch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The X-Ray SDK with aiobotocore patched, and nothing sent to a daemon."""
+@contextmanager
+def patched() -> Iterator[Any]:
+    """Patch aiobotocore by the X-Ray SDK, and send nothing to a daemon; what is returned begins a segment."""
     reason = "aws-xray-sdk is not installed"
     core: Any = pytest.importorskip("aws_xray_sdk.core", reason=reason)
     context: Any = pytest.importorskip("aws_xray_sdk.core.async_context", reason=reason)
@@ -51,13 +56,6 @@ def xray(patch: pytest.MonkeyPatch) -> Iterator[Any]:
     import aiobotocore.endpoint
 
     patcher: Any = pytest.importorskip("aws_xray_sdk.ext.aiobotocore", reason=reason)
-    # It has no way back: what it wraps is put back by hand.
-    client: Any = aiobotocore.client.AioBaseClient
-    endpoint: Any = aiobotocore.endpoint.AioEndpoint
-    patch.setattr(client, "_make_api_call", client._make_api_call)
-    patch.setattr(endpoint, "prepare_request", endpoint.prepare_request)
-    patch.delattr(aiobotocore.client, "_xray_enabled", raising=False)
-    patcher.patch()
     recorder = core.xray_recorder
     # The one to the daemon, which is opened on import and would be left to the garbage collector.
     socket: Any = getattr(recorder.emitter, "_socket", None)
@@ -83,10 +81,25 @@ def xray(patch: pytest.MonkeyPatch) -> Iterator[Any]:
         finally:
             asyncio.get_running_loop().set_task_factory(None)
 
-    yield in_segment
-    # Not by `monkeypatch`, which would put back what the patcher has left.
+    # The SDK has no way back: what it wraps is put back by hand, before what was set up earlier is undone.
+    with pytest.MonkeyPatch.context() as patch:
+        client: Any = aiobotocore.client.AioBaseClient
+        endpoint: Any = aiobotocore.endpoint.AioEndpoint
+        patch.setattr(client, "_make_api_call", client._make_api_call)
+        patch.setattr(endpoint, "prepare_request", endpoint.prepare_request)
+        patch.delattr(aiobotocore.client, "_xray_enabled", raising=False)
+        patcher.patch()
+        yield in_segment
+    # Not by `patch`, which would put back what the patcher has left.
     if hasattr(aiobotocore.client, "_xray_enabled"):
         delattr(aiobotocore.client, "_xray_enabled")
+
+
+@pytest.fixture
+def xray() -> Iterator[Any]:
+    """The X-Ray SDK with aiobotocore patched."""
+    with patched() as in_segment:
+        yield in_segment
 
 
 async def test_opentelemetry_sees_a_call(server: ScriptedServer, ws: WorkSpacesClient, spans: Any) -> None:
@@ -154,6 +167,72 @@ async def test_both_together(server: ScriptedServer, ws: WorkSpacesClient, spans
 
     assert len(spans.get_finished_spans()) == len(segment.subsegments) == 1
     assert TRACE_HEADER in server.requests[0].headers
+
+
+Operations: TypeAlias = Callable[[], list[str]]
+"""Returns the operations that a tracer has seen, in order."""
+
+
+@asynccontextmanager
+async def by_opentelemetry() -> AsyncGenerator[Operations]:
+    """Trace calls by OpenTelemetry."""
+    with instrumented() as exporter:
+        yield lambda: [one.name.rpartition(".")[2] for one in exporter.get_finished_spans()]
+
+
+@asynccontextmanager
+async def by_xray() -> AsyncGenerator[Operations]:
+    """Trace calls by the X-Ray SDK."""
+    with patched() as in_segment:
+        async with in_segment() as segment:
+            yield lambda: [one.aws["operation"] for one in segment.subsegments]
+
+
+Tracer: TypeAlias = Callable[[], AbstractAsyncContextManager[Operations]]
+TRACERS: Final[dict[str, Tracer]] = {"OpenTelemetry": by_opentelemetry, "X-Ray": by_xray}
+EACH_TRACER = pytest.mark.parametrize("tracer", TRACERS.values(), ids=TRACERS)
+EACH_WAY = pytest.mark.parametrize("make", WAYS.values(), ids=WAYS)
+
+
+@EACH_TRACER
+@EACH_WAY
+async def test_a_tracer_that_was_there_first_sees_every_call(
+    server: ScriptedServer, posts: list[bytes], make: Callable[[str], WorkSpacesClient], tracer: Tracer
+) -> None:
+    """Not the first call of an operation alone, which aiobotocore always makes."""
+    server.respond(lambda _: ok())
+
+    async with tracer() as seen, make(server.url) as ws:
+        await calls(ws, 3)
+        assert seen() == ["DescribeAccount"] * 3
+
+    assert [TRACE_HEADER in request.headers for request in server.requests] == [True] * 3
+    assert posts == []
+
+
+@EACH_TRACER
+@EACH_WAY
+async def test_a_tracer_that_comes_while_the_client_is_in_use_sees_every_call_from_then_on(
+    server: ScriptedServer, posts: list[bytes], make: Callable[[str], WorkSpacesClient], tracer: Tracer
+) -> None:
+    """Where calls took the fast path, they leave it, and are back on it when the tracer has gone."""
+    server.respond(lambda _: ok())
+
+    async with make(server.url) as ws:
+        await calls(ws, 2)
+        taken = len(posts)
+        async with tracer() as seen:
+            await calls(ws, 3)
+            assert seen() == ["DescribeAccount"] * 3
+        assert len(posts) == taken
+        await calls(ws)
+
+    assert [TRACE_HEADER in request.headers for request in server.requests] == [
+        *[False] * 2,
+        *[True] * 3,
+        False,
+    ]
+    assert (taken, len(posts)) == ((1, 2) if make is WAYS["allowed"] else (0, 0))
 
 
 class AskingProvider:

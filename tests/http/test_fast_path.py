@@ -14,18 +14,12 @@ from botocore.stub import Stubber
 
 from tests.http.conftest import Connect
 from tests.http.server import ScriptedServer, ok
-from tests.http.ways import client_of, ignore, inner_of, listening, posts
+from tests.http.ways import WAYS, calls, client_of, ignore, inner_of, listening, posts
 from workspaces_apps import WorkSpacesClient
 from workspaces_apps._http.fast_path import EVENTS, LONGEST_BODY
 from workspaces_apps._http.session import PlainSession, make_loader
 
 __all__ = ["posts"]
-
-
-async def calls(ws: WorkSpacesClient, count: int = 1) -> None:
-    """Call an operation."""
-    for _ in range(count):
-        await ws.describe_account()
 
 
 async def test_the_first_call_shows_the_way_to_the_next(
@@ -141,20 +135,28 @@ async def test_it_is_left_and_taken_again_while_the_client_is_in_use(
     assert len(server.requests) == 7
 
 
+@pytest.mark.parametrize("make", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("before", [0, 2], ids=["at first", "while in use"])
 async def test_whoever_stubs_a_client_answers_in_the_place_of_the_network(
-    server: ScriptedServer, ws: WorkSpacesClient, posts: list[bytes]
+    server: ScriptedServer, posts: list[bytes], make: Callable[[str], WorkSpacesClient], before: int
 ) -> None:
-    """botocore's own Stubber is no listener of botocore's."""
+    """botocore's own Stubber is no listener of botocore's: it answers each call until it is taken away."""
     server.respond(lambda _: ok())
-    await calls(ws, 2)
-    stubber = Stubber(await inner_of(ws))
-    stubber.add_response("describe_account", {"DedicatedTenancySupport": "ENABLED"})
+    async with make(server.url) as ws:
+        await calls(ws, before)
+        taken = len(posts)
+        stubber = Stubber(await inner_of(ws))
+        for _ in range(3):
+            stubber.add_response("describe_account", {"DedicatedTenancySupport": "ENABLED"})
 
-    with stubber:
-        found = await ws.describe_account()
+        with stubber:
+            found = [await ws.describe_account() for _ in range(3)]
+            stubber.assert_no_pending_responses()
+        assert (len(posts), len(server.requests)) == (taken, before)
+        await calls(ws, 2)
 
-    assert found.dedicated_tenancy_support == "ENABLED"
-    assert (len(posts), len(server.requests)) == (1, 2)
+    assert [one.dedicated_tenancy_support for one in found] == ["ENABLED"] * 3
+    assert (len(posts) > taken, len(server.requests)) == (make is WAYS["allowed"], before + 2)
 
 
 async def test_it_is_closed_where_a_method_was_wrapped_before_the_client_was_made(

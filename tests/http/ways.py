@@ -1,7 +1,7 @@
 """The two ways of a call, forced and watched."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from aiobotocore.client import AioBaseClient
@@ -14,6 +14,12 @@ from workspaces_apps._http.fast_path import PooledPost, RawAnswer
 
 PATIENCE = 60.0
 """Real seconds after which an exchange is taken for hung; nothing waits that long when it works."""
+
+
+async def calls(ws: WorkSpacesClient, count: int = 1) -> None:
+    """Call DescribeAccount, one call after the other."""
+    for _ in range(count):
+        await ws.describe_account()
 
 
 def ignore(**_: object) -> None:
@@ -53,6 +59,10 @@ def slow_client(
 ) -> WorkSpacesClient:
     """Return a client whose every call aiobotocore makes, since somebody listens."""
     return client_of(url, listening("needs-retry"), request_checks, read_timeout)
+
+
+WAYS: Final[dict[str, Callable[[str], WorkSpacesClient]]] = {"allowed": client_of, "forbidden": slow_client}
+"""Make a client of a server: one that may take the fast path from the second call of an operation on, and one that may not."""
 
 
 async def inner_of(ws: WorkSpacesClient) -> AioBaseClient:
