@@ -19,8 +19,11 @@ VARIES: Final = {"aws.requestid", "error.stack", "error.message", "_dd.p.tid"}
 """Tags that differ from call to call: the words of an error tell how often botocore tried."""
 
 
-def spans_of(caller: str, endpoint: Endpoint) -> list[dict[str, Any]]:
-    """The spans of two calls, below the caller's own span; what varies is checked for being there."""
+def spans_of(caller: str, endpoint: Endpoint) -> tuple[list[dict[str, Any]], list[int]]:
+    """Return the spans below the caller's own, and the requests on the fast path before ddtrace comes and after.
+
+    What varies in the spans is checked for being there.
+    """
     (packages,) = Path(FOLDER, "ddtrace", "lib").glob("python*/site-packages")
     done = subprocess.run(
         [
@@ -42,13 +45,15 @@ def spans_of(caller: str, endpoint: Endpoint) -> list[dict[str, Any]]:
         text=True,
         check=False,
     )
-    found: list[dict[str, Any]] = answer_of(done)["spans"]
+    answer = answer_of(done)
+    found: list[dict[str, Any]] = answer["spans"]
     for one in found:
         present = VARIES & set(one["tags"])
         assert all(one["tags"][name] for name in present)
         one["tags"] = {name: value for name, value in one["tags"].items() if name not in VARIES}
         one["varying"] = sorted(present)
-    return found
+    short: list[int] = answer["short"]
+    return found, short
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +63,18 @@ def endpoint() -> Any:
         yield simulation.endpoint
 
 
-def test_the_spans_are_those_of_plain_aiobotocore(endpoint: Endpoint) -> None:
-    """A span each for an answered and a refused call, with equal names, resources, tags and parents."""
-    ours, plain = (spans_of(caller, endpoint) for caller in ("ours", "plain"))
+@pytest.mark.parametrize("caller,before", [("ours", 0), ("forbidden", 0), ("midway", 1)])
+def test_the_spans_are_those_of_plain_aiobotocore(endpoint: Endpoint, caller: str, before: int) -> None:
+    """A span each for answered and refused calls, as plain aiobotocore's, also where ddtrace comes midway."""
+    ours, short = spans_of(caller, endpoint)
+    plain, _ = spans_of("plain", endpoint)
 
     assert ours == plain
-    answered, refused = ours
-    assert (answered["below"], refused["below"]) == ("parent", "parent")
-    assert (answered["error"], refused["error"]) == (0, 1)
-    assert answered["resource"] == "workspaces.describeworkspaces"
-    assert answered["tags"]["http.status_code"] == "200"
-    assert answered["varying"] == ["aws.requestid"]
+    assert short == [before, 0]
+    *answered, refused = ours
+    assert [one["resource"] for one in answered] == ["workspaces.describeworkspaces"] * 3
+    assert {one["below"] for one in ours} == {"parent"}
+    assert [one["error"] for one in ours] == [0, 0, 0, 1]
+    assert {one["tags"]["http.status_code"] for one in answered} == {"200"}
+    assert answered[0]["varying"] == ["aws.requestid"]
     assert json.dumps(refused).count("ResourceNotFoundException") == 1
