@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -21,7 +21,7 @@ TRACE_HEADER = "x-amzn-trace-id"
 
 
 @contextmanager
-def instrumented() -> Iterator[Any]:
+def instrumented() -> Generator[Any]:
     """Instrument aiobotocore by OpenTelemetry; what is returned keeps the spans."""
     reason = "opentelemetry-instrumentation-botocore and opentelemetry-sdk are not installed"
     instrumentation: Any = pytest.importorskip("opentelemetry.instrumentation.botocore", reason=reason)
@@ -47,7 +47,7 @@ def spans() -> Iterator[Any]:
 
 
 @contextmanager
-def patched() -> Iterator[Any]:
+def patched() -> Generator[Any]:
     """Patch aiobotocore by the X-Ray SDK, and send nothing to a daemon; what is returned begins a segment."""
     reason = "aws-xray-sdk is not installed"
     core: Any = pytest.importorskip("aws_xray_sdk.core", reason=reason)

@@ -1,21 +1,22 @@
 """The fast path of a call: taken where nobody would miss anything, and left the moment somebody would."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 import pytest
 import wrapt
 from aiobotocore.client import AioBaseClient
-from aiobotocore.endpoint import AioEndpoint
 from botocore.loaders import Loader
 from botocore.session import Session
 from botocore.stub import Stubber
 
 from tests.http.conftest import Connect
 from tests.http.server import ScriptedServer, ok
-from tests.http.ways import WAYS, calls, client_of, ignore, inner_of, listening, posts
+from tests.http.ways import WAYS, calls, client_of, inner_of, listening, posts
 from workspaces_apps import WorkSpacesClient
+from workspaces_apps._http.borrowed import TABLE
 from workspaces_apps._http.fast_path import EVENTS, LONGEST_BODY
 from workspaces_apps._http.session import PlainSession, make_loader
 
@@ -61,78 +62,162 @@ async def test_a_listener_to_another_operation_does_not_close_it(
     assert len(posts) == 1
 
 
-def listen(inner: AioBaseClient) -> Callable[[], None]:
+Note: TypeAlias = Callable[[], None]
+"""Called by whoever watches, for each thing that it sees."""
+
+Watcher: TypeAlias = Callable[[AioBaseClient, Note], Callable[[], None]]
+"""Begins to watch a client's calls, and returns what ends it."""
+
+
+def listen(inner: AioBaseClient, note: Note) -> Callable[[], None]:
     """Begin to listen to an event."""
+
+    def handle(**_: object) -> None:
+        note()
+
     events: Any = inner.meta.events
-    events.register("before-send", ignore)
-    return lambda: events.unregister("before-send", ignore)
+    events.register("before-send", handle)
+    return lambda: events.unregister("before-send", handle)
 
 
-def wrap(owner: type, name: str) -> Callable[[AioBaseClient], Callable[[], None]]:
+def wrap(owner: object, name: str, note: Note) -> Callable[[], None]:
     """Wrap a method as tracers do: the wrapper is equal to the method, and says that it is of its type."""
+    original, own = getattr(owner, name), name in vars(owner)
 
-    def begin(_: AioBaseClient) -> Callable[[], None]:
-        original, inherited = getattr(owner, name), name not in vars(owner)
+    def through(wrapped: Any, _: object, args: Any, options: Any) -> object:
+        note()
+        return wrapped(*args, **options)
 
-        def through(wrapped: Any, _: object, args: Any, options: Any) -> object:
-            return wrapped(*args, **options)
-
-        setattr(owner, name, wrapt.FunctionWrapper(original, through))
-        return lambda: delattr(owner, name) if inherited else setattr(owner, name, original)
-
-    return begin
+    setattr(owner, name, wrapt.FunctionWrapper(original, through))
+    return lambda: setattr(owner, name, original) if own else delattr(owner, name)
 
 
-def replace(inner: AioBaseClient) -> Callable[[], None]:
-    """Put another method on the client itself."""
-    found: Any = inner
-    found._make_api_call = found._make_api_call
-    return lambda: delattr(found, "_make_api_call")
+def on_class(owner: type, name: str) -> Watcher:
+    """Watch by a wrapper on a class."""
+    return lambda _, note: wrap(owner, name, note)
 
 
-def trace(inner: AioBaseClient) -> Callable[[], None]:
+def on_class_of(of: Callable[[AioBaseClient], object], name: str) -> Watcher:
+    """Watch by a wrapper on the class of an object of the client's, which may inherit from the one in the table."""
+    return lambda inner, note: wrap(type(of(inner)), name, note)
+
+
+def on_instance(of: Callable[[AioBaseClient], object], name: str) -> Watcher:
+    """Watch by a wrapper on an object of the client's."""
+    return lambda inner, note: wrap(of(inner), name, note)
+
+
+def endpoint_of(inner: AioBaseClient) -> Any:
+    """Return the endpoint of aiobotocore's client, whose HTTP session is public on it."""
+    return getattr(inner, "_endpoint")  # noqa: B009 - private
+
+
+def aiohttp_session_of(inner: AioBaseClient) -> Any:
+    """Return aiohttp's session, of which there is one where there is no proxy."""
+    (session,) = endpoint_of(inner).http_session._sessions.values()
+    return session
+
+
+def trace(inner: AioBaseClient, note: Note) -> Callable[[], None]:
     """Trace the requests of aiohttp's session."""
-    endpoint: Any = getattr(inner, "_endpoint")  # noqa: B009 - private
-    (session,) = endpoint.http_session._sessions.values()
-    config = aiohttp.TraceConfig()
+
+    async def begun(*_: object) -> None:
+        note()
+
+    session, config = aiohttp_session_of(inner), aiohttp.TraceConfig()
+    config.on_request_start.append(begun)
     config.freeze()
     session.trace_configs.append(config)
     return lambda: session.trace_configs.remove(config)
 
 
-WATCHERS = {
+def go_between(inner: AioBaseClient, note: Note) -> Callable[[], None]:
+    """Put a middleware into aiohttp's session."""
+
+    async def middleware(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        note()
+        return await handler(request)
+
+    session = aiohttp_session_of(inner)
+    before, session._middlewares = session._middlewares, (middleware,)
+    return lambda: setattr(session, "_middlewares", before)
+
+
+def stand_in(inner: AioBaseClient, note: Note) -> Callable[[], None]:
+    """Put another HTTP session in the place of the endpoint's."""
+    endpoint = endpoint_of(inner)
+    original = endpoint.http_session
+
+    class Other:
+        async def send(self, request: object) -> object:
+            note()
+            return await original.send(request)
+
+    endpoint.http_session = Other()
+    return lambda: setattr(endpoint, "http_session", original)
+
+
+OBJECTS: Final[dict[str, Callable[[AioBaseClient], object]]] = {
+    "AioBaseClient": lambda inner: inner,
+    "AioEndpoint": endpoint_of,
+    "AIOHTTPSession": lambda inner: endpoint_of(inner).http_session,
+    "ClientSession": aiohttp_session_of,
+}
+"""By class: the object of it that lives as long as the client."""
+
+
+def wrappers() -> Iterator[tuple[str, Watcher]]:
+    """Yield a watcher for each method that the fast path skips: on a class, or on an object."""
+    for row in TABLE:
+        if not row.skipped:
+            continue
+        module, _, kind = row.owner.partition(":")
+        owner: type = getattr(import_module(module), kind)
+        (author, *_) = (base for base in owner.__mro__ if row.name in vars(base))
+        yield f"{kind}.{row.name}", on_class(owner, row.name)
+        if author is not owner:
+            yield f"{author.__name__}.{row.name}", on_class(author, row.name)
+        if kind in OBJECTS:
+            yield f"{row.name} of the {kind} in use", on_class_of(OBJECTS[kind], row.name)
+            yield f"{row.name} of one {kind}", on_instance(OBJECTS[kind], row.name)
+
+
+WATCHERS: Final[dict[str, Watcher]] = {
     "a listener": listen,
-    "a wrapped call": wrap(AioBaseClient, "_make_api_call"),
-    "a wrapped request": wrap(AioEndpoint, "prepare_request"),
-    "wrapped aiohttp": wrap(aiohttp.ClientSession, "_request"),
-    "a method of the instance": replace,
     "a trace of aiohttp": trace,
+    "a middleware of aiohttp": go_between,
+    "another HTTP session": stand_in,
+    **dict(wrappers()),
 }
 
 
 @pytest.mark.parametrize("watcher", WATCHERS.values(), ids=WATCHERS)
 async def test_it_is_left_and_taken_again_while_the_client_is_in_use(
-    server: ScriptedServer,
-    ws: WorkSpacesClient,
-    posts: list[bytes],
-    watcher: Callable[[AioBaseClient], Callable[[], None]],
+    server: ScriptedServer, ws: WorkSpacesClient, posts: list[bytes], watcher: Watcher
 ) -> None:
     """Whoever begins to watch sees the very next call, and when nobody watches any more the path is open again."""
     server.respond(lambda _: ok())
     await calls(ws, 2)
     assert len(posts) == 1
 
-    end = watcher(await inner_of(ws))
+    seen: list[None] = []
+    end = watcher(await inner_of(ws), lambda: seen.append(None))
     try:
-        await calls(ws, 2)
-        assert (len(posts), len(server.requests)) == (1, 4)
+        await calls(ws)
+        first = len(seen)
+        await calls(ws)
     finally:
         end()
+    both = len(seen)
+    assert 0 < first < both
+    assert (len(posts), len(server.requests)) == (1, 4)
     await calls(ws, 3)
 
     # After a change of listeners the way is shown anew.
-    assert len(posts) in (3, 4)
-    assert len(server.requests) == 7
+    assert len(posts) == (3 if watcher is listen else 4)
+    assert (len(seen), len(server.requests)) == (both, 7)
 
 
 @pytest.mark.parametrize("make", WAYS.values(), ids=WAYS)

@@ -310,12 +310,15 @@ class Internals(NamedTuple):
     Attributes:
         original: Whether they were as their authors wrote them.
         methods: Each with its class, and what it was.
-        own: The attributes of the client and of its endpoint, where wrappers may be too, and the names of the methods.
+        own: The attributes of the client, of its endpoint and of its HTTP session, where wrappers may be too, and the
+            names of the methods.
+        session: The HTTP session, in whose place the endpoint may be given another one.
     """
 
     original: bool
     methods: tuple[_Watch, ...]
     own: tuple[tuple[Mapping[str, object], tuple[str, ...]], ...]
+    session: object
 
 
 def internals_of(client: AioBaseClient) -> Internals:
@@ -327,9 +330,13 @@ def internals_of(client: AioBaseClient) -> Internals:
     Raises:
         AttributeError: One of them is missing.
     """
-    endpoint = _endpoint_of(client)
+    endpoint, session = _endpoint_of(client), http_session_of(client)
     # The classes in use, whose bases are the ones of the table.
-    kinds: dict[type, type] = {AioBaseClient: type(client), AioEndpoint: type(endpoint)}
+    kinds: dict[type, type] = {
+        AioBaseClient: type(client),
+        AioEndpoint: type(endpoint),
+        AIOHTTPSession: type(session),
+    }
     methods = tuple(
         _Watch(kind, name, getattr(kind, name))
         for owner, names in _SKIPPED.items()
@@ -339,7 +346,12 @@ def internals_of(client: AioBaseClient) -> Internals:
     return Internals(
         all(is_original(method.expected) for method in methods),
         methods,
-        ((vars(client), _SKIPPED[AioBaseClient]), (vars(endpoint), _SKIPPED[AioEndpoint])),
+        (
+            (vars(client), _SKIPPED[AioBaseClient]),
+            (vars(endpoint), _SKIPPED[AioEndpoint]),
+            (vars(session), _SKIPPED[AIOHTTPSession]),
+        ),
+        session,
     )
 
 
@@ -389,10 +401,14 @@ def leave_out_retry_headers(client: AioBaseClient) -> None:
     client.meta.events.unregister("request-created", add_retry_headers)
 
 
-watchers_of: Final[Callable[[aiohttp.ClientSession], tuple[Collection[object], ...]]] = attrgetter(
+_watchers_of: Final[Callable[[aiohttp.ClientSession], tuple[Collection[object], ...]]] = attrgetter(
     "trace_configs", "_middlewares"
 )
-"""Returns who wants to see the requests of an aiohttp session but the session itself: traces, and middlewares."""
+
+
+def is_watched(session: aiohttp.ClientSession) -> bool:
+    """Return whether somebody sees the requests of an aiohttp session: by a trace, a middleware or a wrapper on it."""
+    return any(_watchers_of(session)) or not vars(session).keys().isdisjoint(_SKIPPED[aiohttp.ClientSession])
 
 
 def is_patched_by_xray() -> bool:

@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from workspaces_apps._http.borrowed import Internals, Listeners, http_session_of, internals_of, watchers_of
+from workspaces_apps._http.borrowed import Internals, Listeners, http_session_of, internals_of, is_watched
 from workspaces_apps._http.session import DirectSession
 from workspaces_apps._http.signing import SigningTemplate
 from workspaces_apps._model.models import Headers
@@ -254,7 +254,7 @@ class FastPath:
         if not self._is_free():
             return None
         route = self._routes.get(operation)
-        if route is None or len(body) > LONGEST_BODY or any(watchers_of(route.pool.session)):
+        if route is None or len(body) > LONGEST_BODY or is_watched(route.pool.session):
             return None
         return route
 
@@ -347,8 +347,13 @@ def is_unchanged(internals: Internals) -> bool:
         # By identity: wrappers are equal to what they wrap.
         if getattr(owner, name) is not expected:
             return False
-    (client, of_client), (endpoint, of_endpoint) = internals.own
-    return client.keys().isdisjoint(of_client) and endpoint.keys().isdisjoint(of_endpoint)
+    (client, of_client), (endpoint, of_endpoint), (session, of_session) = internals.own
+    return (
+        endpoint["http_session"] is internals.session
+        and client.keys().isdisjoint(of_client)
+        and endpoint.keys().isdisjoint(of_endpoint)
+        and session.keys().isdisjoint(of_session)
+    )
 
 
 def _is_stranger(handler: object) -> bool:
