@@ -19,12 +19,14 @@ class RawServer:
         operations: What it was asked, in order.
         requests: Each request as it came, head and body.
         connections: How many connections were made.
+        ended: Set when one of them has ended.
     """
 
     url: str = ""
     operations: list[str] = field(default_factory=list[str])
     requests: list[bytes] = field(default_factory=list[bytes])
     connections: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Handler: TypeAlias = Callable[[asyncio.StreamWriter, str], Awaitable[bool]]
@@ -64,6 +66,7 @@ async def raw_server(handler: Handler) -> AsyncGenerator[RawServer]:
         finally:
             tasks.discard(task)
             writer.close()
+            state.ended.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

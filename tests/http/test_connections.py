@@ -9,6 +9,7 @@ import pytest
 
 from tests.http.conftest import make_config
 from tests.http.raw import answer, client_of, raw_server
+from tests.http.ways import WAYS, posts
 from workspaces_apps import (
     ConfigurationError,
     MalformedResponseError,
@@ -19,6 +20,8 @@ from workspaces_apps import (
 from workspaces_apps.api import TerminateRequest
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._clocks import run_virtual
+
+__all__ = ["posts"]
 
 IDS: Final = {"workspace_id": "ws-123456789", "application_id": "wsa-123456789"}
 ASSOCIATED: Final = (
@@ -36,19 +39,46 @@ CALLS: Final[tuple[Callable[[WorkSpacesClient], Awaitable[object]], ...]] = (
     ),
 )
 
+NAMES: Final = ("Describe", "Associate", "Deploy", "Terminate")
+"""The operations of the calls, in words; each is in the name of its operation."""
+
+EACH_CALL = pytest.mark.parametrize("number", range(4), ids=NAMES)
+EACH_WAY = pytest.mark.parametrize("make", WAYS.values(), ids=WAYS)
+
+
+def body_of(operation: str) -> bytes:
+    """Return what the operation is answered with."""
+    return ASSOCIATED if operation == "associateworkspaceapplication" else b"{}"
+
+
+def check_way(posts: list[bytes], make: Callable[[str], WorkSpacesClient], number: int, count: int) -> None:
+    """Check that all requests on the fast path, if it is allowed, were so many calls of that operation."""
+    taken = [f"WorkspacesService.{NAMES[number]}".encode() in post for post in posts]
+    assert taken == ([True] * count if make is WAYS["allowed"] else [])
+
+
+NOTICED: Final = 8.0
+"""Real seconds in which bytes are noticed; an idle connection that nothing comes on is closed after 12."""
+
 PUSHED: Final = (answer(b'{"FailedRequests": []}'), b"HTTP/1.1 200 OK\r\nContent-Le", b"\r\n", b"x" * 70_000)
 
 
 @pytest.mark.parametrize("pushed", PUSHED, ids=["whole", "partial", "line", "much"])
-@pytest.mark.parametrize("number", range(4), ids=["Describe", "Associate", "Deploy", "Terminate"])
+@EACH_CALL
 @pytest.mark.parametrize("blocked", [False, True])
-async def test_what_nobody_asked_for_is_no_answer(number: int, pushed: bytes, blocked: bool) -> None:
+@EACH_WAY
+async def test_what_nobody_asked_for_is_no_answer(
+    number: int,
+    pushed: bytes,
+    blocked: bool,
+    make: Callable[[str], WorkSpacesClient],
+    posts: list[bytes],
+) -> None:
     """The connection is closed, and the request goes on another one, however late the bytes are noticed."""
     answered, pushed_now = asyncio.Event(), asyncio.Event()
 
     async def handle(writer: asyncio.StreamWriter, operation: str) -> bool:
-        body = ASSOCIATED if operation == "associateworkspaceapplication" else b"{}"
-        writer.write(answer(body, headers=f"x-amzn-RequestId: {operation}\r\n"))
+        writer.write(answer(body_of(operation), headers=f"x-amzn-RequestId: {len(server.operations)}\r\n"))
         await writer.drain()
         if operation == "describeaccount":
             await answered.wait()
@@ -56,19 +86,57 @@ async def test_what_nobody_asked_for_is_no_answer(number: int, pushed: bytes, bl
             pushed_now.set()
         return True
 
-    async with raw_server(handle) as server, client_of(server) as ws:
+    async with raw_server(handle) as server, make(server.url) as ws:
+        # The first call of an operation is aiobotocore's on either way.
+        await CALLS[number](ws)
         await ws.describe_account()
         answered.set()
-        await pushed_now.wait()
         if blocked:
+            await pushed_now.wait()
             # The event loop of the client has had no time to read them.
             time.sleep(0.02)  # noqa: ASYNC251
         else:
-            await asyncio.sleep(0.02)
+            async with asyncio.timeout(NOTICED):
+                await server.ended.wait()
         result = await CALLS[number](ws)
 
-    assert getattr(result, "meta").request_id == server.operations[1]  # noqa: B009 - of four types
-    assert (len(server.operations), server.connections) == (2, 2)
+    # Of four types.
+    assert getattr(result, "meta").request_id == "3"  # noqa: B009
+    assert (len(server.operations), server.connections) == (3, 2)
+    check_way(posts, make, number, 1)
+
+
+PECULIAR: Final[dict[str, tuple[Callable[[bytes], bytes], int]]] = {
+    "100": (lambda whole: b"HTTP/1.1 100 Continue\r\n\r\n" + whole, 1),
+    "102, 103": (lambda whole: b"HTTP/1.1 102 P\r\n\r\nHTTP/1.1 103 E\r\nLink: </x>\r\n\r\n" + whole, 1),
+    "close": (lambda whole: whole.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), 2),
+    "HTTP/1.0": (lambda whole: whole.replace(b"HTTP/1.1", b"HTTP/1.0", 1), 2),
+    "another behind": (lambda whole: whole + answer(b'{"Association": 7}', headers="x-amzn-RequestId: 0\r\n"), 2),
+}  # fmt: skip
+"""Answers that are right but peculiar, made of plain ones; and the connections that two calls take then."""
+
+
+@pytest.mark.parametrize("peculiar", PECULIAR)
+@EACH_CALL
+@EACH_WAY
+async def test_a_connection_is_used_again_if_the_answer_allows_it(
+    number: int, peculiar: str, make: Callable[[str], WorkSpacesClient], posts: list[bytes]
+) -> None:
+    """After interim answers it is, after `Connection: close` or a second answer it is not; each call gets its own."""
+    spoil, connections = PECULIAR[peculiar]
+
+    async def handle(writer: asyncio.StreamWriter, operation: str) -> bool:
+        count = len(server.operations)
+        whole = answer(body_of(operation), headers=f"x-amzn-RequestId: {count}\r\n")
+        writer.write(spoil(whole) if count == 2 else whole)
+        return True
+
+    async with raw_server(handle) as server, make(server.url) as ws:
+        results = [await CALLS[number](ws) for _ in range(3)]
+
+    assert [getattr(one, "meta").request_id for one in results] == ["1", "2", "3"]  # noqa: B009
+    assert (len(server.operations), server.connections) == (3, connections)
+    check_way(posts, make, number, 2)
 
 
 async def test_a_silent_connection_is_used_again() -> None:
