@@ -49,6 +49,8 @@ class Settings(TypedDict, total=False):
     request_checks: RequestChecks
     proxy: str
     ca_bundle: Path
+    use_fips: bool
+    use_dualstack: bool
     user_agent_extra: str
     hooks: Hooks
     telemetry: bool

@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -14,9 +15,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.http.conftest import Connect
+from tests.http.conftest import CREDENTIALS, Connect, make_config
 from tests.http.server import Answer, Manner, ScriptedServer, ok
+from tests.http.ways import calls, posts
 from workspaces_apps import RetryPolicy, TransportError, WorkSpacesClient
+
+__all__ = ["posts"]
 
 ONCE = RetryPolicy(max_attempts=1)
 
@@ -94,17 +98,65 @@ async def test_a_proxy_that_refuses_was_sent_nothing(connect: Connect, closed_po
     assert "lovelace" not in f"{error!r} {error} {error.__cause__}"
 
 
-async def test_a_request_goes_through_the_proxy(server: ScriptedServer, connect: Connect) -> None:
-    """With `proxy` set, the request is the proxy's to forward."""
-    server.script(ok())
+async def test_each_request_goes_through_the_proxy(
+    server: ScriptedServer, connect: Connect, posts: list[bytes]
+) -> None:
+    """With `proxy` set, each request is the proxy's to forward, and so none takes the fast path."""
+    server.respond(lambda _: ok())
 
-    await connect(endpoint_url="http://127.0.0.1:9", proxy=server.url).describe_account()
+    await calls(connect(endpoint_url="http://127.0.0.1:9", proxy=server.url), 3)
 
-    assert server.requests[0].headers["host"] == "127.0.0.1:9"
+    assert [request.headers["host"] for request in server.requests] == ["127.0.0.1:9"] * 3
+    assert posts == []
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """A certificate for 127.0.0.1 that nobody vouches for; cert.pem in the folder is the same."""
+@asynccontextmanager
+async def tunnelling() -> AsyncGenerator[tuple[str, list[str]]]:
+    """Serve as a proxy for TLS; yield its URL, and the targets of the tunnels that it was asked for."""
+    targets: list[str] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+        finally:
+            writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        method, target, _ = (await reader.readuntil(b"\r\n\r\n")).decode().split(" ", 2)
+        targets.append(f"{method} {target}")
+        host, _, port = target.rpartition(":")
+        beyond, towards = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for ends in ((reader, towards), (beyond, writer)):
+            tasks.add(asyncio.create_task(relay(*ends)))
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}", targets
+    finally:
+        proxy.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_each_request_goes_through_a_tunnel(
+    connect: Connect, tmp_path: Path, posts: list[bytes]
+) -> None:
+    """TLS through a proxy: one tunnel for calls that follow each other, none of which takes the fast path."""
+    async with tunnelling() as (proxy, targets), ScriptedServer(self_signed(tmp_path)) as secure:
+        secure.respond(lambda _: ok())
+        async with connect(endpoint_url=secure.url, proxy=proxy, ca_bundle=tmp_path / "cert.pem") as ws:
+            await calls(ws, 3)
+
+    assert targets == [f"CONNECT {secure.url.removeprefix('https://')}"]
+    assert (len(secure.requests), posts) == (3, [])
+
+
+def self_signed(folder: Path, *names: str) -> ssl.SSLContext:
+    """A certificate for 127.0.0.1 and names that nobody vouches for; cert.pem in the folder is the same."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -116,7 +168,9 @@ def self_signed(folder: Path) -> ssl.SSLContext:
         not_valid_before=now - timedelta(days=1),
         not_valid_after=now + timedelta(days=1),
     )
-    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    address = x509.SubjectAlternativeName(
+        [x509.IPAddress(IPv4Address("127.0.0.1")), *(x509.DNSName(each) for each in names)]
+    )
     own = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
     (folder / "cert.pem").write_bytes(own.public_bytes(Encoding.PEM))
     (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -125,18 +179,84 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_that_nobody_vouches_for(connect: Connect, tmp_path: Path) -> None:
-    """TLS fails before a byte of the request has left; with its CA in `ca_bundle` the call goes through."""
+async def test_a_certificate_that_nobody_vouches_for(
+    connect: Connect, tmp_path: Path, posts: list[bytes]
+) -> None:
+    """TLS fails before a byte of the request has left; with its CA in `ca_bundle` calls go through, on both ways."""
     async with ScriptedServer(self_signed(tmp_path)) as secure:
-        secure.script(ok())
+        secure.respond(lambda _: ok())
 
         error = await failure(connect(endpoint_url=secure.url, retry=ONCE))
         assert error.request_sent is False
         assert "TLS" in str(error)
         assert secure.requests == []
 
-        await connect(endpoint_url=secure.url, ca_bundle=tmp_path / "cert.pem").describe_account()
-        assert secure.operations == ["DescribeAccount"]
+        async with connect(endpoint_url=secure.url, ca_bundle=tmp_path / "cert.pem") as ws:
+            await calls(ws, 3)
+        assert secure.operations == ["DescribeAccount"] * 3
+        assert len(posts) == 2
+
+
+async def test_the_fast_path_trusts_no_other_certificate(
+    connect: Connect, tmp_path: Path, posts: list[bytes]
+) -> None:
+    """A service whose certificate has become another one is sent nothing on the fast path either."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    served = self_signed(tmp_path / "first")
+    async with ScriptedServer(served) as secure:
+        secure.respond(lambda _: ok({}, Connection="close"))
+        async with connect(
+            endpoint_url=secure.url, ca_bundle=tmp_path / "first" / "cert.pem", retry=ONCE
+        ) as ws:
+            await calls(ws, 2)
+            self_signed(tmp_path / "second")
+            served.load_cert_chain(tmp_path / "second" / "cert.pem", tmp_path / "second" / "key.pem")
+
+            error = await failure(ws)
+
+    assert error.request_sent is False
+    assert "TLS" in str(error)
+    assert (len(secure.requests), len(posts)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "host,fips,dualstack",
+    [
+        ("workspaces.us-east-1.amazonaws.com", False, False),
+        ("workspaces-fips.us-east-1.amazonaws.com", True, False),
+        ("workspaces.us-east-1.api.aws", False, True),
+        ("workspaces-fips.us-east-1.api.aws", True, True),
+    ],
+)
+async def test_an_endpoint_of_the_region_is_called_on_both_ways(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    posts: list[bytes],
+    host: str,
+    fips: bool,
+    dualstack: bool,
+) -> None:
+    """FIPS and dual-stack name a host, which all requests go to under its certificate; only its address is made up."""
+    async with ScriptedServer(self_signed(tmp_path, host)) as secure:
+        secure.respond(lambda _: ok())
+        asked: list[tuple[str, int]] = []
+
+        async def resolve(name: str, port: int, **_: object) -> list[tuple[object, ...]]:
+            asked.append((name, port))
+            where = ("127.0.0.1", int(secure.url.rpartition(":")[2]))
+            return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where)]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+        config = make_config(
+            retry=ONCE, use_fips=fips, use_dualstack=dualstack, ca_bundle=tmp_path / "cert.pem"
+        )
+        async with WorkSpacesClient(region="us-east-1", credentials=CREDENTIALS, config=config) as ws:
+            await calls(ws, 3)
+
+    assert asked == [(host, 443)]
+    assert [request.headers["host"] for request in secure.requests] == [host] * 3
+    assert len(posts) == 2
 
 
 async def test_a_cancelled_call_is_cancelled(server: ScriptedServer, connect: Connect) -> None:
