@@ -73,6 +73,12 @@ async def inner_of(ws: WorkSpacesClient) -> AioBaseClient:
     return found
 
 
+async def forbid(ws: WorkSpacesClient) -> None:
+    """Keep all further calls of a client from the fast path, by listening to them."""
+    events: Any = (await inner_of(ws)).meta.events
+    events.register("needs-retry", ignore)
+
+
 @pytest.fixture
 def posts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The requests that took the fast path."""
