@@ -426,6 +426,16 @@ class Limits:
         policy: The retries and times that are allowed.
     """
 
+    __slots__ = (
+        "_busy_since",
+        "_clock",
+        "_faults",
+        "_policy",
+        "_unready_since",
+        "_waiting_since",
+        "_writes",
+    )
+
     def __init__(self, clock: Clock, policy: ReconcilePolicy) -> None:
         self._clock = clock
         self._policy = policy

@@ -414,6 +414,14 @@ class ResultRecorder:
         results: Those that have.
     """
 
+    __slots__ = (
+        "_desired",
+        "_log",
+        "_observed",
+        "open",
+        "results",
+    )
+
     def __init__(self, desired: Mapping[str, Direction], observed: ObservedState, log: IntentLog) -> None:
         self.open: dict[str, Direction] = dict(desired)
         self.results: dict[str, ChangeResult] = {}

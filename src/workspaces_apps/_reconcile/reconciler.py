@@ -140,6 +140,41 @@ class Reconciler:
         refusal: The last error of a write since the service took one; None if there was none.
     """
 
+    __slots__ = (
+        "_acted",
+        "_acting",
+        "_asked",
+        "_cannot_restage",
+        "_conditions",
+        "_context",
+        "_deadline",
+        "_deployed",
+        "_desired",
+        "_foreign",
+        "_in_flight",
+        "_initial",
+        "_initial_at",
+        "_left_staged",
+        "_limits",
+        "_log",
+        "_park",
+        "_policy",
+        "_read_since_write",
+        "_reads",
+        "_refusals",
+        "_restaged",
+        "_staged",
+        "_stop_target",
+        "_subscription",
+        "_taken_back",
+        "_tried_again",
+        "_was_read",
+        "_workspace_id",
+        "observed",
+        "refusal",
+        "results",
+    )
+
     def __init__(
         self,
         workspace_id: str,

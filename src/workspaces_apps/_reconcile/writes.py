@@ -97,6 +97,11 @@ class Slot:
         semaphore: How many there are; None for no limit.
     """
 
+    __slots__ = (
+        "_held",
+        "_semaphore",
+    )
+
     def __init__(self, semaphore: asyncio.Semaphore | None) -> None:
         self._semaphore = semaphore
         self._held = False
@@ -312,6 +317,14 @@ class AttemptGuard:
     Attributes:
         passed: Whether an attempt was let through: the service may have got it.
     """
+
+    __slots__ = (
+        "_clock",
+        "_conditions",
+        "_longest_age",
+        "_observed",
+        "passed",
+    )
 
     def __init__(
         self, conditions: Conditions, observed: ObservedState | None, clock: Clock, refusals: int = 0

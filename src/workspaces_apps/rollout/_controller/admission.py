@@ -301,6 +301,25 @@ class Admission:
         read_at: When the connection was last read for this WorkSpace alone, in seconds of the clock's `monotonic`.
     """
 
+    __slots__ = (
+        "_breaker",
+        "_clock",
+        "_deadline",
+        "_error",
+        "_idle_since",
+        "_lost",
+        "_next_opening",
+        "_notifier",
+        "_planned",
+        "_policy",
+        "_postponed",
+        "_presence",
+        "_watch",
+        "_workspace",
+        "given",
+        "read_at",
+    )
+
     def __init__(
         self,
         workspace: PlannedWorkspace,

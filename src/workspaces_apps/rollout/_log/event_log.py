@@ -259,6 +259,12 @@ class JournaledLog:
         workspace_id: The WorkSpace.
     """
 
+    __slots__ = (
+        "_log",
+        "_target",
+        "_workspace_id",
+    )
+
     def __init__(self, log: EventLog, target: str, workspace_id: str) -> None:
         self._log = log
         self._target = target
