@@ -231,3 +231,49 @@ def test_the_architecture_page_names_what_exists() -> None:
 
     assert sorted(name for name in named if not any((root / name).exists() for root in roots)) == []
     assert sorted(part for part in parts if f"`{part}" not in text) == []
+
+
+SHARED_NAMES = {
+    "Candidate": "an installation that is asked for; the simulator's tables are its own on purpose",
+    "Direction": "install or uninstall; on disk, in the client and in the simulator",
+    "JsonObject": "an object of JSON; the simulator reads it without the client",
+    "Mark": "how a row of a table is known; each table allows the marks that it has",
+    "Outcome": "both are public: the end of an attempt, and of a change",
+    "Rule": "both are public: a constraint of the service's model, and a part of a manifest",
+    "RunState": "one is public: how far a target of a distributed run is; what a controller admits by is private",
+    "Target": "two are public: a part of a manifest, and what a wait is for; whom a client calls is private",
+    "Workspace": "a WorkSpace, in a report and in the simulator",
+    "WriteOperation": "an operation that changes an association; the words on disk do not follow the code's",
+}
+"""Names of several classes or type aliases, each with the reason."""
+
+
+def names_of_types(tree: ast.Module) -> Iterator[str]:
+    """The classes and type aliases of a module, those for type checkers included."""
+    bodies: list[list[ast.stmt]] = [tree.body]
+    while bodies:
+        for node in bodies.pop():
+            match node:
+                case ast.ClassDef(name=name):
+                    yield name
+                case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id="TypeAlias")):
+                    yield name
+                case ast.If(body=body, orelse=orelse):
+                    bodies += [body, orelse]
+                case _:
+                    pass
+
+
+def test_no_two_types_share_a_name() -> None:
+    """Whoever searches for a class finds one, unless several are listed with the reason."""
+    found: dict[str, set[str]] = {}
+    for path in FOLDER.rglob("*.py"):
+        place = path.relative_to(FOLDER)
+        if place.parts[0] != "api":
+            for name in names_of_types(ast.parse(path.read_text(encoding="utf-8"))):
+                found.setdefault(name, set()).add(place.as_posix())
+
+    assert len(found) > 400
+    assert {name: sorted(places) for name, places in found.items() if len(places) > 1}.keys() == (
+        SHARED_NAMES.keys()
+    )

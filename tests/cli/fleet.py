@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workspaces_apps.cli import main
-from workspaces_apps.cli._connection import Connection
+from workspaces_apps.cli._connection import ConnectionOptions
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings, Span
 
 OFFICE = "Microsoft Office LTSC Professional Plus 2021"
@@ -41,14 +41,16 @@ def in_environment(monkeypatch: pytest.MonkeyPatch) -> Generator[Simulator]:
 @asynccontextmanager
 async def in_simulated_time(
     workspaces: int = WORKSPACES,
-) -> AsyncGenerator[tuple[Simulator, Connection], None]:
+) -> AsyncGenerator[tuple[Simulator, ConnectionOptions], None]:
     """A simulator whose clock jumps ahead, and how a command gets to it."""
     settings = SimulatorSettings(install_duration=Span(60, 120), uninstall_duration=Span(60, 120))
     clock = ManualClock(autojump=True)
     async with Simulator(workspaces=workspaces, throttle=None, clock=clock, settings=settings) as sim:
         yield (
             sim,
-            Connection(region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock),
+            ConnectionOptions(
+                region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock
+            ),
         )
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tests.cli.fleet import OFFICE
 from tests.cli.test_install import task
-from workspaces_apps.cli._connection import Connection
+from workspaces_apps.cli._connection import ConnectionOptions
 from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.cli._install import in_words, run
 from workspaces_apps.cli._options import Output
@@ -27,11 +27,11 @@ LOOK = "DescribeWorkspaceAssociations"
 
 
 @asynccontextmanager
-async def slow_site() -> AsyncGenerator[tuple[Simulator, Connection, str], None]:
+async def slow_site() -> AsyncGenerator[tuple[Simulator, ConnectionOptions, str], None]:
     """A simulator in real time whose deployments outlast every test, and a WorkSpace that can have Office."""
     settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(600, 600))
     async with Simulator(workspaces=10, throttle=None, settings=settings) as sim:
-        connection = Connection(region=sim.region, endpoint_url=sim.url, credentials=sim.credentials)
+        connection = ConnectionOptions(region=sim.region, endpoint_url=sim.url, credentials=sim.credentials)
         (workspace_id,) = sim.fleet.compatible(sim.fleet.application(OFFICE))
         yield sim, connection, workspace_id
 

@@ -14,10 +14,10 @@ from workspaces_apps.cli import main
 from workspaces_apps.cli._app import COMMANDS
 from workspaces_apps.cli._apply import Settings
 from workspaces_apps.cli._apply import run as apply
-from workspaces_apps.cli._connection import Connection
+from workspaces_apps.cli._connection import ConnectionOptions
 from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.cli._install import run as install
-from workspaces_apps.cli._offline import PERMISSIONS, Condition, needed
+from workspaces_apps.cli._offline import PERMISSIONS, PermissionCondition, needed
 from workspaces_apps.rollout import Manifest
 from workspaces_apps.simulator import Simulator
 
@@ -32,7 +32,7 @@ def operations(sim: Simulator) -> set[str]:
     return found - {"GetCallerIdentity"}
 
 
-def table(command: str, *conditions: Condition) -> set[str]:
+def table(command: str, *conditions: PermissionCondition) -> set[str]:
     """Return the table's row of a command."""
     return {row.operation for row in needed([command], conditions)}
 
@@ -68,7 +68,7 @@ def table(command: str, *conditions: Condition) -> set[str]:
 def test_reading_commands_call_what_the_table_says(
     arguments: list[list[str]],
     command: str,
-    conditions: list[Condition],
+    conditions: list[PermissionCondition],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -98,10 +98,10 @@ def test_reading_commands_call_what_the_table_says(
     assert expected - called <= ({"DescribeWorkspaceAssociations"} if len(arguments) == 1 else set())
 
 
-Step = Callable[[Simulator, Connection, Path], Awaitable[int]]
+Step = Callable[[Simulator, ConnectionOptions, Path], Awaitable[int]]
 
 
-async def applied(sim: Simulator, connection: Connection, folder: Path) -> int:
+async def applied(sim: Simulator, connection: ConnectionOptions, folder: Path) -> int:
     """An apply that installs, and one that removes, by a list of ids."""
     code = 0
     for present, absent in (([OFFICE], []), ([], [OFFICE])):
@@ -115,7 +115,7 @@ async def applied(sim: Simulator, connection: Connection, folder: Path) -> int:
     return code
 
 
-async def installed(sim: Simulator, connection: Connection, _: Path) -> int:
+async def installed(sim: Simulator, connection: ConnectionOptions, _: Path) -> int:
     """Install and uninstall, as the commands do."""
     (one,) = sim.fleet.workspace_ids
     return await install(connection, task(one)) | await install(connection, task(one, doing="uninstall"))

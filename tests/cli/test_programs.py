@@ -16,7 +16,7 @@ from tests.cli.fleet import write_manifest
 from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
-from workspaces_apps.cli._connection import Connection
+from workspaces_apps.cli._connection import ConnectionOptions
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._programs import (
     OUTPUT_LIMIT,
@@ -186,7 +186,7 @@ HOOK_TIMEOUT = 24_000.0
 
 
 @asynccontextmanager
-async def in_quick_time(workspaces: int) -> AsyncGenerator[tuple[Simulator, Connection]]:
+async def in_quick_time(workspaces: int) -> AsyncGenerator[tuple[Simulator, ConnectionOptions]]:
     """A fleet in time that runs a hundred times as fast: programs take real time."""
     clock = ScaledClock(100)
     settings = SimulatorSettings(pending_delay=Span(1, 1), install_duration=Span(5, 10))
@@ -194,7 +194,9 @@ async def in_quick_time(workspaces: int) -> AsyncGenerator[tuple[Simulator, Conn
         sim.fleet.add_workspaces(workspaces)
         yield (
             sim,
-            Connection(region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock),
+            ConnectionOptions(
+                region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock
+            ),
         )
 
 

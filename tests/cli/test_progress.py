@@ -10,7 +10,7 @@ from rich.console import Console
 
 from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._live import Traffic, about, count
+from workspaces_apps.cli._live import CallCounter, about, count
 from workspaces_apps.cli._progress import LAST, Board, Lines, panel, time_left
 from workspaces_apps.cli._screens import show_end, show_plan, show_status, waves
 from workspaces_apps.rollout import (
@@ -119,7 +119,7 @@ def show_standing(console: Console, plan: Plan) -> None:
     show_status(console, Status(plan=plan))
 
 
-def drawn(board: Board, traffic: Traffic, width: int) -> str:
+def drawn(board: Board, traffic: CallCounter, width: int) -> str:
     """The panel as a terminal of this width gets it, without colours."""
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width, markup=False)
     with console.capture() as captured:
@@ -219,10 +219,10 @@ def test_after_the_hours_of_today_it_is_told_which_day(clock: Now) -> None:
     clock.time += timedelta(hours=12)
     wave = WaveBegan(at=clock.time, run="r", wave=1, waves=1, workspaces=10)
     board.apply(wave)
-    said = Lines(board, Traffic(clock.monotonic)).about(wave) or ""
+    said = Lines(board, CallCounter(clock.monotonic)).about(wave) or ""
 
     assert "wave 1 of 1: 10 WorkSpaces, waiting for hours until Tue 06 Jan 18:00 Europe/Berlin" in said
-    assert "waiting for hours" in drawn(board, Traffic(clock.monotonic), 120)
+    assert "waiting for hours" in drawn(board, CallCounter(clock.monotonic), 120)
 
 
 def test_what_is_skipped_outside_its_hours_is_not_waited_for(clock: Now) -> None:
@@ -244,7 +244,7 @@ def test_a_clock_that_is_put_back_is_shown_as_no_time(board: Board, clock: Now) 
     """Not as a negative one."""
     clock.time -= timedelta(hours=2)
     board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=10))
-    said = Lines(board, Traffic(clock.monotonic)).about(
+    said = Lines(board, CallCounter(clock.monotonic)).about(
         WaveBegan(at=BEGAN, run="r", wave=1, waves=1, workspaces=1)
     )
 
@@ -267,7 +267,7 @@ def test_a_plan_tells_how_much_of_its_time_is_waiting() -> None:
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_panel_fits_and_nothing_in_it_steers_the_terminal(board: Board, width: int, clock: Now) -> None:
     """Names, reasons and messages are as bad as can be; each line stays a line."""
-    traffic = Traffic(clock.monotonic)
+    traffic = CallCounter(clock.monotonic)
     board.apply(make(Planned, 0, application=HOSTILE, action="install", direction="install"))
     board.apply(WaveBegan(at=BEGAN, run="r", wave=1, waves=2, workspaces=5))
     board.apply(make(Failed, 1, reason=HOSTILE, message=HOSTILE))
@@ -349,7 +349,7 @@ def test_nothing_in_a_plan_steers_the_terminal(terminal: bool) -> None:
 
 def test_lines_tell_each_reason_for_skipping_once_and_progress_seldom(board: Board, clock: Now) -> None:
     """Thousands of lines would hide the few that matter."""
-    lines = Lines(board, Traffic(clock.monotonic))
+    lines = Lines(board, CallCounter(clock.monotonic))
     progress = {
         "calls": 1,
         "throttled": 0,
@@ -376,7 +376,7 @@ def test_lines_tell_each_reason_for_skipping_once_and_progress_seldom(board: Boa
 
 def test_a_service_that_does_not_answer_is_told(board: Board, clock: Now) -> None:
     """Once, and once more when it answers again; nobody can say how long it will take."""
-    lines, traffic = Lines(board, Traffic(clock.monotonic)), Traffic(clock.monotonic)
+    lines, traffic = Lines(board, CallCounter(clock.monotonic)), CallCounter(clock.monotonic)
     numbers = dict.fromkeys(
         ("calls", "throttled", "in_flight", "waiting", "succeeded", "failed", "skipped"), 0
     )
@@ -430,7 +430,7 @@ def test_ids_that_do_not_exist_are_no_all_clear(show: Callable[[Console, Plan], 
 
 def test_traffic_counts_rates_and_throttles(clock: Now) -> None:
     """The rate is that of the last minute; the operation held back most is named."""
-    traffic = Traffic(clock.monotonic)
+    traffic = CallCounter(clock.monotonic)
     for _ in range(60):
         clock.time += timedelta(seconds=1)
         record = AttemptRecord(operation="Deploy", attempt=1, elapsed=0.1, outcome="success")
@@ -469,7 +469,7 @@ def test_users_and_approvals_are_told(clock: Now) -> None:
     """It counts who is waited for, names the wave that waits and what to type, and tells who approved it."""
     board = Board(plan_of(10), clock.now)
     board.users, board.journal = lambda: 7, "office.journal"
-    lines = Lines(board, Traffic(lambda: 0.0))
+    lines = Lines(board, CallCounter(lambda: 0.0))
     about: list[Event] = [
         ApprovalRequested(at=BEGAN, run="r", wave=1, digest="d"),
         Approved(at=BEGAN, run="r", wave=1, digest="d", who="ann@desk"),
@@ -482,7 +482,7 @@ def test_users_and_approvals_are_told(clock: Now) -> None:
         told.append(str(lines.about(event)))
         if isinstance(event, ApprovalRequested):
             drawn = io.StringIO()
-            Console(width=80, file=drawn).print(panel(board, Traffic(lambda: 0.0), 80))
+            Console(width=80, file=drawn).print(panel(board, CallCounter(lambda: 0.0), 80))
             shown = drawn.getvalue()
 
     assert "for users 7" in shown

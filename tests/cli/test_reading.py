@@ -13,7 +13,7 @@ from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.cli._live import EVERY, Traffic, reading, reading_progress
+from workspaces_apps.cli._live import EVERY, CallCounter, reading, reading_progress
 from workspaces_apps.rollout import Manifest
 from workspaces_apps.simulator import Simulator
 
@@ -34,7 +34,7 @@ def watch() -> Watch:
     return Watch()
 
 
-def call(traffic: Traffic, operation: str) -> None:
+def call(traffic: CallCounter, operation: str) -> None:
     """A request that is answered well."""
     assert traffic.hooks.on_attempt is not None
     traffic.hooks.on_attempt(AttemptRecord(operation=operation, attempt=1, elapsed=0.1, outcome="success"))
@@ -50,7 +50,7 @@ def sim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Simulator]:
 
 def test_a_long_reading_is_told_every_so_often(watch: Watch, capsys: pytest.CaptureFixture[str]) -> None:
     """In a pipe, a line on standard error says how long, how many calls of what, and what is asked now."""
-    traffic = Traffic(watch.monotonic)
+    traffic = CallCounter(watch.monotonic)
     with reading(traffic):
         for second in range(1, 96):
             watch.time = float(second)
@@ -67,7 +67,7 @@ def test_a_long_reading_is_told_every_so_often(watch: Watch, capsys: pytest.Capt
 
 def test_a_short_reading_is_not_told(watch: Watch, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is written about what is over before anybody wonders."""
-    traffic = Traffic(watch.monotonic)
+    traffic = CallCounter(watch.monotonic)
     with reading(traffic):
         watch.time = EVERY - 1
         call(traffic, "DescribeWorkspaces")
@@ -78,7 +78,7 @@ def test_a_short_reading_is_not_told(watch: Watch, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_a_terminal_sees_each_operation(width: int, watch: Watch) -> None:
     """A line for the whole, one for each operation with the rate that it is held to; all of them fit."""
-    traffic = Traffic(watch.monotonic)
+    traffic = CallCounter(watch.monotonic)
     watch.time = 80.0
     for operation in ("DescribeWorkspaces", "DescribeTags", "DescribeTags"):
         call(traffic, operation)

@@ -9,7 +9,7 @@ from tests.waiters.world import World, world
 from workspaces_apps._associations import Direction
 from workspaces_apps._observe.reads import AssociationRecord
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
-from workspaces_apps._reconcile.observed_state import Change
+from workspaces_apps._reconcile.observed_state import StateChange
 from workspaces_apps._reconcile.reconciler import Reconciler
 from workspaces_apps._reconcile.writes import (
     Conditions,
@@ -36,7 +36,7 @@ class Notes:
     kept: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
     directions: dict[str, Direction] = field(default_factory=dict[str, Direction])
     tries: dict[str, int] = field(default_factory=dict[str, int])
-    changes: list[Change] = field(default_factory=list[Change])
+    changes: list[StateChange] = field(default_factory=list[StateChange])
 
     @property
     def kinds(self) -> list[str]:
@@ -74,7 +74,7 @@ class Notes:
         """Keep it."""
         self.kept.append(("deployed", tuple(application_ids), force, request_id))
 
-    async def changed(self, changes: Sequence[Change]) -> None:
+    async def changed(self, changes: Sequence[StateChange]) -> None:
         """Keep them."""
         self.changes += changes
 

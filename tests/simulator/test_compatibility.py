@@ -9,7 +9,7 @@ from tests.simulator.peer import Call, collect, peer_of, refusal
 from workspaces_apps import ConfigurationError
 from workspaces_apps.simulator import Simulator, SimulatorSettings
 from workspaces_apps.simulator._catalogue import RULES, catalogue
-from workspaces_apps.simulator._settings import Condition
+from workspaces_apps.simulator._settings import RefusalCondition
 
 OFFICE_2021 = "office ltsc professional plus 2021"
 SHAPES = model()["shapes"]
@@ -161,7 +161,7 @@ def test_a_helper_finds_what_is_compatible(sim: Simulator, call: Call) -> None:
         sim.fleet.compatible(app, 10_000)
 
 
-CONDITIONS: dict[Condition, tuple[str, str, str]] = {
+CONDITIONS: dict[RefusalCondition, tuple[str, str, str]] = {
     "uninstall only": ("office professional plus 2016", "WINDOWS_11", "STANDARD"),
     "operating system": (OFFICE_2021, "AMAZON_LINUX_2", "STANDARD"),
     "compute type": (OFFICE_2021, "WINDOWS_11", "VALUE"),
@@ -169,7 +169,7 @@ CONDITIONS: dict[Condition, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_another_exception_can_be_assumed(condition: Condition) -> None:
+def test_another_exception_can_be_assumed(condition: RefusalCondition) -> None:
     """The exception of a condition is a setting, because it is documented nowhere."""
     name, system, compute = CONDITIONS[condition]
     settings = SimulatorSettings(exceptions={condition: "OperationNotSupportedException"})

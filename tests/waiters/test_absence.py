@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.waiters.world import count_pages, world
 from workspaces_apps import AssociationChange, DeploymentFailedError
-from workspaces_apps._observe.reads import Place, surely_absent
+from workspaces_apps._observe.reads import ListingPlace, surely_absent
 from workspaces_apps.simulator._wire import JsonObject
 
 
@@ -23,7 +23,7 @@ def test_what_is_there_all_the_time_is_never_surely_absent(
     """However rows go before and between the pages, which the service finds by counting."""
     before = [f"ws-{number}" for number in range(15)]
     rows = [row for row in before if row not in {f"ws-{number}" for number in gone}]
-    found: dict[str, Place] = {}
+    found: dict[str, ListingPlace] = {}
     pages, more = 0, True
     while more:
         start, pages = pages * size, pages + 1

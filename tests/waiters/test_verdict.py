@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from workspaces_apps._associations.states import STATES, WORKSPACES, Phase, state_info
 from workspaces_apps._observe.reads import AssociationRecord, Snapshot
 from workspaces_apps._waiters import Target
-from workspaces_apps._waiters.deployment import ENDS, TARGETS, Deployment, Step
+from workspaces_apps._waiters.deployment import ENDS, TARGETS, Deployment, NextStep
 from workspaces_apps._waiters.resources import (
     ABSENT,
     ACCEPTORS,
@@ -80,7 +80,7 @@ RESTING: Final = {
 NEEDS: Final = {"SUSPENDED", "ERROR", "UNHEALTHY", "IMPAIRED", "ADMIN_MAINTENANCE"}
 
 
-def reference(wanted: Target, looks: Sequence[Look]) -> Step:
+def reference(wanted: Target, looks: Sequence[Look]) -> NextStep:
     """The verdict, said once more in as few words as possible."""
     quiet, under_way, seen = 0.0, False, set[str]()
     needs_since = absent_since = None
@@ -96,19 +96,19 @@ def reference(wanted: Target, looks: Sequence[Look]) -> Step:
         absent_since = (absent_since or look.at) if look.workspace is None else None
         gone = look.workspace in {"TERMINATING", "TERMINATED"}
         if gone or (absent_since is not None and look.at - absent_since >= GRACE):
-            return Step.FAILED if failed and ended else Step.GONE
+            return NextStep.FAILED if failed and ended else NextStep.GONE
         if not ended:
             if overdue and not moving:
-                return Step.UNSTAGED
+                return NextStep.UNSTAGED
             continue
         if look.workspace in {"AVAILABLE", "STOPPED"}:
-            return Step.FAILED if failed else Step.DONE
+            return NextStep.FAILED if failed else NextStep.DONE
         if needs_since is not None and look.at - needs_since >= GRACE:
-            return Step.FAILED if failed else Step.NOT_READY
-    return Step.LOOK
+            return NextStep.FAILED if failed else NextStep.NOT_READY
+    return NextStep.LOOK
 
 
-def verdict(wanted: Target, looks: Sequence[Look]) -> Step:
+def verdict(wanted: Target, looks: Sequence[Look]) -> NextStep:
     """The verdict of the waiter."""
     deployment = Deployment({APP: wanted}, clock=CLOCK, began=0.0, grace=GRACE)
     for look in looks:
@@ -116,7 +116,7 @@ def verdict(wanted: Target, looks: Sequence[Look]) -> Step:
         step = deployment.step(look.at)
         if step in ENDS:
             return step
-    return Step.LOOK
+    return NextStep.LOOK
 
 
 states = st.sampled_from([None, *AssociationState, "BREWING"])
@@ -175,15 +175,15 @@ def test_an_absence_that_is_not_proven_is_none() -> None:
     deployment = Deployment({APP: "removed"}, clock=CLOCK, began=0.0, grace=GRACE)
 
     deployment.see(Snapshot(workspace_id=WS, at=1.0, unconfirmed=frozenset({APP})), 1.0)
-    assert deployment.step(1.0) is Step.LOOK
+    assert deployment.step(1.0) is NextStep.LOOK
 
     deployment.see(Snapshot(workspace_id=WS, at=2.0, absent=frozenset({APP})), 2.0)
-    assert deployment.step(2.0) is Step.WORKSPACE
+    assert deployment.step(2.0) is NextStep.WORKSPACE
 
 
 def test_a_state_read_before_the_end_counts_only_after_updating() -> None:
     """AVAILABLE before the association was seen to end may be from before the deployment; after UPDATING it is not."""
-    for first, expected in [("AVAILABLE", Step.WORKSPACE), ("UPDATING", Step.DONE)]:
+    for first, expected in [("AVAILABLE", NextStep.WORKSPACE), ("UPDATING", NextStep.DONE)]:
         deployment = Deployment({APP: "installed"}, clock=CLOCK, began=0.0, grace=GRACE)
         deployment.see(snapshot(1, {APP: "INSTALLING"}, workspace=WorkspaceState(first), state_at=1), 1)
         deployment.see(snapshot(9, {APP: "COMPLETED"}, workspace=WorkspaceState.AVAILABLE, state_at=8), 9)
@@ -195,9 +195,9 @@ def test_an_old_error_is_no_failure_until_the_grace_is_over() -> None:
     """A record that is in ERROR from the beginning may be the one that Deploy with Force is about to take up."""
     deployment = Deployment({APP: "installed"}, clock=CLOCK, began=0.0, grace=GRACE)
     deployment.see(snapshot(1.0, {APP: "ERROR"}), 1.0)
-    assert deployment.step(1.0) is Step.LOOK
+    assert deployment.step(1.0) is NextStep.LOOK
     assert deployment.next_moment(1.0) == GRACE
-    assert deployment.step(GRACE) is Step.WORKSPACE
+    assert deployment.step(GRACE) is NextStep.WORKSPACE
 
 
 def test_movement_of_another_application_ends_the_doubt() -> None:
@@ -207,7 +207,7 @@ def test_movement_of_another_application_ends_the_doubt() -> None:
     deployment.see(snapshot(1.0, {APP: "ERROR", OTHER: "INSTALLING"}), 1.0)
     deployment.see(snapshot(2.0, {OTHER: "COMPLETED"}, complete=False), 2.0)
 
-    assert deployment.step(2.0) is Step.WORKSPACE
+    assert deployment.step(2.0) is NextStep.WORKSPACE
 
 
 def test_an_unknown_state_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -263,7 +263,7 @@ TABLE: Final = (
 _AUTHORS: Final = frozenset({"aiobotocore", "aiohttp", "botocore"})
 
 
-class _Watch(NamedTuple):
+class _WatchedMethod(NamedTuple):
     """A method that must stay what it was when the fast path was made."""
 
     owner: type
@@ -316,7 +316,7 @@ class Internals(NamedTuple):
     """
 
     original: bool
-    methods: tuple[_Watch, ...]
+    methods: tuple[_WatchedMethod, ...]
     own: tuple[tuple[Mapping[str, object], tuple[str, ...]], ...]
     session: object
 
@@ -338,7 +338,7 @@ def internals_of(client: AioBaseClient) -> Internals:
         AIOHTTPSession: type(session),
     }
     methods = tuple(
-        _Watch(kind, name, getattr(kind, name))
+        _WatchedMethod(kind, name, getattr(kind, name))
         for owner, names in _SKIPPED.items()
         for kind in (kinds.get(owner, owner),)
         for name in names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, timeout, to_seconds
 from workspaces_apps._base.logs import rpc_method
 from workspaces_apps._base.public import public
-from workspaces_apps._telemetry.port import CURRENT_POLL, Span
+from workspaces_apps._telemetry.port import CURRENT_POLL, TraceSpan
 from workspaces_apps.errors import DeadlineExceededError, PaginationError, WorkSpacesError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class _Walk(Generic[PageT, ItemT]):
         self, source: PageSource[PageT, ItemT], telemetry: Telemetry | None, limit: Duration | None = None
     ) -> None:
         # First: `__del__` looks at it, also after a limit that is refused.
-        self._span: Span | None = None
+        self._span: TraceSpan | None = None
         self._seconds = None if limit is None else to_seconds(limit, "timeout", positive=True)
         self._deadline: float | None = None
         self._telemetry = telemetry

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 
     from workspaces_apps._observe.observer import AssociationObserver
-    from workspaces_apps._observe.reads import Place
+    from workspaces_apps._observe.reads import ListingPlace
     from workspaces_apps._observe.schedule import Experience
     from workspaces_apps._observe.subscription import Subscription
     from workspaces_apps.api import WorkspaceState
@@ -499,7 +499,7 @@ class Lanes:
         self._forget_old(sought)
         counts = self._experience.counts
         pages, complete = 0, False
-        found: dict[str, Place] = {}
+        found: dict[str, ListingPlace] = {}
         expected = counts.pages(application, len(sought))
         worth = max(expected, len(sought))
         whole = self._experience.reads_denied
@@ -575,7 +575,7 @@ class Lanes:
             self._observer.done(watched)
 
     def _listed(
-        self, application: str, missing: dict[Watched, bool], found: dict[str, Place], pages: int
+        self, application: str, missing: dict[Watched, bool], found: dict[str, ListingPlace], pages: int
     ) -> None:
         """Take in that a listing was read to its end, and did not show some WorkSpaces."""
         experience = self._experience

@@ -127,7 +127,7 @@ _CANDIDATES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ReadPlan:
     """The listings, and the WorkSpaces to read one by one.
 
     Attributes:
@@ -171,7 +171,7 @@ class PageCounts:
         self._pages[application] = max(self._pages.get(application, 1), 2 * pages)
 
 
-def make_plan(needs: Mapping[str, Iterable[str]], counts: PageCounts) -> Plan:
+def make_plan(needs: Mapping[str, Iterable[str]], counts: PageCounts) -> ReadPlan:
     """Return the cheapest calls that show what is needed, or nearly: listings are taken greedily, the best first.
 
     A set of applications is a number here, with a bit for each: ten thousand WorkSpaces may want thousands of sets.
@@ -205,17 +205,17 @@ def make_plan(needs: Mapping[str, Iterable[str]], counts: PageCounts) -> Plan:
         if best == listed:
             break
         listed = best
-    return Plan(
+    return ReadPlan(
         listings=frozenset(one for one, bit in bits.items() if bit & listed),
         singles=tuple(workspace for workspace, mask in masks.items() if mask & ~listed),
     )
 
 
-Place: TypeAlias = tuple[int, int]
+ListingPlace: TypeAlias = tuple[int, int]
 """The page of a row, from 1, and how many rows were read before it."""
 
 
-def surely_absent(before: Sequence[str], found: Mapping[str, Place], pages: int) -> frozenset[str]:
+def surely_absent(before: Sequence[str], found: Mapping[str, ListingPlace], pages: int) -> frozenset[str]:
     """Return the rows that are gone for certain, and have not only slipped to a page that was read before.
 
     A row slips when one before it goes while the listing is read, if the service finds its pages by counting. But a
@@ -229,7 +229,7 @@ def surely_absent(before: Sequence[str], found: Mapping[str, Place], pages: int)
     """
     sure: set[str] = set()
     gap: list[str] = []
-    left: Place = (1, -1)
+    left: ListingPlace = (1, -1)
     for row in before:
         place = found.get(row)
         if place is None:

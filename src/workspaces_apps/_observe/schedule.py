@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.logs import field_logger
-from workspaces_apps._observe.reads import IDS, PageCounts, Plan, make_plan
+from workspaces_apps._observe.reads import IDS, PageCounts, ReadPlan, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -352,11 +352,11 @@ class Experience:
                 found[watched.workspace_id] = applications
         return found
 
-    def plan(self, reads: Iterable[Watched]) -> Plan:
+    def plan(self, reads: Iterable[Watched]) -> ReadPlan:
         """Return the cheapest reads; what may not be read by itself is listed."""
         needs = self.needs(reads)
         if self.reads_denied:
-            return Plan(listings=frozenset[str]().union(*needs.values()), singles=())
+            return ReadPlan(listings=frozenset[str]().union(*needs.values()), singles=())
         return make_plan(needs, self.counts)
 
     def cost(self, reads: Sequence[Watched]) -> int:

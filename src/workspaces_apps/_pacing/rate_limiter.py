@@ -20,7 +20,7 @@ from workspaces_apps._telemetry.metrics import MetricName
 from workspaces_apps._telemetry.port import Attributes
 from workspaces_apps.errors import DeadlineExceededError
 
-Outcome: TypeAlias = Literal["succeeded", "throttled", "failed", "unused"]
+PermitOutcome: TypeAlias = Literal["succeeded", "throttled", "failed", "unused"]
 """The end of a request, as far as its rate is concerned."""
 
 
@@ -35,11 +35,11 @@ class Permit:
 
     __slots__ = ("_on_release", "sent_at")
 
-    def __init__(self, sent_at: float, on_release: Callable[[Outcome, float], None]) -> None:
+    def __init__(self, sent_at: float, on_release: Callable[[PermitOutcome, float], None]) -> None:
         self.sent_at: float = sent_at
-        self._on_release: Callable[[Outcome, float], None] | None = on_release
+        self._on_release: Callable[[PermitOutcome, float], None] | None = on_release
 
-    def release(self, outcome: Outcome) -> None:
+    def release(self, outcome: PermitOutcome) -> None:
         """Give the slot back, and say how the request ended."""
         on_release, self._on_release = self._on_release, None
         if on_release is not None:
@@ -553,7 +553,7 @@ class RateLimiter:
                 self._remove(waiter)
             self._timers.pop(loop, None)
 
-    def _released(self, outcome: Outcome, sent_at: float) -> None:
+    def _released(self, outcome: PermitOutcome, sent_at: float) -> None:
         with self._lock:
             self._in_flight -= 1
             if outcome == "succeeded":
@@ -612,7 +612,7 @@ class PacingKey(NamedTuple):
     operation: str
 
 
-_Key: TypeAlias = tuple[PacingKey, Pacing, int]
+_RegistryKey: TypeAlias = tuple[PacingKey, Pacing, int]
 
 
 _registries: Final[WeakSet["PacingRegistry"]] = WeakSet()
@@ -639,7 +639,7 @@ class PacingRegistry:
 
     def forget(self) -> None:
         """Begin anew, with nothing learned; calls under way keep the pacers that they have."""
-        self._pacers: OrderedDict[_Key, tuple[RateLimiter, Clock]] = OrderedDict()
+        self._pacers: OrderedDict[_RegistryKey, tuple[RateLimiter, Clock]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:

@@ -67,7 +67,7 @@ _TERMINATED: Final = frozenset({"TERMINATING", "TERMINATED"})
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StateChange:
     """An association that was read in another state than before.
 
     Attributes:
@@ -158,7 +158,7 @@ class ObservedState:
         """Return the state of an association; None for no association."""
         return state_of(self.records.get(application))
 
-    def update(self, snapshot: Snapshot) -> list[Change]:
+    def update(self, snapshot: Snapshot) -> list[StateChange]:
         """Take a snapshot in, but for what is late in it; return the changes of the applications that count."""
         self.exists = snapshot.exists
         self.refusal = snapshot.refusal
@@ -181,7 +181,7 @@ class ObservedState:
             self._note_existence(snapshot)
         return [change for change in found if change is not None]
 
-    def fill_in(self, application: str, record: AssociationRecord | None) -> list[Change]:
+    def fill_in(self, application: str, record: AssociationRecord | None) -> list[StateChange]:
         """Take in what the answer to a write shows of one association; None if it shows that there is none."""
         change = self._update(application, record)
         return [change] if change is not None else []
@@ -266,9 +266,9 @@ class ObservedState:
         since = self._unsure_since(found)
         return since + _CONFIRMED_BY[found][1] if since is not None else math.inf
 
-    def net_changes(self, applications: Iterable[str]) -> list[Change]:
+    def net_changes(self, applications: Iterable[str]) -> list[StateChange]:
         """Return those of the applications that are not as they were first read, each as one change."""
-        changes = [Change(one, self.first.get(one), self.records.get(one)) for one in applications]
+        changes = [StateChange(one, self.first.get(one), self.records.get(one)) for one in applications]
         return [one for one in changes if not same_state(state_of(one.before), state_of(one.after))]
 
     def elapsed(self, application: str) -> float | None:
@@ -301,7 +301,7 @@ class ObservedState:
         else:
             yield from snapshot.absent
 
-    def _update(self, application: str, record: AssociationRecord | None) -> Change | None:
+    def _update(self, application: str, record: AssociationRecord | None) -> StateChange | None:
         if self._is_late(application, record):
             return None
         before = self.records.get(application)
@@ -319,7 +319,7 @@ class ObservedState:
             is_new = before is None or was != ERROR or before.updated != record.updated
             if is_new and (was in IN_FLIGHT or application in self._before_deploy):
                 self.errors[application] = record
-        return None if same_state(was, state) else Change(application, before, record)
+        return None if same_state(was, state) else StateChange(application, before, record)
 
     def _note_direction(self, application: str, record: AssociationRecord | None) -> None:
         state = record.state if record is not None else NO_ASSOCIATION
@@ -367,7 +367,7 @@ class ObservedState:
             self._unsure.reads += 1
 
 
-Outcome: TypeAlias = Literal["succeeded", "failed", "skipped"]
+ChangeOutcome: TypeAlias = Literal["succeeded", "failed", "skipped"]
 
 IN_ERROR: Final[Mapping[Reason, str]] = {
     Reason.RETRIES_EXHAUSTED: "in ERROR",
@@ -395,7 +395,7 @@ class ChangeResult:
         error: The error of the call that was refused, if that was it.
     """
 
-    outcome: Outcome
+    outcome: ChangeOutcome
     reason: str | None = None
     message: str = ""
     error: WorkSpacesError | None = None

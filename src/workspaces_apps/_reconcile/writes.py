@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.observer import AssociationObserver
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.subscription import PollAudience
-    from workspaces_apps._reconcile.observed_state import Change, ObservedState
+    from workspaces_apps._reconcile.observed_state import ObservedState, StateChange
     from workspaces_apps.api.operations import Operations
 
 
@@ -207,7 +207,7 @@ class IntentLog(Protocol):
         """Record that the service took a Deploy."""
         ...
 
-    async def changed(self, changes: Sequence[Change]) -> None:
+    async def changed(self, changes: Sequence[StateChange]) -> None:
         """Record that associations were read in another state than before."""
         ...
 

@@ -166,7 +166,7 @@ async def run_attempts(
         if watched:
             _report_success(hooks, operation, 1, clock.monotonic() - began, response_info, result)
         return result
-    call = _Call(
+    call = _RetriedCall(
         attempt=attempt,
         operation=operation,
         policy=policy,
@@ -271,7 +271,7 @@ def report_failure(
         notify(hooks.on_attempt, record)
 
 
-class _Call(Generic[T]):
+class _RetriedCall(Generic[T]):
     """A call whose first attempt has failed; tenacity asks it whether, when and what to try again.
 
     Attributes:

@@ -17,7 +17,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from workspaces_apps._base import VERSION
 from workspaces_apps._base.logs import rpc_method
-from workspaces_apps._telemetry.metrics import METRICS, Counts, WatchedGauges
+from workspaces_apps._telemetry.metrics import METRICS, ProcessCounters, WatchedGauges
 from workspaces_apps._telemetry.port import CURRENT_CALL, CURRENT_POLL, SERVED
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
@@ -63,7 +63,9 @@ class Labels:
 
     __slots__ = ("_attempts", "_counts", "call", "name", "place", "request", "span", "where")
 
-    def __init__(self, counts: Counts, operation: str, endpoint: str | None, region: str | None) -> None:
+    def __init__(
+        self, counts: ProcessCounters, operation: str, endpoint: str | None, region: str | None
+    ) -> None:
         self.name: str = rpc_method(operation)
         self.span: dict[str, str | int] = {"rpc.system.name": SYSTEM, "rpc.method": self.name}
         self.place: dict[str, str | int] = {}
@@ -139,7 +141,7 @@ class OpenTelemetry:
         self.tracer = trace.get_tracer(SCOPE, VERSION, tracer_provider)
         meter = metrics.get_meter(SCOPE, VERSION, meter_provider)
         self._gauges = WatchedGauges()
-        self._counts = Counts()
+        self._counts = ProcessCounters()
         self._record: dict[MetricName, Callable[[float, Attributes], None]] = {}
         for name, metric in METRICS.items():
             about = name, metric.unit, metric.description
@@ -156,7 +158,7 @@ class OpenTelemetry:
 
     def call(self, operation: str) -> AbstractContextManager[object]:
         """Make a block a logical call; its span is that of the enclosing code's child, or a poll's own."""
-        return _Call(self, operation)
+        return _CallSpan(self, operation)
 
     def begin(self, name: str, attributes: Attributes) -> _Span:
         """Begin a span under the current one."""
@@ -238,7 +240,7 @@ class _Span:
         self._span.end()
 
 
-class _Call:
+class _CallSpan:
     """A logical call, from entering to leaving its block.
 
     Everything here runs once for each call. A call whose span is dropped is spared all but the metrics, and one that is
@@ -441,7 +443,7 @@ class _Queued:
 
     __slots__ = ("_began", "_call")
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, call: _CallSpan) -> None:
         self._call = call
 
     def __enter__(self) -> None:
@@ -456,7 +458,7 @@ class _Attempt:
 
     __slots__ = ("_call",)
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, call: _CallSpan) -> None:
         self._call = call
 
     def __enter__(self) -> None:

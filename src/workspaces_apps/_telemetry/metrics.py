@@ -171,7 +171,7 @@ class Count:
             self.value += amount
 
 
-class Counts:
+class ProcessCounters:
     """The counters of a process, since it began."""
 
     def __init__(self) -> None:

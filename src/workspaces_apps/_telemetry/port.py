@@ -25,7 +25,7 @@ Attributes: TypeAlias = Mapping[str, str | int | float | bool]
 """Attributes of a span, an event or a measurement, by OpenTelemetry's rules for their names."""
 
 
-class Span(Protocol):
+class TraceSpan(Protocol):
     """A span that has begun; `end` it exactly once."""
 
     def use(self) -> AbstractContextManager[object]:
@@ -90,7 +90,7 @@ class Telemetry(Protocol):
         """Make a block a logical call of an API operation."""
         ...
 
-    def begin(self, name: str, attributes: Attributes) -> Span:
+    def begin(self, name: str, attributes: Attributes) -> TraceSpan:
         """Begin a span under the current one."""
         ...
 
@@ -175,13 +175,13 @@ class _Off:
 _OFF: Final = _Off()
 
 
-def begin(telemetry: Telemetry | None, name: str, attributes: Attributes) -> Span:
+def begin(telemetry: Telemetry | None, name: str, attributes: Attributes) -> TraceSpan:
     """Begin a span that somebody else ends; nobody's where there is no telemetry."""
     return _OFF if telemetry is None else telemetry.begin(name, attributes)
 
 
 @contextmanager
-def span(telemetry: Telemetry | None, name: str, attributes: Attributes) -> Generator[Span]:
+def span(telemetry: Telemetry | None, name: str, attributes: Attributes) -> Generator[TraceSpan]:
     """Make a block a span, current in it, and ended with it."""
     found = begin(telemetry, name, attributes)
     try:

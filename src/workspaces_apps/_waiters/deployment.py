@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._model.values import OpenEnum
     from workspaces_apps._observe.reads import AssociationRecord, Snapshot
-    from workspaces_apps._reconcile.observed_state import Change
+    from workspaces_apps._reconcile.observed_state import StateChange
 
 
 ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
@@ -135,7 +135,7 @@ TARGETS: Final[Mapping[Direction, Target]] = {direction: target for target, dire
 """The end that a direction leads to."""
 
 
-class Step(Enum):
+class NextStep(Enum):
     """The next step of a deployment, or its ending."""
 
     LOOK = auto()
@@ -156,7 +156,7 @@ class Step(Enum):
     """The WorkSpace is terminated, or will be."""
 
 
-ENDS: Final = frozenset(Step) - {Step.LOOK, Step.WORKSPACE}
+ENDS: Final = frozenset(NextStep) - {NextStep.LOOK, NextStep.WORKSPACE}
 
 _PENDING: Final = frozenset({Phase.STAGED, Phase.IN_FLIGHT})
 
@@ -198,7 +198,7 @@ class Deployment:
         began: float,
         grace: float,
         ready_timeout: float = math.inf,
-        listener: Callable[[Change], None] | None = None,
+        listener: Callable[[StateChange], None] | None = None,
     ) -> None:
         """Make a deployment of which nothing is known yet.
 
@@ -292,29 +292,29 @@ class Deployment:
         elif self._ended_at is None and (snapshot.complete or snapshot.associations or snapshot.absent):
             self._ended_at, self._terminal_since = snapshot.at, now
 
-    def step(self, now: float) -> Step:
+    def step(self, now: float) -> NextStep:
         """Return what is needed next, or how it ended."""
         failed = any(self._phase(one) is Phase.FAILED for one in self.followed or ())
         if self.observed.last_readiness is Readiness.GONE:
-            return Step.FAILED if failed and self._is_over(now) else Step.GONE
+            return NextStep.FAILED if failed and self._is_over(now) else NextStep.GONE
         if self.followed is None:
-            return Step.LOOK
+            return NextStep.LOOK
         if not self._is_over(now):
-            return Step.UNSTAGED if self._is_overdue(now) else Step.LOOK
+            return NextStep.UNSTAGED if self._is_overdue(now) else NextStep.LOOK
         ready = None
         if self._ended_at is not None or not self.followed:
             ready = self.observed.readiness_after(self._ended_at, self._open_at)
         if ready is Readiness.READY:
-            return Step.FAILED if failed else Step.DONE
+            return NextStep.FAILED if failed else NextStep.DONE
         if ready is Readiness.NEEDS_SOMEBODY:
-            return Step.FAILED if failed else Step.NOT_READY
+            return NextStep.FAILED if failed else NextStep.NOT_READY
         if (
             ready is not None
             and self._terminal_since is not None
             and now - self._terminal_since >= self.ready_timeout - TINY
         ):
-            return Step.FAILED if failed else Step.LATE
-        return Step.WORKSPACE
+            return NextStep.FAILED if failed else NextStep.LATE
+        return NextStep.WORKSPACE
 
     def next_moment(self, now: float) -> float:
         """Return the next moment at which the same observations would mean something else; infinity for none."""
@@ -343,7 +343,7 @@ class Deployment:
             for one, direction in (self.followed or {}).items()
         )
 
-    def net_changes(self) -> list[Change]:
+    def net_changes(self) -> list[StateChange]:
         """Return the associations that are not as they were first seen, each as one change."""
         return self.observed.net_changes(one for one in self.followed or () if one in self.observed.first)
 
@@ -409,7 +409,7 @@ def status_of(
     )
 
 
-def change_of(workspace_id: str, change: Change, at: datetime) -> AssociationChange:
+def change_of(workspace_id: str, change: StateChange, at: datetime) -> AssociationChange:
     """Return a change as callers are told it."""
     after = change.after
     return AssociationChange(

@@ -16,14 +16,14 @@ from workspaces_apps._associations.states import NextAction
 from workspaces_apps._base.logs import FIELDS, field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._observe.schedule import TINY, TOLERATED_POLLS
-from workspaces_apps._telemetry.port import Span, begin
+from workspaces_apps._telemetry.port import TraceSpan, begin
 from workspaces_apps._waiters.deployment import (
     ENDS,
     AssociationChange,
     Deployment,
     DeploymentOutcome,
+    NextStep,
     OnChange,
-    Step,
     change_of,
     described,
 )
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.reads import Snapshot
     from workspaces_apps._observe.schedule import Schedule, Timer
     from workspaces_apps._observe.subscription import PollAudience, Subscription
-    from workspaces_apps._reconcile.observed_state import Change
+    from workspaces_apps._reconcile.observed_state import StateChange
     from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.deployment import Target
 
@@ -193,12 +193,12 @@ class DeploymentWait:
         self.deployment.see(snapshot, now)
         step = self._advance(now)
         seen_at = (
-            snapshot.state_at if step is Step.WORKSPACE and snapshot.state_at is not None else snapshot.at
+            snapshot.state_at if step is NextStep.WORKSPACE and snapshot.state_at is not None else snapshot.at
         )
         if step not in ENDS and now >= self._deadline - TINY and seen_at >= self._deadline - TINY:
             self._late()
 
-    def _advance(self, now: float) -> Step:
+    def _advance(self, now: float) -> NextStep:
         step = self.deployment.step(now)
         if step in ENDS:
             self._settle(step)
@@ -219,18 +219,18 @@ class DeploymentWait:
             self._subscription.applications = self.deployment.interest(self._observer.clock.monotonic())
             self._subscription.hurry()
 
-    def _settle(self, step: Step) -> None:
+    def _settle(self, step: NextStep) -> None:
         found = self.deployment.observed.workspace_state
         state = found or "absent"
-        if step is Step.DONE:
+        if step is NextStep.DONE:
             self._finish(self.outcome())
-        elif step is Step.FAILED:
+        elif step is NextStep.FAILED:
             self._fail(self._failed())
-        elif step is Step.UNSTAGED:
+        elif step is NextStep.UNSTAGED:
             self._fail(WaiterError(self._unstaged()))
-        elif step is Step.GONE:
+        elif step is NextStep.GONE:
             self._fail(WaiterError(f"the WorkSpace is {state}, and will not come back"))
-        elif step is Step.LATE:
+        elif step is NextStep.LATE:
             late = WorkspaceNotReadyInTimeError(
                 f"{self.workspace_id} was {state} for {self.deployment.ready_timeout:g} s after everything else had ended"
             )
@@ -304,15 +304,15 @@ class DeploymentWait:
                 parts.append(f"{name} is not even staged: {call} and DeployWorkspaceApplications are missing")
         return f"after {self.deployment.grace:g} s, {'; '.join(parts)}"
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: StateChange) -> None:
         if self._on_change is not None and not self.ended:
             self._on_change(self._change(change))
 
-    def _change(self, change: Change) -> AssociationChange:
+    def _change(self, change: StateChange) -> AssociationChange:
         return change_of(self.workspace_id, change, self._observer.clock.now())
 
 
-def _end(span: Span, future: asyncio.Future[DeploymentOutcome]) -> None:
+def _end(span: TraceSpan, future: asyncio.Future[DeploymentOutcome]) -> None:
     """End the span of a wait, whose future is done."""
     span.end(asyncio.CancelledError() if future.cancelled() else future.exception())
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from workspaces_apps._associations import Direction
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.reads import AssociationRecord
-    from workspaces_apps._reconcile.observed_state import Change
+    from workspaces_apps._reconcile.observed_state import StateChange
     from workspaces_apps._reconcile.reconciler import ReconcileResult
     from workspaces_apps._reconcile.writes import Failure, TargetContext, WriteIntent
     from workspaces_apps._waiters.deployment import AssociationStatus, OnChange
@@ -92,7 +92,7 @@ class _JobLog:
                 else:
                     self._directions[one] = before
 
-    async def changed(self, changes: Sequence[Change]) -> None:
+    async def changed(self, changes: Sequence[StateChange]) -> None:
         """Call `on_change`."""
         for change in changes:
             if self._on_change is not None:

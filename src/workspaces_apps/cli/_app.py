@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Command(NamedTuple):
+class HelpRow(NamedTuple):
     """A row of `--help`.
 
     Attributes:
@@ -37,29 +37,29 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = {
-    "plan": Command("cli._apply:register_plan", "Show what would be installed and removed where."),
-    "apply": Command("cli._apply:register_apply", "Install and remove what a manifest wants."),
-    "status": Command("cli._status:register_status", "Compare a manifest with the fleet."),
-    "watch": Command("cli._status:register_status", "Compare again and again, until Ctrl-C."),
-    "approve": Command("cli._runs:register_control", "Approve the wave that waits for it."),
-    "reject": Command("cli._runs:register_control", "Reject the wave that waits for approval."),
-    "pause": Command("cli._runs:register_control", "Start no new WorkSpaces until resume."),
-    "resume": Command("cli._runs:register_control", "Lift a pause."),
-    "drain": Command("cli._runs:register_control", "Start nothing more in an apply."),
-    "stop": Command("cli._runs:register_control", "End an apply at once, with 5."),
-    "report": Command("cli._reports:register_report", "Summarize a roll-out, from its journal."),
-    "submit": Command("cli._runs:register_queue", "Queue a roll-out for workers."),
-    "worker": Command("cli._runs:register_queue", "Carry out what was submitted, until asked to end."),
-    "runs": Command("cli._runs:register_queue", "List submitted runs."),
-    "journal": Command("cli._reports:register_journal", "Copy journals between files, S3 and PostgreSQL."),
-    "install": Command("cli._install:register_install", "Install applications on a few WorkSpaces."),
-    "uninstall": Command("cli._install:register_install", "Uninstall applications from a few WorkSpaces."),
-    "list": Command("cli._listing:register_list", "List applications, WorkSpaces, or associations."),
-    "validate": Command("cli._offline:register_offline", "Check a manifest, and the lists that it names."),
-    "schema": Command("cli._offline:register_offline", "Print the JSON Schema of manifests, for editors."),
-    "iam-policy": Command("cli._offline:register_offline", "Print the IAM policy that commands need."),
-    "simulate": Command("cli._simulate:register_simulate", "Run the simulator until Ctrl-C or SIGTERM."),
-    "demo": Command("cli._demo:register_demo", "Roll two applications out over 300 simulated WorkSpaces."),
+    "plan": HelpRow("cli._apply:register_plan", "Show what would be installed and removed where."),
+    "apply": HelpRow("cli._apply:register_apply", "Install and remove what a manifest wants."),
+    "status": HelpRow("cli._status:register_status", "Compare a manifest with the fleet."),
+    "watch": HelpRow("cli._status:register_status", "Compare again and again, until Ctrl-C."),
+    "approve": HelpRow("cli._runs:register_control", "Approve the wave that waits for it."),
+    "reject": HelpRow("cli._runs:register_control", "Reject the wave that waits for approval."),
+    "pause": HelpRow("cli._runs:register_control", "Start no new WorkSpaces until resume."),
+    "resume": HelpRow("cli._runs:register_control", "Lift a pause."),
+    "drain": HelpRow("cli._runs:register_control", "Start nothing more in an apply."),
+    "stop": HelpRow("cli._runs:register_control", "End an apply at once, with 5."),
+    "report": HelpRow("cli._reports:register_report", "Summarize a roll-out, from its journal."),
+    "submit": HelpRow("cli._runs:register_queue", "Queue a roll-out for workers."),
+    "worker": HelpRow("cli._runs:register_queue", "Carry out what was submitted, until asked to end."),
+    "runs": HelpRow("cli._runs:register_queue", "List submitted runs."),
+    "journal": HelpRow("cli._reports:register_journal", "Copy journals between files, S3 and PostgreSQL."),
+    "install": HelpRow("cli._install:register_install", "Install applications on a few WorkSpaces."),
+    "uninstall": HelpRow("cli._install:register_install", "Uninstall applications from a few WorkSpaces."),
+    "list": HelpRow("cli._listing:register_list", "List applications, WorkSpaces, or associations."),
+    "validate": HelpRow("cli._offline:register_offline", "Check a manifest, and the lists that it names."),
+    "schema": HelpRow("cli._offline:register_offline", "Print the JSON Schema of manifests, for editors."),
+    "iam-policy": HelpRow("cli._offline:register_offline", "Print the IAM policy that commands need."),
+    "simulate": HelpRow("cli._simulate:register_simulate", "Run the simulator until Ctrl-C or SIGTERM."),
+    "demo": HelpRow("cli._demo:register_demo", "Roll two applications out over 300 simulated WorkSpaces."),
 }
 """By name, in the order of `--help`."""
 

@@ -11,7 +11,7 @@ import typer
 
 from workspaces_apps._base.system import keep
 from workspaces_apps.cli._connection import (
-    Connection,
+    ConnectionOptions,
     check_targets,
     connecting,
     journal_path,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps.cli._live import Traffic
+    from workspaces_apps.cli._live import CallCounter
     from workspaces_apps.cli._progress import Board
     from workspaces_apps.rollout import Apply, Event, Manifest, Plan, Rollout
 
@@ -100,7 +100,7 @@ def plan(
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     debug: DebugOption = False,
 ) -> int:
     """Show what would be installed and removed where. Only reads."""
@@ -145,24 +145,26 @@ def plan(
     return made.exit_code
 
 
-async def make(manifest: Manifest, connection: Connection, journal: str, allow_empty: bool) -> Plan:
+async def make(manifest: Manifest, connection: ConnectionOptions, journal: str, allow_empty: bool) -> Plan:
     """Read the service, and say what would happen."""
-    from workspaces_apps.cli._live import Traffic, reading
+    from workspaces_apps.cli._live import CallCounter, reading
 
-    traffic = Traffic(connection.clock.monotonic)
+    traffic = CallCounter(connection.clock.monotonic)
     async with connection.rollout(manifest, traffic.hooks) as rollout:
         with reading(traffic):
             return await rollout.plan(manifest, journal=journal, allow_empty=allow_empty)
 
 
-async def take_back(journal: str, run: str | None, manifest: Manifest | None, connection: Connection) -> Plan:
+async def take_back(
+    journal: str, run: str | None, manifest: Manifest | None, connection: ConnectionOptions
+) -> Plan:
     """Read a journal and the service, and say what would take the roll-out back."""
-    from workspaces_apps.cli._live import Traffic, reading
+    from workspaces_apps.cli._live import CallCounter, reading
     from workspaces_apps.cli._reports import events_of
 
     # Before a client is opened, and with the exit code of a mistake on the command line.
     await events_of(journal, run)
-    traffic = Traffic(connection.clock.monotonic)
+    traffic = CallCounter(connection.clock.monotonic)
     policy = manifest.policy if manifest is not None else None
     async with connection.rollout(manifest, traffic.hooks) as rollout:
         with reading(traffic):
@@ -291,7 +293,7 @@ def apply(
     ] = 60.0,
     output: OutputOption = Output.TEXT,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     debug: DebugOption = False,
 ) -> int:
     """Install and remove what a manifest wants. A deployment ends its user's session.
@@ -334,10 +336,10 @@ def apply(
 
 
 async def run(
-    manifest: Manifest | None, plan: Plan | None, connection: Connection, settings: Settings
+    manifest: Manifest | None, plan: Plan | None, connection: ConnectionOptions, settings: Settings
 ) -> int:
     """Plan where that is not done yet, ask, and apply."""
-    from workspaces_apps.cli._live import Traffic, reading
+    from workspaces_apps.cli._live import CallCounter, reading
     from workspaces_apps.cli._progress import Board
     from workspaces_apps.cli._reports import write_report
     from workspaces_apps.cli._screens import show_end, show_plan
@@ -350,7 +352,7 @@ async def run(
         check_journal(settings.journal, of=name)
     if not settings.dry_run:
         check_answerable(settings.yes)
-    traffic = Traffic(connection.clock.monotonic)
+    traffic = CallCounter(connection.clock.monotonic)
     console, for_people = out(), settings.output is Output.TEXT
     async with connection.rollout(manifest, traffic.hooks) as rollout:
         unsure: tuple[str, ...] = ()
@@ -392,7 +394,7 @@ async def run(
 
 
 async def carry_out(
-    rollout: Rollout, plan: Plan, settings: Settings, board: Board, traffic: Traffic, clock: Clock
+    rollout: Rollout, plan: Plan, settings: Settings, board: Board, traffic: CallCounter, clock: Clock
 ) -> list[Event]:
     """Apply a plan and show how it goes; gives its events where they are needed and no journal has them."""
     from workspaces_apps.cli._programs import Approver, program_hook

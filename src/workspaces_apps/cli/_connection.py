@@ -38,7 +38,7 @@ _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class ConnectionOptions:
     """Whom a command calls; what is None, AWS's standard resolution finds.
 
     Attributes:
@@ -152,7 +152,7 @@ def connecting(command: Callable[..., T]) -> Callable[..., T]:
     @wraps(command)
     def connected(**given: Any) -> T:
         chosen = {option.name: given.pop(option.name) for option in _OPTIONS}
-        return command(connection=Connection(**chosen), **given)
+        return command(connection=ConnectionOptions(**chosen), **given)
 
     parameters: list[Parameter] = []
     for one in signature(command).parameters.values():

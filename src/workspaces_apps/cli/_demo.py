@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._waiters import AssociationChange
     from workspaces_apps.api import Workspace, WorkSpaceApplication
-    from workspaces_apps.cli._live import Traffic
+    from workspaces_apps.cli._live import CallCounter
     from workspaces_apps.cli._progress import Board
     from workspaces_apps.rollout import Event, Plan, Rollout
     from workspaces_apps.simulator import Simulator, SimulatorClock
@@ -149,7 +149,7 @@ class Demonstration:
 
     console: Console
     folder: Path
-    following: Callable[[Console, Board, Traffic], Generator[Callable[[Event], None]]]
+    following: Callable[[Console, Board, CallCounter], Generator[Callable[[Event], None]]]
 
     async def run(self, count: int, seed: int, clock: SimulatorClock) -> ExitCode:
         """Start a simulator, roll out, and look whether the service says the same in the end.
@@ -160,7 +160,7 @@ class Demonstration:
             clock: The simulator's and the client's.
         """
         from workspaces_apps._client.client import WorkSpacesClient
-        from workspaces_apps.cli._live import Traffic
+        from workspaces_apps.cli._live import CallCounter
         from workspaces_apps.rollout import Rollout
         from workspaces_apps.simulator import Simulator
 
@@ -175,7 +175,7 @@ class Demonstration:
         ):
             say(f"A simulator listens on {sim.url}, with {count} WorkSpaces: {systems(sim)}.")
             say("Its clock jumps ahead whenever everybody waits.\n")
-            traffic = Traffic(clock.monotonic)
+            traffic = CallCounter(clock.monotonic)
             rollout = Rollout(ws, hooks=traffic.hooks, clock=clock)
             self.write_manifest(manifest, WAVES, retries=0)
             plan = await self.plan(rollout, manifest)
@@ -214,7 +214,7 @@ class Demonstration:
         return plan
 
     async def apply(
-        self, rollout: Rollout, plan: Plan, clock: SimulatorClock, traffic: Traffic
+        self, rollout: Rollout, plan: Plan, clock: SimulatorClock, traffic: CallCounter
     ) -> str | None:
         """Do what `workspaces-apps apply` does, in the simulator's time; return how it ended."""
         from workspaces_apps.cli._apply import follow
@@ -254,7 +254,7 @@ class Demonstration:
         await write_report(path, self.journal, ())
 
 
-def live(console: Console, board: Board, traffic: Traffic) -> Generator[Callable[[Event], None]]:
+def live(console: Console, board: Board, traffic: CallCounter) -> Generator[Callable[[Event], None]]:
     """Show an apply as the command does."""
     from workspaces_apps.cli._progress import showing
 
@@ -262,7 +262,7 @@ def live(console: Console, board: Board, traffic: Traffic) -> Generator[Callable
         yield tell
 
 
-def posing(console: Console, board: Board, traffic: Traffic) -> Generator[Callable[[Event], None]]:
+def posing(console: Console, board: Board, traffic: CallCounter) -> Generator[Callable[[Event], None]]:
     """Show an apply as it stands when half of it is done: a picture does not move."""
     from workspaces_apps.cli._progress import panel
 

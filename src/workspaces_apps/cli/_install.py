@@ -13,7 +13,7 @@ import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._apply import agreed, check_answerable
-from workspaces_apps.cli._connection import Connection, connecting, meant, on_signals
+from workspaces_apps.cli._connection import ConnectionOptions, connecting, meant, on_signals
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import complain, is_live, out, print_document, say
 from workspaces_apps.cli._failures import ExitCode, exit_code, notes
@@ -147,7 +147,7 @@ def _command(doing: Doing) -> Callable[..., int]:
         yes: YesOption = False,
         output: OutputOption = Output.TEXT,
         *,
-        connection: Connection,
+        connection: ConnectionOptions,
         debug: DebugOption = False,
     ) -> int:
         del debug
@@ -166,13 +166,13 @@ def _command(doing: Doing) -> Callable[..., int]:
     return command
 
 
-async def run(connection: Connection, task: Task) -> int:
+async def run(connection: ConnectionOptions, task: Task) -> int:
     """Do it on all WorkSpaces at the same time, and show it."""
-    from workspaces_apps.cli._live import Traffic
+    from workspaces_apps.cli._live import CallCounter
 
     check_answerable(task.yes)
     clock = connection.clock
-    traffic, results, console = Traffic(clock.monotonic), Results(), out()
+    traffic, results, console = CallCounter(clock.monotonic), Results(), out()
     for_people = task.output is Output.TEXT
     async with connection.client() as opened:
         ws = opened.with_options(hooks=traffic.hooks)

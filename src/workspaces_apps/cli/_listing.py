@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from workspaces_apps.cli._connection import Connection, connecting, meant
+from workspaces_apps.cli._connection import ConnectionOptions, connecting, meant
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._formats import as_csv, check_bom, print_csv, show
@@ -61,7 +61,7 @@ def applications(
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     debug: DebugOption = False,
 ) -> None:
     """List the application catalogue."""
@@ -131,7 +131,7 @@ def workspaces(
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     debug: DebugOption = False,
 ) -> None:
     """List WorkSpaces."""
@@ -236,7 +236,7 @@ def associations(
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     debug: DebugOption = False,
 ) -> None:
     """List which application is on which WorkSpace, of all applications if nothing else is said."""
@@ -348,7 +348,7 @@ def inventory(
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     debug: DebugOption = False,
 ) -> None:
     """List WorkSpaces with their users, tags, applications, states and last connections.
@@ -532,12 +532,12 @@ def ends(association: Association) -> tuple[str, str]:
     return association.associated_resource_id, str(getattr(association, "application_id", ""))
 
 
-def run(connection: Connection, read: Callable[[WorkSpacesClient], Awaitable[_T]]) -> _T:
+def run(connection: ConnectionOptions, read: Callable[[WorkSpacesClient], Awaitable[_T]]) -> _T:
     """Open a client and read, and show how far that has come."""
-    from workspaces_apps.cli._live import Traffic, reading
+    from workspaces_apps.cli._live import CallCounter, reading
 
     async def do() -> _T:
-        traffic = Traffic(connection.clock.monotonic)
+        traffic = CallCounter(connection.clock.monotonic)
         async with connection.client() as ws:
             with reading(traffic):
                 return await read(ws.with_options(hooks=traffic.hooks))

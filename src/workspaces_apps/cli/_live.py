@@ -67,7 +67,7 @@ _ROOMY, _COLUMN = 34, 21
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SeenState:
     """A state that an association was seen in, and how long after the beginning."""
 
     state: str
@@ -90,8 +90,8 @@ class Deployments:
         self.applications = applications
         self._now = now
         self._began = now()
-        self._steps: dict[tuple[str, str], Step] = {}
-        self.on_step: Callable[[str, str, Step], None] | None = None
+        self._steps: dict[tuple[str, str], SeenState] = {}
+        self.on_step: Callable[[str, str, SeenState], None] | None = None
 
     @property
     def elapsed(self) -> timedelta:
@@ -108,11 +108,11 @@ class Deployments:
         last = self._steps.get((workspace_id, application_id))
         if state is None or (last is not None and last.state == state):
             return
-        step = self._steps[workspace_id, application_id] = Step(str(state), self.elapsed)
+        step = self._steps[workspace_id, application_id] = SeenState(str(state), self.elapsed)
         if self.on_step is not None:
             self.on_step(workspace_id, application_id, step)
 
-    def step(self, workspace_id: str, application_id: str) -> Step | None:
+    def step(self, workspace_id: str, application_id: str) -> SeenState | None:
         """Return the state seen last."""
         return self._steps.get((workspace_id, application_id))
 
@@ -157,7 +157,7 @@ def following(console: Console, deployments: Deployments, facts: Callable[[], st
         yield
 
 
-def line(deployments: Deployments, workspace_id: str, application_id: str, step: Step) -> Text:
+def line(deployments: Deployments, workspace_id: str, application_id: str, step: SeenState) -> Text:
     """Return a state in one line, for files and pipes."""
     from rich.text import Text
 
@@ -220,7 +220,7 @@ def table(console: Console, deployments: Deployments, room: int | None = None) -
     return grid
 
 
-def cell(console: Console, step: Step | None) -> Text:
+def cell(console: Console, step: SeenState | None) -> Text:
     """Return a state in a table; once it has ended with the time it took."""
     from rich.text import Text
 
@@ -256,7 +256,7 @@ WINDOW: Final = 60.0
 """Seconds over which the rate of now is taken."""
 
 
-class Traffic:
+class CallCounter:
     """Counts requests, through hooks on the client.
 
     Args:
@@ -332,7 +332,7 @@ EVERY: Final = 30.0
 
 
 @contextmanager
-def reading(traffic: Traffic) -> Generator[None]:
+def reading(traffic: CallCounter) -> Generator[None]:
     """Show what is sent while the block runs, counted from its beginning.
 
     Args:
@@ -352,7 +352,7 @@ def reading(traffic: Traffic) -> Generator[None]:
         yield
 
 
-def every_so_often(traffic: Traffic) -> Callable[[], None]:
+def every_so_often(traffic: CallCounter) -> Callable[[], None]:
     """Return a function that reports the progress after each call, for the first time once it takes long."""
     due = EVERY
 
@@ -369,7 +369,7 @@ def every_so_often(traffic: Traffic) -> Callable[[], None]:
     return tell
 
 
-def reading_progress(traffic: Traffic) -> RenderableType:
+def reading_progress(traffic: CallCounter) -> RenderableType:
     """Draw the progress: a line for the whole, and one for each operation; the current one is marked."""
     from rich.table import Table
     from rich.text import Text

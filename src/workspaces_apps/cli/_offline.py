@@ -111,7 +111,7 @@ def iam_policy(
 
     wanted = named(commands or (), tuple(PERMISSIONS))
     document = load_manifest(manifest)
-    every: set[Condition] = {row.condition for rows in PERMISSIONS.values() for row in rows}
+    every: set[PermissionCondition] = {row.condition for rows in PERMISSIONS.values() for row in rows}
     asked = conditions_of(document) if document is not None else every
     rows = needed(wanted, asked)
     roles = roles_of(document) if document is not None and rows else []
@@ -179,7 +179,7 @@ def explained(commands: Sequence[str], rows: Sequence[Permission], roles: Sequen
     return lines
 
 
-Condition: TypeAlias = Literal["", "tags", "connections", "bundles"]
+PermissionCondition: TypeAlias = Literal["", "tags", "connections", "bundles"]
 """The feature that a manifest or an option must ask for; empty if the command always needs it."""
 
 
@@ -195,7 +195,7 @@ class Permission:
 
     operation: str
     why: str
-    condition: Condition = ""
+    condition: PermissionCondition = ""
 
     @property
     def action(self) -> str:
@@ -266,7 +266,7 @@ NOTES: Final = (
 )
 
 
-def needed(commands: Iterable[str], conditions: Iterable[Condition]) -> list[Permission]:
+def needed(commands: Iterable[str], conditions: Iterable[PermissionCondition]) -> list[Permission]:
     """Return the permissions of commands, each once, reads first.
 
     Args:
@@ -279,9 +279,9 @@ def needed(commands: Iterable[str], conditions: Iterable[Condition]) -> list[Per
     return sorted(found.values(), key=lambda row: (row.writes, row.operation))
 
 
-def conditions_of(manifest: Manifest) -> set[Condition]:
+def conditions_of(manifest: Manifest) -> set[PermissionCondition]:
     """Return what a manifest asks for beyond what every one does."""
-    found: set[Condition] = set()
+    found: set[PermissionCondition] = set()
     policy = manifest.policy.model_dump()
     keys = set(_keys(policy)) | {key for rule in manifest.rules for key in _keys(rule.model_dump())}
     if "tags" in keys or isinstance(policy.get("order_by"), dict):

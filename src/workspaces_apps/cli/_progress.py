@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from workspaces_apps.cli._live import Traffic
+    from workspaces_apps.cli._live import CallCounter
     from workspaces_apps.rollout import Event, Finished, Hours, Plan, PlannedWorkspace
     from workspaces_apps.rollout._log.projections import Outcome
 
@@ -53,7 +53,7 @@ _LAST_BIT: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ShownFailure:
     """A failure, as it is shown."""
 
     workspace_id: str
@@ -93,7 +93,7 @@ class Board:
             for change in workspace.pending
         )
         self.total: int = self.summary.unfinished
-        self.failures: deque[Failure] = deque(maxlen=LAST)
+        self.failures: deque[ShownFailure] = deque(maxlen=LAST)
         self.draining = False
         self.paused: Callable[[], str] = str
         self.users: Callable[[], int] = int
@@ -217,7 +217,7 @@ class Board:
                 self._lengths.append(event.elapsed)
             case Failed():
                 self.failures.append(
-                    Failure(
+                    ShownFailure(
                         harmless(event.workspace_id),
                         self.name(event.application_id),
                         harmless(event.reason),
@@ -250,7 +250,7 @@ QUIET: Final = timedelta(minutes=1)
 
 
 @contextmanager
-def showing(console: Console, board: Board, traffic: Traffic) -> Generator[Callable[[Event], None]]:
+def showing(console: Console, board: Board, traffic: CallCounter) -> Generator[Callable[[Event], None]]:
     """Show an apply while the block runs; what is yielded is to be called with each event.
 
     Args:
@@ -282,7 +282,7 @@ class Lines:
         traffic: What it sends.
     """
 
-    def __init__(self, board: Board, traffic: Traffic) -> None:
+    def __init__(self, board: Board, traffic: CallCounter) -> None:
         self._board = board
         self._traffic = traffic
         self._skipped: set[str] = set()
@@ -339,7 +339,7 @@ class Lines:
         return True
 
 
-def panel(board: Board, traffic: Traffic, width: int) -> RenderableType:
+def panel(board: Board, traffic: CallCounter, width: int) -> RenderableType:
     """Return the state in a few lines."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout.report import Report
 
 
-class Form(StrEnum):
+class ReportForm(StrEnum):
     """The forms of a report."""
 
     TEXT = "text"
@@ -34,13 +34,13 @@ class Form(StrEnum):
     HTML = "html"
 
 
-SUFFIXES: Final[Mapping[str, Form]] = {
-    ".txt": Form.TEXT,
-    ".json": Form.JSON,
-    ".csv": Form.CSV,
-    ".xml": Form.JUNIT,
-    ".html": Form.HTML,
-    ".htm": Form.HTML,
+SUFFIXES: Final[Mapping[str, ReportForm]] = {
+    ".txt": ReportForm.TEXT,
+    ".json": ReportForm.JSON,
+    ".csv": ReportForm.CSV,
+    ".xml": ReportForm.JUNIT,
+    ".html": ReportForm.HTML,
+    ".htm": ReportForm.HTML,
 }
 """The form that a file's suffix means."""
 
@@ -61,7 +61,7 @@ def report(
         ),
     ] = None,
     output: Annotated[
-        Form | None,
+        ReportForm | None,
         typer.Option("--output", help="Its form; text, or what the suffix of --to says.", show_default=False),
     ] = None,
     to: Annotated[
@@ -98,8 +98,8 @@ def report(
     del debug
     from workspaces_apps.rollout._journal.stores import parse_url
 
-    form = output if output is not None else form_of(to) if to is not None else Form.TEXT
-    check_bom(is_csv=form is Form.CSV, bom=bom)
+    form = output if output is not None else form_of(to) if to is not None else ReportForm.TEXT
+    check_bom(is_csv=form is ReportForm.CSV, bom=bom)
     if to is not None:
         check_folder(to)
     for journal in journals or ():
@@ -111,9 +111,9 @@ def report(
         found = found.priced(known)
     if to is not None:
         write(to, f"{BOM if bom else ''}{rendered(found, form)}")
-    elif form is Form.CSV:
+    elif form is ReportForm.CSV:
         print_csv(rendered(found, form), bom=bom)
-    elif form is Form.TEXT and out().is_terminal:
+    elif form is ReportForm.TEXT and out().is_terminal:
         out().print(found.to_rich())
     else:
         sys.stdout.write(rendered(found, form))
@@ -181,19 +181,19 @@ async def loaded(journals: Sequence[str], run: str | None, database: str | None)
     return await Report.load(*journals)
 
 
-def rendered(report: Report, form: Form) -> str:
+def rendered(report: Report, form: ReportForm) -> str:
     """Return the report in a form."""
-    renderers: Mapping[Form, Callable[[], str]] = {
-        Form.TEXT: report.to_text,
-        Form.JSON: report.to_json,
-        Form.CSV: report.to_csv,
-        Form.JUNIT: report.to_junit,
-        Form.HTML: report.to_html,
+    renderers: Mapping[ReportForm, Callable[[], str]] = {
+        ReportForm.TEXT: report.to_text,
+        ReportForm.JSON: report.to_json,
+        ReportForm.CSV: report.to_csv,
+        ReportForm.JUNIT: report.to_junit,
+        ReportForm.HTML: report.to_html,
     }
     return renderers[form]()
 
 
-def form_of(path: Path) -> Form:
+def form_of(path: Path) -> ReportForm:
     """Return the form that a file's suffix means.
 
     Raises:

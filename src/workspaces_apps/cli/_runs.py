@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import Connection, connecting, on_signals
+from workspaces_apps.cli._connection import ConnectionOptions, connecting, on_signals
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import complain, err, out, print_document, say
 from workspaces_apps.cli._failures import UsageError
@@ -229,7 +229,7 @@ def worker(
         int, typer.Option(min=1, metavar="N", help="Targets at most that it holds at a time.")
     ] = 50,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     debug: DebugOption = False,
 ) -> None:
     """Carry out what was submitted, until asked to end. Start as many as there are machines.

@@ -16,7 +16,7 @@ import typer
 
 from workspaces_apps._base.system import replace_file
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import Connection, connecting, journal_path, load_manifest
+from workspaces_apps.cli._connection import ConnectionOptions, connecting, journal_path, load_manifest
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import complain, is_live, out, print_document, say
 from workspaces_apps.cli._failures import ExitCode, UsageError
@@ -75,7 +75,7 @@ def status(
     output: TableOutputOption = Output.TEXT,
     bom: BomOption = False,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     database: DatabaseOption = None,
     run: Annotated[
         str | None,
@@ -156,7 +156,7 @@ def watch(
     journal: JournalOption = None,
     output: OutputOption = Output.TEXT,
     *,
-    connection: Connection,
+    connection: ConnectionOptions,
     debug: DebugOption = False,
 ) -> int:
     """Compare again and again, until Ctrl-C.
@@ -189,12 +189,17 @@ def loaded(path: Path) -> Manifest:
 
 
 async def look_once(
-    manifest: Manifest, connection: Connection, journal: str, allow_empty: bool, *, bundles: bool = False
+    manifest: Manifest,
+    connection: ConnectionOptions,
+    journal: str,
+    allow_empty: bool,
+    *,
+    bundles: bool = False,
 ) -> Status:
     """Compare once."""
-    from workspaces_apps.cli._live import Traffic, reading
+    from workspaces_apps.cli._live import CallCounter, reading
 
-    traffic = Traffic(connection.clock.monotonic)
+    traffic = CallCounter(connection.clock.monotonic)
     async with connection.rollout(manifest, traffic.hooks) as rollout:
         with reading(traffic):
             return await rollout.status(manifest, journal=journal, allow_empty=allow_empty, bundles=bundles)
@@ -217,7 +222,7 @@ class Watching:
     """
 
     manifest: Manifest
-    connection: Connection
+    connection: ConnectionOptions
     journal: str
     interval: float
     until_in_sync: bool
@@ -230,11 +235,11 @@ class Watching:
 
     async def run(self) -> int:
         """Poll until there is a reason to end; the exit code is that of the last poll."""
-        from workspaces_apps.cli._live import Traffic, reading
+        from workspaces_apps.cli._live import CallCounter, reading
         from workspaces_apps.errors import ServiceError, TransportError, lost_credentials
 
         code, made = int(ExitCode.FAILED), 0
-        traffic = Traffic(self.connection.clock.monotonic)
+        traffic = CallCounter(self.connection.clock.monotonic)
         async with self.connection.rollout(self.manifest, traffic.hooks) as rollout:
             while True:
                 try:

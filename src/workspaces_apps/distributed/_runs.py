@@ -182,7 +182,7 @@ async def submit(manifest: Manifest, *, database: str, slices: Mapping[str, int]
     return run
 
 
-class Part(NamedTuple):
+class JobPart(NamedTuple):
     """The work of one job: a target, or a slice of one.
 
     Attributes:
@@ -196,7 +196,7 @@ class Part(NamedTuple):
     slices: int
 
 
-def _parts(targets: Sequence[str], slices: Mapping[str, int]) -> dict[str, Part]:
+def _parts(targets: Sequence[str], slices: Mapping[str, int]) -> dict[str, JobPart]:
     """Return by its name what each job carries out.
 
     Raises:
@@ -209,14 +209,14 @@ def _parts(targets: Sequence[str], slices: Mapping[str, int]) -> dict[str, Part]
             )
         if count < 1:
             raise ConfigurationError(f"a target has at least one slice, not {count} as {name}")
-    parts: dict[str, Part] = {}
+    parts: dict[str, JobPart] = {}
     for target in targets:
         count = slices.get(target, 1)
         for number in range(1, count + 1):
             name = target if count == 1 else f"{target}.{number}of{count}"
             if name in parts or (count > 1 and name in targets):
                 raise ConfigurationError(f"slices of {target}: a target is called {name} already")
-            parts[name] = Part(target, number, count)
+            parts[name] = JobPart(target, number, count)
     return parts
 
 

@@ -219,7 +219,7 @@ class Worker:
         if self._draining.is_set():
             raise HandOverError
         text, said, by, spent, _, *described = rows[0]
-        wanted, part = (said, by, spent), _runs.Part(*described)
+        wanted, part = (said, by, spent), _runs.JobPart(*described)
         writer: JournalWriter | None = None
         try:
             manifest = Manifest.model_validate_json(text).only(part.target)
@@ -249,7 +249,7 @@ class Worker:
         journal: _Opened,
         run: str,
         target: str,
-        part: _runs.Part,
+        part: _runs.JobPart,
         manifest: Manifest,
         wanted: tuple[RunCommand, str, str | None],
     ) -> Finished:

@@ -57,7 +57,7 @@ _BY_ACTION: Final[Mapping[Action, str]] = {"install": NO_ASSOCIATION, "uninstall
 
 
 @dataclass(slots=True)
-class _Change:
+class _KnownChange:
     """The known facts about one application on one WorkSpace.
 
     Attributes:
@@ -82,7 +82,7 @@ class ChangesMade:
 
     def __init__(self, run: str | None = None) -> None:
         self._run = run
-        self._changes: dict[Key, _Change] = {}
+        self._changes: dict[Key, _KnownChange] = {}
         self._users: dict[tuple[str, str], str] = {}
         self.name: str = ""
 
@@ -116,9 +116,9 @@ class ChangesMade:
     def _asked(self, run: str) -> bool:
         return self._run is None or run == self._run
 
-    def _of(self, event: Planned | Intent | Withdrawn | Succeeded) -> _Change:
+    def _of(self, event: Planned | Intent | Withdrawn | Succeeded) -> _KnownChange:
         return self._changes.setdefault(
-            Key(event.target, event.workspace_id, event.application_id), _Change()
+            Key(event.target, event.workspace_id, event.application_id), _KnownChange()
         )
 
     def _plan(self, event: Planned) -> None:

@@ -41,7 +41,7 @@ class Identity:
     access_key_id: str = ""
 
 
-class Headers(Protocol):
+class RequestHeaders(Protocol):
     """Request headers, looked up whatever their case."""
 
     def get(self, name: str, /) -> str | None:
@@ -95,7 +95,7 @@ class CredentialStore:
         self._keys[credentials.access_key_id] = _Key(credentials, account_id, expires)
         return credentials
 
-    def guess(self, headers: Headers, account_id: str, region: str) -> Identity:
+    def guess(self, headers: RequestHeaders, account_id: str, region: str) -> Identity:
         """Guess the caller where signatures are not checked; the arguments are the fallback."""
         match = _AUTHORIZATION.fullmatch(headers.get("Authorization") or "")
         if match is None:
@@ -107,7 +107,14 @@ class CredentialStore:
         )
 
     def verify(
-        self, service: str, method: str, path: str, query: str, headers: Headers, body: bytes, now: float
+        self,
+        service: str,
+        method: str,
+        path: str,
+        query: str,
+        headers: RequestHeaders,
+        body: bytes,
+        now: float,
     ) -> Identity:
         """Verify the signature and return the signer of this request.
 
@@ -204,7 +211,7 @@ class CredentialStore:
         method: str,
         path: str,
         query: str,
-        headers: Headers,
+        headers: RequestHeaders,
         body: bytes,
     ) -> str:
         lines = [method, path, _canonical_query(query)]
@@ -251,7 +258,7 @@ CONTENT_TYPE: Final = "text/xml"
 _NAMESPACE: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
-def is_asked(method: str, path: str, headers: Headers) -> bool:
+def is_asked(method: str, path: str, headers: RequestHeaders) -> bool:
     """Return whether a request is in this service's form."""
     form = (headers.get("Content-Type") or "").startswith("application/x-www-form-urlencoded")
     return method == "POST" and path == "/" and form

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workspaces_apps.simulator._records import Application, ApplicationState, Workspace
-from workspaces_apps.simulator._settings import Condition, Mark, SimulatorSettings
+from workspaces_apps.simulator._settings import Mark, RefusalCondition, SimulatorSettings
 from workspaces_apps.simulator._wire import ApiError, not_supported
 
 _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -164,7 +164,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class InstallationRule:
     """One reason to refuse an installation.
 
     Attributes:
@@ -176,7 +176,7 @@ class Rule:
     """
 
     broken: Callable[[Candidate], bool]
-    condition: Condition
+    condition: RefusalCondition
     code: str
     mark: Mark
     source: str
@@ -191,36 +191,36 @@ def conflicts(one: Application, other: Application) -> bool:
     )
 
 
-RULES: Final[tuple[Rule, ...]] = (
-    Rule(
+RULES: Final[tuple[InstallationRule, ...]] = (
+    InstallationRule(
         lambda asked: asked.application.state == "UNINSTALL_ONLY",
         "uninstall only",
         "ApplicationNotSupportedException",
         "doc",
         "An UNINSTALL_ONLY application can be removed and not installed.",
     ),
-    Rule(
+    InstallationRule(
         lambda asked: not asked.workspace.operating_system.startswith("WINDOWS"),
         "operating system",
         "OperatingSystemNotCompatibleException",
         "doc",
         "Applications are managed on Windows only.",
     ),
-    Rule(
+    InstallationRule(
         lambda asked: asked.workspace.operating_system not in asked.application.operating_systems,
         "operating system",
         "OperatingSystemNotCompatibleException",
         "doc",
         "Each application names the operating systems it supports.",
     ),
-    Rule(
+    InstallationRule(
         lambda asked: asked.workspace.compute not in asked.application.computes,
         "compute type",
         "ComputeNotCompatibleException",
         "doc",
         "Each application names the compute types it supports.",
     ),
-    Rule(
+    InstallationRule(
         lambda asked: any(conflicts(asked.application, other) for other in asked.others),
         "edition or version",
         "IncompatibleApplicationsException",
@@ -230,7 +230,7 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def refused(settings: SimulatorSettings, condition: Condition, natural: ApiError) -> ApiError:
+def refused(settings: SimulatorSettings, condition: RefusalCondition, natural: ApiError) -> ApiError:
     """Return the error that says so: the natural one, unless the settings name another for the condition."""
     code = (settings.exceptions or {}).get(condition)
     return natural if code is None else ApiError(code, natural.message or f"Refused: {condition}.")

@@ -332,7 +332,7 @@ _NOTHING: Final = _structure({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class ControlRoute:
     """One thing that can be asked of the control endpoint.
 
     Attributes:
@@ -356,26 +356,26 @@ class Route:
     needs_token: bool = True
 
 
-ROUTES: Final[tuple[Route, ...]] = (
-    Route(method="GET", path="/health", name="health", needs_token=False,
+ROUTES: Final[tuple[ControlRoute, ...]] = (
+    ControlRoute(method="GET", path="/health", name="health", needs_token=False,
         summary="Tell whether the simulator answers.", answer=_structure({"status": _TEXT})),
-    Route(method="GET", path="/openapi.json", name="describe", needs_token=False,
+    ControlRoute(method="GET", path="/openapi.json", name="describe", needs_token=False,
         summary="Describe this endpoint.", answer={"type": "object"}),
-    Route(method="GET", path="/connection", name="getConnection",
+    ControlRoute(method="GET", path="/connection", name="getConnection",
         summary="Tell what a client needs: URL, Region and credentials.", answer=_CONNECTION),
-    Route(method="GET", path="/faults", name="listFaults",
+    ControlRoute(method="GET", path="/faults", name="listFaults",
         summary="List the faults, oldest first.", answer=_structure({"faults": _list(_FAULT)})),
-    Route(method="POST", path="/faults", name="addFault",
+    ControlRoute(method="POST", path="/faults", name="addFault",
         summary="Make something go wrong.", body=_NEW_FAULT, answer=_structure({"fault": _FAULT})),
-    Route(method="DELETE", path="/faults", name="clearFaults",
+    ControlRoute(method="DELETE", path="/faults", name="clearFaults",
         summary="Remove every fault.", answer=_NOTHING),
-    Route(method="GET", path="/requests", name="countRequests",
+    ControlRoute(method="GET", path="/requests", name="countRequests",
         summary="Count the requests so far, control requests left out.",
         answer=_structure({
             "total": _WHOLE,
             "operations": {"type": "object", "additionalProperties": _WHOLE},
         })),
-    Route(method="GET", path="/requests/records", name="listRequests",
+    ControlRoute(method="GET", path="/requests/records", name="listRequests",
         summary="List recorded requests, oldest first.",
         query=(
             ("operation", _TEXT, "Only of this operation."),
@@ -384,14 +384,14 @@ ROUTES: Final[tuple[Route, ...]] = (
             ("limit", _WHOLE, "So many at most: 100 if left out, and never more than 1,000."),
         ),
         answer=_structure({"records": _list(_RECORD)})),
-    Route(method="DELETE", path="/requests", name="forgetRequests",
+    ControlRoute(method="DELETE", path="/requests", name="forgetRequests",
         summary="Forget every request.", answer=_NOTHING),
-    Route(method="GET", path="/clock", name="getClock",
+    ControlRoute(method="GET", path="/clock", name="getClock",
         summary="Tell the simulated time.", answer=_NOW),
-    Route(method="POST", path="/clock", name="moveClock",
+    ControlRoute(method="POST", path="/clock", name="moveClock",
         summary="Move a manual clock forward.",
         body=_structure({"seconds": {"type": "number", "minimum": 0}}), answer=_NOW),
-    Route(method="POST", path="/save", name="saveState",
+    ControlRoute(method="POST", path="/save", name="saveState",
         summary="Write the state file.", answer=_NOTHING),
 )  # fmt: skip
 
@@ -409,7 +409,7 @@ def document() -> JsonObject:
     }
 
 
-def _operation(route: Route) -> JsonObject:
+def _operation(route: ControlRoute) -> JsonObject:
     described: JsonObject = {
         "operationId": route.name,
         "summary": route.summary,

@@ -21,7 +21,7 @@ from typing import Final, Literal, TypeAlias
 
 from typing_extensions import TypeIs
 
-from workspaces_apps.simulator._authentication import Headers
+from workspaces_apps.simulator._authentication import RequestHeaders
 from workspaces_apps.simulator._model import ServiceModel
 from workspaces_apps.simulator._wire import (
     CONTENT_TYPE,
@@ -35,7 +35,7 @@ from workspaces_apps.simulator._wire import (
     unknown_operation,
 )
 
-_Reader: TypeAlias = Callable[[object], JsonValue]
+_ValueReader: TypeAlias = Callable[[object], JsonValue]
 _Writer: TypeAlias = Callable[[JsonValue], object]
 
 _TIMESTAMP_TAG: Final = 1
@@ -158,7 +158,7 @@ class CborCodec:
 
     def __init__(self, model: ServiceModel) -> None:
         self._model = model
-        self._readers: dict[str, _Reader] = {}
+        self._readers: dict[str, _ValueReader] = {}
         self._writers: dict[str, _Writer | None] = {}
 
     def read(self, operation: str, body: bytes) -> JsonObject:
@@ -189,13 +189,13 @@ class CborCodec:
             # A test in this process may have put in what JSON can escape and UTF-8 cannot hold.
             return cbor2.dumps(_readable(value))
 
-    def _reader(self, name: str) -> _Reader:
+    def _reader(self, name: str) -> _ValueReader:
         reader = self._readers.get(name)
         if reader is None:
             reader = self._readers[name] = self._compile_reader(name)
         return reader
 
-    def _compile_reader(self, name: str) -> _Reader:
+    def _compile_reader(self, name: str) -> _ValueReader:
         match self._model.kind(name):
             case "structure":
                 return self._structure_reader(name)
@@ -210,7 +210,7 @@ class CborCodec:
             case _:
                 return _read_scalar
 
-    def _structure_reader(self, name: str) -> _Reader:
+    def _structure_reader(self, name: str) -> _ValueReader:
         members = {
             wire_name: self._reader(shape) for wire_name, shape in self._model.member_shapes(name).items()
         }
@@ -228,7 +228,7 @@ class CborCodec:
 
         return read
 
-    def _list_reader(self, element: _Reader) -> _Reader:
+    def _list_reader(self, element: _ValueReader) -> _ValueReader:
         def read(value: object) -> JsonValue:
             if not is_array(value):
                 return _read_scalar(value)
@@ -264,7 +264,7 @@ class CborCodec:
                 return None
 
 
-def _map_reader(item: _Reader) -> _Reader:
+def _map_reader(item: _ValueReader) -> _ValueReader:
     def read(value: object) -> JsonValue:
         if not is_map(value):
             return _read_scalar(value)
@@ -367,7 +367,7 @@ AWS_JSON: Final = Form("json", CONTENT_TYPE, {})
 RPC_V2_CBOR: Final = Form("cbor", CBOR, {"smithy-protocol": RPC_V2})
 
 
-def form_of(headers: Headers) -> Form:
+def form_of(headers: RequestHeaders) -> Form:
     """Return the form that the sender of a request can read, whether or not its protocol is known.
 
     A sender that speaks of CBOR anywhere would fail on JSON (botocore dies with MemoryError [seen]), and the other
@@ -377,7 +377,7 @@ def form_of(headers: Headers) -> Form:
     return RPC_V2_CBOR if any("cbor" in words.lower() for words in spoken) else AWS_JSON
 
 
-def operation_of(method: str, path: str, headers: Headers) -> tuple[str, str]:
+def operation_of(method: str, path: str, headers: RequestHeaders) -> tuple[str, str]:
     """Return the target prefix and the name of the operation that a request asks for; there may be no such thing.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import _authentication as identity
-from workspaces_apps.simulator._authentication import CredentialStore, Headers, Identity
+from workspaces_apps.simulator._authentication import CredentialStore, Identity, RequestHeaders
 from workspaces_apps.simulator._clocks import Activity, SimulatorClock
 from workspaces_apps.simulator._faults import (
     Fault,
@@ -53,7 +53,7 @@ class Incoming:
     method: str
     path: str
     query: str
-    headers: Headers
+    headers: RequestHeaders
     body: bytes
 
 

@@ -16,7 +16,7 @@ from workspaces_apps._base.text import advice
 from workspaces_apps.errors import ConfigurationError
 
 Mark: TypeAlias = Literal["doc", "seen", "field", "assumed"]
-Condition: TypeAlias = Literal[
+RefusalCondition: TypeAlias = Literal[
     "uninstall only",
     "operating system",
     "compute type",
@@ -220,11 +220,11 @@ class SimulatorSettings:
         "Restore takes away what was installed since the last snapshot; whether its association goes too, or "
         "stays COMPLETED, is not documented.",
     )
-    exceptions: Mapping[Condition, str] | None = _setting(
+    exceptions: Mapping[RefusalCondition, str] | None = _setting(
         None,
         "assumed",
         "The error code that a condition of the application operations raises, where it is not to be the natural one: "
-        + ", ".join(get_args(Condition))
+        + ", ".join(get_args(RefusalCondition))
         + ".",
     )
     encrypted_share: float = _setting(
@@ -266,10 +266,10 @@ class SimulatorSettings:
                 raise ConfigurationError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
         if not 1 <= self.default_page_size <= 25:
             raise ConfigurationError(f"default_page_size is 1 to 25, not {self.default_page_size}")
-        unknown = (self.exceptions or {}).keys() - set(get_args(Condition))
+        unknown = (self.exceptions or {}).keys() - set(get_args(RefusalCondition))
         if unknown:
             raise ConfigurationError(
-                f"exceptions names conditions, which are {', '.join(get_args(Condition))};"
+                f"exceptions names conditions, which are {', '.join(get_args(RefusalCondition))};"
                 f" not {', '.join(sorted(unknown))}"
             )
         for name, allowed in (

@@ -20,7 +20,7 @@ from workspaces_apps.simulator._faults import Faults
 from workspaces_apps.simulator._fleet import SampleBundle, add_bundle, enliven, new_directory, new_workspace
 from workspaces_apps.simulator._records import Application, Association, Bundle, Directory, Image, Workspace
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._state import Accounts, Event, RegionStore
+from workspaces_apps.simulator._state import Accounts, RegionStore, ScheduledEvent
 from workspaces_apps.simulator._transitions import Transitions
 from workspaces_apps.simulator._wire import JsonObject, JsonValue
 
@@ -58,7 +58,7 @@ class StoredRegion:
     tags: dict[str, dict[str, str]]
     items: list[StoredItem]
     account: JsonObject
-    scheduled_events: list[Event]
+    scheduled_events: list[ScheduledEvent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +212,7 @@ def _restored(stored: StoredRegion, accounts: Accounts) -> RegionStore:
     return store
 
 
-def _check_scheduled_events(scheduled_events: list[Event], settings: SimulatorSettings) -> None:
+def _check_scheduled_events(scheduled_events: list[ScheduledEvent], settings: SimulatorSettings) -> None:
     kinds = Transitions(settings, Faults(0)).kinds
     for event in scheduled_events:
         if event.kind not in kinds:

@@ -214,7 +214,7 @@ RESOURCE_TYPES: tuple[ResourceType, ...] = ("WORKSPACE", "BUNDLE", "IMAGE")
 
 
 @dataclass(order=True, frozen=True, slots=True)
-class Event:
+class ScheduledEvent:
     """Something that will happen by itself.
 
     Attributes:
@@ -283,7 +283,7 @@ class RegionStore:
         self.tags: dict[str, dict[str, str]] = {}
         self.collections: dict[str, Collection] = {}
         self.account: JsonObject = {}
-        self.scheduled_events: list[Event] = []
+        self.scheduled_events: list[ScheduledEvent] = []
         self.texts: dict[str, tuple[tuple[object, ...], str]] = {}
 
     def number(self) -> int:
@@ -311,9 +311,9 @@ class RegionStore:
 
     def plan(self, at: float, kind: str, target: str, epoch: int, detail: str = "") -> None:
         """Put something on the scheduled_events."""
-        heapq.heappush(self.scheduled_events, Event(at, self.number(), kind, target, epoch, detail))
+        heapq.heappush(self.scheduled_events, ScheduledEvent(at, self.number(), kind, target, epoch, detail))
 
-    def due(self, now: float) -> Iterator[Event]:
+    def due(self, now: float) -> Iterator[ScheduledEvent]:
         """Take what is due off the scheduled_events, in order."""
         while self.scheduled_events and self.scheduled_events[0].at <= now:
             yield heapq.heappop(self.scheduled_events)

@@ -17,7 +17,7 @@ from workspaces_apps.simulator._records import (
     look_up,
 )
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._state import Event, RegionStore
+from workspaces_apps.simulator._state import RegionStore, ScheduledEvent
 
 _MESSAGES: Final[Mapping[str, str]] = {
     "ValidationError.InsufficientDiskSpace": "The root volume has not enough free space.",
@@ -40,7 +40,7 @@ class Transitions:
     def __init__(self, settings: SimulatorSettings, faults: Faults) -> None:
         self._settings = settings
         self._faults = faults
-        self._handlers: Mapping[str, Callable[[RegionStore, Event], None]] = {
+        self._handlers: Mapping[str, Callable[[RegionStore, ScheduledEvent], None]] = {
             "association-begins": self._begin,
             "association-ends": self._end,
             "workspace-rests": self._workspace_rests,
@@ -84,7 +84,7 @@ class Transitions:
                 begin, "association-begins", workspace.id, association.epoch, association.application_id
             )
 
-    def _begin(self, store: RegionStore, event: Event) -> None:
+    def _begin(self, store: RegionStore, event: ScheduledEvent) -> None:
         association = _association(store, event)
         if association is None:
             return
@@ -94,7 +94,7 @@ class Transitions:
         end = event.at + span.draw(store.source)
         store.plan(end, "association-ends", event.target, association.epoch, event.detail)
 
-    def _end(self, store: RegionStore, event: Event) -> None:
+    def _end(self, store: RegionStore, event: ScheduledEvent) -> None:
         association = _association(store, event)
         if association is None:
             return
@@ -141,7 +141,7 @@ class Transitions:
             workspace.state = workspace.resting_state
             workspace.epoch += 1
 
-    def _workspace_rests(self, store: RegionStore, event: Event) -> None:
+    def _workspace_rests(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
         if workspace is None or workspace.epoch != event.epoch:
             return
@@ -152,7 +152,7 @@ class Transitions:
         workspace.epoch += 1
         self._plan_auto_stop(store, workspace, event.at)
 
-    def _user_comes(self, store: RegionStore, event: Event) -> None:
+    def _user_comes(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
         if workspace is None:
             return
@@ -171,7 +171,7 @@ class Transitions:
             again = event.at + self._settings.absence_duration.draw(store.source)
         store.plan(again, "user-comes", workspace.id, 0)
 
-    def _user_leaves(self, store: RegionStore, event: Event) -> None:
+    def _user_leaves(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
         if workspace is None:
             return
@@ -191,7 +191,7 @@ class Transitions:
             stops = now + (workspace.auto_stop_minutes or 60) * 60.0
             store.plan(stops, "auto-stop", workspace.id, workspace.epoch)
 
-    def _auto_stop(self, store: RegionStore, event: Event) -> None:
+    def _auto_stop(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
         # Another state or epoch: it was stopped, deployed to or taken into maintenance meanwhile.
         if workspace is None or workspace.epoch != event.epoch or workspace.running_mode != "AUTO_STOP":
@@ -203,12 +203,12 @@ class Transitions:
             stopped = event.at + self._settings.stop_duration.draw(store.source)
             store.plan(stopped, "workspace-rests", workspace.id, workspace.epoch, "STOPPED")
 
-    def _workspace_shows(self, store: RegionStore, event: Event) -> None:
+    def _workspace_shows(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
         if workspace is not None:
             workspace.visible = True
 
-    def _running_mode(self, store: RegionStore, event: Event) -> None:
+    def _running_mode(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
         if workspace is None:
             return
@@ -216,14 +216,14 @@ class Transitions:
         workspace.running_mode = mode
         workspace.auto_stop_minutes = int(minutes) if minutes else None
 
-    def _modification_goes_on(self, store: RegionStore, event: Event) -> None:
+    def _modification_goes_on(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
         if workspace is not None and workspace.modifications is not None:
             resource = event.detail.partition(":")[0]
             if resource in workspace.modifications:
                 workspace.modifications[resource] = "UPDATE_IN_PROGRESS"
 
-    def _modification_ends(self, store: RegionStore, event: Event) -> None:
+    def _modification_ends(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
         if workspace is None or workspace.modifications is None:
             return
@@ -246,12 +246,12 @@ class Transitions:
         if not workspace.modifications:
             workspace.modifications = None
 
-    def _image_ready(self, store: RegionStore, event: Event) -> None:
+    def _image_ready(self, store: RegionStore, event: ScheduledEvent) -> None:
         image = store.images.get(event.target)
         if image is not None and image.epoch == event.epoch:
             image.state = "AVAILABLE"
 
-    def _directory_rests(self, store: RegionStore, event: Event) -> None:
+    def _directory_rests(self, store: RegionStore, event: ScheduledEvent) -> None:
         directory = store.directories.get(event.target)
         if directory is None or directory.epoch != event.epoch:
             return
@@ -261,7 +261,7 @@ class Transitions:
         else:
             directory.state = event.detail
 
-    def _item_rests(self, store: RegionStore, event: Event) -> None:
+    def _item_rests(self, store: RegionStore, event: ScheduledEvent) -> None:
         family, _, state = event.detail.partition(":")
         collection = store.collection(family)
         item = collection.items.get(event.target)
@@ -273,7 +273,7 @@ class Transitions:
             item["State"] = state
 
 
-def _association(store: RegionStore, event: Event) -> Association | None:
+def _association(store: RegionStore, event: ScheduledEvent) -> Association | None:
     workspace = store.workspaces.get(event.target)
     association = workspace.associations.get(event.detail) if workspace is not None else None
     return association if association is not None and association.epoch == event.epoch else None

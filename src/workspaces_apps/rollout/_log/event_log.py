@@ -35,7 +35,7 @@ from workspaces_apps.rollout._run_telemetry import RunTelemetry
 if TYPE_CHECKING:
     from workspaces_apps._associations import Direction
     from workspaces_apps._observe.reads import AssociationRecord
-    from workspaces_apps._reconcile.observed_state import Change
+    from workspaces_apps._reconcile.observed_state import StateChange
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -301,7 +301,7 @@ class JournaledLog:
             self._event(Deployed, applications=tuple(application_ids), force=force, request_id=request_id)
         )
 
-    async def changed(self, changes: Sequence[Change]) -> None:
+    async def changed(self, changes: Sequence[StateChange]) -> None:
         """Record that associations were read in another state than before."""
         await self._record(
             *(

@@ -22,7 +22,7 @@ from typing_extensions import TypeIs
 from workspaces_apps._base.attribute_docs import AttributesInSchema
 from workspaces_apps._base.system import read_file
 from workspaces_apps.rollout._errors import ManifestError, Mistake
-from workspaces_apps.rollout._manifest.file import MAX_BYTES, Document, Key
+from workspaces_apps.rollout._manifest.file import MAX_BYTES, KeyPath, SourceFile
 
 _DURATION: Final = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?\Z")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -128,13 +128,13 @@ class Part(AttributesInSchema, BaseModel, frozen=True):
 
 
 def mistake_of(
-    location: Key,
+    location: KeyPath,
     kind: str,
     message: str,
-    document: Document | None,
+    document: SourceFile | None,
     *,
     root: type[BaseModel],
-    raw: Key | None = None,
+    raw: KeyPath | None = None,
 ) -> Mistake:
     """Return a mistake in words.
 
@@ -162,7 +162,7 @@ def mistake_of(
     )
 
 
-def _meant(location: Key, root: type[BaseModel]) -> str:
+def _meant(location: KeyPath, root: type[BaseModel]) -> str:
     """Return the question about the key that a misspelt one may mean; empty where none is spelt like it."""
     models: list[type[BaseModel]] = [root]
     *above, misspelt = location
@@ -226,7 +226,7 @@ class CsvList(AttributesInSchema, BaseModel, frozen=True):
 
 _LIST: Final[TypeAdapter[CsvList]] = TypeAdapter(CsvList)
 
-Report = Callable[[Key, str], None]
+Report = Callable[[KeyPath, str], None]
 """Takes a mistake: where it is in the manifest, and what would be right."""
 
 
@@ -261,13 +261,13 @@ def with_lists(data: object, folder: Path, report: Report) -> object:
     return found
 
 
-def _in_table(value: object, key: Key, name: str, folder: Path, report: Report) -> object:
+def _in_table(value: object, key: KeyPath, name: str, folder: Path, report: Report) -> object:
     if not is_table(value) or name not in value:
         return value
     return {**value, name: _in_selector(value[name], (*key, name), folder, report)}
 
 
-def _in_selector(value: object, key: Key, folder: Path, report: Report) -> object:
+def _in_selector(value: object, key: KeyPath, folder: Path, report: Report) -> object:
     if not is_table(value):
         return value
     found: dict[object, object] = dict(value)
@@ -283,7 +283,7 @@ def _in_selector(value: object, key: Key, folder: Path, report: Report) -> objec
     return found
 
 
-def _values(item: Mapping[object, object], key: Key, folder: Path, report: Report) -> list[str] | None:
+def _values(item: Mapping[object, object], key: KeyPath, folder: Path, report: Report) -> list[str] | None:
     try:
         source = _LIST.validate_python(dict(item))
     except ValidationError as error:

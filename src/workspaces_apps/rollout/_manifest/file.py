@@ -22,7 +22,7 @@ from workspaces_apps._base.system import read_file
 from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 
-Key: TypeAlias = tuple[int | str, ...]
+KeyPath: TypeAlias = tuple[int | str, ...]
 """The path to a value: keys of tables, and places in lists."""
 
 MAX_BYTES: Final = 10_000_000
@@ -33,7 +33,7 @@ DEPTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class SourceFile:
     """A file that was read.
 
     Attributes:
@@ -44,16 +44,16 @@ class Document:
 
     path: Path
     data: object
-    lines: Mapping[Key, int] = field(default_factory=dict[Key, int])
+    lines: Mapping[KeyPath, int] = field(default_factory=dict[KeyPath, int])
 
-    def line(self, key: Key) -> int | None:
+    def line(self, key: KeyPath) -> int | None:
         """Return the line of a key, or of the nearest key around it."""
         return next(
             (self.lines[key[:size]] for size in range(len(key), 0, -1) if key[:size] in self.lines), None
         )
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path) -> SourceFile:
     """Read a file by its suffix.
 
     Raises:
@@ -84,16 +84,16 @@ def _mistake(path: Path, rule: str, line: int | None = None) -> ManifestError:
     return ManifestError([Mistake(key="", rule=rule, file=str(path), line=line)])
 
 
-def _read_toml(path: Path, text: str) -> Document:
+def _read_toml(path: Path, text: str) -> SourceFile:
     try:
-        return Document(path=path, data=tomllib.loads(text))
+        return SourceFile(path=path, data=tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise _mistake(path, f"is not TOML: {error}") from None
 
 
-def _read_json(path: Path, text: str) -> Document:
+def _read_json(path: Path, text: str) -> SourceFile:
     try:
-        return Document(path=path, data=json.loads(text, object_pairs_hook=_table))
+        return SourceFile(path=path, data=json.loads(text, object_pairs_hook=_table))
     except _RepeatedKeyError as error:
         raise _mistake(path, f"the key {error.key!r} is there twice in one object") from None
     except ValueError as error:
@@ -115,17 +115,17 @@ def _table(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     return table
 
 
-def _read_yaml(path: Path, text: str) -> Document:
+def _read_yaml(path: Path, text: str) -> SourceFile:
     try:
         data, lines = read_yaml(text, DEPTH)
     except ImportError:
         raise _mistake(path, "YAML needs PyYAML: pip install 'workspaces-apps[yaml]'") from None
     except YamlError as error:
         raise _mistake(path, harmless(error, 200), error.line) from None
-    return Document(path=path, data=data, lines=lines)
+    return SourceFile(path=path, data=data, lines=lines)
 
 
-_READERS: Final[Mapping[str, Callable[[Path, str], Document]]] = {
+_READERS: Final[Mapping[str, Callable[[Path, str], SourceFile]]] = {
     ".toml": _read_toml,
     ".yaml": _read_yaml,
     ".yml": _read_yaml,
@@ -214,7 +214,7 @@ class _Open:
 
     __slots__ = ("held", "key", "name", "named", "path")
 
-    def __init__(self, held: dict[object, object] | list[object], path: Key) -> None:
+    def __init__(self, held: dict[object, object] | list[object], path: KeyPath) -> None:
         self.held = held
         self.path = path
         self.named = False
@@ -222,7 +222,7 @@ class _Open:
         self.name = ""
 
 
-def read_yaml(text: str, depth: int) -> tuple[object, Mapping[Key, int]]:
+def read_yaml(text: str, depth: int) -> tuple[object, Mapping[KeyPath, int]]:
     """Read a document.
 
     Args:
@@ -253,7 +253,7 @@ class _EscapeError(YamlError):
 _SHORT: Final = 100_000
 
 
-def _read(library: Any, loader: object, text: str, depth: int) -> tuple[object, Mapping[Key, int]]:
+def _read(library: Any, loader: object, text: str, depth: int) -> tuple[object, Mapping[KeyPath, int]]:
     reader = _Reader(depth)
     try:
         events: Iterable[_Event] = library.parse(text, Loader=loader)
@@ -278,7 +278,7 @@ def _read(library: Any, loader: object, text: str, depth: int) -> tuple[object, 
 class _Reader:
     def __init__(self, depth: int) -> None:
         self.data: object = None
-        self.lines: dict[Key, int] = {}
+        self.lines: dict[KeyPath, int] = {}
         self._depth = depth
         self._open: list[_Open] = []
         self._documents = 0
@@ -329,11 +329,11 @@ class _Reader:
         inner.key, inner.name, inner.named = value, event.value, True
         self.lines[*inner.path, inner.name] = line
 
-    def _put(self, value: object, event: Any) -> Key:
+    def _put(self, value: object, event: Any) -> KeyPath:
         """Put a value where it belongs, and return the path to it."""
         if not self._open:
             self.data = value
-            path: Key = ()
+            path: KeyPath = ()
         else:
             inner = self._open[-1]
             if isinstance(inner.held, list):

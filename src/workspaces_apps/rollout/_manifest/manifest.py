@@ -39,7 +39,7 @@ from workspaces_apps.rollout._manifest.fields import (
     with_lists,
     without_flaws,
 )
-from workspaces_apps.rollout._manifest.file import DEPTH, Document, Key, read_document
+from workspaces_apps.rollout._manifest.file import DEPTH, KeyPath, SourceFile, read_document
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector
 
@@ -219,7 +219,7 @@ class Target(Part, frozen=True):
 class _Origin:
     """The origin of a manifest, which makes no difference between two that say the same."""
 
-    document: Document | None = field(default=None, compare=False)
+    document: SourceFile | None = field(default=None, compare=False)
 
 
 @public("workspaces_apps.rollout")
@@ -321,7 +321,7 @@ class Manifest(Part, frozen=True):
             if rule.targets is None or target in rule.targets
         )
 
-    def mistake(self, key: Key, rule: str) -> Mistake:
+    def mistake(self, key: KeyPath, rule: str) -> Mistake:
         """Return a mistake that shows once the service was asked, with its place in the file if it came from one.
 
         Args:
@@ -358,16 +358,16 @@ class Manifest(Part, frozen=True):
         return described(cls, {model.__name__: model for model in models})
 
     @classmethod
-    def _validated(cls, data: object, document: Document | None) -> Self:
-        flaws: dict[Key, Mistake] = {}
+    def _validated(cls, data: object, document: SourceFile | None) -> Self:
+        flaws: dict[KeyPath, Mistake] = {}
         mistakes: list[Mistake] = []
         try:
             # Without what pydantic would stumble over, so that it still finds everything else.
             clean = _cleaned(data, (), (), flaws, document)
             folder = document.path.parent if document is not None else Path()
-            listed: dict[Key, Mistake] = {}
+            listed: dict[KeyPath, Mistake] = {}
 
-            def report(key: Key, rule: str) -> None:
+            def report(key: KeyPath, rule: str) -> None:
                 listed[key] = _mistake(key, "", rule, document)
 
             clean = _with_prices(with_lists(clean, folder, report), folder, report)
@@ -391,7 +391,11 @@ class Manifest(Part, frozen=True):
 
 
 def _cleaned(
-    value: object, key: Key, raw: Key, flaws: MutableMapping[Key, Mistake], document: Document | None
+    value: object,
+    key: KeyPath,
+    raw: KeyPath,
+    flaws: MutableMapping[KeyPath, Mistake],
+    document: SourceFile | None,
 ) -> object:
     """Return what a parser made of a file, with harmless text in the place of what a manifest cannot hold.
 
@@ -427,7 +431,7 @@ def _cleaned(
     return table
 
 
-def _with_prices(data: object, folder: Path, report: Callable[[Key, str], None]) -> object:
+def _with_prices(data: object, folder: Path, report: Callable[[KeyPath, str], None]) -> object:
     """Return the data of a manifest with the prices of a file in their place."""
     if not is_table(data) or not isinstance(data.get("prices"), str):
         return data
@@ -440,7 +444,7 @@ def _with_prices(data: object, folder: Path, report: Callable[[Key, str], None])
 
 
 def _mistake(
-    location: Key, kind: str, message: str, document: Document | None, raw: Key | None = None
+    location: KeyPath, kind: str, message: str, document: SourceFile | None, raw: KeyPath | None = None
 ) -> Mistake:
     return mistake_of(location, kind, message, document, root=Manifest, raw=raw)
 

@@ -35,7 +35,7 @@ from workspaces_apps.rollout._manifest.fields import (
 )
 
 Tags: TypeAlias = Mapping[str, str]
-Verdict: TypeAlias = bool | None
+Truth: TypeAlias = bool | None
 """Tell if something fits; None while that is not known."""
 
 
@@ -256,7 +256,7 @@ class Selector(Part, frozen=True):
             )
         return self
 
-    def fits(self, workspace: WorkspaceFacts, tags: Tags | None) -> Verdict:
+    def fits(self, workspace: WorkspaceFacts, tags: Tags | None) -> Truth:
         """Tell if the WorkSpace is selected.
 
         Args:
@@ -266,7 +266,7 @@ class Selector(Part, frozen=True):
         Returns:
             None where that depends on tags which are not known.
         """
-        verdicts: list[Verdict] = [
+        verdicts: list[Truth] = [
             self.workspace_ids is None or workspace.workspace_id in self.listed_ids,
             _within(self.directory_ids, workspace.directory_id),
             self.user_names is None
@@ -300,7 +300,7 @@ class Selector(Part, frozen=True):
         """The user names without case; AD user names ignore it [doc]."""
         return frozenset(name.casefold() for name in self.user_names or ())
 
-    def _fits_connection(self, connection: ConnectionFacts | None) -> Verdict:
+    def _fits_connection(self, connection: ConnectionFacts | None) -> Truth:
         # What the service does not tell fits neither this nor its opposite.
         if connection is None or not connection.listed:
             return None
@@ -349,19 +349,19 @@ def _within(wanted: tuple[str, ...] | None, value: str | None) -> bool:
     return wanted is None or value in wanted
 
 
-def every(verdicts: Iterable[Verdict]) -> Verdict:
+def every(verdicts: Iterable[Truth]) -> Truth:
     """Tell if all hold: False if one does not, else None if one is unknown."""
     known = tuple(verdicts)
     return False if False in known else None if None in known else True
 
 
-def some(verdicts: Iterable[Verdict]) -> Verdict:
+def some(verdicts: Iterable[Truth]) -> Truth:
     """Tell if one holds: True if one does, else None if one is unknown."""
     known = tuple(verdicts)
     return True if True in known else None if None in known else False
 
 
-def negate(verdict: Verdict) -> Verdict:
+def negate(verdict: Truth) -> Truth:
     """Return the opposite; of unknown, unknown."""
     return None if verdict is None else not verdict
 

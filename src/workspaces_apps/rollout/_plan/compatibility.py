@@ -84,7 +84,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CompatibilityRow:
     """One thing that rules an installation out.
 
     Attributes:
@@ -140,14 +140,14 @@ def _too_large(wanted: Candidate) -> bool:
     return root is not None and own > 0 and WINDOWS_GIB + taken + own > root
 
 
-TABLE: Final[tuple[Row, ...]] = (
-    Row(
+TABLE: Final[tuple[CompatibilityRow, ...]] = (
+    CompatibilityRow(
         lambda wanted: wanted.application.state == WorkSpaceApplicationState.UNINSTALL_ONLY,
         Reason.UNINSTALL_ONLY,
         "doc",
         "the application can be removed and no longer be installed",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: (
             wanted.application.state in (WorkSpaceApplicationState.PENDING, WorkSpaceApplicationState.ERROR)
         ),
@@ -155,25 +155,25 @@ TABLE: Final[tuple[Row, ...]] = (
         "doc",
         "the catalogue says that the application is not available",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: wanted.application.owner not in (None, "AMAZON"),
         Reason.NOT_OFFERED,
         "doc",
         "only applications that AWS offers can be managed",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: wanted.workspace.operating_system in (None, OperatingSystemName.UNKNOWN),
         Reason.UNKNOWN,
         "assumed",
         "the service does not tell the WorkSpace's operating system",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: not (wanted.workspace.operating_system or "").startswith("WINDOWS"),
         Reason.OPERATING_SYSTEM,
         "doc",
         "applications are managed on Windows only",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: (
             bool(wanted.application.supported_operating_system_names)
             and wanted.workspace.operating_system not in wanted.application.supported_operating_system_names
@@ -182,7 +182,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "doc",
         "the application does not support the operating system",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: (
             wanted.workspace.operating_system == OperatingSystemName.WINDOWS_SERVER_2016
             and wanted.traits.family is not None
@@ -191,7 +191,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "doc",
         "on Windows Server 2016 Office 2016 can be removed, and nothing installed",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: (
             wanted.workspace.operating_system == OperatingSystemName.WINDOWS_SERVER_2019
             and wanted.traits.family == "visual studio"
@@ -200,7 +200,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "doc",
         "Visual Studio 2022 cannot be installed on Windows Server 2019",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: (
             wanted.workspace.operating_system in _MODERN
             and wanted.traits.family == "office suite"
@@ -210,7 +210,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "doc",
         "the 2016 and 2019 versions can only be removed from this operating system",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: (
             wanted.workspace.compute_type is None and bool(wanted.application.supported_compute_type_names)
         ),
@@ -218,7 +218,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "assumed",
         "the service does not tell the WorkSpace's compute type",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: (
             bool(wanted.application.supported_compute_type_names)
             and wanted.workspace.compute_type not in wanted.application.supported_compute_type_names
@@ -227,13 +227,13 @@ TABLE: Final[tuple[Row, ...]] = (
         "doc",
         "the application does not support the compute type",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: wanted.traits.version == "2021" and wanted.workspace.compute_type in _SMALL,
         Reason.COMPUTE_TYPE,
         "doc",
         "the 2021 versions are not for VALUE, GRAPHICS and GRAPHICSPRO",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: (
             wanted.traits.family == "visual studio"
             and wanted.workspace.compute_type in (_SMALL | {Compute.STANDARD})
@@ -242,14 +242,14 @@ TABLE: Final[tuple[Row, ...]] = (
         "doc",
         "Visual Studio 2022 is not for STANDARD, VALUE, GRAPHICS and GRAPHICSPRO",
     ),
-    Row(
+    CompatibilityRow(
         lambda wanted: bool(_conflicting(wanted)),
         Reason.CONFLICT,
         "doc",
         "Office, Visio and Project on a WorkSpace must be of one edition and one version",
         _conflicting,
     ),
-    Row(
+    CompatibilityRow(
         _too_large,
         Reason.DISK,
         "doc",

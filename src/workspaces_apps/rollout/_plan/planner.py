@@ -52,7 +52,7 @@ from workspaces_apps.rollout._plan.plan import (
 from workspaces_apps.rollout._plan.reading import (
     Catalogue,
     ConnectionReading,
-    Fleet,
+    FleetReading,
     UnresolvedError,
     facts_of,
     patiently,
@@ -234,7 +234,7 @@ class _Planner:
         self,
         manifest: Manifest,
         target: str,
-        fleet: Fleet,
+        fleet: FleetReading,
         rules: list[_ResolvedRule],
         history: RunHistory,
         review: Review | None,

@@ -171,7 +171,7 @@ States = dict[str, dict[str, AssociationRecord]]
 
 
 @dataclass(slots=True, kw_only=True)
-class Fleet:
+class FleetReading:
     """The reading of a target.
 
     Attributes:
@@ -185,7 +185,7 @@ class Fleet:
     states: States = field(default_factory=States)
 
 
-async def read_fleet(client: WorkSpacesClient, scope: Scope) -> Fleet:
+async def read_fleet(client: WorkSpacesClient, scope: Scope) -> FleetReading:
     """Read the catalogue, the WorkSpaces of a scope, and their associations.
 
     Raises:
@@ -196,7 +196,9 @@ async def read_fleet(client: WorkSpacesClient, scope: Scope) -> Fleet:
     if only_ids and len(scope.workspace_ids) <= len(catalogue):
         # Each application costs a call at least, so this is the cheaper way.
         workspaces = await read_workspaces(client, scope)
-        return Fleet(catalogue=catalogue, workspaces=workspaces, states=await read_each(client, workspaces))
+        return FleetReading(
+            catalogue=catalogue, workspaces=workspaces, states=await read_each(client, workspaces)
+        )
     reading = asyncio.ensure_future(read_workspaces(client, scope))
     listing = asyncio.ensure_future(read_applications(client, catalogue.ids))
     try:
@@ -205,7 +207,7 @@ async def read_fleet(client: WorkSpacesClient, scope: Scope) -> Fleet:
         reading.cancel()
         listing.cancel()
         await asyncio.gather(reading, listing, return_exceptions=True)
-    return Fleet(catalogue=catalogue, workspaces=workspaces, states=states)
+    return FleetReading(catalogue=catalogue, workspaces=workspaces, states=states)
 
 
 async def read_workspaces(client: WorkSpacesClient, scope: Scope) -> dict[str, WorkspaceFacts]:

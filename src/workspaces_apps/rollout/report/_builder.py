@@ -43,10 +43,10 @@ from workspaces_apps.rollout.report._model import (
     ApplicationCount,
     Change,
     Moment,
+    OutcomeTransition,
     ReasonCount,
     Run,
     TrafficPoint,
-    Transition,
     Wave,
     Workspace,
     frozen,
@@ -64,7 +64,7 @@ _GRAVEST_ENDINGS: Final[tuple[Ending | None, ...]] = (None, *GRAVEST_ENDINGS)
 
 
 @dataclass(slots=True)
-class _Change:
+class _OpenChange:
     """A `model.Change` that is not over; its outcome is the summary's."""
 
     run: str
@@ -85,13 +85,13 @@ class _Change:
     began: datetime | None = None
     ended: datetime | None = None
     # As it was before its last intent, until anything else is told of it.
-    before: "_Change | None" = None
+    before: "_OpenChange | None" = None
 
     def reopen(self) -> None:
         """Forget the last word: there will be another."""
         self.reason = self.message = self.request_id = self.seconds = self.ended = None
 
-    def begin(self, at: datetime, wave: "_Wave | None") -> None:
+    def begin(self, at: datetime, wave: "_OpenWave | None") -> None:
         """Take in that a write for it was announced or taken."""
         self.reopen()
         self.began = self.began or at
@@ -126,13 +126,13 @@ class _Change:
 
 
 @dataclass(slots=True)
-class _Workspace:
+class _OpenWorkspace:
     """A `model.Workspace` that is not over; `deployed` is when the service took the last Deploy."""
 
     user_name: str | None = None
     connected: bool | None = None
     deployed: datetime | None = None
-    changes: dict[str | None, _Change] = field(default_factory=dict[str | None, _Change])
+    changes: dict[str | None, _OpenChange] = field(default_factory=dict[str | None, _OpenChange])
     timeline: list[Moment] = field(default_factory=list[Moment])
 
     def frozen(self, key: WorkspaceKey, changes: tuple[Change, ...], until: datetime | None) -> Workspace:
@@ -154,7 +154,7 @@ class _Workspace:
 
 
 @dataclass(slots=True)
-class _Wave:
+class _OpenWave:
     """A `model.Wave` that is not over; `last` is its last event, `words` counts the last words of its time."""
 
     run: str
@@ -186,7 +186,7 @@ class _Wave:
 
 
 @dataclass(slots=True)
-class _Run:
+class _OpenRun:
     """A `model.Run` that is not over; `wave` is the one that goes on."""
 
     run: str
@@ -200,7 +200,7 @@ class _Run:
     changes: int = 0
     unmatched: tuple[str, ...] = ()
     finished: Finished | None = None
-    wave: _Wave | None = None
+    wave: _OpenWave | None = None
 
     def end_wave(self, at: datetime) -> None:
         """Let the wave end, if one goes on."""
@@ -249,14 +249,14 @@ class ReportBuilder:
     ) -> None:
         self._first = first
         self._latest = latest
-        self._runs: dict[str, _Run] = {}
-        self._waves: list[_Wave] = []
-        self._workspaces: dict[WorkspaceKey, _Workspace] = {}
+        self._runs: dict[str, _OpenRun] = {}
+        self._waves: list[_OpenWave] = []
+        self._workspaces: dict[WorkspaceKey, _OpenWorkspace] = {}
         self._retried: Counter[str] = Counter()
         self._words: dict[tuple[str, str], str] = {}
         self._summary = RunSummary()
         self._time = time or ActiveTime()
-        self._transitions: list[Transition] = []
+        self._transitions: list[OutcomeTransition] = []
         self._points: list[TrafficPoint] = []
         self._last: datetime | None = None
 
@@ -269,7 +269,7 @@ class ReportBuilder:
         self._summary.apply(event)
         for move in self._summary.moves:
             if move.before != move.after:
-                self._transitions.append(Transition(self._time.seconds, move.before, move.after))
+                self._transitions.append(OutcomeTransition(self._time.seconds, move.before, move.after))
         match event:
             case Started():
                 run.name, run.plan = event.name, event.plan
@@ -321,10 +321,10 @@ class ReportBuilder:
             unmatched=self._unmatched(),
         )
 
-    def _run_of(self, event: Event, at: datetime) -> _Run:
+    def _run_of(self, event: Event, at: datetime) -> _OpenRun:
         run = self._runs.get(event.run)
         if run is None:
-            run = self._runs[event.run] = _Run(
+            run = self._runs[event.run] = _OpenRun(
                 run=event.run,
                 number=self._first + len(self._runs),
                 began=at,
@@ -338,9 +338,9 @@ class ReportBuilder:
             run.wave.last = max(run.wave.last, at)
         return run
 
-    def _begin_wave(self, run: _Run, event: WaveBegan, at: datetime) -> None:
+    def _begin_wave(self, run: _OpenRun, event: WaveBegan, at: datetime) -> None:
         run.end_wave(at)
-        run.wave = _Wave(
+        run.wave = _OpenWave(
             run=run.run,
             wave=max(0, event.wave),
             waves=max(0, event.waves),
@@ -371,11 +371,11 @@ class ReportBuilder:
             )
         )
 
-    def _note_workspace(self, run: _Run, event: AboutWorkspace, at: datetime) -> None:
+    def _note_workspace(self, run: _OpenRun, event: AboutWorkspace, at: datetime) -> None:
         key = event.target, event.workspace_id
         workspace = self._workspaces.get(key)
         if workspace is None:
-            workspace = self._workspaces[key] = _Workspace()
+            workspace = self._workspaces[key] = _OpenWorkspace()
         workspace.timeline.append(moment_of(run.run, event, at))
         if isinstance(event, Deployed):
             workspace.deployed = at
@@ -395,7 +395,7 @@ class ReportBuilder:
         for application in about:
             change = workspace.changes.get(application)
             if change is None:
-                change = workspace.changes[application] = _Change(run.run)
+                change = workspace.changes[application] = _OpenChange(run.run)
             if isinstance(event, Withdrawn) and change.before is not None:
                 # Nothing was heard of it since: it is as if it had not been announced.
                 workspace.changes[application] = change.before
@@ -406,7 +406,7 @@ class ReportBuilder:
             change.before = before
 
     def _note_change(
-        self, run: _Run, change: _Change, event: AboutWorkspace, move: Move | None, at: datetime
+        self, run: _OpenRun, change: _OpenChange, event: AboutWorkspace, move: Move | None, at: datetime
     ) -> None:
         change.run = run.run
         match event:
@@ -459,7 +459,7 @@ class ReportBuilder:
             )
             run.wave.words[move.after] += is_last_word
 
-    def _changes_of(self, key: WorkspaceKey, workspace: _Workspace) -> tuple[Change, ...]:
+    def _changes_of(self, key: WorkspaceKey, workspace: _OpenWorkspace) -> tuple[Change, ...]:
         changes: list[Change] = []
         for application, change in workspace.changes.items():
             outcome = self._summary.outcome(key, application)
@@ -542,7 +542,7 @@ def _finite(seconds: float | None) -> float | None:
     return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _plan(change: _Change, event: Planned, move: Move | None) -> None:
+def _plan(change: _OpenChange, event: Planned, move: Move | None) -> None:
     if event.application is not None:
         change.application = event.application
     change.owner = event.owner or change.owner

@@ -291,7 +291,7 @@ POINTS: Final = 240
 """Points at most of a series; a screen has room for no more."""
 
 
-class Transition(NamedTuple):
+class OutcomeTransition(NamedTuple):
     """One change went from one outcome (None: it is not known) to another."""
 
     seconds: float
@@ -355,7 +355,7 @@ def thinned(points: Sequence[TrafficPoint]) -> tuple[TrafficPoint, ...]:
     return (*points[:-1:stride], points[-1])
 
 
-def progress(transitions: Sequence[Transition], seconds: float) -> tuple[ProgressPoint, ...]:
+def progress(transitions: Sequence[OutcomeTransition], seconds: float) -> tuple[ProgressPoint, ...]:
     """Count the changes by outcome at moments evenly spread from 0 to `seconds`."""
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     times = sorted({0.0, *(seconds * step / POINTS for step in range(1, POINTS)), seconds})

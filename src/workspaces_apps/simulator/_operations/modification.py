@@ -103,7 +103,7 @@ def auto_stop_problem(properties: Parameters) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ModificationRule:
     """One reason to refuse a change.
 
     Attributes:
@@ -127,13 +127,13 @@ _INVALID: Final = "InvalidParameterValuesException"
 _UNSUPPORTED: Final = "UnsupportedWorkspaceConfigurationException"
 _STATE: Final = "InvalidResourceStateException"
 
-RULES: Final[tuple[Rule, ...]] = (
-    Rule(
+RULES: Final[tuple[ModificationRule, ...]] = (
+    ModificationRule(
         lambda asked: auto_stop_problem(asked.properties) is not None,
         _INVALID, "The auto-stop timeout is a multiple of 60, with AUTO_STOP only.", None, "doc",
         "The timeout comes in intervals of 60 minutes, and goes with AUTO_STOP.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: (
             asked.properties.maybe_text("RunningMode") == "MANUAL"
             and not asked.settings.manual_running_mode
@@ -142,12 +142,12 @@ RULES: Final[tuple[Rule, ...]] = (
         _INVALID, "The running mode MANUAL is for WorkSpaces Core.", "manual_running_mode", "doc",
         "MANUAL is supported by WorkSpaces Core only.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: len(asked.properties.texts("Protocols")) > 1 and asked.settings.one_protocol,
         _INVALID, "A WorkSpace has one protocol.", "one_protocol", "assumed",
         "The member is a list, and a WorkSpace streams by one protocol.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: (
             asked.properties.maybe_text("OperatingSystemName")
             not in (None, asked.workspace.operating_system)
@@ -156,23 +156,23 @@ RULES: Final[tuple[Rule, ...]] = (
         _INVALID, "The operating system cannot be modified.", "operating_system_stays", "assumed",
         "Another operating system takes another bundle: Migrate.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: len({ROOT, USER, COMPUTE} & asked.changes.keys()) > 1,
         _INVALID, "Only one property can be modified at a time.", None, "doc",
         "Volumes and compute type cannot be changed together, nor both volumes.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: len(asked.changes) > 1 and asked.settings.one_property_at_a_time,
         _INVALID, "Only one property can be modified at a time.", "one_property_at_a_time", "assumed",
         "Any two properties cannot be changed together.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: asked.volumes()[0] < asked.workspace.root_gib
         or asked.volumes()[1] < asked.workspace.user_gib,
         _INVALID, "A volume cannot be made smaller.", None, "doc",
         "Volumes grow only.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: (
             bool({ROOT, USER} & asked.changes.keys())
             and asked.settings.volume_groups
@@ -182,28 +182,28 @@ RULES: Final[tuple[Rule, ...]] = (
         "volume_groups", "doc",
         "Root and user volume come in groups: [80, 10], [80, 50], [80, 100], [175-2000, 100-2000] GiB.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: max(asked.volumes()) > 2000 and bool({ROOT, USER} & asked.changes.keys()),
         _INVALID, "A volume cannot be larger than 2000 GiB.", None, "doc",
         "A volume has 2,000 GiB at most.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: PROTOCOL in asked.changes and asked.bundle_protocol != "PCOIP",
         _UNSUPPORTED, "The protocol can be modified on WorkSpaces made of PCoIP bundles only.", None, "doc",
         "The protocol can be changed only if the bundle is one for PCoIP.",
     ),
-    Rule(
+    ModificationRule(
         _mixes_graphics,
         _UNSUPPORTED, "A WorkSpace cannot be changed to or from a graphics compute type.", None, "doc",
         "Compute types without a GPU can be changed to one another (older guide).",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: bool({ROOT, USER} & asked.changes.keys())
         and asked.is_within(asked.workspace.volume_changed, asked.settings.volume_cooling_off),
         _STATE, "A volume of the WorkSpace was modified a short while ago.", "volume_cooling_off", "doc",
         "Volumes can be made larger once in 6 hours.",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: asked.has_grown()
         and asked.is_within(
             max(asked.workspace.created, asked.workspace.compute_changed or 0.0),
@@ -213,7 +213,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "larger_compute_cooling_off", "doc",
         "A larger compute type can be had once in 6 hours, and that long after the creation (older guide).",
     ),
-    Rule(
+    ModificationRule(
         lambda asked: COMPUTE in asked.changes
         and not asked.has_grown()
         and asked.is_within(asked.workspace.compute_changed, asked.settings.smaller_compute_cooling_off),
