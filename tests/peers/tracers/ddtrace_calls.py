@@ -98,9 +98,9 @@ def main() -> None:
     short = [0]
     post = PooledPost.post
 
-    async def count(self: PooledPost, data: bytes) -> RawAnswer:
+    async def count(self: PooledPost, data: bytes, guard: Callable[[], None] | None = None) -> RawAnswer:
         short[-1] += 1
-        return await post(self, data)
+        return await post(self, data, guard)
 
     def begin() -> None:
         ddtrace.patch(aiobotocore=True)
