@@ -79,7 +79,7 @@ def samples() -> dict[str, object]:
     members = {type(member).__name__: member for member in chain}
     role, sso = members["AioAssumeRoleProvider"], members["AioSSOProvider"]
     keys: Any = AioRefreshableCredentials
-    return members | {
+    made: dict[str, object] = {
         type(one).__name__: one
         for one in (
             AIOHTTPSession(),
@@ -93,6 +93,7 @@ def samples() -> dict[str, object]:
             sso._token_provider,
         )
     }
+    return made | members
 
 
 async def test_each_attribute_is_there(connect: Connect) -> None:

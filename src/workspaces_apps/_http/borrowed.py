@@ -454,7 +454,7 @@ def member_for(
     """
     if not type(provider).__module__.startswith(("aiobotocore.", "botocore.")):
         return provider
-    parts: Mapping[str, Any] = vars(provider)
+    parts = _parts_of(provider)
     changed: dict[str, Any] = {}
     if parts.get("_client_creator") is not None:
         changed["_client_creator"] = create
@@ -476,6 +476,10 @@ def member_for(
     for name, part in changed.items():
         setattr(member, name, part)
     return member
+
+
+def _parts_of(member: object) -> Mapping[str, Any]:
+    return vars(member)
 
 
 def _is_cache(value: object) -> TypeGuard[MutableMapping[str, object]]:
