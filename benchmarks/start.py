@@ -126,9 +126,10 @@ def _python(program: str) -> tuple[str, ...]:
 def imports(package: Package) -> Iterator[Imported]:
     """Import the client in a process of its own, and tell what that took, the outermost modules first."""
     line = (sys.executable, "-X", "importtime", "-c", IMPORTS)
-    for _ in range(2):
-        # Once for the compiled files.
-        done = subprocess.run(line, env=package.environment(), check=True, capture_output=True, text=True)
+    environment = package.environment()
+    # Once for the compiled files.
+    subprocess.run(line, env=environment, check=True, capture_output=True)
+    done = subprocess.run(line, env=environment, check=True, capture_output=True, text=True)
     found = [
         Imported(depth=len(match[2]) // 2, name=match[3], milliseconds=int(match[1]) / 1000)
         for match in re.finditer(r"^import time:\s+\d+ \|\s+(\d+) \| ( *)(\S+)$", done.stderr, re.MULTILINE)
