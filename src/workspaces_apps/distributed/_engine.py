@@ -39,6 +39,20 @@ _FAULT_SECONDS: Final = 15
 TRIES: Final = 4
 """Times that a target which cannot be read is tried."""
 
+FUNCTIONS: Final = (
+    "procrastinate_cancel_job_v1",
+    "procrastinate_defer_jobs_v1",
+    "procrastinate_defer_periodic_job_v2",
+    "procrastinate_fetch_job_v2",
+    "procrastinate_finish_job_v1",
+    "procrastinate_prune_stalled_workers_v1",
+    "procrastinate_register_worker_v1",
+    "procrastinate_retry_job_v2",
+    "procrastinate_unregister_worker_v1",
+    "procrastinate_update_heartbeat_v1",
+)
+"""The functions of its schema that procrastinate calls [its sql/queries.sql]; an older schema lacks some."""
+
 # Any number that nobody else locks.
 _LOCK: Final = 7_305_114_621
 
@@ -92,12 +106,15 @@ async def prepare(database: Database, app: App) -> None:
     async with database.connection() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         cursor = await connection.execute(
-            "SELECT to_regclass('procrastinate_jobs') IS NOT NULL, to_regclass('procrastinate_workers') IS NOT NULL"
+            "SELECT to_regclass('procrastinate_jobs') IS NOT NULL, to_regclass('procrastinate_workers') IS NOT NULL,"
+            " ARRAY(SELECT proname::text FROM pg_proc WHERE proname = ANY(%s) AND pg_function_is_visible(oid))",
+            (list(FUNCTIONS),),
         )
         row = await cursor.fetchone()
-        if row == (True, True):
+        tables, functions = (row[:2], set(row[2])) if row is not None else ((), set[str]())
+        if tables == (True, True) and functions.issuperset(FUNCTIONS):
             return
-        if row != (False, False):
+        if tables != (False, False) or functions:
             raise JournalError(
                 f"procrastinate's schema in {database.shown} is of an older release: migrate it as its documentation says"
             )

@@ -1,4 +1,4 @@
-"""Journals in PostgreSQL: the database, whose schema the library makes and migrates, and segments as its rows.
+"""Journals in PostgreSQL: connections to the database, and segments as its rows.
 
 A segment is written in the same transaction that finds the lease's epoch unchanged.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout._errors import JournalError
+from workspaces_apps.rollout._journal.postgresql_schema import error_line, migrate
 from workspaces_apps.rollout._journal.segments import (
     LEASE_SECONDS,
     Lease,
@@ -28,70 +29,6 @@ if TYPE_CHECKING:
 
     from workspaces_apps.rollout._journal.stores import JournalUrl
     from workspaces_apps.rollout._log.events import Event
-
-MIGRATIONS: Final[tuple[LiteralString, ...]] = (
-    """
-    CREATE TABLE workspaces_apps.journal (
-        name text PRIMARY KEY,
-        epoch bigint NOT NULL DEFAULT 0,
-        owner text NOT NULL DEFAULT '',
-        beat bigint NOT NULL DEFAULT 0,
-        seconds double precision NOT NULL DEFAULT 0,
-        released boolean NOT NULL DEFAULT true,
-        control bytea,
-        control_version bigint NOT NULL DEFAULT 0
-    );
-    CREATE TABLE workspaces_apps.segment (
-        journal text NOT NULL,
-        number bigint NOT NULL,
-        epoch bigint NOT NULL,
-        body bytea NOT NULL,
-        written_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (journal, number)
-    );
-    CREATE TABLE workspaces_apps.run (
-        id text PRIMARY KEY,
-        name text NOT NULL,
-        manifest text NOT NULL,
-        budget text NOT NULL,
-        command text NOT NULL DEFAULT 'run',
-        command_by text NOT NULL DEFAULT '',
-        spent text,
-        submitted_at timestamptz NOT NULL DEFAULT now()
-    );
-    CREATE TABLE workspaces_apps.run_target (
-        run text NOT NULL REFERENCES workspaces_apps.run ON DELETE CASCADE,
-        target text NOT NULL,
-        position integer NOT NULL,
-        state text NOT NULL DEFAULT 'waiting',
-        worker text NOT NULL DEFAULT '',
-        planned integer,
-        ending text,
-        message text NOT NULL DEFAULT '',
-        changed_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (run, target)
-    );
-    CREATE TABLE workspaces_apps.run_failure (
-        run text NOT NULL REFERENCES workspaces_apps.run ON DELETE CASCADE,
-        target text NOT NULL,
-        workspace_id text NOT NULL,
-        PRIMARY KEY (run, target, workspace_id)
-    );
-    """,
-    # Targets in slices: the row of a slice names the target that it is a part of.
-    """
-    ALTER TABLE workspaces_apps.run_target
-        ADD COLUMN part_of text,
-        ADD COLUMN slice integer NOT NULL DEFAULT 1,
-        ADD COLUMN slices integer NOT NULL DEFAULT 1;
-    """,
-)
-"""The steps from an empty schema to today's; each is made in one transaction with its number."""
-
-_TABLES: Final = ("journal", "segment", "run", "run_target", "run_failure")
-
-# Any number that nobody else locks: two processes must not migrate at a time.
-_LOCK: Final = 7_305_114_620
 
 _APPLICATION: Final = "workspaces-apps"
 _CONNECT_SECONDS: Final = 5
@@ -130,9 +67,9 @@ class Database:
             raise JournalError(f"the connections to {self.shown} are closed") from error
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InternalError_) as error:
             # A restart, a full disk, too many connections, a deadlock: each passes.
-            raise StoreUnavailableError(f"the database {self.shown}: {_words(error)}") from error
+            raise StoreUnavailableError(f"the database {self.shown}: {error_line(error)}") from error
         except psycopg.Error as error:
-            raise JournalError(f"the database {self.shown} refuses: {_words(error)}") from error
+            raise JournalError(f"the database {self.shown} refuses: {error_line(error)}") from error
 
     async def rows(self, query: LiteralString, *parameters: object) -> Sequence[TupleRow]:
         """Execute one statement, and return its rows.
@@ -174,11 +111,11 @@ async def open_database(url: JournalUrl, *, connections: int = 2) -> Database:
             url.place, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION
         )
         async with await connecting as connection:
-            await _migrate(connection, url.shown)
+            await migrate(connection, url.shown)
     except psycopg.ProgrammingError as error:
-        raise JournalError(f"the database {url.shown} cannot be used: {_words(error)}") from error
+        raise JournalError(f"the database {url.shown} cannot be used: {error_line(error)}") from error
     except psycopg.Error as error:
-        raise JournalError(f"cannot reach the database {url.shown}: {_words(error)}") from error
+        raise JournalError(f"cannot reach the database {url.shown}: {error_line(error)}") from error
     pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
         url.place,
         min_size=1,
@@ -192,59 +129,6 @@ async def open_database(url: JournalUrl, *, connections: int = 2) -> Database:
     )
     await pool.open()
     return Database(pool, url.shown)
-
-
-async def _migrate(connection: AsyncConnection[TupleRow], shown: str) -> None:
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        version = await _version(connection, shown)
-        if version == 0:
-            await connection.execute("CREATE SCHEMA workspaces_apps")
-            await connection.execute("CREATE TABLE workspaces_apps.schema_version (version integer NOT NULL)")
-            await connection.execute("INSERT INTO workspaces_apps.schema_version VALUES (0)")
-        for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
-            await connection.execute(step)
-            await connection.execute("UPDATE workspaces_apps.schema_version SET version = %s", (number,))
-
-
-async def _version(connection: AsyncConnection[TupleRow], shown: str) -> int:
-    """Return the version of the schema; 0 if there is none.
-
-    Raises:
-        JournalError: It is of a newer release, or incomplete.
-    """
-    known = await connection.execute("SELECT to_regnamespace('workspaces_apps') IS NOT NULL")
-    if await known.fetchone() == (False,):
-        return 0
-    incomplete = JournalError(
-        f"the schema workspaces_apps of {shown} is incomplete: restore it from a backup, or, if it holds nothing that is"
-        " needed, drop it, and it is made anew"
-    )
-    table = await connection.execute("SELECT to_regclass('workspaces_apps.schema_version') IS NOT NULL")
-    if await table.fetchone() == (False,):
-        raise incomplete
-    row = await (await connection.execute("SELECT version FROM workspaces_apps.schema_version")).fetchone()
-    if row is None:
-        raise incomplete
-    version = int(row[0])
-    if version > len(MIGRATIONS):
-        raise JournalError(
-            f"the schema workspaces_apps of {shown} is of version {version}, which a newer release made; this one knows"
-            f" {len(MIGRATIONS)}"
-        )
-    if version == len(MIGRATIONS):
-        found = await connection.execute(
-            "SELECT count(*) FROM pg_tables WHERE schemaname = 'workspaces_apps' AND tablename = ANY(%s)",
-            (list(_TABLES),),
-        )
-        if await found.fetchone() != (len(_TABLES),):
-            raise incomplete
-    return version
-
-
-def _words(error: Exception) -> str:
-    """Return the first line of a driver's error; libpq names no password in it."""
-    return next(iter(str(error).splitlines()), type(error).__name__).strip()
 
 
 class PostgresqlStorage:
