@@ -1,11 +1,12 @@
 """Stores that the tests of this folder share."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 
 from tests.distributed.places import Bucket, Postgresql, bucket, postgresql
+from tests.distributed.proxy import S3Proxy, s3_proxy
 
 _NUMBERS = itertools.count(1)
 
@@ -31,6 +32,21 @@ def s3_bucket() -> Iterator[Bucket]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         with bucket() as found:
             yield found
+
+
+@pytest.fixture
+def s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the credentials of moto's server, which the bucket's fixture sets for its own start only."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+
+
+@pytest.fixture
+async def proxy(s3_bucket: Bucket, s3_keys: None) -> AsyncGenerator[S3Proxy, None]:
+    """A proxy before S3."""
+    del s3_keys
+    async with s3_proxy(s3_bucket.endpoint) as found:
+        yield found
 
 
 @pytest.fixture(params=["s3", "postgresql"])

@@ -149,9 +149,11 @@ class Bucket:
     endpoint: str
     name: str
 
-    def url(self, journal: str) -> str:
-        """Return the URL of a journal."""
-        return f"s3://{self.name}/rollouts/{journal}?endpoint_url={self.endpoint}&region=us-east-1"
+    def url(self, journal: str, *, through: str | None = None, **options: str) -> str:
+        """Return the URL of a journal, through a proxy where its endpoint is given."""
+        more = "".join(f"&{name}={value}" for name, value in options.items())
+        endpoint = through or self.endpoint
+        return f"s3://{self.name}/rollouts/{journal}?endpoint_url={endpoint}&region=us-east-1{more}"
 
 
 @contextlib.contextmanager

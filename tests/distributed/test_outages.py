@@ -5,19 +5,15 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import aiohttp
 import psycopg
 import pytest
-from aiohttp import web
 
 from tests.distributed.memory import Content, MemoryStorage
-from tests.distributed.places import Bucket, Postgresql, postgresql
-from tests.distributed.test_lease import intent
-from tests.distributed.test_stores import started
+from tests.distributed.places import Postgresql, postgresql
 from tests.rollout.site import manifest, site
 from workspaces_apps.rollout import Deployed, Intent, JournalError, open_journal, read_events
 from workspaces_apps.rollout._journal.segments import (
@@ -104,68 +100,6 @@ async def test_an_apply_whose_journal_is_taken_over_begins_nothing_more() -> Non
         with pytest.raises(JournalError, match="taken over by another apply"):
             await carry_out()
         assert not here.deployments()
-
-
-@asynccontextmanager
-async def trouble(
-    bucket: Bucket, answer: Callable[[int], Awaitable[web.Response | None]]
-) -> AsyncGenerator[str, None]:
-    """Put something between client and S3 that answers writes in its place, by their number, or lets them through."""
-    writes = 0
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
-
-        async def pass_on(request: web.Request) -> web.Response:
-            nonlocal writes
-            if request.method == "PUT":
-                writes += 1
-                own = await answer(writes)
-                if own is not None:
-                    return own
-            body = await request.read()
-            headers = {name: value for name, value in request.headers.items() if name != "Host"}
-            url = f"{bucket.endpoint}{request.path_qs}"
-            async with session.request(request.method, url, data=body, headers=headers) as got:
-                kept = {
-                    name: value
-                    for name, value in got.headers.items()
-                    if name.lower() in ("etag", "content-type")
-                }
-                return web.Response(status=got.status, body=await got.read(), headers=kept)
-
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", pass_on)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        listening = web.TCPSite(runner, "127.0.0.1", 0)
-        await listening.start()
-        try:
-            host, port = runner.addresses[0][:2]
-            yield f"http://{host}:{port}"
-        finally:
-            await runner.cleanup()
-
-
-async def test_s3_that_asks_to_slow_down_is_asked_again(
-    s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A 503 says nothing about the outcome; the segment stands once."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-
-    async def answer(number: int) -> web.Response | None:
-        if number in (3, 4):
-            return web.Response(
-                status=503, body=b"<Error><Code>SlowDown</Code></Error>", content_type="application/xml"
-            )
-        return None
-
-    async with trouble(s3_bucket, answer) as endpoint:
-        url = s3_bucket.url("slow").replace(s3_bucket.endpoint, endpoint)
-        journal = await open_journal(url)
-        await journal.append(started(), intent(1), durable=True)
-        await journal.close()
-
-    assert list(await read_events(s3_bucket.url("slow"))) == [started(), intent(1)]
 
 
 @contextmanager
