@@ -71,6 +71,10 @@ class S3Proxy:
         self.held += 1
         return await forward()
 
+    def listings(self) -> list[web.Request]:
+        """Return the requests that list objects."""
+        return [one for one in self.requests if "list-type" in one.query]
+
     def puts(self, key: str) -> list[web.Request]:
         """Return the requests that write objects with such a key."""
         return [one for one in self.requests if one.method == "PUT" and key in one.path]

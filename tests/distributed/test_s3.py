@@ -2,17 +2,35 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from tests.distributed.places import Bucket
-from tests.distributed.proxy import Forward, S3Proxy
+from tests.distributed.proxy import Forward, S3Proxy, lose_answer
 from tests.distributed.test_lease import intent
 from tests.distributed.test_outages import until
 from tests.distributed.test_stores import started
 from tests.rollout.site import Site, manifest, site
-from workspaces_apps.rollout import Deployed, Intent, open_journal, read_events
+from workspaces_apps.rollout import (
+    Deployed,
+    Event,
+    Intent,
+    JournalError,
+    open_journal,
+    read_events,
+    write_control,
+)
 from workspaces_apps.rollout._journal.lines import LineReader
+from workspaces_apps.rollout._journal.s3 import s3_store
+from workspaces_apps.rollout._journal.segments import (
+    Lease,
+    RealTime,
+    SegmentedStore,
+    SegmentJournal,
+    steady_seconds,
+)
+from workspaces_apps.rollout._journal.stores import parse_url
 
 
 def mark_requests(here: Site, proxy: S3Proxy) -> None:
@@ -128,3 +146,187 @@ async def test_an_apply_says_that_s3_does_not_answer(s3_bucket: Bucket, proxy: S
         assert events.result.ending == "complete"
         assert set(here.deployments().values()) == {1}
         check_on_record(here, proxy)
+
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/k"
+
+
+@pytest.mark.parametrize(
+    "options,sse,key",
+    [
+        ({}, None, None),
+        ({"sse": "AES256"}, "AES256", None),
+        ({"sse": "aws:kms"}, "aws:kms", None),
+        ({"kms_key_id": KEY}, "aws:kms", KEY),
+        ({"sse": "aws:kms:dsse", "kms_key_id": KEY}, "aws:kms:dsse", KEY),
+    ],
+)
+async def test_every_object_is_encrypted_as_the_url_says(
+    s3_bucket: Bucket, proxy: S3Proxy, options: dict[str, str], sse: str | None, key: str | None
+) -> None:
+    """Lease, segments and control record; a request that reads asks for nothing."""
+    url = s3_bucket.url(f"encrypted-{sse}-{key is not None}", through=proxy.endpoint, **options)
+    journal = await open_journal(url)
+    await journal.append(started(), durable=True)
+    await journal.close()
+    await write_control(url, "pause")
+    await read_events(url)
+
+    header = "x-amz-server-side-encryption"
+    asked = {(one.headers.get(header), one.headers.get(f"{header}-aws-kms-key-id")) for one in proxy.puts("")}
+    assert {one.path.rpartition("/")[2] for one in proxy.puts("")} == {
+        "lease",
+        "control",
+        "000000000001",
+        "000000000002",
+    }
+    assert asked == {(sse, key)}
+    assert not any(header in one.headers for one in proxy.requests if one.method == "GET")
+
+
+PAGE = 3
+AHEAD = 8
+
+
+def store_of(url: str, real_time: RealTime = RealTime()) -> SegmentedStore:  # noqa: B008 - frozen
+    """The store of a URL, with listings in small pages."""
+    parsed = parse_url(url)
+    assert parsed is not None
+    return s3_store(parsed, real_time=real_time, page=PAGE)
+
+
+async def write_segments(url: str, count: int) -> list[Event]:
+    """Write a journal of so many segments, and return its events."""
+    journal = await open_journal(url)
+    events = [started(), *(intent(number) for number in range(1, count - 1))]
+    for event in events:
+        await journal.append(event, durable=True)
+    await journal.close()
+    return events
+
+
+@pytest.mark.parametrize("count,listings", [(2, 1), (3, 9), (26, 9), (27, 17), (40, 17)])
+async def test_a_long_journal_is_listed_several_pages_at_a_time(
+    s3_bucket: Bucket, proxy: S3Proxy, count: int, listings: int
+) -> None:
+    """The first page alone, and then eight at a time, each from where its numbers begin."""
+    url = s3_bucket.url(f"pages{count}", through=proxy.endpoint)
+    events = await write_segments(url, count)
+    before = len(proxy.listings())
+    arrived = asyncio.Condition()
+
+    async def wait_for_others(request: web.Request, forward: Forward) -> web.Response:
+        """Let no page of a batch be answered before all of the batch were asked for."""
+        if "list-type" in request.query:
+            number = len(proxy.listings()) - before
+            batch = 1 if number == 1 else 1 + AHEAD * -(-(number - 1) // AHEAD)
+            async with arrived, asyncio.timeout(20):
+                arrived.notify_all()
+                await arrived.wait_for(lambda: len(proxy.listings()) - before >= batch)
+        return await forward()
+
+    proxy.interfere = wait_for_others
+    found = await store_of(url).read(f"pages{count}")
+
+    assert found == events
+    asked = proxy.listings()[before:]
+    starts = sorted(int(one.query["start-after"].rpartition("/")[2]) for one in asked)
+    assert starts == [number * PAGE for number in range(listings)]
+    assert {one.query["max-keys"] for one in asked} == {str(PAGE)}
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [[1], [14], [29], [10, 11, 12], [13, 14, 15, 16]],
+    ids=str,
+)
+async def test_a_segment_that_is_missing_is_named(s3_bucket: Bucket, proxy: S3Proxy, gone: list[int]) -> None:
+    """Wherever in a page it stood; nothing of such a journal is read, or written behind."""
+    name = f"gap{'-'.join(map(str, gone))}"
+    url = s3_bucket.url(name, through=proxy.endpoint)
+    await write_segments(url, 30)
+    before = len(proxy.puts("/segments/"))
+    # moto refuses whoever names no key, and checks no signature.
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=testing/20300101/us-east-1/s3/aws4_request"}
+    async with aiohttp.ClientSession(headers=signed) as session:
+        for number in gone:
+            path = f"{s3_bucket.endpoint}/journals/rollouts/{name}/segments/{number:012}"
+            async with session.delete(path) as answer:
+                assert answer.status == 204
+
+    with pytest.raises(JournalError, match=f"{name}/segments/{gone[0]:012} is missing"):
+        await store_of(url).read(name)
+    with pytest.raises(JournalError, match=f"{name}/segments/{gone[0]:012} is missing"):
+        await store_of(url).open(name)
+    assert len(proxy.puts("/segments/")) == before
+
+
+async def test_a_segment_that_is_gone_once_it_was_listed_is_named(s3_bucket: Bucket, proxy: S3Proxy) -> None:
+    """The journal is not read without it."""
+    url = s3_bucket.url("vanishing", through=proxy.endpoint)
+    await write_segments(url, 6)
+
+    async def answer(request: web.Request, forward: Forward) -> web.Response:
+        if request.method == "GET" and request.path.endswith(f"{5:012}"):
+            body = b"<Error><Code>NoSuchKey</Code></Error>"
+            return web.Response(status=404, body=body, content_type="application/xml")
+        return await forward()
+
+    proxy.interfere = answer
+    with pytest.raises(JournalError, match="segment 5 of s3://journals/rollouts/vanishing/ is missing"):
+        await store_of(url).read("vanishing")
+
+
+@pytest.mark.parametrize("lost", ["segments/000000000002", "segments/000000000003", "lease"])
+async def test_a_lost_answer_of_s3_to_ones_own_write_is_recognised(
+    s3_bucket: Bucket, proxy: S3Proxy, lost: str
+) -> None:
+    """The object stands once, nobody else is suspected, and the writer goes on."""
+    name = f"lost-{lost.replace('/', '-')}"
+    url = s3_bucket.url(name, through=proxy.endpoint)
+    quick = RealTime(steady=lambda: steady_seconds() * 10, sleep=lambda seconds: asyncio.sleep(seconds / 10))
+    journal = await store_of(url, quick).open(name)
+    assert isinstance(journal, SegmentJournal)
+    times = len(proxy.puts(lost))
+
+    async def lose_first(request: web.Request, forward: Forward) -> web.Response:
+        if lost in request.path and request.method == "PUT" and len(proxy.puts(lost)) == times + 1:
+            return await lose_answer(request, forward)
+        return await forward()
+
+    proxy.interfere = lose_first
+    await journal.append(started(), durable=True)
+    await journal.append(intent(1), durable=True)
+    await until(lambda: len(proxy.puts("lease")) >= 4)
+    await journal.append(intent(2), durable=True)
+    assert journal.held
+    assert journal.waits_for == ""
+    await journal.close()
+
+    assert len(proxy.puts(lost)) >= times + 2
+    segments = [one.path for one in proxy.stored if "/segments/" in one.path]
+    assert [int(path.rpartition("/")[2]) for path in segments] == [1, 2, 3, 4]
+    assert list(await read_events(url)) == [started(), intent(1), intent(2)]
+
+
+async def test_a_lost_answer_to_the_taking_of_a_lease_is_recognised(
+    s3_bucket: Bucket, proxy: S3Proxy
+) -> None:
+    """Nobody takes one's own lease for another's."""
+    url = s3_bucket.url("taking", through=proxy.endpoint)
+
+    async def lose_first(request: web.Request, forward: Forward) -> web.Response:
+        lost = request.method == "PUT" and len(proxy.puts("lease")) == 1 and "lease" in request.path
+        return await (lose_answer(request, forward) if lost else forward())
+
+    proxy.interfere = lose_first
+    journal = await open_journal(url)
+    await journal.append(started(), durable=True)
+    await journal.close()
+
+    # Taken once, and given back.
+    assert [Lease.model_validate_json(one.body).epoch for one in proxy.stored if "lease" in one.path] == [
+        1,
+        1,
+    ]
+    assert list(await read_events(url)) == [started()]

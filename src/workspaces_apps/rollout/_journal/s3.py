@@ -80,13 +80,17 @@ class S3Storage:
         bucket: The bucket.
         prefix: What every key of the journal begins with, its name included.
         encryption: The parameters of PutObject that ask for server-side encryption.
+        page: Keys of a page of a listing, 1 to 1000.
     """
 
-    def __init__(self, client: _S3, bucket: str, prefix: str, encryption: dict[str, str]) -> None:
+    def __init__(
+        self, client: _S3, bucket: str, prefix: str, encryption: dict[str, str], *, page: int = _PAGE
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
         self._encryption = encryption
+        self._page = page
 
     async def read_lease(self) -> tuple[Lease, str] | None:
         """Return the lease and its ETag."""
@@ -124,10 +128,10 @@ class S3Storage:
 
         count, pages = 0, 1
         while True:
-            starts = [first + count + page * _PAGE for page in range(pages)]
+            starts = [first + count + page * self._page for page in range(pages)]
             lengths = await asyncio.gather(*map(self._listed_from, starts))
             count += sum(lengths)
-            if min(lengths) < _PAGE:
+            if min(lengths) < self._page:
                 break
             # The first page was full, so there may be many.
             pages = _AHEAD
@@ -152,7 +156,7 @@ class S3Storage:
                 Bucket=self._bucket,
                 Prefix=f"{self._prefix}segments/",
                 StartAfter=f"{self._prefix}{_segment(number - 1)}",
-                MaxKeys=_PAGE,
+                MaxKeys=self._page,
             )
         )
         rows = cast("list[dict[str, str]]", answer.get("Contents", []))
@@ -226,7 +230,12 @@ def _segment(number: int) -> str:
     return f"segments/{number:012}"
 
 
-def s3_store(url: JournalUrl, *, real_time: RealTime = RealTime()) -> SegmentedStore:  # noqa: B008 - frozen
+def s3_store(
+    url: JournalUrl,
+    *,
+    real_time: RealTime = RealTime(),  # noqa: B008 - frozen
+    page: int = _PAGE,
+) -> SegmentedStore:
     """Return the store of an S3 URL.
 
     Its credentials, Region and endpoint are found as those of every AWS tool, ``AWS_ENDPOINT_URL_S3`` included.
@@ -235,6 +244,7 @@ def s3_store(url: JournalUrl, *, real_time: RealTime = RealTime()) -> SegmentedS
         url: The URL. Its options: ``region``, ``profile``, ``endpoint_url``; ``sse`` (``AES256``, ``aws:kms`` or
             ``aws:kms:dsse``) and ``kms_key_id`` for server-side encryption with another key than the bucket's.
         real_time: The time that leases run on.
+        page: Keys of a page of a listing, 1 to 1000.
     """
     options = url.options
     encryption: dict[str, str] = {}
@@ -273,7 +283,7 @@ def s3_store(url: JournalUrl, *, real_time: RealTime = RealTime()) -> SegmentedS
             raise JournalError(f"S3 cannot be called: {error}") from error
         try:
             key = f"{prefix}/{name}/" if prefix else f"{name}/"
-            yield S3Storage(client, bucket, key, encryption)
+            yield S3Storage(client, bucket, key, encryption, page=page)
         finally:
             await made.__aexit__(None, None, None)
 
