@@ -6,6 +6,7 @@ python -m benchmarks.distributed_worker SETTINGS.json
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ class WorkerSettings:
         since: When the simulators' clock was made, in epoch seconds.
         concurrency: Targets at most.
         targets: By name: the endpoint, the access-key id and the secret.
+        skew: Seconds by which the machine's wall clock is ahead, where a test has moved it.
     """
 
     database: str
@@ -37,6 +39,14 @@ class WorkerSettings:
     since: float
     concurrency: int
     targets: Mapping[str, tuple[str, str, str]]
+    skew: float = 0.0
+
+    def clock(self) -> ScaledClock:
+        """Return a clock that shows what the simulators' clock shows, but for the skew."""
+        clock = ScaledClock(self.factor)
+        # Signatures are good for minutes, so that the clocks of service and client must agree.
+        clock.catch_up(self.since + (time.time() - self.skew - self.since) * self.factor + self.skew)
+        return clock
 
     def write(self, path: Path) -> Path:
         """Write them for a process."""
@@ -46,10 +56,9 @@ class WorkerSettings:
 
 async def work(settings: WorkerSettings) -> None:
     """Work until SIGTERM."""
-    clock = ScaledClock(settings.factor)
-    # Signatures are good for minutes, so that the clocks of service and client must agree.
-    clock.catch_up(settings.since + (time.time() - settings.since) * settings.factor)
-    config = ClientConfig(pacing_registry=PacingRegistry())
+    clock = settings.clock()
+    # The simulator's recorder tells the workers apart by it.
+    config = ClientConfig(pacing_registry=PacingRegistry(), user_agent_extra=f"worker/{os.getpid()}")
 
     def client(target: Target) -> WorkSpacesClient:
         endpoint, key, secret = settings.targets[target.name]

@@ -6,22 +6,19 @@ python -m tests.distributed.applying SETTINGS.json JOURNAL
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 
 from benchmarks.distributed_worker import WorkerSettings
 from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
 from workspaces_apps._pacing import PacingRegistry
 from workspaces_apps.rollout import EXIT_CODES, JournalError, Rollout
-from workspaces_apps.simulator import ScaledClock
 
 
 async def roll_out(settings: WorkerSettings, journal: str) -> int:
     """Roll out over the one target, and return the exit code."""
     from tests.rollout.site import manifest
 
-    clock = ScaledClock(settings.factor)
-    clock.catch_up(settings.since + (time.time() - settings.since) * settings.factor)
+    clock = settings.clock()
     ((endpoint, key, secret),) = settings.targets.values()
     async with WorkSpacesClient(
         region="us-east-1",

@@ -1,6 +1,8 @@
 """Workers as processes that are killed, paused and asked to end, and a database that restarts beneath them."""
 
 import asyncio
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,9 @@ from tests.distributed.places import Bucket, Postgresql, postgresql
 from tests.rollout.site import OFFICE
 from workspaces_apps.distributed import RunStatus, status, submit
 from workspaces_apps.rollout import Manifest, Report
+from workspaces_apps.rollout._journal.postgresql import open_database
+from workspaces_apps.rollout._journal.segments import SegmentHeader, header_of
+from workspaces_apps.rollout._journal.stores import parse_database
 from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span
 
 PATIENCE = 120
@@ -35,18 +40,28 @@ FACTOR = 40.0
 class Crew:
     """Workers as processes."""
 
-    settings: Path
+    settings: WorkerSettings
+    folder: Path
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list["subprocess.Popen[bytes]"])
 
-    def start(self) -> "subprocess.Popen[bytes]":
-        """Start one more."""
-        return self.run("benchmarks.distributed_worker")
+    def start(self, skew: int = 0) -> "subprocess.Popen[bytes]":
+        """Start one more, whose wall clock is ahead by so many seconds."""
+        return self.run("benchmarks.distributed_worker", skew=skew)
 
-    def run(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    def run(self, module: str, *arguments: str, skew: int = 0) -> "subprocess.Popen[bytes]":
         """Start a module with the settings."""
-        command = [sys.executable, "-m", module, str(self.settings), *arguments]
-        self.processes.append(subprocess.Popen(command))
+        number = len(self.processes)
+        settings = replace(self.settings, skew=skew).write(self.folder / f"{number}.json")
+        command = [sys.executable, "-m", module, str(settings), *arguments]
+        with (self.folder / f"{number}.log").open("wb") as log:
+            environment = skewed(self.folder, skew) if skew else None
+            self.processes.append(subprocess.Popen(command, stderr=log, env=environment))
         return self.processes[-1]
+
+    def log(self, process: "subprocess.Popen[bytes]") -> str:
+        """Return what a process has logged."""
+        number = self.processes.index(process)
+        return (self.folder / f"{number}.log").read_text(encoding="utf-8")
 
     def end(self) -> None:
         """Kill what is left."""
@@ -70,18 +85,18 @@ def crew(database: str, folder: Path, *, workspaces: int = 8) -> Generator[tuple
         settings = WorkerSettings(
             database=database, factor=FACTOR, since=since, concurrency=5, targets={"only": target}
         )
-        workers = Crew(settings.write(folder / "worker.json"))
+        workers = Crew(settings, folder)
         try:
             yield sim, workers
         finally:
             workers.end()
 
 
-def office(region: str) -> Manifest:
+def office(region: str, **policy: object) -> Manifest:
     """A manifest of one target."""
     rule = {"select": {"everything": True}, "present": [OFFICE]}
     return Manifest.from_data(
-        {"name": "office", "targets": [{"name": "only", "region": region}], "rules": [rule]}
+        {"name": "office", "targets": [{"name": "only", "region": region}], "rules": [rule], "policy": policy}
     )
 
 
@@ -158,26 +173,147 @@ async def test_a_worker_paused_for_longer_than_its_lease_begins_nothing(
 ) -> None:
     """Neither does it append: the other's takeover stands in its way when it wakes."""
     with crew(database, tmp_path) as (sim, workers):
-        run = await submit(office(sim.region), database=database)
+        run = await submit(office(sim.region, max_in_flight=2), database=database)
         first = workers.start()
-        await begun(sim)
+        await begun(sim, 2)
         first.send_signal(signal.SIGSTOP)
-        workers.start()
-        for _ in range(PATIENCE * 10):
-            if await _taken(database, run, first.pid):
-                break
-            await asyncio.sleep(0.1)
+        second = workers.start()
+        await taken(database, run, first)
+        asleep = writes_by(sim, first), await segments(database, run)
         first.send_signal(signal.SIGCONT)
+        await logged(workers, first, "was taken over by another apply")
         found = await over(database, run)
 
         assert found.ending == "complete"
         await check(database, run, sim)
+        assert writes_by(sim, first) == asleep[0] > 0
+        assert writes_by(sim, second) > 0
+        heads = await segments(database, run)
+        assert heads[: len(asleep[1])] == asleep[1]
+        former = heads[0].writer
+        takeover = next(head for head in heads if head.writer != former)
+        assert takeover.takeover
+        assert [head.segment for head in heads if head.writer == former] == list(range(1, takeover.segment))
+        assert {head.epoch for head in heads if head.segment < takeover.segment} == {1}
+        assert {head.epoch for head in heads if head.segment >= takeover.segment} == {takeover.epoch}
 
 
-async def _taken(database: str, run: str, pid: int) -> bool:
-    """Tell if another worker has the target."""
-    worker = (await status(database, run)).targets[0].worker
-    return f"/{pid}/" not in worker
+def writes_by(sim: Simulator, process: "subprocess.Popen[bytes]") -> int:
+    """Count the requests of a worker that change something, whatever was answered."""
+    return sum(
+        str(request.operation).startswith(("Associate", "Disassociate", "Deploy"))
+        and f"worker/{process.pid}" in str(request.user_agent).split()
+        for request in sim.requests
+    )
+
+
+async def segments(database: str, run: str) -> list[SegmentHeader]:
+    """Return the headers of the journal's segments."""
+    opened = await open_database(parse_database(database))
+    try:
+        rows = await opened.rows(
+            "SELECT body, epoch FROM workspaces_apps.segment WHERE journal = %s ORDER BY number",
+            f"{run}/only",
+        )
+    finally:
+        await opened.close()
+    heads = [header_of(bytes(body), "the journal") for body, _ in rows]
+    assert [head.epoch for head in heads] == [epoch for _, epoch in rows]
+    return heads
+
+
+async def taken(database: str, run: str, former: "subprocess.Popen[bytes]") -> None:
+    """Wait until another worker has the target; until then its job waits for nobody's clock."""
+    opened = await open_database(parse_database(database))
+    try:
+        for _ in range(PATIENCE * 10):
+            if f"/{former.pid}/" not in (await status(database, run)).targets[0].worker:
+                return
+            late = await opened.rows("SELECT scheduled_at FROM procrastinate_jobs WHERE scheduled_at > now()")
+            assert late == []
+            await asyncio.sleep(0.1)
+    finally:
+        await opened.close()
+    raise AssertionError("nobody takes it over")
+
+
+async def logged(workers: Crew, process: "subprocess.Popen[bytes]", words: str) -> None:
+    """Wait until a worker has logged something."""
+    for _ in range(PATIENCE * 10):
+        if words in workers.log(process):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(workers.log(process))
+
+
+SHIFT = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+
+int clock_gettime(clockid_t clock, struct timespec *at) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int failed = real(clock, at);
+    if (!failed && clock == CLOCK_REALTIME) at->tv_sec += atol(getenv("SKEW_SECONDS"));
+    return failed;
+}
+
+int gettimeofday(struct timeval *at, void *zone) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    at->tv_sec = now.tv_sec;
+    at->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *at) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (at) *at = now.tv_sec;
+    return now.tv_sec;
+}
+"""
+"""A library that moves the wall clock of a process; its other clocks stay."""
+
+
+def skewed(folder: Path, seconds: int) -> dict[str, str]:
+    """Return the environment of a process whose wall clock is ahead, or skip the test where none can be made."""
+    compiler = shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("only Linux with a C compiler can move the clock of one process")
+    library = folder / "shift.so"
+    command = [compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", str(library), "-ldl"]
+    subprocess.run(command, input=SHIFT.encode(), check=True)
+    environment = os.environ | {"LD_PRELOAD": str(library), "SKEW_SECONDS": str(seconds)}
+    for ask in ("time.time()", "datetime.datetime.now().timestamp()"):
+        asking = [sys.executable, "-c", f"import datetime, time; print({ask})"]
+        shown = float(subprocess.run(asking, env=environment, check=True, capture_output=True).stdout)
+        assert abs(shown - time.time() - seconds) < 10
+    return environment
+
+
+@pytest.mark.parametrize("skews", [(30, -30), (-30, 30)], ids=str)
+async def test_workers_whose_clocks_differ_by_a_minute_take_over(
+    database: str, tmp_path: Path, skews: tuple[int, int]
+) -> None:
+    """Whichever is ahead, and at once: a job that was given away is not due by one clock before it is by another."""
+    with crew(database, tmp_path) as (sim, workers):
+        run = await submit(office(sim.region, max_in_flight=2), database=database)
+        first = workers.start(skews[0])
+        await begun(sim, 2)
+        workers.start(skews[1])
+        first.kill()
+        await taken(database, run, first)
+        found = await over(database, run)
+
+        assert found.ending == "complete"
+        await check(database, run, sim)
+        heads = await segments(database, run)
+        assert [head.epoch for head in heads] == sorted(head.epoch for head in heads)
+        assert [head.epoch for head in heads if head.takeover] == sorted({head.epoch for head in heads})
 
 
 async def test_a_database_that_restarts_is_waited_for(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ STALLED_SECONDS: Final = 6.0
 _UNCHANGED_SECONDS: Final = 3.0
 """Seconds without a renewal after which a target whose worker has no heartbeat is given to others."""
 
+_AT_ONCE: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""The time of a job that is due now by the database's clock, whatever this machine's clock shows."""
+
 _BUSY_SECONDS: Final = 3
 _FAULT_SECONDS: Final = 15
 
@@ -69,7 +72,7 @@ class _Again(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """Return when; None for never."""
         if isinstance(exception, HandOverError):
-            return RetryDecision(retry_at=datetime.now(UTC))
+            return RetryDecision(retry_at=_AT_ONCE)
         if isinstance(exception, JournalError | StoreUnavailableError):
             # Somebody else has it, or will have it: whoever comes later finds it done, or goes on with it.
             return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=_BUSY_SECONDS))
@@ -177,7 +180,7 @@ async def rescue(database: Database, app: App, sightings: Sightings) -> int:
         gone = sightings.unchanged(leases, steady_seconds()) | (jobs.keys() - leases.keys())
         count = 0
         for name in sorted(gone & jobs.keys()):
-            await app.job_manager.retry_job(jobs[name])
+            await app.job_manager.retry_job(jobs[name], retry_at=_AT_ONCE)
             count += 1
     if count:
         log.warning("%d targets of workers that are gone were given to others", count)
