@@ -87,7 +87,7 @@ async def two_sites() -> AsyncGenerator[tuple[Site, Site], None]:
 
 
 async def test_a_run_is_carried_out_and_reported_as_one(database: str) -> None:
-    """Every target by whatever worker is there; nothing in the database is secret."""
+    """Every target by whatever worker is there."""
     async with two_sites() as (here, there):
         run = await submit(two_targets(), database=database)
         assert (await runs(database))[0].state == "waiting"
