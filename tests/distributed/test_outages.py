@@ -14,6 +14,8 @@ import pytest
 
 from tests.distributed.memory import Content, MemoryStorage
 from tests.distributed.places import Postgresql, postgresql
+from tests.distributed.test_lease import intent
+from tests.distributed.test_stores import started
 from tests.rollout.site import manifest, site
 from workspaces_apps.rollout import Deployed, Intent, JournalError, open_journal, read_events
 from workspaces_apps.rollout._journal.segments import (
@@ -188,3 +190,63 @@ async def test_a_database_that_refuses_to_grow_is_waited_for(database: str) -> N
         assert events.result is not None
         assert events.result.ending == "complete"
         assert set(here.deployments().values()) == {1}
+
+
+class Cutter:
+    """A TCP proxy before PostgreSQL that cuts a connection once the server has answered certain words.
+
+    Attributes:
+        words: What a client's message must have in it; empty to cut nothing.
+        cuts: Connections that were cut.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.words = b""
+        self.cuts = 0
+        self._port = port
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry the bytes of one connection."""
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        doomed = False
+
+        async def ask() -> None:
+            nonlocal doomed
+            while data := await reader.read(65536):
+                if self.words and self.words in data:
+                    self.words, doomed = b"", True
+                to_server.write(data)
+
+        async def answer() -> None:
+            while data := await from_server.read(65536):
+                # With autocommit on, the server answers once the row is there for good.
+                if doomed and b"INSERT 0 1" in data:
+                    self.cuts += 1
+                    return
+                writer.write(data)
+
+        both = [asyncio.create_task(ask()), asyncio.create_task(answer())]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for task in both:
+            task.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+        writer.transport.abort()
+        to_server.transport.abort()
+
+
+async def test_a_connection_that_is_cut_after_the_insert_loses_nothing(
+    database: str, server: Postgresql
+) -> None:
+    """The row stands once, and its number, which is taken now, is no sign of another writer."""
+    cutter = Cutter(server.port)
+    listening = await asyncio.start_server(cutter.serve, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        journal = await open_journal(f"{database.replace(f':{server.port}/', f':{port}/')}?name=cut")
+        cutter.words = b"INSERT INTO workspaces_apps.segment"
+        await journal.append(started(), intent(1), durable=True)
+        assert cutter.cuts == 1
+        await journal.append(intent(2), durable=True)
+        await journal.close()
+
+    assert list(await read_events(f"{database}?name=cut")) == [started(), intent(1), intent(2)]
