@@ -76,6 +76,31 @@ async def test_an_apply_waits_for_its_store_and_goes_on() -> None:
         assert set(here.deployments().values()) == {1}
 
 
+async def test_an_apply_is_stopped_although_its_store_does_not_answer() -> None:
+    """It gives the last words up after a while, and ends with the reason: SIGTERM must not wait for ever."""
+    storage = Failing(Content())
+    passed = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+        await asyncio.sleep(0)
+
+    store = store_of(storage, real_time=RealTime(steady=lambda: passed, sleep=sleep))
+    async with site(4) as here:
+        plan = await here.rollout.plan(manifest())
+
+        async def carry_out() -> None:
+            async with here.rollout.apply(plan, journal=store) as events:
+                setattr(events, "_real_sleep", sleep)  # noqa: B010 - nothing public sets real time
+                storage.away = True
+                await until(lambda: "S3 answers SlowDown" in events.paused)
+
+        with pytest.raises(JournalError, match="S3 answers SlowDown"):
+            await carry_out()
+        assert not here.deployments()
+
+
 async def test_an_apply_whose_journal_is_taken_over_begins_nothing_more() -> None:
     """It ends with the reason, at once, although it has nothing to write just then."""
     content, hours = Content(), 3600.0

@@ -32,6 +32,9 @@ from workspaces_apps.rollout._run_telemetry import CallMetrics
 
 _log = field_logger("workspaces_apps.rollout")
 
+_OUTAGE_SECONDS: Final = 15
+"""Seconds for which an apply that ends waits for a store that does not answer; closing the journal may take as long."""
+
 _NOT_BEGUN: Final = "an apply begins with `async with rollout.apply(...) as events`"
 
 EXIT_CODES: Final[Mapping[Ending, int]] = {
@@ -209,7 +212,7 @@ class Apply:
             if self._main is not None:
                 if not self._main.done():
                     self.stop()
-                await asyncio.gather(self._main, return_exceptions=True)
+                await self._until_ended(self._main)
         finally:
             for task in (self._main, self._control, self._fence):
                 # The first, where this was cancelled a second time: there is no time for the last words.
@@ -221,6 +224,24 @@ class Apply:
                 await self._journal.close()
         if kind is None and self.result is None and self._main is not None:
             self._main.result()
+
+    async def _until_ended(self, main: asyncio.Task[None]) -> None:
+        """Wait for the last words, but not for ever for a store that does not answer."""
+        fence = self._journal if isinstance(self._journal, FencedWriter) else None
+        patience = None if fence is None else asyncio.create_task(self._give_up_on(fence))
+        try:
+            await asyncio.gather(main, return_exceptions=True)
+        finally:
+            if patience is not None:
+                patience.cancel()
+
+    async def _give_up_on(self, fence: FencedWriter) -> None:
+        """Close a journal whose store has not answered for a while: who waits for it hears of its error then."""
+        silent = 0
+        while silent < _OUTAGE_SECONDS:
+            await self._real_sleep(1.0)
+            silent = silent + 1 if fence.waits_for else 0
+        await fence.close()
 
     async def _follow(self, reader: ControlReader) -> None:
         while True:
