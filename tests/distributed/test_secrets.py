@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
 from tests.rollout.site import OFFICE, Site, connection_to, site
 from workspaces_apps import Credentials, WorkSpacesClient
@@ -30,7 +31,7 @@ def content(database: str) -> dict[str, str]:
         found: dict[str, str] = {}
         for schema, table in tables:
             rows = connection.execute(
-                psycopg.sql.SQL("SELECT * FROM {}").format(psycopg.sql.Identifier(schema, table))
+                sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table))
             ).fetchall()
             found[table] = "\n".join(text(value) for row in rows for value in row)
         return found
