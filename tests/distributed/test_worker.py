@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import get_args
 
@@ -13,6 +12,8 @@ from tests.rollout.site import OFFICE, Site, manifest, site
 from workspaces_apps import ConfigurationError, WorkSpacesClient
 from workspaces_apps.rollout import (
     EXIT_CODES,
+    ApprovalRequested,
+    ControlRecord,
     Ending,
     Event,
     Failed,
@@ -22,11 +23,13 @@ from workspaces_apps.rollout import (
     Report,
     Started,
     Succeeded,
+    open_journal,
     read_events,
 )
 
 pytest.importorskip("procrastinate", reason="the extra distributed is not installed")
 
+from tests.distributed.test_stores import NOW, started
 from workspaces_apps.distributed import (
     RunInfo,
     RunStatus,
@@ -38,8 +41,7 @@ from workspaces_apps.distributed import (
     submit,
 )
 from workspaces_apps.distributed._engine import Sightings
-
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
+from workspaces_apps.rollout._journal.stores import locate
 
 
 def two_targets(**policy: object) -> Manifest:
@@ -185,8 +187,39 @@ async def test_a_run_is_paused_and_drained_from_elsewhere(database: str) -> None
         assert not there.deployments()
         with pytest.raises(JournalError, match="cannot resume any more: drain, by"):
             await command(database, run, "resume")
-    with pytest.raises(ValueError, match="approve is said to the journal of one target"):
+    with pytest.raises(ValueError, match="pause takes no wave"):
+        await command(database, run, "pause", wave=1)
+
+
+async def test_waves_of_all_targets_are_approved_at_once(database: str) -> None:
+    """Those that wait, each in the control record of its journal; where none does, that is said."""
+    run = await submit(two_targets(approval="canary", canary=1), database=database)
+    urls = [f"{database}?name={run}/{target}" for target in ("eu", "us")]
+    with pytest.raises(JournalError, match=f"nothing to approve: no wave of the run {run} waits"):
         await command(database, run, "approve")
+    for url in urls:
+        journal = await open_journal(url)
+        await journal.append(started(), wave_ended(), durable=True)
+        await journal.close()
+
+    with pytest.raises(JournalError, match="nothing to reject: no wave 2 of the run"):
+        await command(database, run, "reject", wave=2)
+    await command(database, run, "approve", reason="looks fine", who="ann@desk")
+
+    for url in urls:
+        location = locate(url)
+        content = await location.store.read_control(location.name)
+        assert content is not None
+        record = ControlRecord.model_validate_json(content)
+        assert (record.command, record.wave, record.digest) == ("approve", 1, "d1")
+        assert (record.who, record.reason) == ("ann@desk", "looks fine")
+    with pytest.raises(JournalError, match="there is no run"):
+        await command(database, "none", "approve")
+
+
+def wave_ended() -> Event:
+    """A canary that waits for approval."""
+    return ApprovalRequested(at=NOW, run="r1", wave=1, digest="d1", workspaces=1)
 
 
 def test_a_target_whose_lease_is_renewed_stays_with_its_worker() -> None:

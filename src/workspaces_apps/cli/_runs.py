@@ -94,18 +94,18 @@ def _deciding(command: ControlCommand) -> Callable[..., None]:
     def decide(
         journal: JournalArgument = None,
         wave: WaveOption = None,
+        run: RunOption = None,
+        database: DatabaseOption = None,
         reason: ReasonOption = "",
         debug: DebugOption = False,
     ) -> None:
         del debug
-        if journal is None:
-            raise UsageError(f"{command} takes a journal")
-        _write(journal, command, reason, wave)
+        _say(command, journal, run, database, reason, wave)
 
     return decide
 
 
-def _write(journal: str, command: ControlCommand, reason: str, wave: int | None = None) -> None:
+def _write(journal: str, command: ControlCommand, reason: str, wave: int | None) -> None:
     from workspaces_apps.rollout._journal.stores import title_of
 
     record = run_loop(_written(journal, command, reason, wave))
@@ -122,15 +122,27 @@ def _saying(command: ControlCommand) -> Callable[..., None]:
         debug: DebugOption = False,
     ) -> None:
         del debug
-        if (journal is None) == (run is None):
-            raise UsageError(f"{command} takes a journal, or --run and --database")
-        if journal is None:
-            run_loop(_said_to_run(database, str(run), command, reason))
-            out().print(f"run {harmless(str(run))}: {command}", soft_wrap=True)
-            return
-        _write(journal, command, reason)
+        _say(command, journal, run, database, reason)
 
     return say
+
+
+def _say(
+    command: ControlCommand,
+    journal: str | None,
+    run: str | None,
+    database: str | None,
+    reason: str,
+    wave: int | None = None,
+) -> None:
+    if (journal is None) == (run is None):
+        raise UsageError(f"{command} takes a journal, or --run and --database")
+    if journal is not None:
+        _write(journal, command, reason, wave)
+        return
+    run_loop(_said_to_run(database, str(run), command, reason, wave))
+    about = f" wave {wave}" if wave is not None else ""
+    out().print(f"run {harmless(str(run))}: {command}{about}", soft_wrap=True)
 
 
 async def _written(journal: str, command: ControlCommand, reason: str, wave: int | None) -> ControlRecord:
@@ -144,10 +156,12 @@ async def _written(journal: str, command: ControlCommand, reason: str, wave: int
     return await write_control(journal, command, reason=reason, wave=wave)
 
 
-async def _said_to_run(database: str | None, run: str, command: ControlCommand, reason: str) -> None:
+async def _said_to_run(
+    database: str | None, run: str, command: ControlCommand, reason: str, wave: int | None
+) -> None:
     from workspaces_apps import distributed
 
-    await distributed.command(named_database(database), run, command, reason=reason)
+    await distributed.command(named_database(database), run, command, reason=reason, wave=wave)
 
 
 FORMAT: Final = 1

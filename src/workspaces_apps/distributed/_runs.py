@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout import EXIT_CODES, ControlCommand, Ending, JournalError, Manifest
-from workspaces_apps.rollout._controller.control import whoever
-from workspaces_apps.rollout._journal.postgresql import Database, open_database
+from workspaces_apps.rollout._controller.control import NothingToDecideError, whoever, write_control
+from workspaces_apps.rollout._journal.postgresql import Database, open_database, store_in
 from workspaces_apps.rollout._journal.segments import StoreUnavailableError
 from workspaces_apps.rollout._journal.stores import parse_database
 from workspaces_apps.rollout._log.events import GRAVEST_ENDINGS
@@ -117,7 +117,7 @@ _COMMANDS: Final[Mapping[ControlCommand, RunCommand]] = {
     "drain": "drain",
     "stop": "stop",
 }
-"""The state of a run's row that each command leads to; approvals are for the journal of one target."""
+"""The state of a run's row that each command leads to; approvals go to the journals of its targets."""
 
 _INFO: Final = (
     "SELECT run.id, run.name, run.submitted_at, run.command, run.command_by, run.spent, part.state, count(part.target)"
@@ -280,23 +280,37 @@ async def status(database: str, run: str) -> RunStatus:
 
 
 async def command(
-    database: str, run: str, word: ControlCommand, *, reason: str = "", who: str | None = None
+    database: str,
+    run: str,
+    word: ControlCommand,
+    *,
+    wave: int | None = None,
+    reason: str = "",
+    who: str | None = None,
 ) -> None:
     """Say something to a run; its workers hear it within five seconds, and targets that begin later too.
+
+    ``approve`` and ``reject`` are about the waves that wait for approval just then, in whichever targets.
 
     Args:
         database: The database's URL.
         run: The run's id.
-        word: ``pause``, ``resume``, ``drain`` or ``stop``. What is drained or stopped is not resumed: submit it again.
+        word: ``pause``, ``resume``, ``approve``, ``reject``, ``drain`` or ``stop``. What is drained or stopped is not
+            resumed: submit it again.
+        wave: For approve and reject: the wave that is meant, from 1; None for whichever waits in each target.
         reason: Why, in words.
         who: Who says it; None: this user on this host.
 
     Raises:
-        ValueError: It is a word for one journal only.
-        JournalError: There is no such run, or it was drained or stopped, or the database cannot be reached.
+        ValueError: A wave is given with a command that has none.
+        JournalError: There is no such run, or it was drained or stopped, or the database cannot be reached; or no wave of
+            it waits for approval.
     """
     if word not in _COMMANDS:
-        raise ValueError(f"{word} is said to the journal of one target, not to a run")
+        await _decide(database, run, word, wave, reason, who)
+        return
+    if wave is not None:
+        raise ValueError(f"{word} takes no wave")
     said = f"{word}, by {who if who is not None else whoever()}{f': {reason}' if reason else ''}"
     async with _connected(database) as opened:
         changed = await opened.rows(
@@ -312,6 +326,26 @@ async def command(
             if not known:
                 raise _no_run(run, opened)
             raise JournalError(f"the run {run} cannot {word} any more: {known[0][0]}")
+
+
+async def _decide(
+    database: str, run: str, word: ControlCommand, wave: int | None, reason: str, who: str | None
+) -> None:
+    """Approve or reject the waves that wait, each in the control record of its target's journal."""
+    async with _connected(database) as opened:
+        rows = await opened.rows(
+            "SELECT target FROM workspaces_apps.run_target WHERE run = %s ORDER BY position", run
+        )
+        if not rows:
+            raise _no_run(run, opened)
+        store, count = store_in(opened), 0
+        for (target,) in rows:
+            with suppress(NothingToDecideError):
+                await write_control(store, word, wave=wave, reason=reason, who=who, rollout=f"{run}/{target}")
+                count += 1
+    if not count:
+        meant = "wave" if wave is None else f"wave {wave}"
+        raise JournalError(f"there is nothing to {word}: no {meant} of the run {run} waits for approval")
 
 
 async def begin(opened: Database, run: str, target: str, worker: str) -> None:

@@ -206,15 +206,19 @@ async def write_control(
     return written[-1]
 
 
+class NothingToDecideError(JournalError):
+    """No wave waits for approval, or another one than is meant."""
+
+
 def _ended_wave(
     events: Sequence[Event], command: ControlCommand, wave: int | None, digest: str | None
 ) -> tuple[int, str]:
     """Return the wave that waits for approval, with its digest, if it is the one that is meant."""
     ended = RunHistory(events).approvals.unapproved
     if ended is None:
-        raise JournalError(f"there is nothing to {command}: no wave has ended and waits for approval")
+        raise NothingToDecideError(f"there is nothing to {command}: no wave has ended and waits for approval")
     if wave not in (None, ended.wave) or digest not in (None, ended.digest):
-        raise JournalError(
+        raise NothingToDecideError(
             f"there is nothing to {command} but wave {ended.wave}: no other one waits for approval"
         )
     return ended.wave, ended.digest
