@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 import pytest
-from aiobotocore.session import AioSession
 
 from workspaces_apps import ClientConfig, Credentials, Hooks, Pacing, PacingRegistry, WorkSpacesClient
 from workspaces_apps.simulator import ManualClock, RequestRecord, Simulator, SimulatorSettings, Span
@@ -46,8 +45,6 @@ ABSENT: Final = "absent"
 """The place of an association that does not exist, or is REMOVED: the same [assumed]; or of a WorkSpace."""
 
 _READING: Final = frozenset({"DescribeWorkspaceAssociations", "DescribeApplicationAssociations"})
-_SESSION: Final = AioSession()
-"""Shared, because each session of its own loads the service model again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +248,6 @@ async def scene(
             region=sim.region,
             endpoint_url=sim.url,
             credentials=Credentials(keys.access_key_id, keys.secret_access_key),
-            session=_SESSION,
             clock=clock,
             config=ClientConfig(
                 hooks=hooks or Hooks(),

@@ -6,13 +6,14 @@ from typing import Literal
 
 import pytest
 
+from tests.http.conftest import no_stubs_of_moto
 from tests.http.ways import forbid, posts
 from tests.reconcile.notes import bench
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed
 from workspaces_apps._reconcile.writes import Refusal
 
-__all__ = ["posts"]
+__all__ = ["no_stubs_of_moto", "posts"]
 
 DEPLOY = "DeployWorkspaceApplications"
 ASSOCIATE = "AssociateWorkspaceApplication"
