@@ -5,7 +5,7 @@ conditional writes [doc: PutObject, If-None-Match and If-Match], with S3's read-
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, TypeVar, cast
 
@@ -72,6 +72,17 @@ class _Session(Protocol):
     ) -> AbstractAsyncContextManager[_S3]: ...
 
 
+async def _side_by_side(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
+    """Do several things at once; of those that fail the first counts, not the one that fails first."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    done: list[T] = []
+    for one in results:
+        if isinstance(one, BaseException):
+            raise one
+        done.append(one)
+    return done
+
+
 class S3Storage:
     """The objects of one journal; a `SegmentStorage`.
 
@@ -129,13 +140,13 @@ class S3Storage:
         count, pages = 0, 1
         while True:
             starts = [first + count + page * self._page for page in range(pages)]
-            lengths = await asyncio.gather(*map(self._listed_from, starts))
+            lengths = await _side_by_side(map(self._listed_from, starts))
             count += sum(lengths)
             if min(lengths) < self._page:
                 break
             # The first page was full, so there may be many.
             pages = _AHEAD
-        return await asyncio.gather(*map(body, range(first, first + count)))
+        return await _side_by_side(map(body, range(first, first + count)))
 
     async def read_control(self) -> tuple[bytes, str] | None:
         """Return the control record and its ETag."""
