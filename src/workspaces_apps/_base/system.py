@@ -79,7 +79,7 @@ def replace_file(path: str | Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-RARE: Final = (20_000, 20, 100)
+RARE: Final = (50_000, 20, 100)
 """Thresholds for a process that holds a fleet: its objects live as long as the run, and few are in cycles."""
 
 
