@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ pytestmark = pytest.mark.checkout
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
+HANDWRITTEN = [path for path in SOURCES if "api" not in path.relative_to(ROOT / "src").parts]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 OTHERS = sorted(
@@ -63,11 +65,24 @@ def openings(path: Path, forbidden: set[str]) -> Iterator[str]:
                 yield f"{path.relative_to(ROOT)}: {getattr(node, 'name', 'module')} opens with {first}"
 
 
+def attribute_openings(path: Path) -> Iterator[str]:
+    """Return the same for texts below attributes and constants, whose noun phrase no question stands for."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef):
+            for above, below in pairwise(node.body):
+                text = below.value if isinstance(below, ast.Expr) else None
+                if isinstance(above, ast.Assign | ast.AnnAssign) and isinstance(text, ast.Constant):
+                    first = str(text.value).split()[0].strip("`,.:")
+                    if first in QUESTIONS:
+                        yield f"{path.relative_to(ROOT)}:{below.lineno} opens with {first}"
+
+
 def test_docstrings_open_with_a_verb_or_a_noun_phrase() -> None:
     """None opens with a question word, which tells nothing until the end of the sentence."""
     assert SOURCES
     assert [opening for path in SOURCES for opening in openings(path, OPENINGS)] == []
     assert [opening for path in OTHERS for opening in openings(path, QUESTIONS)] == []
+    assert [opening for path in HANDWRITTEN for opening in attribute_openings(path)] == []
 
 
 def is_public_record(node: ast.ClassDef) -> bool:
@@ -83,8 +98,7 @@ def test_attributes_of_public_records_have_their_text_where_editors_show_it() ->
     """A docstring stands below each, and none is told of in a section of the class's docstring only."""
     records = [
         node
-        for path in SOURCES
-        if "api" not in path.relative_to(ROOT / "src" / "workspaces_apps").parts
+        for path in HANDWRITTEN
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef) and is_public_record(node)
     ]

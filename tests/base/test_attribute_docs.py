@@ -34,6 +34,11 @@ class Silent(Read):
     """A model without attributes of its own."""
 
 
+class Undescribed(Read):  # noqa: D101 - as users' own may be
+    two: int
+    """Another."""
+
+
 def test_texts_are_found_wherever_a_class_says_that_it_lives() -> None:
     """By the attributes' names, without the indentation of the source; what has no text is left out."""
     assert Plain.__module__ == "workspaces_apps"
@@ -64,4 +69,5 @@ def test_the_schema_of_a_record_tells_of_its_attributes() -> None:
         "A record.\n\nAttributes:\n    first: One line.\n    second: Two lines, of which\n        this is the second."
     )
     assert Read.model_json_schema()["description"] == "A model.\n\nAttributes:\n    one: A number."
+    assert Undescribed.model_json_schema()["description"] == "Attributes:\n    two: Another."
     assert Silent.model_json_schema()["description"] == "A model without attributes of its own."

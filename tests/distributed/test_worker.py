@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -189,6 +189,9 @@ async def test_a_run_is_paused_and_drained_from_elsewhere(database: str) -> None
             await command(database, run, "resume")
     with pytest.raises(ValueError, match="pause takes no wave"):
         await command(database, run, "pause", wave=1)
+    word: Any = "begin"
+    with pytest.raises(ValueError, match="unknown command 'begin': there are pause, resume"):
+        await command(database, run, word)
 
 
 async def test_waves_of_all_targets_are_approved_at_once(database: str) -> None:

@@ -2,19 +2,55 @@
 
 import logging
 import pickle
+import re
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.http.conftest import CREDENTIALS, Connect
 from tests.http.server import Answer, ScriptedServer, fault
 from workspaces_apps import MalformedResponseError, RetryPolicy, ServiceError
 from workspaces_apps._base.logs import HarmlessFormatter, relay_warnings
-from workspaces_apps._base.text import HIDDEN, MESSAGE_LIMIT, bounded, harmless, hide
+from workspaces_apps._base.text import (
+    _SECRET,  # pyright: ignore[reportPrivateUsage]
+    HIDDEN,
+    MESSAGE_LIMIT,
+    bounded,
+    harmless,
+    hide,
+    redacted,
+)
 from workspaces_apps._http.connection import printable_name
 
 ESCAPES = "\x1b[2J\r\n2026-01-01 INFO forged\x9b1m\u202e\u2066\x07"
 SECRET, TOKEN = "wJalrXUtnFEMI/K7MDENG+bPxRfiCY", "FwoGZXIvYXdzEBYaDExample+/=="
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            (
+                "Signature",
+                "X-Amz-Security-Token",
+                "aws_session_token",
+                "=",
+                ":",
+                "%3A",
+                "%3d",
+                ",",
+                '"',
+                "\\",
+                " ",
+                "abc",
+            )
+        )
+    ).map("".join)
+)
+def test_the_quick_look_for_a_secret_misses_none(said: str) -> None:
+    """A text without a separator is not searched for one; the search would find nothing in it."""
+    assert redacted(said) == re.sub(_SECRET, lambda found: f"{found[1]}{HIDDEN}", said)
 
 
 @pytest.mark.parametrize(

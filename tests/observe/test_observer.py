@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from contextlib import ExitStack
 
 import pytest
 
@@ -90,6 +91,26 @@ async def test_few_are_read_one_by_one() -> None:
         await here.observer.read_many(ids[:3], [here.application])
 
         assert (here.count(LISTINGS), here.count(READS)) == (0, 3)
+
+
+async def test_a_listing_that_shows_all_before_its_end_is_known_to_be_no_shorter() -> None:
+    """Four rows on the fourth page of six: as many reads do, and so the next time they are read one by one."""
+    async with world(150) as (here, ids):
+        for one in ids:
+            here.sim.fleet.set_association(one, here.application, "COMPLETED")
+        since = here.sim.clock.monotonic()
+        schedule = Schedule(shortest=10, tick=10, growth=1.0, strict=True)
+        with ExitStack() as stack:
+            subscriptions = [
+                stack.enter_context(here.observer.subscribe(one, {here.application}, schedule, since=since))
+                for one in ids[80:84]
+            ]
+            await asyncio.gather(*(one.next() for one in subscriptions))
+            first = here.count(LISTINGS), here.count(READS)
+            await asyncio.gather(*(one.next() for one in subscriptions))
+
+        assert first == (4, 0)
+        assert (here.count(LISTINGS), here.count(READS)) == (4, 4)
 
 
 async def test_a_deployment_is_followed_by_hints_and_confirmed_by_a_read() -> None:

@@ -1,6 +1,7 @@
 """Journals in files: what is on disk when, who may write, and how it is read back."""
 
 import asyncio
+import errno
 import os
 import stat
 from collections.abc import AsyncGenerator
@@ -28,8 +29,9 @@ from workspaces_apps.rollout import (
     read_events,
     read_journal,
 )
+from workspaces_apps.rollout._journal import files
 from workspaces_apps.rollout._journal.files import check_journal
-from workspaces_apps.rollout._journal.lines import from_line, to_line
+from workspaces_apps.rollout._journal.lines import GroupCommit, from_line, to_line
 from workspaces_apps.rollout._journal.stores import locate
 from workspaces_apps.rollout._log.events import TEXT_LIMIT, bounded
 
@@ -95,6 +97,17 @@ def test_a_torn_last_line_is_left_out(written: list[Event], torn: int) -> None:
 
         asyncio.run(go_on())
         assert list(read_journal(path)) == [STARTED, *written, INTENT]
+
+
+@given(st.lists(events, min_size=1, max_size=4), st.integers(1, 200))
+def test_its_size_does_not_matter(written: list[Event], part: int) -> None:
+    """Read piece by piece, wherever a piece ends, and with a torn line behind."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patching:
+        patching.setattr(files, "_PART", part)
+        path = Path(folder) / "journal"
+        path.write_bytes(b"".join(map(to_line, [STARTED, *written])) + to_line(INTENT)[:-1])
+
+        assert list(JournalReader(path).stream()) == [STARTED, *written]
 
 
 @given(st.lists(events, max_size=4), st.data())
@@ -195,6 +208,51 @@ async def test_what_is_durable_was_synced(tmp_path: Path, monkeypatch: pytest.Mo
         await journal.append(INTENT, durable=True)
 
     assert (before, len(synced)) == (0, 1)
+
+
+async def test_a_disk_that_fails_is_told_to_every_append(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by what need not be durable, which is written at once; nothing is written behind half a line."""
+
+    def write(_descriptor: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with opened(tmp_path / "journal") as journal:
+        await journal.append(STARTED)
+        with monkeypatch.context() as failing:
+            failing.setattr(os, "write", write)
+            with pytest.raises(JournalError, match="No space left on device"):
+                await journal.append(INTENT)
+        for durable in (False, True):
+            with pytest.raises(JournalError, match="No space left on device"):
+                await journal.append(INTENT, durable=durable)
+
+    assert list(read_journal(tmp_path / "journal")) == [STARTED]
+
+
+async def test_what_is_written_at_once_returns_behind_what_stands_before_it() -> None:
+    """Callers are woken in the order of the appends, durable or not."""
+    ended: list[str] = []
+    synced = asyncio.get_running_loop().create_future()
+    commit = GroupCommit(
+        lambda _data, _durable: synced,
+        lambda _cause: JournalError(""),
+        lambda: None,
+        write_now=lambda _data: None,
+    )
+
+    async def append(name: str, *, durable: bool) -> None:
+        await commit.append(b"", durable=durable)
+        ended.append(name)
+
+    first = asyncio.create_task(append("durable", durable=True))
+    await asyncio.sleep(0)
+    # The other one begins after the first is on disk, and before its caller has been woken.
+    synced.set_result(None)
+    await asyncio.gather(first, append("at once", durable=False))
+
+    assert ended == ["durable", "at once"]
 
 
 async def test_a_folder_is_no_journal(tmp_path: Path) -> None:

@@ -159,6 +159,8 @@ def test_a_helper_finds_what_is_compatible(sim: Simulator, call: Call) -> None:
         call("associate_workspace_application", WorkspaceId=ws, ApplicationId=app)
     with pytest.raises(ValueError, match="ask for a larger fleet"):
         sim.fleet.compatible(app, 10_000)
+    with pytest.raises(ConfigurationError, match="no application 'Office': give its id"):
+        sim.fleet.compatible("Office")
 
 
 CONDITIONS: dict[RefusalCondition, tuple[str, str, str]] = {

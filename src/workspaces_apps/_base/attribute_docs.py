@@ -64,5 +64,7 @@ class AttributesInSchema:
         if docs:
             rows = (f"    {name}: {text.replace(chr(10), chr(10) + ' ' * 8)}" for name, text in docs.items())
             inner = handler.resolve_ref_schema(described)
-            inner["description"] = "\n".join((f"{inner['description']}\n", "Attributes:", *rows))
+            # A user's subclass may have no docstring, and with -OO nothing has one.
+            text = f"{inner['description']}\n\n" if "description" in inner else ""
+            inner["description"] = text + "\n".join(("Attributes:", *rows))
         return described

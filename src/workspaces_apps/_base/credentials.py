@@ -37,7 +37,7 @@ class Credentials:
     account_id: str | None = None
     """The account they belong to, 12 digits, where known; pacing is then shared per account."""
     expires_at: Datetime | None = field(default=None, kw_only=True)
-    """When temporary credentials end, with a time zone; None if they do not, or nobody knows."""
+    """The end of temporary credentials, with a time zone; None if they do not end, or that is unknown."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be credentials."""
@@ -88,13 +88,13 @@ class AssumeRole:
     role_arn: str
     """The role."""
     external_id: str | None = field(default=None, repr=False)
-    """What the role's trust policy may ask for."""
+    """The external id that the role's trust policy may ask for."""
     source: Credentials | CredentialsProvider | None = None
-    """Whose credentials assume the role; None for the standard chain (environment, profile, SSO, …)."""
+    """The source of the credentials that assume the role; None for the standard chain (environment, profile, SSO, …)."""
     session_name: str = "workspaces-apps"
     """The name under which the session shows in CloudTrail: 2 to 64 of ``\\w+=,.@-``."""
     region: str | None = None
-    """Where STS is asked; None for the client's Region."""
+    """The Region in which STS is asked; None for the client's Region."""
     profile: str | None = None
     """The profile of the standard chain, where `source` is None; None for the client's."""
 

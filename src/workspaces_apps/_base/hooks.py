@@ -29,9 +29,9 @@ class AttemptRecord:
     elapsed: float
     """Seconds from its beginning to its end, waiting for its turn included."""
     outcome: Outcome
-    """How it ended."""
+    """The ending."""
     error: WorkSpacesError | None = None
-    """What it failed with; None after a success."""
+    """The error it failed with; None after a success."""
     request_id: str | None = None
     """The service's id of the answer, if one came."""
     http_status: int | None = None
@@ -50,7 +50,7 @@ class RetryRecord:
     wait: float
     """Seconds until the next attempt begins."""
     cause: WorkSpacesError
-    """What the attempt failed with."""
+    """The error of the attempt."""
     kind: Outcome
     """The kind of failure."""
     request_id: str | None = None
@@ -84,7 +84,7 @@ class PollRecord:
     elapsed: float
     """Seconds that it took, its attempts and backoff included."""
     error: WorkSpacesError | None = None
-    """What it failed with; None after a success."""
+    """The error it failed with; None after a success."""
 
 
 @public("workspaces_apps")
@@ -95,7 +95,7 @@ class RefreshRecord:
     elapsed: float
     """Seconds that it took."""
     error: WorkSpacesError | None = None
-    """What it failed with; None after a success."""
+    """The error it failed with; None after a success."""
 
 
 @public("workspaces_apps")

@@ -65,9 +65,9 @@ class ClientConfig:
     """The settings of a client."""
 
     retry: RetryPolicy = RetryPolicy()
-    """How often and how patiently calls are repeated."""
+    """The rules by which calls are repeated."""
     pacing: Pacing = Pacing.adaptive()
-    """How fast calls go."""
+    """The rules by which calls are paced."""
     timeout: Duration | None = None
     """The time for one call with everything in it: queueing, pacing, attempts, backoff. None: no
     limit but those of the attempts. Durations are timedeltas or seconds."""
@@ -98,9 +98,9 @@ class ClientConfig:
     telemetry: bool = True
     """Make spans and metrics where `opentelemetry-api` is installed; False for none."""
     hooks: Hooks = Hooks()
-    """Who is told of attempts, retries, throttles, polls and refreshes of credentials."""
+    """Callbacks that are told of attempts, retries, throttles, polls and refreshes of credentials."""
     pacing_registry: PacingRegistry = field(default=DEFAULT_REGISTRY, repr=False)
-    """Where what is learned of the service's rate is shared; by default with every client of
+    """The registry in which what is learned of the service's rate is shared; by default with every client of
     the process."""
     random: Callable[[], float] = field(default=random.random, repr=False)
     """A number in [0, 1), uniformly, for jitter."""
@@ -219,7 +219,7 @@ class CallOptions(NamedTuple):
 
 
 class Target:
-    """Whom a client calls and as whom; what all of its views share.
+    """The service that a client calls, and the identity it calls as; shared by all of its views.
 
     Attributes:
         region: The Region; None for the environment's or the profile's.

@@ -136,7 +136,7 @@ class ResponseMeta:
     http_status: int = 200
     """The HTTP status of the answer."""
     attempts: int = 1
-    """How many requests it took."""
+    """The number of requests it took."""
     elapsed: timedelta = timedelta(0)
     """From the call to the answer, with every wait in between."""
     headers: Annotated[Mapping[str, str], PlainSerializer(_as_dict)] = field(

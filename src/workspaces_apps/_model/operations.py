@@ -20,15 +20,15 @@ class Rule:
     """A constraint of the service model on a value in a request."""
 
     size: Bounds | None = None
-    """How many items a list has."""
+    """The bounds of the number of items of a list."""
     length: Bounds | None = None
-    """How long a string (in characters) or a blob (in bytes) is, or each item of a list."""
+    """The bounds of the length of a string (in characters) or a blob (in bytes), or of each item of a list."""
     range: Bounds | None = None
-    """What a number lies between."""
+    """The bounds of a number."""
     pattern: str | None = None
-    """What a string, or each item of a list, matches from end to end."""
+    """The pattern that a string, or each item of a list, matches from end to end."""
     keys: Rule | None = None
-    """What the keys of a map keep; the rest of the rule is then for its values."""
+    """The rule for the keys of a map; the rest of the rule is then for its values."""
 
 
 Rules: TypeAlias = Mapping[str, Rule]
@@ -56,7 +56,7 @@ class OperationSpec:
     errors: tuple[str, ...] = ()
     """The errors the service model promises, by name."""
     page: PageSpec | None = None
-    """How it pages; None if it does not."""
+    """The members by which it pages; None if it does not."""
 
 
 T = TypeVar("T")

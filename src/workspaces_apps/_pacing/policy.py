@@ -16,11 +16,11 @@ class Pacing:
     """The rate at which the calls of one operation may follow each other; made by `adaptive`, `fixed` or `off`."""
 
     mode: Mode = "adaptive"
-    """Which of the three."""
+    """One of the three modes."""
     rate: float | None = None
     """Calls a second, where they are fixed."""
     burst: int = 1
-    """How many calls may go at once after a pause, where the rate is fixed."""
+    """The number of calls that may go at once after a pause, where the rate is fixed."""
 
     def __post_init__(self) -> None:
         """Check every field.

@@ -91,7 +91,7 @@ class RetryPolicy:
     again. Nothing says that a read sees what was written just before [assumed], so an immediate read could
     take a deployment that has begun for one that has not."""
     budget: RetryBudgetPolicy | None = RetryBudgetPolicy()
-    """What all calls that share a budget may spend on retries; None for no limit."""
+    """The retries that all calls which share a budget may spend; None for no limit."""
     extra_kinds: Mapping[str, FailureKind] = field(default_factory=dict[str, FailureKind])
     """Error codes that this client treats differently from the tables."""
     extra_statuses: Mapping[int, FailureKind] = field(default_factory=dict[int, FailureKind])
@@ -102,7 +102,7 @@ class RetryPolicy:
     """Classes of `WorkSpacesError` that it treats differently; of several that fit, the
     nearest counts. A code goes before a status, and a status before a class."""
     retry_in_progress: bool = False
-    """Whether a call is repeated while another operation holds the resource. Off: that
+    """True to repeat a call while another operation holds the resource. Off: that
     takes minutes, and attempts are used up in seconds."""
 
     def __post_init__(self) -> None:

@@ -53,9 +53,9 @@ class AssociationStatus:
     state: api.AssociationState | None
     """Its state; None if there is no association (any more)."""
     wanted: Target | None
-    """Where it is meant to end; None where nothing tells."""
+    """The state it is meant to end in; None where nothing tells."""
     reason: api.AssociationStateReason | None = None
-    """Why it failed, as the service put it."""
+    """The reason of the failure, in the service's words."""
 
 
 @public("workspaces_apps")
@@ -72,9 +72,9 @@ class AssociationChange:
     after: api.AssociationState | None
     """The state now; None if there is no association any more."""
     reason: api.AssociationStateReason | None
-    """Why it failed, as the service put it."""
+    """The reason of the failure, in the service's words."""
     at: Datetime
-    """When it was seen, by the client's clock; the change itself came earlier."""
+    """The time it was seen, by the client's clock; the change itself came earlier."""
 
 
 OnChange: TypeAlias = Callable[[AssociationChange], Awaitable[object] | object]
@@ -95,15 +95,15 @@ class DeploymentOutcome:
     failed: tuple[FailedAssociation, ...] = ()
     """Those in ERROR."""
     elapsed: timedelta
-    """How long it took."""
+    """The time it took."""
     polls: int
-    """How many times it looked."""
+    """The number of polls."""
     done: tuple[str, ...] = ()
     """The applications that the call itself staged or deployed."""
     already: tuple[str, ...] = ()
     """The applications that were in sync before the call did anything."""
     error: WorkSpacesError | None = None
-    """What ended the wait, where several are waited for at once and this one did not end well."""
+    """The error that ended the wait, where several are waited for at once and this one did not end well."""
 
 
 _log = field_logger("workspaces_apps.waiters")

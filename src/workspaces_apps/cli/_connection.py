@@ -39,7 +39,7 @@ _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
-    """Whom a command calls; what is None, AWS's standard resolution finds.
+    """The service that a command calls, and the identity it calls as; AWS's standard resolution finds what is None.
 
     Attributes:
         profile: `--profile`.

@@ -41,15 +41,15 @@ class RunInfo:
     name: str
     """The manifest's name."""
     submitted_at: Datetime
-    """When, by the database's clock."""
+    """The time of the submission, by the database's clock."""
     command: RunCommand
-    """What is wanted of it."""
+    """The command that holds for it."""
     command_by: str
-    """Who said so, and why; empty if nobody did."""
+    """The user who gave the command, and the reason; empty if nobody did."""
     spent: str | None
-    """How the failure budget was spent, in words; None while it is not."""
+    """The way the failure budget was spent, in words; None while it is not."""
     counts: Mapping[RunState, int]
-    """How many of its targets are in each state."""
+    """The number of its targets in each state."""
 
     @property
     def state(self) -> RunState:
@@ -75,11 +75,11 @@ class TargetStatus:
     planned: int | None
     """WorkSpaces that its plan changes; None before it was planned."""
     ending: Ending | None
-    """How its apply ended; None before."""
+    """The ending of its apply; None before."""
     message: str
     """More in words."""
     changed_at: Datetime
-    """When its state changed, by the database's clock."""
+    """The time its state changed, by the database's clock."""
 
 
 @public("workspaces_apps.distributed")
@@ -302,10 +302,12 @@ async def command(
         who: Who says it; None: this user on this host.
 
     Raises:
-        ValueError: A wave is given with a command that has none.
+        ValueError: The command is none of these, or a wave is given with one that has none.
         JournalError: There is no such run, or it was drained or stopped, or the database cannot be reached; or no wave of
             it waits for approval.
     """
+    if word not in get_args(ControlCommand):
+        raise ValueError(f"unknown command {word!r}: there are {', '.join(get_args(ControlCommand))}")
     if word not in _COMMANDS:
         await _decide(database, run, word, wave, reason, who)
         return

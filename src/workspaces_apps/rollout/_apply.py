@@ -234,6 +234,8 @@ class Apply:
         finally:
             if patience is not None:
                 patience.cancel()
+                # What closing failed with is raised by whoever closes it last.
+                await asyncio.gather(patience, return_exceptions=True)
 
     async def _give_up_on(self, fence: FencedWriter) -> None:
         """Close a journal whose store has not answered for a while: who waits for it hears of its error then."""

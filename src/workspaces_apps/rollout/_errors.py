@@ -26,9 +26,9 @@ class Mistake:
     """One thing wrong with a manifest."""
 
     key: str
-    """Where: the path of keys, such as ``applications[2].version``; empty for the file as a whole."""
+    """The path of keys, such as ``applications[2].version``; empty for the file as a whole."""
     rule: str
-    """What would be right."""
+    """The rule that it breaks: what would be right."""
     file: str | None = None
     """The file, if it came from one."""
     line: int | None = None

@@ -48,7 +48,7 @@ class BundleDrift:
     image_id: str | None = None
     """The image that it is made of; None where the service does not tell."""
     workspaces: int
-    """How many WorkSpaces that rules select were made from it."""
+    """The number of WorkSpaces that rules select and that were made from it."""
     missing: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     """Applications by id that rules want on them and that it does not bring, with their names."""
     unwanted: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
@@ -61,7 +61,7 @@ class Status:
     """The drift of a fleet from its manifest."""
 
     plan: Plan
-    """What an apply would do about it."""
+    """The plan that an apply would carry out."""
     bundles: tuple[BundleDrift, ...] | None = None
     """Bundles that bring other applications than rules want; None where that was not asked."""
 

@@ -65,7 +65,7 @@ class RequestRecord:
     at: Datetime
     """Simulated time when it came."""
     account_id: str | None
-    """Who asked, None if that was never established."""
+    """The account that asked; None if that was never established."""
     region: str | None
     """For which Region."""
     status: int | None

@@ -47,7 +47,7 @@ class ControlRecord(AttributesInSchema, BaseModel, frozen=True):
     sequence: int
     """Its number among the commands of the journal; what was given later has a higher one."""
     command: ControlCommand
-    """What is wanted."""
+    """The command."""
     run: str | None = None
     """The run that was the journal's last when it was given; None where there was none."""
     wave: int | None = None
@@ -57,9 +57,9 @@ class ControlRecord(AttributesInSchema, BaseModel, frozen=True):
     who: Text = ""
     """User and host that gave it."""
     reason: Text = ""
-    """Why, in words."""
+    """The reason, in words."""
     at: AwareDatetime
-    """When, by the clock of that host; for people."""
+    """The time, by the clock of that host; for people."""
 
     def __str__(self) -> str:
         because = f": {self.reason}" if self.reason else ""

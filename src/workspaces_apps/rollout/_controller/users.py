@@ -42,13 +42,13 @@ class DeployNotice:
     user_name: str | None
     """Its user; None where the service does not say."""
     directions: Mapping[str, Direction]
-    """Where each application goes, by its id."""
+    """The direction of each application, by its id."""
     application_names: Mapping[str, str]
-    """What the catalogue calls each of them, by its id; the id where it has no name."""
+    """The name of each of them in the catalogue, by its id; the id where it has no name."""
     planned_at: Datetime
-    """When Deploy will be sent, at the earliest; in UTC."""
+    """The earliest time at which Deploy will be sent; in UTC."""
     attempt: int
-    """How often the hook was called for this deployment, this time included, over all runs on the journal."""
+    """The number of times the hook was called for this deployment, this time included, over all runs on the journal."""
     run: str
     """The run."""
 
@@ -83,7 +83,7 @@ class Skip:
     """The WorkSpace is left alone in this run."""
 
     reason: str
-    """Why, in a word or a sentence; it becomes the reason of the `Skipped` event."""
+    """The reason, in a word or a sentence; it becomes the reason of the `Skipped` event."""
 
 
 NoticeAnswer: TypeAlias = Proceed | Postpone | Skip

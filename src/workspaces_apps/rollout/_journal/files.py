@@ -151,6 +151,8 @@ class JournalReader:
     def stream(self) -> Iterator[Event]:
         """Yield what `read` returns, one event after the other: of a large journal only a part is in memory.
 
+        Go through it to the end, because what is left of a part is yielded again by the next call.
+
         Raises:
             JournalError: The file cannot be read, or is no journal.
         """

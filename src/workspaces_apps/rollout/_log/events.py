@@ -83,9 +83,9 @@ class Record(AttributesInSchema, BaseModel, frozen=True):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore")
 
     at: AwareDatetime
-    """When it happened, by the client's clock."""
+    """The time it happened, by the client's clock."""
     run: Text
-    """Which apply it belongs to: each gets an id of its own, also on the same journal."""
+    """The apply it belongs to: each gets an id of its own, also on the same journal."""
     target: Text = "default"
     """The name of the manifest's target (account and Region)."""
 
@@ -112,15 +112,15 @@ class Started(Record, frozen=True):
     plan: Text
     """The plan's fingerprint."""
     workspaces: int
-    """How many WorkSpaces the plan names."""
+    """The number of WorkSpaces that the plan names."""
     changes: int
-    """How many changes the plan asks for, those to be retried included."""
+    """The number of changes that the plan asks for, those to be retried included."""
     resumed: bool = False
-    """Whether the journal held an earlier run."""
+    """True if the journal held an earlier run."""
     dry_run: bool = False
-    """Whether nothing will be written to the service."""
+    """True if nothing will be written to the service."""
     unmatched: tuple[Text, ...] = ()
-    """What the manifest's selectors name and nothing has, in words; empty in journals of earlier releases."""
+    """Values that the manifest's selectors name and nothing has, in words; empty in journals of earlier releases."""
 
 
 @public("workspaces_apps.rollout")
@@ -137,12 +137,12 @@ class Planned(Record, frozen=True):
     owner: Text | None = None
     """The account that offers it, or ``AMAZON``; None where that is not known, and in earlier journals."""
     action: Action
-    """What the plan says."""
+    """The action that the plan gives."""
     state: Text | None = None
     """The association's state when the plan was made, as the service calls it; ``REMOVED`` where there is
     none; None in journals of earlier releases."""
     direction: Direction | None = None
-    """Where the change leads; None for ``nothing`` and where it is unknown."""
+    """The direction of the change; None for ``nothing`` and where it is unknown."""
     reason: Text | None = None
     """For ``blocked``: why, a word such as ``operating-system``; see `reasons.Reason`."""
     message: Text | None = None
@@ -150,7 +150,7 @@ class Planned(Record, frozen=True):
     user_name: Text | None = None
     """The WorkSpace's user."""
     connected: bool | None = None
-    """Whether the user was connected; None where that was not asked."""
+    """True if the user was connected; None where that was not asked."""
 
 
 @public("workspaces_apps.rollout")
@@ -161,13 +161,13 @@ class WaveBegan(Record, frozen=True):
     wave: int
     """Its number, from 1."""
     waves: int
-    """How many there are."""
+    """The number of waves."""
     workspaces: int
-    """How many WorkSpaces are in it."""
+    """The number of WorkSpaces in it."""
     digest: Text | None = None
     """The digest of its WorkSpaces, because a restart cuts waves anew; None in format 1."""
     approval: bool = False
-    """Whether somebody must approve it before anything else begins."""
+    """True if somebody must approve it before anything else begins."""
 
 
 @public("workspaces_apps.rollout")
@@ -180,7 +180,7 @@ class ApprovalRequested(_Strict, frozen=True):
     digest: Text
     """The digest of its WorkSpaces."""
     workspaces: int = 0
-    """How many are in it."""
+    """The number of WorkSpaces in it."""
 
 
 @public("workspaces_apps.rollout")
@@ -193,9 +193,9 @@ class Approved(_Strict, frozen=True):
     digest: Text
     """The digest of its WorkSpaces."""
     who: Text
-    """Who approved it: user and host."""
+    """The user who approved it, and the host."""
     reason: Text = ""
-    """Why, in words."""
+    """The reason, in words."""
     sequence: int | None = None
     """The number of the command in the control record; None where it was given to this process."""
 
@@ -210,9 +210,9 @@ class Rejected(_Strict, frozen=True):
     digest: Text
     """The digest of its WorkSpaces."""
     who: Text
-    """Who rejected it: user and host."""
+    """The user who rejected it, and the host."""
     reason: Text = ""
-    """Why, in words."""
+    """The reason, in words."""
     sequence: int | None = None
     """The number of the command in the control record; None where it was given to this process."""
 
@@ -225,9 +225,9 @@ class Noticed(_Strict, frozen=True):
     workspace_id: Text
     """The WorkSpace."""
     planned_at: AwareDatetime
-    """When Deploy will be sent, at the earliest."""
+    """The earliest time at which Deploy will be sent."""
     attempt: int = 1
-    """How often the hook was called for this deployment, this time included."""
+    """The number of times the hook was called for this deployment, this time included."""
 
 
 @public("workspaces_apps.rollout")
@@ -242,11 +242,11 @@ class Intent(Record, frozen=True):
     operation: WriteOperation
     """The API operation."""
     direction: Direction
-    """Where the change leads."""
+    """The direction of the change."""
     force: bool = False
-    """Whether it is a deployment with Force."""
+    """True for a deployment with Force."""
     retry: bool = False
-    """Whether the deployment tries again what had ended in ERROR for this application, with Force or
+    """True if the deployment retries what had ended in ERROR for this application, with Force or
     staged anew; such intents are what `retries` counts, over all runs."""
 
 
@@ -262,11 +262,11 @@ class Withdrawn(_Strict, frozen=True):
     operation: WriteOperation
     """The API operation of the intent."""
     direction: Direction
-    """Where the change would have led."""
+    """The direction that the change would have had."""
     retry: bool = False
-    """Whether the intent was that of a retry."""
+    """True if the intent was that of a retry."""
     reason: Text
-    """Why the write was not started."""
+    """The reason the write was not started."""
 
 
 @public("workspaces_apps.rollout")
@@ -279,7 +279,7 @@ class Staged(Record, frozen=True):
     application_id: Text
     """The application."""
     direction: Direction
-    """Where the change leads."""
+    """The direction of the change."""
     request_id: Text | None = None
     """The service's id of the answer."""
 
@@ -292,9 +292,9 @@ class Deployed(Record, frozen=True):
     workspace_id: Text
     """The WorkSpace."""
     applications: tuple[Text, ...]
-    """What was committed, as far as this roll-out knows."""
+    """The applications that were committed, as far as this roll-out knows."""
     force: bool = False
-    """Whether with Force."""
+    """True for a Deploy with Force."""
     request_id: Text | None = None
     """The service's id of the answer."""
 
@@ -322,14 +322,14 @@ class Succeeded(Record, frozen=True):
     application_id: Text
     """The application."""
     direction: Direction
-    """What was wanted."""
+    """The desired direction."""
     elapsed: float | None = None
     """Seconds since Deploy was taken; None when it was so without a deployment of this run."""
     updated_at: AwareDatetime | None = None
-    """When the service last changed the association, as it was read in its end state; None where there is
+    """The time at which the service last changed the association, as it was read in its end state; None where there is
     no row or it does not tell, and in format 1."""
     created_at: AwareDatetime | None = None
-    """When the service made the association; None as above."""
+    """The time at which the service made the association; None as above."""
 
 
 @public("workspaces_apps.rollout")
@@ -342,7 +342,7 @@ class Failed(Record, frozen=True):
     application_id: Text | None = None
     """The application; None when a deployment as a whole was refused."""
     direction: Direction | None = None
-    """What was wanted."""
+    """The desired direction."""
     reason: Text
     """The service's code, such as ``DeploymentError.WorkspaceUnreachable`` or an exception's name."""
     message: Text = ""
@@ -350,9 +350,9 @@ class Failed(Record, frozen=True):
     request_id: Text | None = None
     """The service's id of the answer, for a call that was refused."""
     final: bool = True
-    """Whether this is the last word on it in this run; False when it will be retried."""
+    """True if this is the last word on it in this run; False when it will be retried."""
     refused: bool = False
-    """Whether the service refused a Deploy without beginning anything, so that a retry which its intent
+    """True if the service refused a Deploy without beginning anything, so that a retry which its intent
     announced does not count."""
     elapsed: float | None = None
     """Seconds since Deploy was taken; None without one."""
@@ -381,7 +381,7 @@ class Progress(_Strict, frozen=True):
     calls: int
     """Requests that this process sent for this target."""
     throttled: int
-    """How many of them the service refused for their rate."""
+    """The number of them that the service throttled."""
     in_flight: int
     """WorkSpaces whose deployment goes on."""
     waiting: int
@@ -396,7 +396,7 @@ class Progress(_Strict, frozen=True):
     """For how long the service has answered no attempt, not even with a refusal; of several targets
     the one where that is longest. 0 while it answers."""
     shared_calls: int = 0
-    """How many of the calls also served somebody else of the same client."""
+    """The number of the calls that also served somebody else of the same client."""
     waiting_for_users: int = 0
     """WorkSpaces whose users are waited for."""
 
@@ -407,13 +407,13 @@ class Finished(_Strict, frozen=True):
 
     kind: Literal["finished"] = "finished"
     ending: Ending
-    """How."""
+    """The ending."""
     elapsed: float
     """Seconds since it began."""
     calls: int
     """Requests that were sent."""
     throttled: int
-    """How many of them the service refused for their rate."""
+    """The number of them that the service throttled."""
     succeeded: int
     """Changes that are in sync."""
     failed: int
@@ -427,9 +427,9 @@ class Finished(_Strict, frozen=True):
     not_started: int = 0
     """Of these, those whose turn had not come when it was stopped or drained, or the budget was spent."""
     message: Text = ""
-    """What ended it early, in words."""
+    """The cause of an early end, in words."""
     shared_calls: int = 0
-    """How many of the calls also served somebody else of the same client."""
+    """The number of the calls that also served somebody else of the same client."""
 
 
 Event: TypeAlias = (

@@ -90,7 +90,7 @@ class ApplicationRef(Part, frozen=True):
     name: Annotated[str, Field(min_length=1, max_length=200), PLAIN] | None = None
     """Its name, or some words of it, in any case."""
     owner: Annotated[str, Field(pattern=r"^([0-9]{12}|AMAZON)$")] | None = None
-    """Who offers it: ``AMAZON``, or an account id."""
+    """The owner: ``AMAZON``, or an account id."""
     version: Annotated[str, Field(min_length=1, max_length=50), PLAIN] | None = None
     """A further word of the name, such as ``2021``."""
 
@@ -140,7 +140,7 @@ class Rule(Part, frozen=True):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     name: _Name | None = None
-    """What to call the rule in messages."""
+    """The name of the rule in messages."""
     select: Selector
     """The WorkSpaces."""
     present: _Refs = ()
@@ -183,7 +183,7 @@ class Target(Part, frozen=True):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-    """What to call it in rules, messages and the journal."""
+    """The name in rules, messages and the journal."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d{1,2}$")] | None = None
     """The Region."""
     profile: Annotated[str, Field(min_length=1), PLAIN] | None = None
@@ -194,7 +194,7 @@ class Target(Part, frozen=True):
     external_id: (
         Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$")] | None
     ) = None
-    """What the role's trust policy may ask for."""
+    """The external id that the role's trust policy may ask for."""
 
     if TYPE_CHECKING:
 
@@ -231,13 +231,13 @@ class Manifest(Part, frozen=True):
     version: Literal[1] = 1
     """The version of the format: 1."""
     name: _Name
-    """What to call the roll-out."""
+    """The name of the roll-out."""
     targets: Annotated[tuple[Target, ...], BeforeValidator(listed)] = ()
     """Accounts and Regions; empty: the one that the client is for."""
     rules: Annotated[tuple[Rule, ...], BeforeValidator(listed), Field(min_length=1)]
-    """What is wanted where. Rules add up; where they contradict each other, nothing is done."""
+    """The desired applications, by rule. Rules add up; where they contradict each other, nothing is done."""
     policy: Policy = Policy()
-    """How carefully it goes."""
+    """The limits that it keeps."""
     prices: Annotated[dict[str, Price] | None, WithJsonSchema(_PRICES_SCHEMA, mode="validation")] = None
     """The monthly prices of applications, by id or name, for what a plan tells of licences; in a file also
     the path of a TOML file with them, from the folder of the manifest."""

@@ -37,9 +37,9 @@ class Amount:
     """A number of things, or a share of them."""
 
     number: float
-    """How many, 0 or more; or how many percent, 0 to 100."""
+    """The count, 0 or more; or the percentage, 0 to 100."""
     percent: bool = False
-    """Whether it is a share."""
+    """True for a percentage."""
 
     def __post_init__(self) -> None:
         """Refuse what is no amount.
@@ -159,9 +159,9 @@ class Hours(Part, frozen=True):
     time_zone: Annotated[str, AfterValidator(_check_zone)]
     """An IANA name, such as ``Europe/Berlin``."""
     start: TimeOfDay
-    """When they begin."""
+    """The time of day at which they begin."""
     end: TimeOfDay
-    """When they end; at or before `start`: on the next day."""
+    """The time of day at which they end; at or before `start`: on the next day."""
     days: Annotated[tuple[Day, ...], BeforeValidator(listed), Field(min_length=1)] = DAYS
     """The days on which they begin."""
     select: Selector | None = None
@@ -339,32 +339,32 @@ class Policy(Part, frozen=True):
     """The size of the first wave, a count or a share such as ``"5%"``; None: everything in one wave.
     The next wave begins when all of a wave has ended."""
     growth: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 2.0
-    """How many times as large as the one before each wave is, 1 or more."""
+    """The factor by which each wave is larger than the one before, 1 or more."""
     largest_wave: Annotated[int, Field(ge=1)] | None = None
     """The largest size of a wave; None for no limit."""
     pause: Seconds = 0.0
-    """How long to wait between waves."""
+    """Seconds to wait between waves."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 100
     """WorkSpaces at most that are being changed at the same time, in all targets together."""
     failure_budget: AmountField = Amount(10, percent=True)
-    """How many WorkSpaces may fail, a count or a share of those in the plan; one more, and
+    """The number of WorkSpaces that may fail, a count or a share of those in the plan; one more, and
     nothing new is begun, while what runs may end."""
     retries: Annotated[int, Field(ge=0, le=10)] = 1
-    """How often a change that ended in ERROR is retried, over all runs on one journal, 0 to 10."""
+    """The number of times that a change which ended in ERROR is retried, over all runs on one journal, 0 to 10."""
     when_connected: WhenConnected = "proceed"
     """The rule for WorkSpaces whose user is connected; a deployment ends the session [doc].
     ``proceed``: deploy; ``skip``: leave them alone; ``wait``: deploy once the user has been away for
     `idle_for`. With ``skip`` and ``wait`` the connection is read directly before each Deploy."""
     idle_for: Seconds = 300.0
-    """How long a user must have been away, with ``wait``. It counts from the first DISCONNECTED that was
+    """Seconds for which a user must have been away, with ``wait``. They count from the first DISCONNECTED that was
     read, or from the last connection that the service knows of where that is later. STOPPED is away at once."""
     connected_timeout: Seconds = 28_800.0
-    """How long to wait for a user, or for a hook that postpones; then the WorkSpace is left
+    """Seconds at most to wait for a user, or for a hook that postpones; then the WorkSpace is left
     alone, as `connected`, `connection-unknown` or `postponed`."""
     show_connected: bool = False
     """Ask in the plan who is connected; a call for 25 WorkSpaces. Implied by ``skip`` and ``wait``."""
     notice: Seconds = 0.0
-    """How long before Deploy the hook `before_deploy` of an apply is called."""
+    """Seconds before Deploy at which the hook `before_deploy` of an apply is called."""
     allow_foreign_staged: bool = False
     """Deploy also what somebody else has staged, if the plan shows it."""
     order_by: Literal["least-recently-connected"] | OrderByTag | None = None
@@ -374,20 +374,20 @@ class Policy(Part, frozen=True):
     """After which waves the apply waits until somebody approves: ``canary``, or ``every-wave``. After the
     last wave there is nothing to approve."""
     approval_timeout: Annotated[Seconds, Field(gt=0)] = 86_400.0
-    """How long to wait for an approval; then the run ends as `drained`."""
+    """Seconds at most to wait for an approval; then the run ends as `drained`."""
     hours: Annotated[tuple[Hours, ...], BeforeValidator(listed)] = ()
-    """When deployments may begin; empty: always. A WorkSpace that no entry fits is never begun."""
+    """The hours in which deployments may begin; empty: always. A WorkSpace that no entry fits is never begun."""
     outside_hours: Literal["wait", "skip"] = "wait"
-    """Whether to wait for the hours, or to skip what is outside them."""
+    """The choice to wait for the hours, or to skip what is outside them."""
     finish_within_hours: bool = True
     """Begin nothing that would end after the hours close, by the 95th percentile of this run's
     deployments, and by `expected_deployment` before any has ended."""
     expected_deployment: Annotated[Seconds, Field(gt=0)] = 2700.0
-    """How long a deployment is expected to take [assumed]."""
+    """Seconds that a deployment is expected to take [assumed]."""
     deployment_timeout: Annotated[Seconds, Field(gt=0)] = 7200.0
-    """After how long a deployment that does not end counts as failed."""
+    """Seconds after which a deployment that does not end counts as failed."""
     ready_timeout: Annotated[Seconds, Field(gt=0)] = 1800.0
-    """How long to wait for a WorkSpace that is on its way, such as one that starts or reboots; then
+    """Seconds at most to wait for a WorkSpace that is on its way, such as one that starts or reboots; then
     it is left alone, as `workspace-state`."""
 
     if TYPE_CHECKING:

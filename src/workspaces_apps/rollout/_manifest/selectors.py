@@ -45,13 +45,13 @@ class ConnectionFacts:
     """The connection of a user, taken from DescribeWorkspacesConnectionStatus."""
 
     at: Datetime
-    """When it was read."""
+    """The time it was read."""
     listed: bool = True
-    """Whether the service told anything of it."""
+    """True if the service told anything of it."""
     connected: bool | None = None
-    """Whether the user was connected; None where that is unknown."""
+    """True if the user was connected; None where that is unknown."""
     last_connected: Datetime | None = None
-    """When the user was last connected; None for never, as far as the service knows."""
+    """The time at which the user was last connected; None for never, as far as the service knows."""
 
 
 @public("workspaces_apps.rollout")
@@ -62,7 +62,7 @@ class WorkspaceFacts:
     workspace_id: str
     """Its id."""
     state: str
-    """What it is doing, as the service calls it."""
+    """The state, as the service names it."""
     directory_id: str | None = None
     """Its directory."""
     user_name: str | None = None
@@ -70,11 +70,11 @@ class WorkspaceFacts:
     bundle_id: str | None = None
     """Its bundle."""
     compute_type: Compute | None = None
-    """What it runs on; None where the service does not say."""
+    """The compute type; None where the service does not say."""
     operating_system: OperatingSystemName | None = None
     """Its operating system; None where the service does not say."""
     running_mode: RunningMode | None = None
-    """When it runs; None where the service does not say."""
+    """The running mode; None where the service does not say."""
     root_volume_gib: int | None = None
     """The size of its root volume; None where the service does not say."""
     connection: ConnectionFacts | None = None
@@ -420,9 +420,9 @@ class UnmatchedValue:
     value: str
     """The value; of a tag's value ``KEY = VALUE``."""
     near: tuple[str, ...] = ()
-    """What there is and is spelt like it, the nearest first."""
+    """Values that there are and that are spelt like it, the nearest first."""
     certain: bool = True
-    """Whether it is taken for a mistake; False for compute types, operating systems and running modes."""
+    """True if it is taken for a mistake; False for compute types, operating systems and running modes."""
 
 
 @dataclass(slots=True, kw_only=True)

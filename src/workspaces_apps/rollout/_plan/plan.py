@@ -58,9 +58,9 @@ class PlannedChange:
     application_id: str
     """The application."""
     action: Action
-    """What would happen."""
+    """The action that an apply would take."""
     direction: Direction | None
-    """What the manifest wants; None where it contradicts itself."""
+    """The desired direction; None where the manifest contradicts itself."""
     state: str
     """The association's state as the service calls it; ``REMOVED`` where there is none."""
     reason: str | None = None
@@ -103,17 +103,17 @@ class PlannedWorkspace:
     state: str | None = None
     """Its state when the plan was made; one that is on its way is waited for. None in plans of format 1."""
     changes: tuple[PlannedChange, ...]
-    """What would happen, one for each application that a rule names for it."""
+    """The changes that would be made, one for each application that a rule names for it."""
     foreign: tuple[ForeignChange, ...] = ()
-    """What else is staged on it."""
+    """Other changes that are staged on it."""
     connected: bool | None = None
-    """Whether its user is connected; None where that was not asked, or is not known."""
+    """True if its user is connected; None where that was not asked, or is not known."""
     last_connected: Datetime | None = None
-    """When its user was last connected; None where that was not asked, or never."""
+    """The time at which its user was last connected; None where that was not asked, or never."""
     rank: int = 0
     """Its place in the order of the policy; 0 first."""
     hours: int | None = None
-    """Which entry of the policy's hours holds for it; None: none does."""
+    """The index of the entry of the policy's hours that holds for it; None if none does."""
 
     @property
     def pending(self) -> tuple[PlannedChange, ...]:
@@ -131,19 +131,19 @@ class TargetReading:
     name: str
     """The target."""
     workspaces: int = 0
-    """How many WorkSpaces were read."""
+    """The number of WorkSpaces that were read."""
     calls: int = 0
-    """How many requests that took."""
+    """The number of requests that took."""
     throttled: int = 0
-    """How many of them the service refused for their rate."""
+    """The number of them that the service throttled."""
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     """The names of the applications, by id."""
     owners: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Who offers them, by id: ``AMAZON``, or an account."""
+    """Their owners, by id: ``AMAZON``, or an account."""
     not_found: tuple[str, ...] = ()
     """The WorkSpaces that rules for this target name by id, and that no target of those rules has."""
     error: str | None = None
-    """Why it could not be read; None if it could. Nothing is planned for such a target."""
+    """The reason it could not be read; None if it could. Nothing is planned for such a target."""
     region: str | None = None
     """Its Region; None in plans of earlier releases, and where its client could not be opened."""
     account: str | None = None
@@ -162,15 +162,15 @@ class Estimate:
     calls: int
     """Requests."""
     seconds: float
-    """How long, hours of the policy aside."""
+    """Seconds it takes, hours of the policy aside."""
     rate: float
     """The calls a second of each operation that this is based on."""
     rate_is_learned: bool
-    """Whether the service has shown that rate; it is assumed otherwise."""
+    """True if the service has shown that rate; it is assumed otherwise."""
     deployment_seconds: float
-    """How long one deployment was taken to last [assumed]."""
+    """Seconds that one deployment was taken to last [assumed]."""
     closed_seconds: float = 0.0
-    """How much longer, because the policy's hours are waited for, if it begins when the plan was made."""
+    """Additional seconds, because the policy's hours are waited for, if it begins when the plan was made."""
     rate_of: str | None = None
     """The operation that has shown it, of several the slowest; None where it is assumed."""
 
@@ -195,23 +195,23 @@ class Plan:
     name: str
     """The manifest's name."""
     created: Datetime
-    """When it was made."""
+    """The time it was made."""
     policy: Policy
-    """How carefully it will go."""
+    """The limits that an apply will keep."""
     targets: tuple[TargetReading, ...]
-    """What was read."""
+    """The readings of the targets."""
     workspaces: tuple[PlannedWorkspace, ...]
     """Every WorkSpace that a rule selects, in the order of their turn."""
     warnings: tuple[str, ...] = ()
-    """What looks like a mistake and is none for certain, such as a rule that selects nothing."""
+    """Possible mistakes, such as a rule that selects nothing."""
     estimate: Estimate
-    """What an apply will cost."""
+    """The cost of an apply."""
     unmatched: tuple[UnmatchedValue, ...] = ()
     """Values of selectors that match no WorkSpace, over all targets that their rules are for."""
     prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     """The prices that the manifest gives, by application."""
     allow_empty: bool = False
-    """Whether that is meant: then they are told, and no exit code or ending is different for them."""
+    """True if that is meant: then they are told, and no exit code or ending is different for them."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -471,11 +471,11 @@ class PlanDiff:
     """The difference between two plans; the keys are target, WorkSpace and application."""
 
     added: Mapping[_ChangeKey, PlannedChange]
-    """What only the newer one has."""
+    """Changes that only the newer one has."""
     removed: Mapping[_ChangeKey, PlannedChange]
-    """What only the older one has."""
+    """Changes that only the older one has."""
     changed: Mapping[_ChangeKey, tuple[PlannedChange, PlannedChange]]
-    """What both have and say otherwise: the older one's, and the newer one's."""
+    """Changes that both have and that differ: the older one's, and the newer one's."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)

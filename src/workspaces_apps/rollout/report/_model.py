@@ -71,13 +71,13 @@ class Change:
     application: str | None = None
     """The application's name, where known."""
     action: Action | None = None
-    """What the last plan said; None where no plan names it."""
+    """The action of the last plan; None where no plan names it."""
     direction: Direction | None = None
-    """Where the change leads; None where it is unknown."""
+    """The direction of the change; None where it is unknown."""
     outcome: Outcome
-    """What became of it."""
+    """The outcome."""
     reason: str | None = None
-    """Why, for what failed, was skipped or is blocked: the service's code or one of `reasons.Reason`."""
+    """The reason it failed, was skipped or is blocked: the service's code or one of `reasons.Reason`."""
     message: str | None = None
     """The reason in words."""
     request_id: str | None = None
@@ -91,7 +91,7 @@ class Change:
     attempts: int = 0
     """Deployments announced for it, over all runs."""
     retries: int = 0
-    """How many of them retried what had ended in ERROR."""
+    """The number of them that retried what had ended in ERROR."""
     retried: int = 0
     """Failures that were followed by another try."""
     seconds: float | None = None
@@ -101,9 +101,9 @@ class Change:
     run: str
     """The run of its last event."""
     began: Datetime | None = None
-    """When a write for it was first announced."""
+    """The time at which a write for it was first announced."""
     ended: Datetime | None = None
-    """When its last word was said; None for what is unfinished."""
+    """The time of its last word; None for what is unfinished."""
 
 
 @public("workspaces_apps.rollout.report")
@@ -112,7 +112,7 @@ class Moment:
     """One line of a WorkSpace's timeline."""
 
     at: Datetime
-    """When, in UTC."""
+    """The time, in UTC."""
     run: str
     """In which run."""
     kind: str
@@ -139,15 +139,15 @@ class Workspace:
     user_name: str | None
     """Its user."""
     connected: bool | None
-    """Whether the user was connected when the last plan was made; None where that was not asked."""
+    """True if the user was connected when the last plan was made; None where that was not asked."""
     outcome: Outcome
     """The gravest of its changes' outcomes; see `GRAVEST_FIRST`."""
     changes: tuple[Change, ...]
-    """What was to change, in the order of the plan."""
+    """The changes that were planned, in the order of the plan."""
     seconds: float | None
-    """How long its slowest deployment took; for one that goes on: so far. None without one."""
+    """Seconds its slowest deployment took; for one that goes on: so far. None without one."""
     timeline: tuple[Moment, ...]
-    """What happened to it, in the order of the journal."""
+    """The events about it, in the order of the journal."""
 
 
 @public("workspaces_apps.rollout.report")
@@ -168,23 +168,23 @@ class Run:
     ended: Datetime
     """Its last event so far."""
     seconds: float
-    """How long it took, or takes so far."""
+    """Seconds it took, or takes so far."""
     offset: float
     """Time spent in the runs before it, in seconds: where it begins in `Report.progress`."""
     ending: Ending | None
-    """How it ended; None while it goes on, or if it was killed."""
+    """The ending; None while it goes on, or if it was killed."""
     interrupted: bool
-    """Whether it was killed for certain: another run began without its end."""
+    """True if it was killed for certain: another run began without its end."""
     message: str
-    """What ended it early, in words."""
+    """The cause of an early end, in words."""
     dry_run: bool
-    """Whether nothing was to be written."""
+    """True if nothing was to be written."""
     changes: int
-    """How many changes its plan asked for."""
+    """The number of changes that its plan asked for."""
     calls: int | None
     """Requests it sent, as far as it told; None if it told none."""
     throttled: int | None
-    """How many of them the service refused for their rate."""
+    """The number of them that the service throttled."""
 
 
 @public("workspaces_apps.rollout.report")
@@ -197,15 +197,15 @@ class Wave:
     wave: int
     """Its number, from 1."""
     waves: int
-    """How many were meant."""
+    """The number that was planned."""
     workspaces: int
-    """How many WorkSpaces are in it."""
+    """The number of WorkSpaces in it."""
     began: Datetime
-    """When it began."""
+    """The time it began."""
     ended: Datetime | None
-    """When the next one began, or the run ended; None while it goes on."""
+    """The time at which the next one began, or the run ended; None while it goes on."""
     seconds: float
-    """How long it took, or takes so far."""
+    """Seconds it took, or takes so far."""
     succeeded: int
     """Last words of success while it went on."""
     failed: int
@@ -213,7 +213,7 @@ class Wave:
     skipped: int
     """Changes left alone, without those that were not started because the roll-out ended early."""
     decision: str = ""
-    """Who approved or rejected it, and why, in words; empty where nobody did."""
+    """The approval or rejection, with user and reason, in words; empty where nobody did."""
 
 
 @public("workspaces_apps.rollout.report")
@@ -222,15 +222,15 @@ class ReasonCount:
     """The number of changes that failed, were skipped or are blocked for one reason."""
 
     outcome: Literal["failed", "skipped", "blocked"]
-    """Which of the three."""
+    """One of the three."""
     reason: str
     """The service's code, or one of `reasons.Reason`."""
     changes: int
-    """How many changes ended so."""
+    """The number of changes that ended so."""
     workspaces: int
     """On how many WorkSpaces."""
     retried: int
-    """How many further failures with this reason were followed by another try."""
+    """The number of further failures with this reason that were retried."""
     example: str
     """The words of one of them."""
 
@@ -245,7 +245,7 @@ class ApplicationCount:
     application: str | None
     """Its name, where known."""
     counts: Counts
-    """How many changes of it there are of each outcome."""
+    """The number of its changes, by outcome."""
     owner: str | None = None
     """The account that offers it, or ``AMAZON``; None where that is not known."""
     licences_before: int = 0
@@ -271,7 +271,7 @@ class ProgressPoint:
     seconds: float
     """Time spent in runs until then; the time between two runs is left out."""
     counts: Counts
-    """How many changes there were of each outcome."""
+    """The number of changes, by outcome."""
 
 
 @public("workspaces_apps.rollout.report")
@@ -284,7 +284,7 @@ class TrafficPoint:
     calls: int
     """Requests."""
     throttled: int
-    """How many of them the service refused for their rate."""
+    """The number of them that the service throttled."""
 
 
 POINTS: Final = 240

@@ -55,34 +55,34 @@ class Report:
     seconds: float
     """Time spent in runs; the time between two runs is left out."""
     ending: Ending | None
-    """How the last run ended; None while it goes on, or if it was killed."""
+    """The ending of the last run; None while it goes on, or if it was killed."""
     total: int
-    """How many changes there are: one for each application on each WorkSpace that the journal names."""
+    """The number of changes: one for each application on each WorkSpace that the journal names."""
     counts: Counts
-    """How many changes there are of each outcome; they add up to `total`."""
+    """The number of changes, by outcome; they add up to `total`."""
     workspace_counts: Counts
-    """How many WorkSpaces there are of each outcome; they add up to the WorkSpaces."""
+    """The number of WorkSpaces, by outcome; they add up to the WorkSpaces."""
     calls: int | None
     """Requests sent in all runs, as far as they told; None if none did. What reading for the plan took is
     not among them."""
     throttled: int | None
-    """How many of them the service refused for their rate."""
+    """The number of them that the service throttled."""
     runs: tuple[Run, ...]
     """Every apply, in order."""
     waves: tuple[Wave, ...]
     """Every wave, in order."""
     reasons: tuple[ReasonCount, ...]
-    """Why changes failed, were skipped or are blocked, the most frequent first."""
+    """The reasons for which changes failed, were skipped or are blocked, the most frequent first."""
     applications: tuple[ApplicationCount, ...]
     """The applications, each with its counts."""
     workspaces: tuple[Workspace, ...]
     """The WorkSpaces, in the order of the plan."""
     progress: tuple[ProgressPoint, ...]
-    """How things stood at moments evenly spread over `seconds`."""
+    """The counts by outcome at moments evenly spread over `seconds`."""
     traffic: tuple[TrafficPoint, ...]
-    """How many requests had been sent at the moments when a run told."""
+    """The number of requests that had been sent at the moments when a run told."""
     unmatched: tuple[str, ...] = ()
-    """What the manifest of the last run names and no target has, in words."""
+    """Values that the manifest of the last run names and no target has, in words."""
 
     @classmethod
     def from_journal(cls, path: str | Path, *, run: str | None = None) -> "Report":
