@@ -9,8 +9,9 @@ import pytest
 from tests.waiters.world import deploy, world
 from workspaces_apps import ClientStateError
 from workspaces_apps._base.hooks import AttemptRecord, PollRecord, RetryRecord, ThrottleRecord
+from workspaces_apps._observe.lanes import Watched
 from workspaces_apps._observe.reads import Snapshot
-from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Schedule
+from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Experience, Schedule
 from workspaces_apps._observe.subscription import Subscription
 from workspaces_apps.api.errors import AccessDeniedException
 from workspaces_apps.errors import ServiceError
@@ -132,6 +133,19 @@ async def test_a_deployment_is_followed_by_hints_and_confirmed_by_a_read() -> No
         assert here.count(READS) + here.count(LISTINGS) <= 20
         assert here.count(HINTS) > 12
         assert not here.observer.tasks
+
+
+@pytest.mark.parametrize("age, fine", [(470.0, False), (600.0, False), (1180.0, True)])
+def test_the_very_last_deployment_is_polled_often_once_it_is_likely_to_end(age: float, fine: bool) -> None:
+    """It decides when everything is over; before that, polls at a finer grid would hardly tell anything."""
+    experience = Experience()
+    for seconds in range(480, 1201, 8):
+        experience.durations.add(seconds - 10.0, float(seconds))
+    last = Watched("ws-0123456789", now=0.0)
+    last.begin(0.0, 0.0)
+    last.moving_at = age - 28.0
+
+    assert experience.is_fine([last], age, 7.0) is fine
 
 
 async def test_the_news_of_a_read_reach_subscribers_of_that_workspace_alone() -> None:

@@ -283,8 +283,11 @@ _QUICK: Final = 30.0
 _WORTH_A_FINE_POLL: Final = 2.0
 """Deployments that will have ended, as far as can be foreseen, by the next poll at a finer grid."""
 
+_WORTH_WAITING_FOR: Final = 0.1
+"""The same for each WorkSpace that is left, where they are few."""
+
 _YOUNG_REST: Final = 600.0
-"""The same in seconds for one that is too young to have ended."""
+"""Seconds within which one that is too young to have ended must have been polled to be left out of a round."""
 
 
 class Experience:
@@ -383,10 +386,9 @@ class Experience:
         """
         if self.durations.all_within(_QUICK):
             return True
-        # The last of a fleet decide when all is over.
-        return (
-            len(watched) <= IDS and sum(self.chance(one, now + tick) for one in watched) >= _WORTH_A_FINE_POLL
-        )
+        # The last of a fleet decide when all is over, the very last alone.
+        worth = min(_WORTH_A_FINE_POLL, _WORTH_WAITING_FOR * len(watched))
+        return len(watched) <= IDS and sum(self.chance(one, now + tick) for one in watched) >= worth
 
     def can_wait(self, watched: Watched, now: float) -> bool:
         """Tell if a deployment may be left out of one round: nobody asked for polls at certain intervals."""
