@@ -221,6 +221,94 @@ def test_deploy_is_called_in_one_place() -> None:
     assert callers <= MAY_DEPLOY
 
 
+REAL_TIME = {
+    "_base/clock.py": "the clocks themselves: a limit and a sleep by the system's",
+    "_base/logs.py": "a line of the log, for whoever wonders what a call waits for",
+    "_http/signing.py": "credentials end in real time, whatever the client's clock shows",
+    "cli/_console.py": "a screen, for eyes",
+    "cli/_programs.py": "programs of the operating system",
+    "cli/_runs.py": "a screen that follows runs of other machines",
+    "cli/_status.py": "programs of the operating system",
+    "distributed/_worker.py": "a queue in PostgreSQL, and other machines",
+    "pytest_plugin/_watched.py": "a thread of real time, which looks at the simulated one",
+    "rollout/_apply.py": "leases and the control record, which other machines go by",
+    "rollout/_journal/lines.py": "a group of lines on the way to a disk",
+    "rollout/_journal/segments.py": "leases, which other machines go by",
+    "simulator/_clocks.py": "the simulator's clocks, which real time drives",
+    "simulator/_server.py": "sockets of a server, and the start of its thread",
+}
+"""The modules that wait or bound a wait in real time, each with the reason; all others do by the client's clock."""
+
+ASYNCIO_WAITS = {"sleep", "timeout", "timeout_at", "wait_for"}
+DEFAULTS_TO_REAL_TIME = {"_client/client.py", "_model/paginator.py", "rollout/_rollout.py"}
+"""The modules that take a clock from their callers, and the system's where there is none."""
+
+
+def waits_in_real_time(tree: ast.Module) -> Iterator[str]:
+    """Everything in a module that sleeps, or bounds a sleep, by no clock or by the system's."""
+    yielding = {
+        id(node.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and [ast.unparse(one) for one in node.args] == ["0"]
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="asyncio" | "time" as module), attr=name) if (
+                name in ASYNCIO_WAITS and id(node) not in yielding
+            ):
+                yield f"{module}.{name}"
+            case ast.ImportFrom(module="asyncio" | "time" as module, names=names):
+                yield from (f"{module}.{one.name}" for one in names if one.name in ASYNCIO_WAITS | {"wait"})
+            case ast.Call(func=ast.Attribute(value=of, attr="call_later" | "call_at" as name)) if (
+                name == "call_later" or "loop" in ast.unparse(of)
+            ):
+                yield name
+            case ast.Call(func=ast.Attribute(attr="wait"), args=args, keywords=keywords) if any(
+                one.arg == "timeout" for one in keywords
+            ) or (args and not ast.unparse(node.func).startswith("asyncio.")):
+                yield "wait"
+            case ast.Call(func=ast.Name(id="SystemClock")):
+                yield "SystemClock()"
+            case _:
+                pass
+
+
+def test_waits_go_by_the_clock() -> None:
+    """Waits in real time are on a list with the reasons: no test could advance them."""
+    found = {
+        path.relative_to(FOLDER).as_posix(): waits
+        for path in FOLDER.rglob("*.py")
+        if (waits := {*waits_in_real_time(ast.parse(path.read_text(encoding="utf-8")))})
+    }
+
+    assert {place for place in DEFAULTS_TO_REAL_TIME if found.pop(place) != {"SystemClock()"}} == set()
+    assert found.keys() == REAL_TIME.keys(), found
+
+
+@pytest.mark.parametrize(
+    "wait,is_one",
+    [
+        ("await asyncio.wait([work], timeout=3)", True),
+        ("async with asyncio.timeout(3): pass", True),
+        ("await asyncio.wait_for(work, 3)", True),
+        ("sleep = asyncio.sleep", True),
+        ("from asyncio import wait_for", True),
+        ("get_running_loop().call_at(3, wake)", True),
+        ("stopped.wait(3)", True),
+        ("sleep_or(SystemClock(), 3, stopped)", True),
+        ("await asyncio.sleep(0)", False),
+        ("await asyncio.wait([work])", False),
+        ("subscription.call_at(3, wake)", False),
+        ("await self.clock.sleep(3)", False),
+    ],
+)
+def test_the_list_of_waits_tells_them_from_others(wait: str, is_one: bool) -> None:
+    """The check finds each form of a wait in real time, and nothing else."""
+    indented = "".join(f"    {line}\n" for line in wait.splitlines())
+
+    assert bool([*waits_in_real_time(ast.parse(f"async def work():\n{indented}"))]) is is_one
+
+
 @pytest.mark.checkout
 def test_the_architecture_page_names_what_exists() -> None:
     """Every path on the page is there, and every part of the package is on the page."""

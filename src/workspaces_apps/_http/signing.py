@@ -25,6 +25,7 @@ from botocore.auth import SIGNED_HEADERS_BLACKLIST, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
+from workspaces_apps._base.clock import SystemClock, sleep_or
 from workspaces_apps._base.credentials import UNFIT, Credentials, RefusableCredentialsProvider, is_fit
 from workspaces_apps._base.hooks import RefreshRecord
 from workspaces_apps._base.logs import field_logger, told_when_long
@@ -439,7 +440,8 @@ class RefreshingSource:
 
     async def _refresh_early(self) -> None:
         if self._refresh is None and self._monotonic() >= self._next_try:
-            await asyncio.wait({self._begin(None)}, timeout=self._grace)
+            # Real time, as that of credentials is.
+            await sleep_or(SystemClock(), self._grace, self._begin(None))
 
     async def _refreshed(self, refused: ReadOnlyCredentials | None) -> Loaded:
         task = self._refresh or self._begin(refused)

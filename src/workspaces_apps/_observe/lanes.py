@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations.states import DEPLOYING, ERROR, Phase, same_state, state_info
+from workspaces_apps._base.clock import sleep_or
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.reads import (
     IDS,
@@ -20,7 +22,7 @@ from workspaces_apps._observe.reads import (
     state_of,
     surely_absent,
 )
-from workspaces_apps._observe.schedule import TINY, Alarm
+from workspaces_apps._observe.schedule import TINY
 from workspaces_apps._observe.subscription import polled
 from workspaces_apps.api.errors import AccessDeniedException, ResourceNotFoundException
 from workspaces_apps.errors import WorkSpacesError
@@ -265,7 +267,7 @@ class Lanes:
         self._observer = observer
         self._watched = watched
         self._experience = experience
-        self._clock = clock = observer.clock
+        self._clock = observer.clock
         self._hints: dict[Watched, bool] = {}
         self._gathering_since = 0.0
         self._confirms: dict[Watched, None] = {}
@@ -274,9 +276,9 @@ class Lanes:
         self._listings: dict[str, dict[Watched, bool]] = {}
         self._sweep: dict[Watched, None] = {}
         self._listing_since: float | None = None
-        self._hint_alarm = Alarm(clock)
-        self._read_alarm = Alarm(clock)
-        self._list_alarm = Alarm(clock)
+        self._hints_changed: asyncio.Event = asyncio.Event()
+        self._reads_changed: asyncio.Event = asyncio.Event()
+        self._lists_changed: asyncio.Event = asyncio.Event()
 
     @property
     def lanes(self) -> tuple[Callable[[], Awaitable[None]], ...]:
@@ -289,7 +291,7 @@ class Lanes:
             self._gathering_since = self._clock.monotonic()
         watched.jobs += 1
         self._hints[watched] = patient
-        self._hint_alarm.ring()
+        self._hints_changed.set()
 
     def read(self, watched: Watched, *, confirms: bool) -> None:
         """Queue a read of a WorkSpace's associations.
@@ -301,13 +303,14 @@ class Lanes:
         watched.jobs += 1
         (self._confirms if confirms else self._reads)[watched] = None
         self._unplanned = True
-        self._read_alarm.ring()
+        self._reads_changed.set()
 
     async def _hint_lane(self) -> None:
         while True:
             wait = self._hint_wait()
             if wait > TINY:
-                await self._hint_alarm.sleep(wait)
+                await sleep_or(self._clock, wait, self._hints_changed)
+                self._hints_changed.clear()
                 continue
             await self._observer.turn("DescribeWorkspaces")
             chosen: list[Watched] = []
@@ -390,8 +393,9 @@ class Lanes:
             self._plan_reads()
             if not self._confirms:
                 if not self._reads:
-                    self._hint_alarm.ring()
-                    await self._read_alarm.sleep(math.inf)
+                    self._hints_changed.set()
+                    await self._reads_changed.wait()
+                    self._reads_changed.clear()
                     continue
                 await self._observer.turn("DescribeWorkspaceAssociations")
                 # Meanwhile others may have come that are worth more, or that make a listing worth while.
@@ -422,7 +426,7 @@ class Lanes:
                 watched = self._watched[workspace_id]
                 self._queue_listings(watched, needs[workspace_id], confirms=self._unqueue(watched))
         if self._sweep:
-            self._list_alarm.ring()
+            self._lists_changed.set()
 
     def _unqueue(self, watched: Watched) -> bool:
         """Take a read back; return if it was to confirm something."""
@@ -477,14 +481,15 @@ class Lanes:
         for application in applications:
             watched.jobs += 1
             self._listings.setdefault(application, {})[watched] = confirms
-        self._list_alarm.ring()
+        self._lists_changed.set()
 
     async def _list_lane(self) -> None:
         while True:
             if not self._sweep and not self._listings:
                 self._listing_since = None
-                self._hint_alarm.ring()
-                await self._list_alarm.sleep(math.inf)
+                self._hints_changed.set()
+                await self._lists_changed.wait()
+                self._lists_changed.clear()
                 continue
             self._listing_since = self._clock.monotonic()
             if self._sweep:

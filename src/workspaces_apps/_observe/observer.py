@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._base.clock import sleep_or
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.lanes import UNLISTED, Lanes, Watched
 from workspaces_apps._observe.reads import (
@@ -342,7 +343,8 @@ class AssociationObserver(FeedSource[Snapshot]):
                 self._begin_round(now)
                 self._due_from = self._next_due()
             self._sleeps_until = min(self._timers.soonest, self._due_from)
-            await self._alarm.sleep(max(0.0, self._sleeps_until - self.clock.monotonic()))
+            await sleep_or(self.clock, self._sleeps_until - self.clock.monotonic(), self._changed)
+            self._changed.clear()
 
     def _next_due(self) -> float:
         """Return when the next round is due, as far as can be told before any call under way has come back."""
@@ -366,7 +368,7 @@ class AssociationObserver(FeedSource[Snapshot]):
     def _ring_by(self, moment: float) -> None:
         if moment < self._sleeps_until:
             self._sleeps_until = -math.inf
-            self._alarm.ring()
+            self._changed.set()
 
     def _parts(self, now: float) -> int:
         """Return how many moments the grid has for each of its usual ones."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from workspaces_apps._base.clock import sleep_or
 from workspaces_apps._observe.reads import is_lasting, is_spoilt, portions
-from workspaces_apps._observe.schedule import TINY, Alarm
+from workspaces_apps._observe.schedule import TINY
 from workspaces_apps._observe.subscription import Feed, FeedSource, polled
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
@@ -55,7 +57,7 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
         self._describe = describe
         self._feeds: dict[str, list[Feed[Reading[ResourceT]]]] = {}
         self._last: dict[str, ResourceT | None] = {}
-        self._time_alarm = Alarm(self.clock)
+        self._time_changed: asyncio.Event = asyncio.Event()
 
     def subscribe(
         self,
@@ -80,19 +82,19 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
         feed = Feed(self, resource_id, schedule, tolerate_failures=tolerate_failures, audience=audience)
         self._feeds.setdefault(resource_id, []).append(feed)
         if not self._tasks:
-            self._time_alarm = Alarm(self.clock)
+            self._time_changed = asyncio.Event()
             self._run(self._poll, self._watch_time)
         self.wake()
         return feed
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Have something called at a moment of the clock's `monotonic`, if anybody still subscribes then."""
-        self._time_alarm.ring()
+        self._time_changed.set()
         return self._timers.at(when, callback)
 
     def wake(self) -> None:
         """Work out anew what is due."""
-        self._alarm.ring()
+        self._changed.set()
 
     def leave(self, feed: Feed[Reading[ResourceT]]) -> None:
         """Forget a subscription; the last one out ends the task."""
@@ -110,7 +112,8 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
         while True:
             now = self.clock.monotonic()
             self._timers.run(now)
-            await self._time_alarm.sleep(max(0.0, self._timers.soonest - now))
+            await sleep_or(self.clock, self._timers.soonest - now, self._time_changed)
+            self._time_changed.clear()
 
     async def _poll(self) -> None:
         while True:
@@ -118,7 +121,8 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
             due = {one.resource_id: None for one in self._each() if one.at_once or _due(one) <= now + TINY}
             if not due:
                 soonest = min(map(_due, self._each()), default=math.inf)
-                await self._alarm.sleep(max(0.0, soonest - now))
+                await sleep_or(self.clock, soonest - now, self._changed)
+                self._changed.clear()
                 continue
             along = (one for one in self._each() if _due(one) <= now + TINY + one.schedule.along * one.delay)
             due.update((one.resource_id, None) for one in along)

@@ -1,8 +1,7 @@
-"""The schedule of polls: intervals and alarms, and what an observer has learned of how long things take."""
+"""The schedule of polls: intervals and timers, and what an observer has learned of how long things take."""
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import itertools
 import math
@@ -17,7 +16,6 @@ from workspaces_apps._observe.reads import IDS, PageCounts, ReadPlan, make_plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.lanes import Watched
     from workspaces_apps.errors import WorkSpacesError
 
@@ -77,39 +75,6 @@ class Timers:
             callback = heapq.heappop(self._heap).callback
             if callback is not None:
                 callback()
-
-
-class Alarm:
-    """A sleep that can be cut short."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._rung: asyncio.Event = asyncio.Event()
-
-    def ring(self) -> None:
-        """End the sleep, or the next one before it begins."""
-        self._rung.set()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep until the clock has come that far, which may be never, or `ring`."""
-        if not self._rung.is_set():
-            sleeper = None
-            if seconds < math.inf:
-                sleeper = asyncio.ensure_future(self._clock.sleep(seconds))
-                sleeper.add_done_callback(self._over)
-            try:
-                await self._rung.wait()
-            finally:
-                if sleeper is not None:
-                    sleeper.cancel()
-            if sleeper is not None and sleeper.done() and not sleeper.cancelled():
-                sleeper.result()
-        self._rung.clear()
-
-    def _over(self, sleeper: asyncio.Future[None]) -> None:
-        # One that was cut short ends after the next one has begun, and must not end that too.
-        if not sleeper.cancelled():
-            self._rung.set()
 
 
 TOLERATED_POLLS: Final = 10

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 from workspaces_apps._base.hooks import Hooks, PollRecord, notify
 from workspaces_apps._base.system import start_detached
 from workspaces_apps._observe.reads import Snapshot
-from workspaces_apps._observe.schedule import AWRY_FIRST, TINY, Alarm, Timers
+from workspaces_apps._observe.schedule import AWRY_FIRST, TINY, Timers
 from workspaces_apps._telemetry.port import CURRENT_POLL, SERVED, Poll
 from workspaces_apps.errors import ClientStateError, WorkSpacesError
 
@@ -351,7 +351,7 @@ class FeedSource(ABC, Generic[NewsT]):
         self.clock: Clock = polling.clock
         self._polling = polling
         self._timers = Timers()
-        self._alarm = Alarm(polling.clock)
+        self._changed: asyncio.Event = asyncio.Event()
         self._tasks: frozenset[asyncio.Task[None]] = frozenset()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -412,7 +412,7 @@ class FeedSource(ABC, Generic[NewsT]):
 
     def _run(self, *work: Callable[[], Awaitable[None]]) -> None:
         """Begin tasks in contexts of their own: nobody's request, span or log fields, whoever subscribed first."""
-        self._alarm = Alarm(self.clock)
+        self._changed = asyncio.Event()
         self._tasks = frozenset(
             start_detached(partial(self._guarded, one), name="workspaces-apps observer") for one in work
         )

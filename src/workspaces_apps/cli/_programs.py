@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from workspaces_apps._base.clock import timeout
+from workspaces_apps._base.clock import SystemClock, sleep_or, timeout
 from workspaces_apps.cli._console import complain
 from workspaces_apps.cli._failures import UsageError
 
@@ -48,6 +48,9 @@ TRY_AGAIN: Final = 75
 
 _LATER: Final = 900.0
 """Seconds until a program that names none is asked again."""
+
+_REAL_TIME: Final = SystemClock()
+"""The time of programs, whatever the client's clock shows."""
 
 _CHECK_SECONDS: Final = 0.1
 
@@ -138,12 +141,14 @@ async def run_program(words: Sequence[str], payload: JsonObject) -> Ended:
         await _feed(process, json.dumps(payload).encode() + b"\n")
         # `wait` of some Pythons also waits for the pipes, which a child may keep open.
         while (code := process.returncode) is None:
-            await asyncio.wait([ended], timeout=_CHECK_SECONDS)
-        await asyncio.wait(readers, timeout=_LAST_WORDS)
+            await sleep_or(_REAL_TIME, _CHECK_SECONDS, ended)
+        with suppress(TimeoutError):
+            async with timeout(_REAL_TIME, _LAST_WORDS):
+                await asyncio.wait(readers)
     except BaseException:
         _kill(process)
         # It ends at once, and is reaped only while there is a loop that hears of it.
-        await asyncio.wait([ended], timeout=_LAST_WORDS)
+        await sleep_or(_REAL_TIME, _LAST_WORDS, ended)
         raise
     finally:
         for reader in readers:
@@ -174,7 +179,7 @@ async def _start(words: Sequence[str]) -> asyncio.subprocess.Process:
             process = await starting
             _kill(process)
             ended = asyncio.create_task(process.wait())
-            await asyncio.wait([ended], timeout=_LAST_WORDS)
+            await sleep_or(_REAL_TIME, _LAST_WORDS, ended)
             ended.cancel()
             _close_pipes(process)
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps._base.system import replace_file
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._connection import ConnectionOptions, connecting, journal_path, load_manifest
@@ -337,7 +337,7 @@ class Alarms:
         if not changed:
             return
         try:
-            async with asyncio.timeout(self._hook_timeout):
+            async with timeout(SystemClock(), self._hook_timeout):
                 ended = await run_program(self._on_change, document(status, changed))
         except TimeoutError:
             complain(f"--on-change: killed, because it took longer than {self._hook_timeout:g} s")

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps._base.credentials import Credentials
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ClientStateError, ConfigurationError
@@ -408,7 +409,7 @@ class Simulator:
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self.settings.body_timeout):
+            async with timeout(SystemClock(), self.settings.body_timeout):
                 async for chunk in content.iter_any():
                     size += len(chunk)
                     if size > limit:
