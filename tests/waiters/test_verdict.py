@@ -160,8 +160,27 @@ def test_every_known_state_has_its_row() -> None:
     """The tables say something about each state that can decide, and name no state that there is not."""
     assert {row.state for row in STATES} == {None, *AssociationState}
     assert {row.state for row in WORKSPACES} == {None, *WorkspaceState}
-    assert {row.state for row in ACCEPTORS if row.waiter == "available"} <= {ABSENT, GONE, *WorkspaceState}
+    assert {row.state for row in ACCEPTORS if row.waiter == "available"} == {ABSENT, GONE, *WorkspaceState}
     assert all(row.why.endswith(".") for row in (*STATES, *WORKSPACES, *ACCEPTORS))
+
+
+@pytest.mark.parametrize(
+    "waiter,succeed,fail",
+    [
+        ("available", {"AVAILABLE"}, {"ERROR", "TERMINATING", "TERMINATED", GONE}),
+        ("stopped", {"STOPPED"}, {"ERROR", "TERMINATING", "TERMINATED", GONE}),
+        ("modified", set[str](), {"ERROR", "TERMINATING", "TERMINATED", GONE}),
+        ("terminated", {"TERMINATED", ABSENT, GONE}, set[str]()),
+    ],
+)
+def test_a_wait_for_a_workspace_ends_at_its_goal_and_at_what_does_not_come_back(
+    waiter: Waiter, succeed: set[str], fail: set[str]
+) -> None:
+    """Every other state is waited through, those that need somebody included: it may just be rebooted or rebuilt."""
+    verdicts = {state: verdict_on(waiter, state) for state in (*WorkspaceState, ABSENT, GONE, "NEWER")}
+
+    assert {state for state, verdict in verdicts.items() if verdict is Verdict.SUCCESS} == succeed
+    assert {state for state, verdict in verdicts.items() if verdict is Verdict.FAILURE} == fail
 
 
 @pytest.mark.parametrize("waiter,expected", [("available", Verdict.WAIT), ("terminated", Verdict.SUCCESS)])

@@ -226,12 +226,14 @@ class WorkspaceInfo:
         readiness: Its meaning.
         mark: The source.
         why: The fact, in a sentence.
+        failed: Whether it failed, so that a wait for another state has failed too.
     """
 
     state: str | None
     readiness: Readiness
     mark: Mark
     why: str
+    failed: bool = False
 
 
 _R = Readiness
@@ -253,7 +255,11 @@ WORKSPACES: Final = (
         "SUSPENDED", _R.NEEDS_SOMEBODY, "assumed", "It is set aside, as while an image is made of it."
     ),
     WorkspaceInfo(
-        "ERROR", _R.NEEDS_SOMEBODY, "assumed", "It failed; reboot, restore, rebuild or replace it."
+        "ERROR",
+        _R.NEEDS_SOMEBODY,
+        "assumed",
+        "It failed; reboot, restore, rebuild or replace it.",
+        failed=True,
     ),
     WorkspaceInfo("UNHEALTHY", _R.NEEDS_SOMEBODY, "assumed", "It does not answer health checks."),
     WorkspaceInfo("IMPAIRED", _R.NEEDS_SOMEBODY, "assumed", "It runs, with something wrong."),
@@ -273,6 +279,11 @@ UNKNOWN_WORKSPACE: Final = WorkspaceInfo(
 
 DEPLOYING: Final = "UPDATING"
 """The state of a WorkSpace while applications are being deployed on it. [doc]"""
+
+TERMINATED: Final = frozenset(
+    row.state for row in WORKSPACES if row.readiness is _R.GONE and row.state is not None
+)
+"""The states from which no WorkSpace comes back, so that one read is enough. [doc]"""
 
 _BY_WORKSPACE_STATE: Final = {row.state: row for row in WORKSPACES}
 

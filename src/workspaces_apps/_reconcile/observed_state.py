@@ -16,6 +16,7 @@ from workspaces_apps._associations.states import (
     NO_ASSOCIATION,
     SETTLED,
     STAGED,
+    TERMINATED,
     Phase,
     Readiness,
     readiness,
@@ -60,10 +61,6 @@ class _Unsure:
     def is_confirmed(self, at: float) -> bool:
         reads, seconds = _CONFIRMED_BY[self.found]
         return self.reads >= reads and at - self.since >= seconds - TINY
-
-
-_TERMINATED: Final = frozenset({"TERMINATING", "TERMINATED"})
-"""States from which no WorkSpace comes back, so that one read is enough. [doc]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +356,7 @@ class ObservedState:
         self.workspace_state, self.state_at = state, at
         self._deploying_seen |= state == DEPLOYING
         found = readiness(state)
-        if found not in _CONFIRMED_BY or state in _TERMINATED:
+        if found not in _CONFIRMED_BY or state in TERMINATED:
             self._unsure = None
         elif self._unsure is None or self._unsure.found is not found:
             self._unsure = _Unsure(found, at)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
 
 from workspaces_apps._associations import Mark
+from workspaces_apps._associations.states import TERMINATED, WORKSPACES
 from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._observe.observer import AssociationObserver
 from workspaces_apps._observe.resources import ResourceObserver
@@ -79,40 +80,29 @@ class Acceptor:
 
 _OK, _NO, _WAIT = Verdict.SUCCESS, Verdict.FAILURE, Verdict.WAIT
 
-_GOING = "What is being terminated does not come back."
-_GONE = "A terminated WorkSpace is absent."
-_BROKEN = "It failed beyond use."
 _GONE_SINCE = "What was there and stays absent has been terminated."
 _NOT_YET = "An id just returned by CreateWorkspaces may be absent for a while."
 _SAME_AS_BEFORE = "Right after the call nothing may have changed yet."
-_KEEPS_STATE = "A change of properties does not show in the state; ModificationStates decides."
+
+
+def _of_workspaces(waiter: Waiter, goal: str | None) -> Iterator[Acceptor]:
+    """Derive the rows of a waiter that a WorkSpace's termination or failure ends, and its goal if that is a state."""
+    for row in WORKSPACES:
+        if row.state is not None:
+            verdict = _NO if row.failed or row.state in TERMINATED else _WAIT
+            yield Acceptor(waiter, row.state, _OK if row.state == goal else verdict, row.mark, row.why)
+    # Absence is what the table of states cannot tell: not yet, or not any more.
+    yield Acceptor(waiter, ABSENT, _WAIT, "doc", _NOT_YET)
+    yield Acceptor(waiter, GONE, _NO, "assumed", _GONE_SINCE)
+
 
 ACCEPTORS: Final = (
-    Acceptor("available", "AVAILABLE", _OK, "doc", "It runs and can be used."),
-    Acceptor("available", "STOPPED", _WAIT, "assumed", _SAME_AS_BEFORE),
-    Acceptor("available", "ERROR", _NO, "assumed", _BROKEN),
-    Acceptor("available", "TERMINATING", _NO, "assumed", _GOING),
-    Acceptor("available", "TERMINATED", _NO, "doc", _GOING),
-    Acceptor("available", ABSENT, _WAIT, "doc", _NOT_YET),
-    Acceptor("available", GONE, _NO, "assumed", _GONE_SINCE),
-    Acceptor("stopped", "STOPPED", _OK, "doc", "It does not run."),
-    Acceptor("stopped", "AVAILABLE", _WAIT, "assumed", _SAME_AS_BEFORE),
-    Acceptor("stopped", "ERROR", _NO, "assumed", _BROKEN),
-    Acceptor("stopped", "TERMINATING", _NO, "assumed", _GOING),
-    Acceptor("stopped", "TERMINATED", _NO, "doc", _GOING),
-    Acceptor("stopped", ABSENT, _WAIT, "doc", _NOT_YET),
-    Acceptor("stopped", GONE, _NO, "assumed", _GONE_SINCE),
+    *_of_workspaces("available", "AVAILABLE"),
+    *_of_workspaces("stopped", "STOPPED"),
+    # A change of properties does not show in the state; ModificationStates decides. [field]
+    *_of_workspaces("modified", None),
     Acceptor("terminated", "TERMINATED", _OK, "doc", "It is gone."),
-    Acceptor("terminated", "AVAILABLE", _WAIT, "assumed", _SAME_AS_BEFORE),
-    Acceptor("terminated", "TERMINATING", _WAIT, "doc", "The termination is under way."),
-    Acceptor("terminated", ABSENT, _OK, "doc", _GONE),
-    Acceptor("modified", "AVAILABLE", _WAIT, "field", _KEEPS_STATE),
-    Acceptor("modified", "STOPPED", _WAIT, "field", _KEEPS_STATE),
-    Acceptor("modified", "ERROR", _NO, "assumed", _BROKEN),
-    Acceptor("modified", "TERMINATING", _NO, "assumed", _GOING),
-    Acceptor("modified", "TERMINATED", _NO, "doc", _GOING),
-    Acceptor("modified", ABSENT, _WAIT, "doc", _NOT_YET),
-    Acceptor("modified", GONE, _NO, "assumed", _GONE_SINCE),
+    Acceptor("terminated", ABSENT, _OK, "doc", "A terminated WorkSpace is absent."),
     Acceptor("modification", "UPDATE_INITIATED", _WAIT, "doc", "The change is under way."),
     Acceptor("modification", "UPDATE_IN_PROGRESS", _WAIT, "doc", "The change is under way."),
     Acceptor("modification", "UPDATE_FAILED", _NO, "doc", "The change failed."),
