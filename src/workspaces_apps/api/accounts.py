@@ -183,11 +183,11 @@ class AccountModification(Model, frozen=True):
     modification_state: DedicatedTenancyModificationStateEnum | None = None
     """The progress of the change."""
     dedicated_tenancy_support: DedicatedTenancySupportResultEnum | None = None
-    """Whether the account may bring its own licences."""
+    """Support for the account's own licences."""
     dedicated_tenancy_management_cidr_range: str | None = None
     """The address range of the management network interface."""
     start_time: Timestamp | None = None
-    """When it began."""
+    """Time at which it began."""
     error_code: str | None = None
     """The kind of failure, for programs."""
     error_message: str | None = None
@@ -325,7 +325,7 @@ class DescribeAccountModificationsRequest(Request, frozen=True):
     }
 
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -347,7 +347,7 @@ class DescribeAccountModificationsResult(PageResult, frozen=True):
     account_modifications: Items[AccountModification] = ()
     """The changes of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -383,13 +383,13 @@ class DescribeAccountResult(Result, frozen=True):
     """The result of `describe_account`."""
 
     dedicated_tenancy_support: DedicatedTenancySupportResultEnum | None = None
-    """Whether the account may bring its own licences."""
+    """Support for the account's own licences."""
     dedicated_tenancy_management_cidr_range: str | None = None
     """The address range of the management network interface."""
     dedicated_tenancy_account_type: DedicatedTenancyAccountType | None = None
     """The account's part in an account link."""
     message: str | None = None
-    """What the service has to say."""
+    """Message of the service."""
 
     if TYPE_CHECKING:
 
@@ -475,7 +475,7 @@ class ListAccountLinksRequest(Request, frozen=True):
     link_status_filter: Items[AccountLinkStatusEnum] = ()
     """The states of the links to list."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
     max_results: int | None = None
     """The most items to put on one page. 1 to 25."""
 
@@ -501,7 +501,7 @@ class ListAccountLinksResult(PageResult, frozen=True):
     account_links: Items[AccountLink] = ()
     """The links of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -538,7 +538,7 @@ class ListAvailableManagementCidrRangesRequest(Request, frozen=True):
     max_results: int | None = None
     """The most items to put on one page. 1 to 5."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -562,7 +562,7 @@ class ListAvailableManagementCidrRangesResult(PageResult, frozen=True):
     management_cidr_ranges: Items[str] = ()
     """The free address ranges of this page, in CIDR notation."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -594,7 +594,7 @@ class ModifyAccountRequest(Request, frozen=True):
     }
 
     dedicated_tenancy_support: DedicatedTenancySupportEnum | None = None
-    """Whether the account may bring its own licences."""
+    """Support for the account's own licences."""
     dedicated_tenancy_management_cidr_range: str | None = None
     """The address range of the management network interface. Matches
     ``(^([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.0\\.0)(\\/(16$))$``."""
@@ -618,7 +618,7 @@ class ModifyAccountResult(Result, frozen=True):
     """The result of `modify_account`."""
 
     message: str | None = None
-    """What the service has to say."""
+    """Message of the service."""
 
     if TYPE_CHECKING:
 

@@ -142,7 +142,7 @@ class ConnectionAlias(Model, frozen=True):
     alias_id: str | None = None
     """The connection alias."""
     state: ConnectionAliasState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
     owner_account_id: str | None = None
     """The account that owns it."""
     associations: Items[ConnectionAliasAssociation] = ()
@@ -304,7 +304,7 @@ class DescribeConnectionAliasPermissionsRequest(Request, frozen=True):
     alias_id: str
     """The connection alias. 13 to 68 characters, matches ``^wsca-[0-9a-z]{8,63}$``."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
     max_results: int | None = None
     """The most items to put on one page. 1 to 25."""
 
@@ -332,7 +332,7 @@ class DescribeConnectionAliasPermissionsResult(PageResult, frozen=True):
     connection_alias_permissions: Items[ConnectionAliasPermission] = ()
     """The accounts that the alias is shared with."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -372,7 +372,7 @@ class DescribeConnectionAliasesRequest(Request, frozen=True):
     limit: int | None = None
     """The most items to put on one page. 1 to 25."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -397,7 +397,7 @@ class DescribeConnectionAliasesResult(PageResult, frozen=True):
     connection_aliases: Items[ConnectionAlias] = ()
     """The connection aliases of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 

@@ -206,15 +206,15 @@ class ApplicationResourceAssociation(Model, frozen=True):
     associated_resource_id: str
     """The id of the WorkSpace, bundle or image."""
     state: AssociationState
-    """How far the installation or removal has come."""
+    """State of the installation or removal."""
     associated_resource_type: ApplicationAssociatedResourceType | None = None
-    """Which of the three the id belongs to."""
+    """The kind of resource that the id belongs to."""
     created: Timestamp | None = None
-    """When the association came to be."""
+    """Time at which the association came to be."""
     last_updated_time: Timestamp | None = None
-    """When the association last changed state."""
+    """Time of the association's last change of state."""
     state_reason: AssociationStateReason | None = None
-    """Why it failed; given with ERROR."""
+    """Reason of the failure; given with ERROR."""
 
     if TYPE_CHECKING:
 
@@ -280,17 +280,17 @@ class WorkspaceResourceAssociation(Model, frozen=True):
     associated_resource_id: str
     """The id of the application."""
     state: AssociationState
-    """How far the installation or removal has come."""
+    """State of the installation or removal."""
     workspace_id: str
     """The WorkSpace."""
     associated_resource_type: WorkSpaceAssociatedResourceType | None = None
-    """What the WorkSpace is associated with."""
+    """The kind of resource that the WorkSpace is associated with."""
     created: Timestamp | None = None
-    """When the association came to be."""
+    """Time at which the association came to be."""
     last_updated_time: Timestamp | None = None
-    """When the association last changed state."""
+    """Time of the association's last change of state."""
     state_reason: AssociationStateReason | None = None
-    """Why it failed; given with ERROR."""
+    """Reason of the failure; given with ERROR."""
 
     if TYPE_CHECKING:
 
@@ -330,15 +330,15 @@ class BundleResourceAssociation(Model, frozen=True):
     bundle_id: str
     """The bundle."""
     state: AssociationState
-    """How far the installation or removal has come."""
+    """State of the installation or removal."""
     associated_resource_type: BundleAssociatedResourceType | None = None
-    """What the bundle is associated with."""
+    """The kind of resource that the bundle is associated with."""
     created: Timestamp | None = None
-    """When the association came to be."""
+    """Time at which the association came to be."""
     last_updated_time: Timestamp | None = None
-    """When the association last changed state."""
+    """Time of the association's last change of state."""
     state_reason: AssociationStateReason | None = None
-    """Why it failed; given with ERROR."""
+    """Reason of the failure; given with ERROR."""
 
     if TYPE_CHECKING:
 
@@ -376,7 +376,7 @@ class DeployWorkspaceApplicationsRequest(Request, frozen=True):
     workspace_id: str
     """The WorkSpace whose staged changes to commit. Matches ``^ws-[0-9a-z]{8,63}$``."""
     force: bool | None = None
-    """Whether to try again what is in ERROR. [doc] Without it such associations are passed over.
+    """True to try again what is in ERROR. [doc] Without it such associations are passed over.
     [assumed]"""
 
     if TYPE_CHECKING:
@@ -549,17 +549,17 @@ class WorkSpaceApplication(Model, frozen=True):
     application_id: str
     """The application's id."""
     created: Timestamp | None = None
-    """When the application entered the catalogue."""
+    """Time at which the application entered the catalogue."""
     description: str | None = None
-    """What the application is, in a line or so."""
+    """Description of the application, in a line or so."""
     license_type: WorkSpaceApplicationLicenseType | None = None
-    """Whether its licence is included."""
+    """The terms of its licence: included, or not."""
     name: str | None = None
     """The application's name, as people know it."""
     owner: str | None = None
-    """Who offers it: an account id, or AMAZON for AWS's own."""
+    """The account that offers it: its id, or AMAZON for AWS's own."""
     state: WorkSpaceApplicationState | None = None
-    """Whether it can be installed now, only removed, or neither."""
+    """State in the catalogue: can be installed, can only be removed, or neither."""
     supported_compute_type_names: Items[Compute] = ()
     """The compute types it runs on."""
     supported_operating_system_names: Items[OperatingSystemName] = ()
@@ -701,15 +701,15 @@ class ImageResourceAssociation(Model, frozen=True):
     image_id: str
     """The image."""
     state: AssociationState
-    """How far the installation or removal has come."""
+    """State of the installation or removal."""
     associated_resource_type: ImageAssociatedResourceType | None = None
-    """What the image is associated with."""
+    """The kind of resource that the image is associated with."""
     created: Timestamp | None = None
-    """When the association came to be."""
+    """Time at which the association came to be."""
     last_updated_time: Timestamp | None = None
-    """When the association last changed state."""
+    """Time of the association's last change of state."""
     state_reason: AssociationStateReason | None = None
-    """Why it failed; given with ERROR."""
+    """Reason of the failure; given with ERROR."""
 
     if TYPE_CHECKING:
 

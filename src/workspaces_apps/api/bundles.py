@@ -49,7 +49,7 @@ class RootStorage(Model, frozen=True):
     }
 
     capacity: str
-    """How many user sessions the pool has room for. At least 1 characters."""
+    """Number of user sessions that the pool has room for. At least 1 characters."""
 
     if TYPE_CHECKING:
 
@@ -68,7 +68,7 @@ class UserStorage(Model, frozen=True):
     }
 
     capacity: str
-    """How many user sessions the pool has room for. At least 1 characters."""
+    """Number of user sessions that the pool has room for. At least 1 characters."""
 
     if TYPE_CHECKING:
 
@@ -102,9 +102,9 @@ class WorkspaceBundle(Model, frozen=True):
     name: str | None = None
     """The name."""
     owner: str | None = None
-    """Who owns it."""
+    """Account id of the owner, or AMAZON for AWS's own."""
     description: str | None = None
-    """What it is, in a few words."""
+    """Description, in a few words."""
     image_id: str | None = None
     """The image."""
     root_storage: RootStorage | None = None
@@ -114,11 +114,11 @@ class WorkspaceBundle(Model, frozen=True):
     compute_type: ComputeType | None = None
     """The hardware to run on."""
     last_updated_time: Timestamp | None = None
-    """When it last changed."""
+    """Time of its last change."""
     creation_time: Timestamp | None = None
     """The time at which it was made."""
     state: WorkspaceBundleState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
     bundle_type: BundleType | None = None
     """Its use: for ordinary WorkSpaces or for standby ones."""
 
@@ -271,9 +271,9 @@ class DescribeWorkspaceBundlesRequest(Request, frozen=True):
     bundle_ids: Items[str] = ()
     """The bundles. 1 to 25 items, each matches ``^wsb-[0-9a-z]{8,63}$``."""
     owner: str | None = None
-    """Who owns it."""
+    """Account id of the owner, or AMAZON for AWS's own."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -297,7 +297,7 @@ class DescribeWorkspaceBundlesResult(PageResult, frozen=True):
     bundles: Items[WorkspaceBundle] = ()
     """The bundles of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 

@@ -92,7 +92,7 @@ class ClientPropertiesResult(Model, frozen=True):
     resource_id: str | None = None
     """The resource."""
     client_properties: ClientProperties | None = None
-    """What the WorkSpaces clients may do."""
+    """Settings of the WorkSpaces clients."""
 
     if TYPE_CHECKING:
 
@@ -189,15 +189,15 @@ class DefaultClientBrandingAttributes(Model, frozen=True):
     """Default client branding attributes."""
 
     logo_url: str | None = None
-    """Where the logo is."""
+    """Address of the logo."""
     support_email: str | None = None
-    """Where users write for help."""
+    """Email address for users who need help."""
     support_link: str | None = None
-    """Where users go for help."""
+    """Address of a page for users who need help."""
     forgot_password_link: str | None = None
-    """Where users go who have forgotten their password."""
+    """Address for users who have forgotten their password."""
     login_message: Mapping[str, str] | None = None
-    """What users read when they log in, by language."""
+    """Messages that users read when they log in, by language."""
 
     if TYPE_CHECKING:
 
@@ -228,16 +228,17 @@ class DefaultImportClientBrandingAttributes(Input, frozen=True):
     logo: Blob | None = None
     """The logo, as image data. 1 to 1500000 bytes."""
     support_email: str | None = None
-    """Where users write for help. 6 to 64 characters, matches
+    """Email address for users who need help. 6 to 64 characters, matches
     ``^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\\.[a-zA-Z]{2,4}$``."""
     support_link: str | None = None
-    """Where users go for help. 1 to 200 characters, matches ``^(http|https)\\://\\S+``."""
+    """Address of a page for users who need help. 1 to 200 characters, matches
+    ``^(http|https)\\://\\S+``."""
     forgot_password_link: str | None = None
-    """Where users go who have forgotten their password. 1 to 200 characters, matches
+    """Address for users who have forgotten their password. 1 to 200 characters, matches
     ``^(http|https)\\://\\S+``."""
     login_message: Mapping[str, str] | None = None
-    """What users read when they log in, by language. Each 0 to 2000 characters, each matches
-    ``^.*$``."""
+    """Messages that users read when they log in, by language. Each 0 to 2000 characters, each
+    matches ``^.*$``."""
 
     if TYPE_CHECKING:
 
@@ -383,19 +384,19 @@ class IosClientBrandingAttributes(Model, frozen=True):
     """Ios client branding attributes."""
 
     logo_url: str | None = None
-    """Where the logo is."""
+    """Address of the logo."""
     logo2x_url: str | None = None
     """The URL of the logo at double resolution."""
     logo3x_url: str | None = None
     """The URL of the logo at triple resolution."""
     support_email: str | None = None
-    """Where users write for help."""
+    """Email address for users who need help."""
     support_link: str | None = None
-    """Where users go for help."""
+    """Address of a page for users who need help."""
     forgot_password_link: str | None = None
-    """Where users go who have forgotten their password."""
+    """Address for users who have forgotten their password."""
     login_message: Mapping[str, str] | None = None
-    """What users read when they log in, by language."""
+    """Messages that users read when they log in, by language."""
 
     if TYPE_CHECKING:
 
@@ -510,7 +511,7 @@ class DescribeConnectClientAddInsRequest(Request, frozen=True):
     resource_id: str
     """The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
     max_results: int | None = None
     """The most items to put on one page. 1 to 25."""
 
@@ -536,7 +537,7 @@ class DescribeConnectClientAddInsResult(PageResult, frozen=True):
     add_ins: Items[ConnectClientAddIn] = ()
     """The add-ins of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -570,16 +571,17 @@ class IosImportClientBrandingAttributes(Input, frozen=True):
     logo3x: Blob | None = None
     """The logo at triple resolution. 1 to 1770000 bytes."""
     support_email: str | None = None
-    """Where users write for help. 6 to 64 characters, matches
+    """Email address for users who need help. 6 to 64 characters, matches
     ``^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\\.[a-zA-Z]{2,4}$``."""
     support_link: str | None = None
-    """Where users go for help. 1 to 200 characters, matches ``^(http|https)\\://\\S+``."""
+    """Address of a page for users who need help. 1 to 200 characters, matches
+    ``^(http|https)\\://\\S+``."""
     forgot_password_link: str | None = None
-    """Where users go who have forgotten their password. 1 to 200 characters, matches
+    """Address for users who have forgotten their password. 1 to 200 characters, matches
     ``^(http|https)\\://\\S+``."""
     login_message: Mapping[str, str] | None = None
-    """What users read when they log in, by language. Each 0 to 2000 characters, each matches
-    ``^.*$``."""
+    """Messages that users read when they log in, by language. Each 0 to 2000 characters, each
+    matches ``^.*$``."""
 
     if TYPE_CHECKING:
 
@@ -696,7 +698,7 @@ class ModifyClientPropertiesRequest(Request, frozen=True):
     resource_id: str
     """The resource. At least 1 characters."""
     client_properties: ClientProperties
-    """What the WorkSpaces clients may do."""
+    """Settings of the WorkSpaces clients."""
 
     if TYPE_CHECKING:
 

@@ -466,7 +466,7 @@ class CertificateBasedAuthProperties(Model, frozen=True):
     }
 
     status: CertificateBasedAuthStatusEnum | None = None
-    """How far it has come."""
+    """Setting: enabled or disabled."""
     certificate_authority_arn: str | None = None
     """The ARN of the private certificate authority that issues users' certificates. 5 to 200
     characters, matches
@@ -486,15 +486,15 @@ class DefaultWorkspaceCreationProperties(Model, frozen=True):
     """Default WorkSpace creation properties."""
 
     enable_internet_access: bool | None = None
-    """Whether new WorkSpaces reach the Internet directly."""
+    """True if new WorkSpaces reach the Internet directly."""
     default_ou: str | None = None
     """The organizational unit that new WorkSpaces join."""
     custom_security_group_id: str | None = None
     """The security group put on new WorkSpaces."""
     user_enabled_as_local_administrator: bool | None = None
-    """Whether users are administrators of their WorkSpaces."""
+    """True if users are administrators of their WorkSpaces."""
     enable_maintenance_mode: bool | None = None
-    """Whether AWS maintains WorkSpaces in a weekly window."""
+    """True if AWS maintains WorkSpaces in a weekly window."""
     instance_iam_role_arn: str | None = None
     """The ARN of the IAM role that WorkSpaces run with."""
 
@@ -605,7 +605,7 @@ class DescribeWorkspaceDirectoriesRequest(Request, frozen=True):
     limit: int | None = None
     """The most items to put on one page. 1 to 25."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
     filters: Items[DescribeWorkspaceDirectoriesFilter] = ()
     """Conditions that results must meet. 1 to 25 items."""
 
@@ -711,7 +711,7 @@ class SamlProperties(Model, frozen=True):
     }
 
     status: SamlStatusEnum | None = None
-    """How far it has come."""
+    """Setting: enabled or disabled."""
     user_access_url: str | None = None
     """The URL of the identity provider at which users sign in. 8 to 200 characters, matches
     ``^(http|https)\\://\\S+$``."""
@@ -805,7 +805,7 @@ class StorageConnector(Model, frozen=True):
     connector_type: StorageConnectorTypeEnum
     """The kind of storage for users' files."""
     status: StorageConnectorStatusEnum
-    """How far it has come."""
+    """Setting: enabled or disabled."""
 
     if TYPE_CHECKING:
 
@@ -821,7 +821,7 @@ class GlobalAcceleratorForDirectory(Model, frozen=True):
     """Global accelerator for directory."""
 
     mode: AGAModeForDirectoryEnum
-    """Whether it is in use."""
+    """Mode of use: on or off."""
     preferred_protocol: AGAPreferredProtocolForDirectory | None = None
     """The protocol to prefer."""
 
@@ -850,7 +850,7 @@ class StreamingProperties(Model, frozen=True):
     storage_connectors: Items[StorageConnector] = ()
     """The storage for users' files. At least 1 items."""
     global_accelerator: GlobalAcceleratorForDirectory | None = None
-    """Whether streaming takes the way over AWS Global Accelerator."""
+    """Settings for streaming over AWS Global Accelerator."""
 
     if TYPE_CHECKING:
 
@@ -891,7 +891,7 @@ class WorkspaceDirectory(Model, frozen=True):
     workspace_security_group_id: str | None = None
     """The security group that new WorkSpaces are in."""
     state: WorkspaceDirectoryState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
     workspace_creation_properties: DefaultWorkspaceCreationProperties | None = None
     """The defaults for new WorkSpaces."""
     ip_group_ids: Items[str] = Field(
@@ -899,37 +899,37 @@ class WorkspaceDirectory(Model, frozen=True):
     )
     """The IP access control groups of the directory."""
     workspace_access_properties: WorkspaceAccessProperties | None = None
-    """Which devices may connect."""
+    """Access by each kind of device."""
     tenancy: Tenancy | None = None
-    """Whether the hardware is shared or dedicated."""
+    """Tenancy of the hardware: shared or dedicated."""
     selfservice_permissions: SelfservicePermissions | None = None
-    """What users may do to their own WorkSpaces."""
+    """Actions that users may take on their own WorkSpaces."""
     saml_properties: SamlProperties | None = None
-    """How SAML 2.0 sign-in is set up."""
+    """Settings of SAML 2.0 sign-in."""
     certificate_based_auth_properties: CertificateBasedAuthProperties | None = None
-    """How certificate-based sign-in is set up."""
+    """Settings of certificate-based sign-in."""
     endpoint_encryption_mode: EndpointEncryptionMode | None = None
-    """How streaming endpoints are encrypted."""
+    """Encryption mode of streaming endpoints."""
     microsoft_entra_config: MicrosoftEntraConfig | None = None
-    """How Microsoft Entra ID is connected."""
+    """Connection to Microsoft Entra ID."""
     workspace_directory_name: str | None = None
     """The directory's name in WorkSpaces."""
     workspace_directory_description: str | None = None
-    """What the directory is for, in a few words."""
+    """Purpose of the directory, in a few words."""
     user_identity_type: UserIdentityType | None = None
-    """Where user identities are kept."""
+    """Place where user identities are kept."""
     workspace_type: WorkspaceType | None = None
-    """Whether the WorkSpaces are personal or pooled."""
+    """Kind of the WorkSpaces: personal or pooled."""
     idc_config: IDCConfig | None = Field(
         default=None, validation_alias="IDCConfig", serialization_alias="IDCConfig"
     )
     """The IAM Identity Center instance and application of the directory."""
     active_directory_config: ActiveDirectoryConfig | None = None
-    """How the directory's Active Directory is reached."""
+    """Connection to the directory's Active Directory."""
     streaming_properties: StreamingProperties | None = None
-    """How sessions are streamed."""
+    """Settings of streaming."""
     workspace_os_user_mode: WorkspaceOSUserMode | None = None
-    """How users log on to the operating system."""
+    """Way in which users log on to the operating system."""
     error_message: str | None = None
     """The failure in words, for people."""
 
@@ -977,7 +977,7 @@ class DescribeWorkspaceDirectoriesResult(PageResult, frozen=True):
     directories: Items[WorkspaceDirectory] = ()
     """The directories of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -1008,7 +1008,7 @@ class ModifyCertificateBasedAuthPropertiesRequest(Request, frozen=True):
     resource_id: str
     """The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     certificate_based_auth_properties: CertificateBasedAuthProperties | None = None
-    """How certificate-based sign-in is set up."""
+    """Settings of certificate-based sign-in."""
     properties_to_delete: Items[DeletableCertificateBasedAuthProperty] = ()
     """The settings to clear."""
 
@@ -1056,7 +1056,7 @@ class ModifyEndpointEncryptionModeRequest(Request, frozen=True):
     directory_id: str
     """The directory. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     endpoint_encryption_mode: EndpointEncryptionMode
-    """How streaming endpoints are encrypted."""
+    """Encryption mode of streaming endpoints."""
 
     if TYPE_CHECKING:
 
@@ -1102,7 +1102,7 @@ class ModifySamlPropertiesRequest(Request, frozen=True):
     resource_id: str
     """The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     saml_properties: SamlProperties | None = None
-    """How SAML 2.0 sign-in is set up."""
+    """Settings of SAML 2.0 sign-in."""
     properties_to_delete: Items[DeletableSamlProperty] = ()
     """The settings to clear."""
 
@@ -1151,7 +1151,7 @@ class ModifySelfservicePermissionsRequest(Request, frozen=True):
     resource_id: str
     """The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     selfservice_permissions: SelfservicePermissions
-    """What users may do to their own WorkSpaces."""
+    """Actions that users may take on their own WorkSpaces."""
 
     if TYPE_CHECKING:
 
@@ -1197,7 +1197,7 @@ class ModifyStreamingPropertiesRequest(Request, frozen=True):
     resource_id: str
     """The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     streaming_properties: StreamingProperties | None = None
-    """How sessions are streamed."""
+    """Settings of streaming."""
 
     if TYPE_CHECKING:
 
@@ -1244,7 +1244,7 @@ class ModifyWorkspaceAccessPropertiesRequest(Request, frozen=True):
     resource_id: str
     """The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     workspace_access_properties: WorkspaceAccessProperties
-    """Which devices may connect."""
+    """Access by each kind of device."""
 
     if TYPE_CHECKING:
 
@@ -1282,16 +1282,16 @@ class WorkspaceCreationProperties(Input, frozen=True):
     }
 
     enable_internet_access: bool | None = None
-    """Whether new WorkSpaces reach the Internet directly."""
+    """True if new WorkSpaces reach the Internet directly."""
     default_ou: str | None = None
     """The organizational unit that new WorkSpaces join."""
     custom_security_group_id: str | None = None
     """The security group put on new WorkSpaces. 11 to 20 characters, matches
     ``^(sg-([0-9a-f]{8}|[0-9a-f]{17}))$``."""
     user_enabled_as_local_administrator: bool | None = None
-    """Whether users are administrators of their WorkSpaces."""
+    """True if users are administrators of their WorkSpaces."""
     enable_maintenance_mode: bool | None = None
-    """Whether AWS maintains WorkSpaces in a weekly window."""
+    """True if AWS maintains WorkSpaces in a weekly window."""
     instance_iam_role_arn: str | None = None
     """The ARN of the IAM role that WorkSpaces run with. Matches
     ``^arn:aws[a-z-]{0,7}:[A-Za-z0-9][A-za-z0-9_/.-]{0,62}:[A-za-z0-9_/.-]{0,63}:[A-za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.\\\\-]{0,1023}$``."""
@@ -1393,27 +1393,27 @@ class RegisterWorkspaceDirectoryRequest(Request, frozen=True):
     enable_self_service: bool | None = None
     """True if users may manage their WorkSpaces themselves."""
     tenancy: Tenancy | None = None
-    """Whether the hardware is shared or dedicated."""
+    """Tenancy of the hardware: shared or dedicated."""
     tags: Items[Tag] = ()
     """Labels on the resource."""
     workspace_directory_name: str | None = None
     """The directory's name in WorkSpaces. Matches ``^[a-zA-Z0-9][a-zA-Z0-9_.\\s-]{1,64}$``."""
     workspace_directory_description: str | None = None
-    """What the directory is for, in a few words. Matches
+    """Purpose of the directory, in a few words. Matches
     ``^([a-zA-Z0-9_])[\\\\a-zA-Z0-9_@#%*+=:?./!\\s-]{1,255}$``."""
     user_identity_type: UserIdentityType | None = None
-    """Where user identities are kept."""
+    """Place where user identities are kept."""
     workspace_os_user_mode: WorkspaceOSUserMode | None = None
-    """How users log on to the operating system."""
+    """Way in which users log on to the operating system."""
     idc_instance_arn: str | None = None
     """The ARN of the IAM Identity Center instance. Matches
     ``^arn:aws[a-z-]{0,7}:[A-Za-z0-9][A-za-z0-9_/.-]{0,62}:[A-za-z0-9_/.-]{0,63}:[A-za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.\\\\-]{0,1023}$``."""
     microsoft_entra_config: MicrosoftEntraConfig | None = None
-    """How Microsoft Entra ID is connected."""
+    """Connection to Microsoft Entra ID."""
     workspace_type: WorkspaceType | None = None
-    """Whether the WorkSpaces are personal or pooled."""
+    """Kind of the WorkSpaces: personal or pooled."""
     active_directory_config: ActiveDirectoryConfig | None = None
-    """How the directory's Active Directory is reached."""
+    """Connection to the directory's Active Directory."""
 
     if TYPE_CHECKING:
 
@@ -1447,7 +1447,7 @@ class RegisterWorkspaceDirectoryResult(Result, frozen=True):
     directory_id: str | None = None
     """The directory."""
     state: WorkspaceDirectoryState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
 
     if TYPE_CHECKING:
 

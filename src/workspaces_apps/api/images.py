@@ -452,7 +452,7 @@ class CopyWorkspaceImageRequest(Request, frozen=True):
     source_region: str
     """The Region to copy from. 1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``."""
     description: str | None = None
-    """What it is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
+    """Description, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
     tags: Items[Tag] = ()
     """Labels on the resource."""
 
@@ -513,7 +513,7 @@ class CreateUpdatedWorkspaceImageRequest(Request, frozen=True):
     name: str
     """The name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``."""
     description: str
-    """What it is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
+    """Description, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
     source_image_id: str
     """The image to start from. Matches ``^wsi-[0-9a-z]{9,63}$``."""
     tags: Items[Tag] = ()
@@ -575,7 +575,7 @@ class CreateWorkspaceImageRequest(Request, frozen=True):
     name: str
     """The name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``."""
     description: str
-    """What it is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
+    """Description, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
     workspace_id: str
     """The WorkSpace. Matches ``^ws-[0-9a-z]{8,63}$``."""
     tags: Items[Tag] = ()
@@ -602,7 +602,7 @@ class OperatingSystem(Model, frozen=True):
     """Operating system."""
 
     type: OperatingSystemType | None = None
-    """Which kind it is."""
+    """Kind of operating system: Windows or Linux."""
 
     if TYPE_CHECKING:
 
@@ -621,15 +621,15 @@ class CreateWorkspaceImageResult(Result, frozen=True):
     name: str | None = None
     """The name."""
     description: str | None = None
-    """What it is, in a few words."""
+    """Description, in a few words."""
     operating_system: OperatingSystem | None = None
     """The operating system."""
     state: WorkspaceImageState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
     required_tenancy: WorkspaceImageRequiredTenancy | None = None
-    """Whether dedicated hardware is needed."""
+    """Tenancy that is needed: shared or dedicated hardware."""
     created: Timestamp | None = None
-    """When it was made."""
+    """Time at which it was made."""
     owner_account_id: str | None = None
     """The account that owns it."""
 
@@ -783,17 +783,17 @@ class DescribeCustomWorkspaceImageImportResult(Result, frozen=True):
     infrastructure_configuration_arn: str | None = None
     """The ARN of the Image Builder infrastructure to import with."""
     state: CustomWorkspaceImageImportState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
     state_message: str | None = None
     """The state in words, for people."""
     progress_percentage: int | None = None
     """The estimated progress in percent."""
     created: Timestamp | None = None
-    """When it was made."""
+    """Time at which it was made."""
     last_updated_time: Timestamp | None = None
-    """When it last changed."""
+    """Time of its last change."""
     image_source: ImageSourceIdentifier | None = None
-    """Where the image comes from."""
+    """Source of the image."""
     image_builder_instance_id: str | None = None
     """The EC2 instance that the import builds the image on."""
     error_details: Items[CustomWorkspaceImageImportErrorDetails] = ()
@@ -838,7 +838,7 @@ class DescribeWorkspaceImagePermissionsRequest(Request, frozen=True):
     image_id: str
     """The image. Matches ``^wsi-[0-9a-z]{9,63}$``."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
     max_results: int | None = None
     """The most items to put on one page. 1 to 25."""
 
@@ -881,7 +881,7 @@ class DescribeWorkspaceImagePermissionsResult(PageResult, frozen=True):
     image_permissions: Items[ImagePermission] = ()
     """The accounts that the image is shared with."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -913,7 +913,7 @@ class DescribeWorkspaceImagesRequest(Request, frozen=True):
     image_type: ImageType | None = None
     """Restricts the listing to images of this account's own or to those shared with it."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
     max_results: int | None = None
     """The most items to put on one page. 1 to 25."""
 
@@ -940,7 +940,7 @@ class UpdateResult(Model, frozen=True):
     update_available: bool | None = None
     """True if a newer image can be made of it, with CreateUpdatedWorkspaceImage."""
     description: str | None = None
-    """What it is, in a few words."""
+    """Description, in a few words."""
 
     if TYPE_CHECKING:
 
@@ -978,19 +978,19 @@ class WorkspaceImage(Model, frozen=True):
     name: str | None = None
     """The name."""
     description: str | None = None
-    """What it is, in a few words."""
+    """Description, in a few words."""
     operating_system: OperatingSystem | None = None
     """The operating system."""
     state: WorkspaceImageState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
     required_tenancy: WorkspaceImageRequiredTenancy | None = None
-    """Whether dedicated hardware is needed."""
+    """Tenancy that is needed: shared or dedicated hardware."""
     error_code: str | None = None
     """The kind of failure, for programs."""
     error_message: str | None = None
     """The failure in words, for people."""
     created: Timestamp | None = None
-    """When it was made."""
+    """Time at which it was made."""
     owner_account_id: str | None = None
     """The account that owns it."""
     updates: UpdateResult | None = None
@@ -1024,7 +1024,7 @@ class DescribeWorkspaceImagesResult(PageResult, frozen=True):
     images: Items[WorkspaceImage] = ()
     """The images of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -1062,13 +1062,14 @@ class ImportCustomWorkspaceImageRequest(Request, frozen=True):
     image_name: str
     """The image's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``."""
     image_description: str
-    """What the image is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
+    """Description of the image, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./()
+    -]+$``."""
     compute_type: ImageComputeType
     """The hardware to run on."""
     protocol: CustomImageProtocol
     """The streaming protocol that the image is for; Windows 11 cannot have PCOIP. [doc]"""
     image_source: ImageSourceIdentifier
-    """Where the image comes from."""
+    """Source of the image."""
     infrastructure_configuration_arn: str
     """The ARN of the Image Builder infrastructure to import with. 1 to 2048 characters, matches
     ``^arn:aws[^:]*:imagebuilder:[^:]+:(?:[0-9]{12}|aws):infrastructure-configuration/[a-z0-9-_]+$``."""
@@ -1110,7 +1111,7 @@ class ImportCustomWorkspaceImageResult(Result, frozen=True):
     image_id: str | None = None
     """The image."""
     state: CustomWorkspaceImageImportState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
 
     if TYPE_CHECKING:
 
@@ -1150,7 +1151,8 @@ class ImportWorkspaceImageRequest(Request, frozen=True):
     image_name: str
     """The image's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``."""
     image_description: str
-    """What the image is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
+    """Description of the image, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./()
+    -]+$``."""
     tags: Items[Tag] = ()
     """Labels on the resource."""
     applications: Items[Application] = ()

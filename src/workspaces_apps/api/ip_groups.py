@@ -243,7 +243,7 @@ class DescribeIpGroupsRequest(Request, frozen=True):
     group_ids: Items[str] = ()
     """The IP access control groups. Each matches ``^wsipg-[0-9a-z]{8,63}$``."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
     max_results: int | None = None
     """The most items to put on one page. 1 to 25."""
 
@@ -299,7 +299,7 @@ class DescribeIpGroupsResult(PageResult, frozen=True):
     result: Items[WorkspacesIpGroup] = ()
     """The groups of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 

@@ -278,7 +278,7 @@ class ApplicationSettingsRequest(Input, frozen=True):
     }
 
     status: ApplicationSettingsStatusEnum
-    """How far it has come."""
+    """Setting: enabled or disabled."""
     settings_group: str | None = None
     """The path that saved settings are stored under. At most 100 characters, matches
     ``^[A-Za-z0-9_./()!*'-]+$``."""
@@ -297,7 +297,7 @@ class ApplicationSettingsResponse(Model, frozen=True):
     """Application settings response."""
 
     status: ApplicationSettingsStatusEnum
-    """How far it has come."""
+    """Setting: enabled or disabled."""
     settings_group: str | None = None
     """The path that saved settings are stored under."""
     s3_bucket_name: str | None = None
@@ -322,7 +322,7 @@ class Capacity(Input, frozen=True):
     }
 
     desired_user_sessions: int
-    """How many user sessions to keep room for. At least 0."""
+    """Number of user sessions to keep room for. At least 0."""
 
     if TYPE_CHECKING:
 
@@ -339,7 +339,7 @@ class CapacityStatus(Model, frozen=True):
     available_user_sessions: int
     """The sessions that users could begin now."""
     desired_user_sessions: int
-    """How many user sessions to keep room for."""
+    """Number of user sessions to keep room for."""
     actual_user_sessions: int
     """The sessions that are ready or in use."""
     active_user_sessions: int
@@ -408,21 +408,21 @@ class CreateWorkspacesPoolRequest(Request, frozen=True):
     pool_name: str
     """The pool's name. Matches ``^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$``."""
     description: str
-    """What it is, in a few words. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
+    """Description, in a few words. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
     bundle_id: str
     """The bundle. Matches ``^wsb-[0-9a-z]{8,63}$``."""
     directory_id: str
     """The directory. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     capacity: Capacity
-    """How many user sessions the pool has room for."""
+    """Number of user sessions that the pool has room for."""
     tags: Items[Tag] = ()
     """Labels on the resource."""
     application_settings: ApplicationSettingsRequest | None = None
-    """Whether users' application settings outlive their sessions."""
+    """Persistence of users' application settings between sessions."""
     timeout_settings: TimeoutSettings | None = None
-    """How long sessions last, connected, disconnected and idle."""
+    """Time limits of sessions: connected, disconnected and idle."""
     running_mode: PoolsRunningMode | None = None
-    """Whether it runs all the time or stops when unused."""
+    """Running mode: all the time, or stopped when unused."""
 
     if TYPE_CHECKING:
 
@@ -476,7 +476,7 @@ class WorkspacesPool(Model, frozen=True):
     pool_name: str
     """The pool's name."""
     state: WorkspacesPoolState
-    """How it does, or how far it has come."""
+    """Current state."""
     created_at: Timestamp
     """The time at which it was made."""
     bundle_id: str
@@ -484,15 +484,15 @@ class WorkspacesPool(Model, frozen=True):
     directory_id: str
     """The directory."""
     running_mode: PoolsRunningMode
-    """Whether it runs all the time or stops when unused."""
+    """Running mode: all the time, or stopped when unused."""
     description: str | None = None
-    """What it is, in a few words."""
+    """Description, in a few words."""
     errors: Items[WorkspacesPoolError] = ()
     """The faults of the pool, one by one."""
     application_settings: ApplicationSettingsResponse | None = None
-    """Whether users' application settings outlive their sessions."""
+    """Persistence of users' application settings between sessions."""
     timeout_settings: TimeoutSettings | None = None
-    """How long sessions last, connected, disconnected and idle."""
+    """Time limits of sessions: connected, disconnected and idle."""
 
     if TYPE_CHECKING:
 
@@ -556,7 +556,7 @@ class DescribeWorkspacesPoolSessionsRequest(Request, frozen=True):
     limit: int | None = None
     """The most items to put on one page. 1 to 50."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -605,7 +605,7 @@ class WorkspacesPoolSession(Model, frozen=True):
     authentication_type: AuthenticationType | None = None
     """The way in which the user signed in."""
     connection_state: SessionConnectionState | None = None
-    """Whether a user is connected."""
+    """State of the user's connection."""
     instance_id: str | None = None
     """The instance that the session runs on."""
     expiration_time: Timestamp | None = None
@@ -613,7 +613,7 @@ class WorkspacesPoolSession(Model, frozen=True):
     network_access_configuration: NetworkAccessConfiguration | None = None
     """The network interface of the session."""
     start_time: Timestamp | None = None
-    """When it began."""
+    """Time at which it began."""
 
     if TYPE_CHECKING:
 
@@ -638,7 +638,7 @@ class DescribeWorkspacesPoolSessionsResult(PageResult, frozen=True):
     sessions: Items[WorkspacesPoolSession] = ()
     """The sessions of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -702,7 +702,7 @@ class DescribeWorkspacesPoolsRequest(Request, frozen=True):
     limit: int | None = None
     """The most items to put on one page. 1 to 25."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -727,7 +727,7 @@ class DescribeWorkspacesPoolsResult(PageResult, frozen=True):
     workspaces_pools: Items[WorkspacesPool] = ()
     """The pools of this page."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -945,19 +945,19 @@ class UpdateWorkspacesPoolRequest(Request, frozen=True):
     pool_id: str
     """The pool. Matches ``^wspool-[0-9a-z]{9}$``."""
     description: str | None = None
-    """What it is, in a few words. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
+    """Description, in a few words. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``."""
     bundle_id: str | None = None
     """The bundle. Matches ``^wsb-[0-9a-z]{8,63}$``."""
     directory_id: str | None = None
     """The directory. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``."""
     capacity: Capacity | None = None
-    """How many user sessions the pool has room for."""
+    """Number of user sessions that the pool has room for."""
     application_settings: ApplicationSettingsRequest | None = None
-    """Whether users' application settings outlive their sessions."""
+    """Persistence of users' application settings between sessions."""
     timeout_settings: TimeoutSettings | None = None
-    """How long sessions last, connected, disconnected and idle."""
+    """Time limits of sessions: connected, disconnected and idle."""
     running_mode: PoolsRunningMode | None = None
-    """Whether it runs all the time or stops when unused."""
+    """Running mode: all the time, or stopped when unused."""
 
     if TYPE_CHECKING:
 

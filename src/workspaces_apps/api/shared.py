@@ -203,9 +203,9 @@ class Tag(Model, frozen=True):
     }
 
     key: str
-    """What the label is called. 1 to 127 characters."""
+    """Name of the label. 1 to 127 characters."""
     value: str | None = None
-    """What the label says. At most 255 characters."""
+    """Text of the label. At most 255 characters."""
 
     if TYPE_CHECKING:
 

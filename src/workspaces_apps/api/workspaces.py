@@ -130,7 +130,7 @@ class Protocol(OpenEnum):
     PCOIP = "PCOIP"
     """PC over IP."""
     WSP = "WSP"
-    """What AWS now calls Amazon DCV. [doc]"""
+    """Amazon DCV, by its earlier name. [doc]"""
 
 
 ProtocolLike: TypeAlias = Protocol | Literal["PCOIP", "WSP"]
@@ -270,7 +270,7 @@ class StandbyWorkspace(Model, frozen=True):
     tags: Items[Tag] = ()
     """Labels on the resource."""
     data_replication: DataReplication | None = None
-    """Whether data is copied to the standby, and which way."""
+    """Replication of data to the standby: off, or its direction."""
 
     if TYPE_CHECKING:
 
@@ -351,7 +351,7 @@ class PendingCreateStandbyWorkspacesRequest(Model, frozen=True):
     directory_id: str | None = None
     """The directory."""
     state: WorkspaceState | None = None
-    """How it does, or how far it has come."""
+    """Current state."""
     workspace_id: str | None = None
     """The WorkSpace."""
 
@@ -394,7 +394,7 @@ class GlobalAcceleratorForWorkSpace(Model, frozen=True):
     """A WorkSpace's use of AWS Global Accelerator for its streaming."""
 
     mode: AGAModeForWorkSpaceEnum
-    """Whether it is used, or the directory decides."""
+    """Mode: used, not used, or as the directory decides."""
     preferred_protocol: AGAPreferredProtocolForWorkSpace | None = None
     """The transport that clients should prefer."""
 
@@ -412,7 +412,7 @@ class WorkspaceProperties(Model, frozen=True):
     """Properties of a WorkSpace: hardware, protocols, and when it runs."""
 
     running_mode: RunningMode | None = None
-    """Whether it runs all the time or stops when nobody uses it."""
+    """Running mode: all the time, or stopped when nobody uses it."""
     running_mode_auto_stop_timeout_in_minutes: int | None = None
     """Minutes from log-off to stopping, for AUTO_STOP; whole hours only. [doc]"""
     root_volume_size_gib: int | None = None
@@ -426,9 +426,9 @@ class WorkspaceProperties(Model, frozen=True):
     operating_system_name: OperatingSystemName | None = None
     """The operating system it runs."""
     global_accelerator: GlobalAcceleratorForWorkSpace | None = None
-    """Whether its streaming takes the way over AWS Global Accelerator."""
+    """Settings for streaming over AWS Global Accelerator."""
     nested_virtualization_enabled: bool | None = None
-    """Whether virtual machines may run inside it."""
+    """True if virtual machines may run inside it."""
 
     if TYPE_CHECKING:
 
@@ -470,11 +470,11 @@ class WorkspaceRequest(Model, frozen=True):
     volume_encryption_key: str | None = None
     """The symmetric KMS key for its encrypted volumes."""
     user_volume_encryption_enabled: bool | None = None
-    """Whether to encrypt the volume with the user's data."""
+    """True to encrypt the volume with the user's data."""
     root_volume_encryption_enabled: bool | None = None
-    """Whether to encrypt the volume with the operating system."""
+    """True to encrypt the volume with the operating system."""
     workspace_properties: WorkspaceProperties | None = None
-    """What it should be like, where that differs from the bundle."""
+    """Properties that differ from the bundle's."""
     tags: Items[Tag] = ()
     """Tags to put on it from the start."""
     workspace_name: str | None = None
@@ -558,9 +558,9 @@ class ModificationState(Model, frozen=True):
     """One property change under way on a WorkSpace."""
 
     resource: ModificationResourceEnum | None = None
-    """What is being changed."""
+    """The property that is being changed."""
     state: ModificationStateEnum | None = None
-    """How far the change has come."""
+    """State of the change."""
 
     if TYPE_CHECKING:
 
@@ -580,9 +580,9 @@ class RelatedWorkspaceProperties(Model, frozen=True):
     region: str | None = None
     """The Region that the other WorkSpace is in."""
     state: WorkspaceState | None = None
-    """What the other WorkSpace is doing."""
+    """State of the other WorkSpace."""
     type: StandbyWorkspaceRelationshipType | None = None
-    """Which half of the pair the other WorkSpace is."""
+    """Part of the other WorkSpace in the pair: primary or standby."""
 
     if TYPE_CHECKING:
 
@@ -600,9 +600,9 @@ class DataReplicationSettings(Model, frozen=True):
     """The copying of a WorkSpace's data to its standby."""
 
     data_replication: DataReplication | None = None
-    """Whether copying is on, and which way it goes."""
+    """Replication of data: off, or its direction."""
     recovery_snapshot_time: Timestamp | None = None
-    """When the last copy of the data was taken."""
+    """Time of the last copy of the data."""
 
     if TYPE_CHECKING:
 
@@ -620,9 +620,9 @@ class StandbyWorkspacesProperties(Model, frozen=True):
     standby_workspace_id: str | None = None
     """The standby WorkSpace's id."""
     data_replication: DataReplication | None = None
-    """Whether data is copied to it, and from where."""
+    """Replication of data to it: off, or its source."""
     recovery_snapshot_time: Timestamp | None = None
-    """When the last copy of the data was taken."""
+    """Time of the last copy of the data."""
 
     if TYPE_CHECKING:
 
@@ -641,7 +641,7 @@ class Workspace(Model, frozen=True):
     workspace_id: str
     """The WorkSpace's id."""
     state: WorkspaceState
-    """What it is doing; a change of properties need not show here. [field]"""
+    """State of the WorkSpace; a change of properties need not show here. [field]"""
     directory_id: str | None = None
     """The directory that its user belongs to."""
     user_name: str | None = None
@@ -655,27 +655,27 @@ class Workspace(Model, frozen=True):
     subnet_id: str | None = None
     """The subnet it sits in."""
     error_message: str | None = None
-    """Why it could not be made, in words."""
+    """Reason for which it could not be made, in words."""
     error_code: str | None = None
-    """Why it could not be made, for programs."""
+    """Reason for which it could not be made, for programs."""
     computer_name: str | None = None
     """Its host name, as its operating system sees it."""
     volume_encryption_key: str | None = None
     """The symmetric KMS key of its encrypted volumes."""
     user_volume_encryption_enabled: bool | None = None
-    """Whether the volume with the user's data is encrypted."""
+    """True if the volume with the user's data is encrypted."""
     root_volume_encryption_enabled: bool | None = None
-    """Whether the volume with the operating system is encrypted."""
+    """True if the volume with the operating system is encrypted."""
     workspace_name: str | None = None
     """Its name, where it is tied to no single user."""
     workspace_properties: WorkspaceProperties | None = None
-    """What it runs on, how it is reached, and when it runs."""
+    """Properties: the hardware it runs on, how it is reached, and when it runs."""
     modification_states: Items[ModificationState] = ()
     """The property changes under way on it; empty when there are none."""
     related_workspaces: Items[RelatedWorkspaceProperties] = ()
     """Its standby, or the WorkSpace that it stands by for, in another Region."""
     data_replication_settings: DataReplicationSettings | None = None
-    """Whether its data is copied to the standby, and how fresh the copy is."""
+    """Replication of its data to the standby, and the age of the copy."""
     standby_workspaces_properties: Items[StandbyWorkspacesProperties] = ()
     """Its standby WorkSpaces, with the freshness of their data."""
 
@@ -811,7 +811,7 @@ class DescribeWorkspacesConnectionStatusRequest(Request, frozen=True):
     workspace_ids: Items[str] = ()
     """The WorkSpaces. 1 to 25 items, each matches ``^ws-[0-9a-z]{8,63}$``."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more. 1 to 2048 characters."""
+    """Place to go on from; absent when there is nothing more. 1 to 2048 characters."""
 
     if TYPE_CHECKING:
 
@@ -834,7 +834,7 @@ class WorkspaceConnectionStatus(Model, frozen=True):
     workspace_id: str
     """The WorkSpace."""
     connection_state: ConnectionState | None = None
-    """Whether a user is connected."""
+    """State of the user's connection."""
     connection_state_check_timestamp: Timestamp | None = None
     """The time at which the service last checked the connection; an old one says little about
     now."""
@@ -859,7 +859,7 @@ class DescribeWorkspacesConnectionStatusResult(PageResult, frozen=True):
     workspaces_connection_status: Items[WorkspaceConnectionStatus] = ()
     """The connection of each WorkSpace."""
     next_token: str | None = None
-    """Where to go on; absent when there is nothing more."""
+    """Place to go on from; absent when there is nothing more."""
 
     if TYPE_CHECKING:
 
@@ -1053,7 +1053,7 @@ class ModifyWorkspacePropertiesRequest(Request, frozen=True):
     workspace_properties: WorkspaceProperties | None = None
     """The properties to change, with their new values; what is left out stays."""
     data_replication: DataReplication | None = None
-    """Whether to copy the data of this WorkSpace to its standby in another Region."""
+    """The copying of this WorkSpace's data to its standby in another Region."""
 
     if TYPE_CHECKING:
 

@@ -116,7 +116,7 @@ class AccountsOperations(OperationInvoker):
         """List the changes made to the account's bring-your-own-license settings.
 
         Args:
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.
@@ -173,7 +173,7 @@ class AccountsOperations(OperationInvoker):
 
         Args:
             link_status_filter: The states of the links to list.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
             max_results: The most items to put on one page. 1 to 25.
 
         Returns:
@@ -209,7 +209,7 @@ class AccountsOperations(OperationInvoker):
             management_cidr_range_constraint: The address range to look in, in CIDR notation. Matches
                 ``^(([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])\\.){3}([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])(\\/(3[0-2]|[1-2][0-9]|[0-9]))$``.
             max_results: The most items to put on one page. 1 to 5.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.
@@ -239,7 +239,7 @@ class AccountsOperations(OperationInvoker):
         """Change the account's bring-your-own-license settings.
 
         Args:
-            dedicated_tenancy_support: Whether the account may bring its own licences.
+            dedicated_tenancy_support: Support for the account's own licences.
             dedicated_tenancy_management_cidr_range: The address range of the management network interface. Matches
                 ``(^([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])\\.0\\.0)(\\/(16$))$``.
 

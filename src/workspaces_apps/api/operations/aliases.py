@@ -103,7 +103,7 @@ class AliasesOperations(OperationInvoker):
 
         Args:
             alias_id: The connection alias. 13 to 68 characters, matches ``^wsca-[0-9a-z]{8,63}$``.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
             max_results: The most items to put on one page. 1 to 25.
 
         Returns:
@@ -141,7 +141,7 @@ class AliasesOperations(OperationInvoker):
                 ``^wsca-[0-9a-z]{8,63}$``.
             resource_id: The resource. At least 1 characters.
             limit: The most items to put on one page. 1 to 25.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.

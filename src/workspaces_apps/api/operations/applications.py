@@ -62,7 +62,7 @@ class ApplicationsOperations(OperationInvoker):
 
         Args:
             workspace_id: The WorkSpace whose staged changes to commit. Matches ``^ws-[0-9a-z]{8,63}$``.
-            force: Whether to try again what is in ERROR. [doc] Without it such associations are passed over.
+            force: True to try again what is in ERROR. [doc] Without it such associations are passed over.
                 [assumed]
 
         Raises:

@@ -88,8 +88,8 @@ class BundlesOperations(OperationInvoker):
 
         Args:
             bundle_ids: The bundles. 1 to 25 items, each matches ``^wsb-[0-9a-z]{8,63}$``.
-            owner: Who owns it.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            owner: Account id of the owner, or AMAZON for AWS's own.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.

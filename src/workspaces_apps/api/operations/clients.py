@@ -155,7 +155,7 @@ class ClientsOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
             max_results: The most items to put on one page. 1 to 25.
 
         Returns:
@@ -230,7 +230,7 @@ class ClientsOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. At least 1 characters.
-            client_properties: What the WorkSpaces clients may do.
+            client_properties: Settings of the WorkSpaces clients.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.

@@ -52,7 +52,7 @@ class DirectoriesOperations(OperationInvoker):
             workspace_directory_names: The directories, by name. 1 to 25 items, each matches
                 ``^[a-zA-Z0-9][a-zA-Z0-9_.\\s-]{1,64}$``.
             limit: The most items to put on one page. 1 to 25.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
             filters: Conditions that results must meet. 1 to 25 items.
 
         Returns:
@@ -87,7 +87,7 @@ class DirectoriesOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            certificate_based_auth_properties: How certificate-based sign-in is set up.
+            certificate_based_auth_properties: Settings of certificate-based sign-in.
             properties_to_delete: The settings to clear.
 
         Raises:
@@ -116,7 +116,7 @@ class DirectoriesOperations(OperationInvoker):
 
         Args:
             directory_id: The directory. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            endpoint_encryption_mode: How streaming endpoints are encrypted.
+            endpoint_encryption_mode: Encryption mode of streaming endpoints.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -144,7 +144,7 @@ class DirectoriesOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            saml_properties: How SAML 2.0 sign-in is set up.
+            saml_properties: Settings of SAML 2.0 sign-in.
             properties_to_delete: The settings to clear.
 
         Raises:
@@ -173,7 +173,7 @@ class DirectoriesOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            selfservice_permissions: What users may do to their own WorkSpaces.
+            selfservice_permissions: Actions that users may take on their own WorkSpaces.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -200,7 +200,7 @@ class DirectoriesOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            streaming_properties: How sessions are streamed.
+            streaming_properties: Settings of streaming.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -227,7 +227,7 @@ class DirectoriesOperations(OperationInvoker):
 
         Args:
             resource_id: The resource. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            workspace_access_properties: Which devices may connect.
+            workspace_access_properties: Access by each kind of device.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -296,18 +296,18 @@ class DirectoriesOperations(OperationInvoker):
             subnet_ids: The subnets. At most 2 items, each 15 to 24 characters, each matches
                 ``^(subnet-([0-9a-f]{8}|[0-9a-f]{17}))$``.
             enable_self_service: True if users may manage their WorkSpaces themselves.
-            tenancy: Whether the hardware is shared or dedicated.
+            tenancy: Tenancy of the hardware: shared or dedicated.
             tags: Labels on the resource.
             workspace_directory_name: The directory's name in WorkSpaces. Matches ``^[a-zA-Z0-9][a-zA-Z0-9_.\\s-]{1,64}$``.
-            workspace_directory_description: What the directory is for, in a few words. Matches
+            workspace_directory_description: Purpose of the directory, in a few words. Matches
                 ``^([a-zA-Z0-9_])[\\\\a-zA-Z0-9_@#%*+=:?./!\\s-]{1,255}$``.
-            user_identity_type: Where user identities are kept.
-            workspace_os_user_mode: How users log on to the operating system.
+            user_identity_type: Place where user identities are kept.
+            workspace_os_user_mode: Way in which users log on to the operating system.
             idc_instance_arn: The ARN of the IAM Identity Center instance. Matches
                 ``^arn:aws[a-z-]{0,7}:[A-Za-z0-9][A-za-z0-9_/.-]{0,62}:[A-za-z0-9_/.-]{0,63}:[A-za-z0-9_/.-]{0,63}:[A-Za-z0-9][A-Za-z0-9:_/+=,@.\\\\-]{0,1023}$``.
-            microsoft_entra_config: How Microsoft Entra ID is connected.
-            workspace_type: Whether the WorkSpaces are personal or pooled.
-            active_directory_config: How the directory's Active Directory is reached.
+            microsoft_entra_config: Connection to Microsoft Entra ID.
+            workspace_type: Kind of the WorkSpaces: personal or pooled.
+            active_directory_config: Connection to the directory's Active Directory.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.

@@ -25,7 +25,7 @@ class ImagesOperations(OperationInvoker):
             name: The name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
             source_image_id: The image to start from. Matches ``^wsi-[0-9a-z]{9,63}$``.
             source_region: The Region to copy from. 1 to 31 characters, matches ``^[-0-9a-z]{1,31}$``.
-            description: What it is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
+            description: Description, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             tags: Labels on the resource.
 
         Raises:
@@ -60,7 +60,7 @@ class ImagesOperations(OperationInvoker):
 
         Args:
             name: The name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
-            description: What it is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
+            description: Description, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             source_image_id: The image to start from. Matches ``^wsi-[0-9a-z]{9,63}$``.
             tags: Labels on the resource.
 
@@ -95,7 +95,7 @@ class ImagesOperations(OperationInvoker):
 
         Args:
             name: The name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
-            description: What it is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
+            description: Description, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             workspace_id: The WorkSpace. Matches ``^ws-[0-9a-z]{8,63}$``.
             tags: Labels on the resource.
 
@@ -176,7 +176,7 @@ class ImagesOperations(OperationInvoker):
 
         Args:
             image_id: The image. Matches ``^wsi-[0-9a-z]{9,63}$``.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
             max_results: The most items to put on one page. 1 to 25.
 
         Returns:
@@ -212,7 +212,7 @@ class ImagesOperations(OperationInvoker):
         Args:
             image_ids: The images. 1 to 25 items, each matches ``^wsi-[0-9a-z]{9,63}$``.
             image_type: Restricts the listing to images of this account's own or to those shared with it.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
             max_results: The most items to put on one page. 1 to 25.
 
         Returns:
@@ -253,10 +253,11 @@ class ImagesOperations(OperationInvoker):
 
         Args:
             image_name: The image's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
-            image_description: What the image is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
+            image_description: Description of the image, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./()
+                -]+$``.
             compute_type: The hardware to run on.
             protocol: The streaming protocol that the image is for; Windows 11 cannot have PCOIP. [doc]
-            image_source: Where the image comes from.
+            image_source: Source of the image.
             infrastructure_configuration_arn: The ARN of the Image Builder infrastructure to import with. 1 to 2048 characters, matches
                 ``^arn:aws[^:]*:imagebuilder:[^:]+:(?:[0-9]{12}|aws):infrastructure-configuration/[a-z0-9-_]+$``.
             platform: The platform of the source.
@@ -304,7 +305,8 @@ class ImagesOperations(OperationInvoker):
             ec2_image_id: The EC2 image (AMI). Matches ``^ami\\-([a-f0-9]{8}|[a-f0-9]{17})$``.
             ingestion_process: The kind of import, by hardware and streaming protocol.
             image_name: The image's name. 1 to 64 characters, matches ``^[a-zA-Z0-9_./()\\\\-]+$``.
-            image_description: What the image is, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
+            image_description: Description of the image, in a few words. 1 to 256 characters, matches ``^[a-zA-Z0-9_./()
+                -]+$``.
             tags: Labels on the resource.
             applications: The applications. 1 to 5 items.
 

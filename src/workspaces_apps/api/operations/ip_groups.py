@@ -135,7 +135,7 @@ class IpGroupsOperations(OperationInvoker):
 
         Args:
             group_ids: The IP access control groups. Each matches ``^wsipg-[0-9a-z]{8,63}$``.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
             max_results: The most items to put on one page. 1 to 25.
 
         Returns:

@@ -27,14 +27,14 @@ class PoolsOperations(OperationInvoker):
 
         Args:
             pool_name: The pool's name. Matches ``^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$``.
-            description: What it is, in a few words. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
+            description: Description, in a few words. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             bundle_id: The bundle. Matches ``^wsb-[0-9a-z]{8,63}$``.
             directory_id: The directory. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            capacity: How many user sessions the pool has room for.
+            capacity: Number of user sessions that the pool has room for.
             tags: Labels on the resource.
-            application_settings: Whether users' application settings outlive their sessions.
-            timeout_settings: How long sessions last, connected, disconnected and idle.
-            running_mode: Whether it runs all the time or stops when unused.
+            application_settings: Persistence of users' application settings between sessions.
+            timeout_settings: Time limits of sessions: connected, disconnected and idle.
+            running_mode: Running mode: all the time, or stopped when unused.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
@@ -73,7 +73,7 @@ class PoolsOperations(OperationInvoker):
             pool_id: The pool. Matches ``^wspool-[0-9a-z]{9}$``.
             user_id: The user. 2 to 128 characters.
             limit: The most items to put on one page. 1 to 50.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.
@@ -110,7 +110,7 @@ class PoolsOperations(OperationInvoker):
             pool_ids: The pools. 1 to 25 items, each matches ``^wspool-[0-9a-z]{9}$``.
             filters: Conditions that results must meet. 1 to 25 items.
             limit: The most items to put on one page. 1 to 25.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.
@@ -251,13 +251,13 @@ class PoolsOperations(OperationInvoker):
 
         Args:
             pool_id: The pool. Matches ``^wspool-[0-9a-z]{9}$``.
-            description: What it is, in a few words. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
+            description: Description, in a few words. 1 to 255 characters, matches ``^[a-zA-Z0-9_./() -]+$``.
             bundle_id: The bundle. Matches ``^wsb-[0-9a-z]{8,63}$``.
             directory_id: The directory. 10 to 65 characters, matches ``^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$``.
-            capacity: How many user sessions the pool has room for.
-            application_settings: Whether users' application settings outlive their sessions.
-            timeout_settings: How long sessions last, connected, disconnected and idle.
-            running_mode: Whether it runs all the time or stops when unused.
+            capacity: Number of user sessions that the pool has room for.
+            application_settings: Persistence of users' application settings between sessions.
+            timeout_settings: Time limits of sessions: connected, disconnected and idle.
+            running_mode: Running mode: all the time, or stopped when unused.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.

@@ -161,7 +161,7 @@ class WorkspacesOperations(OperationInvoker):
 
         Args:
             workspace_ids: The WorkSpaces. 1 to 25 items, each matches ``^ws-[0-9a-z]{8,63}$``.
-            next_token: Where to go on; absent when there is nothing more. 1 to 2048 characters.
+            next_token: Place to go on from; absent when there is nothing more. 1 to 2048 characters.
 
         Returns:
             Await it for the first page; iterate over it with `async for` for every item of every page.
@@ -225,7 +225,7 @@ class WorkspacesOperations(OperationInvoker):
         Args:
             workspace_id: The WorkSpace to change. Matches ``^ws-[0-9a-z]{8,63}$``.
             workspace_properties: The properties to change, with their new values; what is left out stays.
-            data_replication: Whether to copy the data of this WorkSpace to its standby in another Region.
+            data_replication: The copying of this WorkSpace's data to its standby in another Region.
 
         Raises:
             RequestValidationError: A parameter breaks a rule; nothing was sent.
