@@ -161,7 +161,8 @@ def test_every_known_state_has_its_row() -> None:
     assert {row.state for row in STATES} == {None, *AssociationState}
     assert {row.state for row in WORKSPACES} == {None, *WorkspaceState}
     assert {row.state for row in ACCEPTORS if row.waiter == "available"} == {ABSENT, GONE, *WorkspaceState}
-    assert all(row.why.endswith(".") for row in (*STATES, *WORKSPACES, *ACCEPTORS))
+    whys = [*(row.why for row in STATES), *(row.why for row in WORKSPACES), *(row.why for row in ACCEPTORS)]
+    assert all(why.endswith(".") for why in whys)
 
 
 @pytest.mark.parametrize(
