@@ -2,7 +2,10 @@
 
 import asyncio
 import inspect
+import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
@@ -14,7 +17,12 @@ from hypothesis import strategies as st
 from workspaces_apps._base.clock import Clock
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock, RealClock, ScaledClock, SimulatorClock, _clocks
-from workspaces_apps.simulator._clocks import _EXECUTORS, Activity, _is_idle  # pyright: ignore[reportPrivateUsage]
+from workspaces_apps.simulator._clocks import (
+    _EXECUTORS,  # pyright: ignore[reportPrivateUsage]
+    Activity,
+    _is_idle,  # pyright: ignore[reportPrivateUsage]
+    executors_work,
+)
 
 
 @pytest.mark.parametrize("clock", [RealClock(), ScaledClock(60), ManualClock()])
@@ -197,3 +205,45 @@ def test_a_job_in_the_queue_of_an_executor_is_work(jobs: int, idle: bool) -> Non
     exec(compile(source, _EXECUTORS, "exec"), space)
 
     assert _is_idle(space["_worker"](queue)) is idle
+
+
+def test_the_jobs_of_executors_are_work_but_for_reads_from_sockets() -> None:
+    """However deep in a job the thread is, and without going through the callers of where it is."""
+    ours, theirs = socket.socketpair()
+    began, over = threading.Event(), threading.Event()
+
+    def waits() -> bool:
+        began.set()
+        return over.wait()
+
+    def receives() -> bytes:
+        # As http.client waits for an answer: in a function of that name, which is written in Python.
+        def recv_into() -> bytes:
+            began.set()
+            return ours.recv(1)
+
+        return recv_into()
+
+    def rest() -> bool:
+        """Until the thread is where it waits, which a busy machine takes its time for."""
+        patience = time.monotonic() + 240
+        while (works := executors_work()) and time.monotonic() < patience:
+            time.sleep(0.001)
+        return not works
+
+    with ours, theirs, ThreadPoolExecutor(1) as executor:
+        executor.submit(int).result()
+        idle = rest()
+        waiting = executor.submit(waits)
+        began.wait()
+        at_work = executors_work()
+        over.set()
+        waiting.result()
+        began.clear()
+        receiving = executor.submit(receives)
+        began.wait()
+        reading = rest()
+        theirs.send(b"x")
+        receiving.result()
+
+    assert (idle, at_work, reading) == (True, True, True)

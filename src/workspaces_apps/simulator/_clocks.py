@@ -43,6 +43,7 @@ _BUSY_SHARE = 0.5
 _BUSY_PATIENCE = 1.0
 _SETTLE_PATIENCE = 5.0
 _EXECUTORS = concurrent.futures.thread.__file__
+_EXECUTOR_MAIN = vars(concurrent.futures.thread)["_worker"]
 _WAITING_FOR_AN_ANSWER = frozenset({"readinto", "recv", "recv_into"})
 
 
@@ -431,31 +432,31 @@ class _QuiescenceDetector:
 
 
 def _threads_run() -> bool:
-    return any(not _is_idle(frame) and not _is_remote_control(frame) for frame in _other_threads())
+    return any(
+        not _is_idle(frame) and not _is_remote_control(frame) for frame in _frames_of_others().values()
+    )
 
 
-def _other_threads() -> list[FrameType]:
-    """Return the frames that the other threads of the process are in."""
+def _frames_of_others() -> dict[int, FrameType]:
+    """Return the frames that the other threads of the process are in, by the thread's identifier."""
     # Documented, for all its underscore.
     frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
     # A frame that holds itself, and with it the whole stack, would be garbage that only the collector finds.
     del frames[threading.get_ident()]
-    return list(frames.values())
+    return frames
 
 
 def executors_work() -> bool:
     """Tell if a thread of an executor is in the middle of a job other than reading from a socket."""
-    for frame in _other_threads():
-        if frame.f_code.co_name in _WAITING_FOR_AN_ANSWER:
+    frames = _frames_of_others()
+    for thread in threading.enumerate():
+        frame = frames.get(thread.ident or 0)
+        # Only frames on top are looked at: the callers of one may be gone while they are gone through, and CPython 3.11
+        # was seen to give another object for such a caller.
+        if frame is None or getattr(thread, "_target", None) is not _EXECUTOR_MAIN:
             continue
-        if _is_executor(frame) and not _is_idle(frame):
+        if frame.f_code.co_name not in _WAITING_FOR_AN_ANSWER and not _is_idle(frame):
             return True
-        caller = frame.f_back
-        while caller is not None:
-            # On top of the stack when the thread has nothing to do, this is below it when it has.
-            if _is_executor(caller):
-                return True
-            caller = caller.f_back
     return False
 
 
