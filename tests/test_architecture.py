@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import workspaces_apps
+from workspaces_apps.api import AssociationState, WorkspaceState
 
 PACKAGE = "workspaces_apps"
 FOLDER = Path(workspaces_apps.__file__).parent
@@ -307,6 +308,79 @@ def test_the_list_of_waits_tells_them_from_others(wait: str, is_one: bool) -> No
     indented = "".join(f"    {line}\n" for line in wait.splitlines())
 
     assert bool([*waits_in_real_time(ast.parse(f"async def work():\n{indented}"))]) is is_one
+
+
+OWN_STATES = ("_associations", "api", "simulator")
+"""The parts that list states: the tables, the service's model, and the simulator, which is independent on purpose."""
+
+STATES = {*map(str, AssociationState), *map(str, WorkspaceState)}
+
+
+def states_in(node: ast.expr) -> set[str]:
+    """The states that an element of a collection is, as a string, a member of an enum, or in a tuple."""
+    match node:
+        case ast.Constant(value=str(state)) if state in STATES:
+            return {state}
+        case ast.Attribute(value=ast.Name(id="AssociationState" | "WorkspaceState"), attr=state):
+            return {state}
+        case ast.Attribute(value=ast.Attribute(attr="AssociationState" | "WorkspaceState"), attr=state):
+            return {state}
+        case ast.Tuple(elts=elements):
+            return set[str]().union(*map(states_in, elements))
+        case _:
+            return set()
+
+
+def lists_of_states(tree: ast.Module) -> Iterator[set[str]]:
+    """The states of each collection in a module that names two or more; the keys of a mapping are one."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Set(elts=elements) | ast.List(elts=elements) | ast.Tuple(elts=elements):
+                found = [*map(states_in, elements)]
+            case ast.Dict(keys=keys, values=values):
+                of_keys = [states_in(one) for one in keys if one is not None]
+                of_values = [states_in(one) for one in values]
+                found = of_keys if any(of_keys) else of_values
+            case ast.BoolOp(values=values):
+                compared = [one.comparators for one in values if isinstance(one, ast.Compare)]
+                found = [states_in(one) for comparators in compared for one in comparators]
+            case ast.Match(cases=cases):
+                patterns = [each for case in cases for each in ast.walk(case.pattern)]
+                found = [states_in(one.value) for one in patterns if isinstance(one, ast.MatchValue)]
+            case _:
+                continue
+        if len(states := set[str]().union(*found)) > 1:
+            yield states
+
+
+def test_only_the_tables_list_states() -> None:
+    """A set of states anywhere else would be a second table, which drifts from the first."""
+    found = {
+        path.relative_to(FOLDER).as_posix(): lists
+        for path in FOLDER.rglob("*.py")
+        if path.relative_to(FOLDER).parts[0] not in OWN_STATES
+        and (lists := [*lists_of_states(ast.parse(path.read_text(encoding="utf-8")))])
+    }
+
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "source,is_one",
+    [
+        ('HELD = frozenset({"COMPLETED", "UNINSTALLING"})', True),
+        ('BEFORE = {("REMOVED", "install"): True, ("COMPLETED", "install"): False}', True),
+        ('ENDS = {"install": "COMPLETED", "uninstall": "REMOVED"}', True),
+        ("READY = [WorkspaceState.AVAILABLE, api.WorkspaceState.STOPPED]", True),
+        ('ready = state == "AVAILABLE" or state == "STOPPED"', True),
+        ('match state:\n    case "AVAILABLE" | "STOPPED": pass', True),
+        ('ready = state == "AVAILABLE"', False),
+        ('LEVELS = ("ERROR", "WARNING")', False),
+    ],
+)
+def test_the_check_of_states_finds_each_form_of_a_list(source: str, is_one: bool) -> None:
+    """A single state, compared by name, is no list."""
+    assert bool([*lists_of_states(ast.parse(source))]) is is_one
 
 
 @pytest.mark.checkout

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from workspaces_apps._associations import OPPOSITE, Direction, Mark
 from workspaces_apps._associations.states import (
+    HELD,
     IN_FLIGHT,
     SETTLED,
     STAGED,
@@ -78,6 +79,11 @@ def test_without_a_direction_the_phase_decides() -> None:
         Phase.FAILED: NextAction.RETRY,
     }
     assert set(IN_FLIGHT) == {row.state for row in STATES if row.phase is Phase.IN_FLIGHT}
+
+
+def test_an_application_is_there_until_its_removal_has_ended() -> None:
+    """It counts as licensed; one in ERROR does not, because nobody knows if it is there."""
+    assert {"COMPLETED", "PENDING_UNINSTALL_DEPLOYMENT", "PENDING_UNINSTALL", "UNINSTALLING"} == HELD
 
 
 def test_no_record_and_removed_are_the_same() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.rollout.site import OFFICE, VISIO, Site, manifest, site
+from workspaces_apps._associations import Direction
+from workspaces_apps.api import AssociationState
 from workspaces_apps.rollout import (
     Event,
     Intent,
@@ -22,7 +24,7 @@ from workspaces_apps.rollout import (
     open_journal,
 )
 from workspaces_apps.rollout._log.projections import Key
-from workspaces_apps.rollout._undo import changes_made
+from workspaces_apps.rollout._undo import Made, changes_made
 
 OLD = "Microsoft Office Standard 2019"
 
@@ -201,6 +203,46 @@ def test_only_what_was_announced_and_succeeded_is_a_roll_outs_own(
     found = changes_made([start, *history], None).made().get(Key("default", "ws-1", "wsa-1"))
 
     assert (None if found is None else found.obstacle is None) is own
+
+
+OWN: dict[Direction, dict[str, bool]] = {
+    "install": {
+        "REMOVED": True,
+        "PENDING_INSTALL_DEPLOYMENT": True,
+        "PENDING_INSTALL": True,
+        "INSTALLING": True,
+        "PENDING_UNINSTALL_DEPLOYMENT": False,
+        "PENDING_UNINSTALL": True,
+        "UNINSTALLING": True,
+        "COMPLETED": False,
+    },
+    "uninstall": {
+        "COMPLETED": True,
+        "PENDING_UNINSTALL_DEPLOYMENT": True,
+        "PENDING_UNINSTALL": True,
+        "UNINSTALLING": True,
+        "PENDING_INSTALL_DEPLOYMENT": False,
+        "PENDING_INSTALL": True,
+        "INSTALLING": True,
+        "REMOVED": False,
+    },
+}
+"""By direction and the state before: if the change is the roll-out's own doing, and not only a reverted staging."""
+
+
+@pytest.mark.parametrize("direction", OWN)
+@pytest.mark.parametrize("before", [None, "NEWER", *AssociationState])
+def test_the_state_before_tells_if_there_is_something_to_undo(
+    direction: Direction, before: str | None
+) -> None:
+    """An application that was in ERROR, or in an unknown state, is left alone."""
+    success = Succeeded(
+        at=AT, run="r", target="default", workspace_id="ws-1", application_id="wsa-1", direction=direction
+    )
+    obstacle = Made(success=success, before=before).obstacle
+
+    expected = {None: Reason.BEFORE_UNKNOWN, True: None, False: Reason.THERE_BEFORE}
+    assert (obstacle and obstacle[0]) == expected[OWN[direction].get(before or "")]
 
 
 BEFORE, AFTER = "Microsoft Office LTSC Standard 2021", "Microsoft Office LTSC Standard 2024"

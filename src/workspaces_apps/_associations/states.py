@@ -123,6 +123,16 @@ IN_FLIGHT: Final[Mapping[str, Direction]] = _directions(Phase.IN_FLIGHT)
 SETTLED: Final[Mapping[str, Direction]] = _directions(Phase.SETTLED)
 """The direction that led to each settled state."""
 
+HELD: Final = frozenset(
+    row.state
+    for row in STATES
+    if row.state is not None and row.direction == ("install" if row.phase is Phase.SETTLED else "uninstall")
+)
+"""The states in which an application is on a WorkSpace: installed, and until a removal has ended. [assumed]
+
+What is in ERROR is not one of them: nobody knows if it is there.
+"""
+
 SETTLED_BY: Final[Mapping[Direction, str]] = {direction: state for state, direction in SETTLED.items()}
 """The settled state that each direction leads to."""
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from workspaces_apps._associations.states import Readiness, readiness
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import is_live, out
 from workspaces_apps.cli._failures import ExitCode, UsageError
@@ -404,7 +405,7 @@ async def choose(
         workspace
         async for workspace in ws.describe_workspaces()
         if workspace.workspace_id not in taken
-        and workspace.state in ("AVAILABLE", "STOPPED")
+        and readiness(workspace.state) is Readiness.READY
         and all(runs_on(application, workspace) for application in applications)
     ]
     if len(found) < count:

@@ -36,8 +36,6 @@ Doing: TypeAlias = Literal["install", "uninstall"]
 States: TypeAlias = Mapping[str, Mapping[str, str]]
 """By WorkSpace that was looked at, and by application: the state; ``REMOVED`` where there is none."""
 
-AS_WANTED: Final = {"install": "COMPLETED", "uninstall": "REMOVED"}
-
 ADVICE: Final = "Run the same command to resume; nothing is done twice."
 
 EPILOG = (
@@ -339,9 +337,9 @@ def in_words(doing: Doing, states: Mapping[str, str] | None, names: Mapping[str,
 
 
 def _state(doing: Doing, state: str) -> str:
-    from workspaces_apps._associations.states import ERROR, IN_FLIGHT, SETTLED, STAGED
+    from workspaces_apps._associations.states import ERROR, IN_FLIGHT, SETTLED, SETTLED_BY, STAGED
 
-    if state == AS_WANTED[doing]:
+    if state == SETTLED_BY[doing]:
         return f"{doing}ed"
     if state in STAGED:
         return "staged and not deployed: any deployment of this WorkSpace would commit it"

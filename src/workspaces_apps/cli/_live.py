@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from workspaces_apps._associations.states import NO_ASSOCIATION, STATES, Phase, StateInfo
 from workspaces_apps._base.hooks import AttemptRecord, Hooks, ThrottleRecord
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._console import complain, drawn_again, err, is_live
@@ -45,18 +46,28 @@ class Look:
 FAILED: Final = "FAILED"
 """No state of the service: the WorkSpace came to its end before its application was seen in any."""
 
+
+def _look(row: StateInfo) -> Look:
+    """Return the look of a state of the table."""
+    state = row.state or NO_ASSOCIATION
+    match row.phase:
+        case Phase.STAGED:
+            return Look("staged", "○", "dim")
+        case Phase.IN_FLIGHT:
+            if state.startswith("PENDING"):
+                return Look("pending", "◔", "yellow")
+            return Look("installing" if row.direction == "install" else "removing", "◑", "cyan")
+        case Phase.SETTLED:
+            return Look(state, "●", "green", ended=True)
+        case Phase.FAILED:
+            return Look(state, "✗", "bold red", ended=True)
+
+
 LOOKS: Final[Mapping[str | None, Look]] = {
+    **{row.state: _look(row) for row in STATES},
+    # Nothing was seen, which is not to be without an association.
     None: Look("waiting", " ", "dim"),
     FAILED: Look("failed", "✗", "bold red", ended=True),
-    "PENDING_INSTALL_DEPLOYMENT": Look("staged", "○", "dim"),
-    "PENDING_UNINSTALL_DEPLOYMENT": Look("staged", "○", "dim"),
-    "PENDING_INSTALL": Look("pending", "◔", "yellow"),
-    "PENDING_UNINSTALL": Look("pending", "◔", "yellow"),
-    "INSTALLING": Look("installing", "◑", "cyan"),
-    "UNINSTALLING": Look("removing", "◑", "cyan"),
-    "COMPLETED": Look("COMPLETED", "●", "green", ended=True),
-    "REMOVED": Look("REMOVED", "●", "green", ended=True),
-    "ERROR": Look("ERROR", "✗", "bold red", ended=True),
 }
 
 _ROWS_AROUND: Final = 9

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -16,10 +16,6 @@ from workspaces_apps._base.public import public
 from workspaces_apps._base.system import read_file
 from workspaces_apps.rollout._manifest.fields import Part
 from workspaces_apps.rollout._manifest.file import MAX_BYTES
-
-HELD: Final = frozenset({"COMPLETED", "PENDING_UNINSTALL_DEPLOYMENT", "PENDING_UNINSTALL", "UNINSTALLING"})
-"""The states in which an application is on a WorkSpace, and counts as licensed [assumed]. What is in ERROR does not: nobody
-knows whether it is there."""
 
 
 def _exact(value: object) -> object:

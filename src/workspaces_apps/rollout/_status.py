@@ -9,10 +9,10 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict
 
-from workspaces_apps._associations.states import IN_FLIGHT, STAGED
+from workspaces_apps._associations import OPPOSITE
+from workspaces_apps._associations.states import ERROR, HELD, IN_FLIGHT, SETTLED, STAGED
 from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient
-from workspaces_apps.rollout._licences import HELD
 from workspaces_apps.rollout._log.events import Direction
 from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
 from workspaces_apps.rollout._plan.reading import pages_of, patiently, side_by_side
@@ -98,15 +98,11 @@ def drift_of(change: PlannedChange) -> Standing:
         return "in-progress"
     if change.state in STAGED:
         return "staged"
-    if change.state == "ERROR":
+    if change.state == ERROR:
         return "error"
-    match change.direction, change.state:
-        case "install", "REMOVED":
-            return "missing"
-        case "uninstall", "COMPLETED":
-            return "unwanted"
-        case _:
-            return "undecided"
+    if change.direction is None or SETTLED.get(change.state) != OPPOSITE[change.direction]:
+        return "undecided"
+    return "missing" if change.direction == "install" else "unwanted"
 
 
 @dataclass(slots=True)

@@ -5,7 +5,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from workspaces_apps._associations.states import IN_FLIGHT, NO_ASSOCIATION, SETTLED, SETTLED_BY, STAGED
+from workspaces_apps._associations import OPPOSITE
+from workspaces_apps._associations.states import (
+    ERROR,
+    IN_FLIGHT,
+    SETTLED,
+    SETTLED_BY,
+    STAGED,
+    Phase,
+    state_info,
+)
 from workspaces_apps._observe.reads import AssociationRecord
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._log.events import (
@@ -29,31 +38,25 @@ _LONGEST_NAME: Final = 100
 _EQUAL: Final = timedelta(milliseconds=1)
 """Times that differ by less are the same: the service gives seconds with a fraction [seen]."""
 
-_BACK: Final[Mapping[Direction, Direction]] = {"install": "uninstall", "uninstall": "install"}
-
-_BEFORE: Final[Mapping[tuple[str, Direction], bool]] = {
-    ("REMOVED", "install"): True,
-    ("PENDING_INSTALL_DEPLOYMENT", "install"): True,
-    ("PENDING_INSTALL", "install"): True,
-    ("INSTALLING", "install"): True,
-    ("PENDING_UNINSTALL_DEPLOYMENT", "install"): False,
-    ("PENDING_UNINSTALL", "install"): True,
-    ("UNINSTALLING", "install"): True,
-    ("COMPLETED", "install"): False,
-    ("COMPLETED", "uninstall"): True,
-    ("PENDING_UNINSTALL_DEPLOYMENT", "uninstall"): True,
-    ("PENDING_UNINSTALL", "uninstall"): True,
-    ("UNINSTALLING", "uninstall"): True,
-    ("PENDING_INSTALL_DEPLOYMENT", "uninstall"): False,
-    ("PENDING_INSTALL", "uninstall"): True,
-    ("INSTALLING", "uninstall"): True,
-    ("REMOVED", "uninstall"): False,
-}
-"""By the state before the roll-out and the direction of what it did: whether that is its own doing. A change that was
-only staged, and was reverted, left the application as it had been."""
-
-_BY_ACTION: Final[Mapping[Action, str]] = {"install": NO_ASSOCIATION, "uninstall": "COMPLETED"}
+_BY_ACTION: Final[Mapping[Action, str]] = {action: SETTLED_BY[other] for action, other in OPPOSITE.items()}
 """The state before, where a journal of an earlier release tells the action only."""
+
+
+def _is_own(before: str, direction: Direction) -> bool | None:
+    """Tell if a change is a roll-out's own doing, by the state before; None where that tells nothing.
+
+    A change that was only staged, and was reverted, left the application as it had been.
+    """
+    row = state_info(before)
+    if row.direction is None:
+        return None
+    match row.phase:
+        case Phase.SETTLED:
+            return row.direction != direction
+        case Phase.STAGED:
+            return row.direction == direction
+        case _:
+            return True
 
 
 @dataclass(slots=True)
@@ -157,12 +160,12 @@ class Made:
     @property
     def back(self) -> Direction:
         """The direction that takes it back."""
-        return _BACK[self.success.direction]
+        return OPPOSITE[self.success.direction]
 
     @property
     def obstacle(self) -> tuple[Reason, str] | None:
         """Return why it is left alone, whatever the service shows now; None if nothing in the journal speaks against it."""
-        own = _BEFORE.get((self.before or "", self.success.direction))
+        own = _is_own(self.before or "", self.success.direction)
         if own is None:
             said = self.before or "unknown"
             return (
@@ -222,7 +225,7 @@ class Undo:
         ):
             # It is back, or on its way: the undo goes on.
             return change
-        if change.state == "ERROR":
+        if change.state == ERROR:
             return change
         if SETTLED.get(change.state) != made.direction:
             return blocked(

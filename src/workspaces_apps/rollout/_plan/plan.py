@@ -16,12 +16,12 @@ from zlib import crc32
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from workspaces_apps._associations.states import SETTLED
+from workspaces_apps._associations.states import HELD, SETTLED
 from workspaces_apps._base.public import Datetime, public
 from workspaces_apps._base.system import read_file, replace_file
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._errors import PlanError
-from workspaces_apps.rollout._licences import HELD, LicenceCount, Price
+from workspaces_apps.rollout._licences import LicenceCount, Price
 from workspaces_apps.rollout._log.events import Action, Direction
 from workspaces_apps.rollout._manifest.policy import Amount, Policy, cut, wave_sizes
 from workspaces_apps.rollout._manifest.selectors import UnmatchedValue, in_words

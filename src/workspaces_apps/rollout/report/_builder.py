@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from workspaces_apps._associations.states import SETTLED_BY
+from workspaces_apps._associations.states import HELD, SETTLED_BY
 from workspaces_apps._reconcile.decisions import NEVER_STARTED
-from workspaces_apps.rollout._licences import HELD
 from workspaces_apps.rollout._log.events import (
     GRAVEST_ENDINGS,
     AboutWorkspace,
