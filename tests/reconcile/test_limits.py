@@ -5,7 +5,8 @@ from itertools import count, takewhile
 import pytest
 
 from workspaces_apps._reconcile.decisions import Limits
-from workspaces_apps._reconcile.writes import ReconcilePolicy
+from workspaces_apps._reconcile.observed_state import ObservedState
+from workspaces_apps._reconcile.writes import AttemptGuard, ReconcilePolicy, Unconditional
 from workspaces_apps.simulator import ManualClock
 
 
@@ -68,3 +69,20 @@ def test_waits_are_bounded_each_from_its_beginning() -> None:
 
     assert (*first, *over) == (100, 50, False, -1, -51, True)
     assert (bounds.wait_until() - clock.monotonic(), bounds.count_busy()) == (100, False)
+
+
+@pytest.mark.parametrize(
+    "refusals,seconds", [(0, 10), (3, 10), (4, 20), (6, 80), (9, 600), (10, 600), (5000, 600)]
+)
+def test_the_guard_takes_a_read_of_ten_minutes_ago_at_most(refusals: int, seconds: float) -> None:
+    """Where reads are too old time and again the bound doubles, and not beyond that."""
+    clock = ManualClock()
+    observed = ObservedState((), clock)
+    observed.answered_at = clock.monotonic()
+    guard = AttemptGuard(Unconditional(), observed, clock, refusals)
+
+    clock.jump(seconds)
+    in_time = guard.is_recent(observed)
+    clock.jump(1)
+
+    assert (in_time, guard.is_recent(observed)) == (True, False)

@@ -239,6 +239,9 @@ _PATIENCE: Final = 3
 Where calls wait for minutes, or a simulated clock runs faster than the network, no read would ever be recent enough.
 """
 
+MOST_READ_AGE: Final = 600.0
+"""Seconds that the bound doubles to at most: what was staged longer ago than that is never committed unread."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -330,7 +333,8 @@ class AttemptGuard:
         self, conditions: Conditions, observed: ObservedState | None, clock: Clock, refusals: int = 0
     ) -> None:
         self.passed: bool = False
-        self._longest_age = READ_AGE * 2.0 ** max(0, refusals - _PATIENCE)
+        doublings = max(0, min(refusals - _PATIENCE, 10))
+        self._longest_age = min(READ_AGE * 2.0**doublings, MOST_READ_AGE)
         self._conditions = conditions
         self._observed = observed
         self._clock = clock
