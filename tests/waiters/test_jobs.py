@@ -19,6 +19,7 @@ from workspaces_apps import (
     WaiterTimeoutError,
 )
 from workspaces_apps.simulator import SimulatorSettings
+from workspaces_apps.simulator._faults import FaultKind
 from workspaces_apps.simulator._records import State
 
 pytestmark = pytest.mark.campaign
@@ -255,6 +256,19 @@ async def test_a_workspace_that_stays_busy_is_waited_for_until_the_timeout() -> 
             await here.ws.install_applications(workspace_id, [here.application], timeout=600)
 
         assert here.count(WRITES[0]) == 20
+
+
+@pytest.mark.parametrize("kind", ["throttle", "unavailable"])
+async def test_what_an_outage_leaves_staged_is_told(kind: FaultKind) -> None:
+    """It is not taken back: the Deploy may have arrived, and the service would not take that call either."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add(kind, operation=WRITES[2])
+
+        with pytest.raises(ServiceError) as caught:
+            await here.ws.install_applications(workspace_id, [here.application], timeout=3600)
+
+        assert here.count(WRITES[1]) == 0
+        assert here.application in "".join(getattr(caught.value, "__notes__", ()))
 
 
 async def test_what_a_late_job_leaves_staged_is_told() -> None:

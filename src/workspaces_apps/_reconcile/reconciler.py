@@ -751,6 +751,10 @@ class Reconciler:
             return
         if isinstance(error, ServiceError) and classify(error) is FailureKind.FATAL:
             await self._take_back()
+        else:
+            # Not taken back: a Deploy whose answer was lost may still arrive, and what ends it here, an outage or
+            # throttles that do not end, would meet the calls that take back as well. The next run goes on from there.
+            self._note_left_staged()
         for application in refused.applications:
             # What was staged before the service refused may stay so, and somebody should know.
             message = left_over(self.observed.state(application), error.message)
