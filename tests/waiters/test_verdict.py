@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from workspaces_apps._associations.states import STATES, WORKSPACES, Phase, state_info
+from workspaces_apps._associations.states import GONE_AFTER, GONE_READS, STATES, WORKSPACES, Phase, state_info
 from workspaces_apps._observe.reads import AssociationRecord, Snapshot
 from workspaces_apps._waiters import Target
 from workspaces_apps._waiters.deployment import ENDS, TARGETS, Deployment, NextStep
@@ -84,6 +84,7 @@ def reference(wanted: Target, looks: Sequence[Look]) -> NextStep:
     """The verdict, said once more in as few words as possible."""
     quiet, under_way, seen = 0.0, False, set[str]()
     needs_since = absent_since = None
+    absences = 0
     for look in looks:
         seen.add(look.state or "REMOVED")
         moving = look.state not in RESTING
@@ -93,9 +94,12 @@ def reference(wanted: Target, looks: Sequence[Look]) -> NextStep:
         failed = look.state == "ERROR"
         ended = look.state in GOAL[wanted] or (failed and (under_way or len(seen) > 1 or overdue))
         needs_since = (needs_since or look.at) if look.workspace in NEEDS else None
-        absent_since = (absent_since or look.at) if look.workspace is None else None
+        # An association that is shown proves that the WorkSpace is there, and that its listing left it out.
+        absent = look.workspace is None and look.state is None
+        absent_since, absences = ((absent_since or look.at), absences + 1) if absent else (None, 0)
         gone = look.workspace in {"TERMINATING", "TERMINATED"}
-        if gone or (absent_since is not None and look.at - absent_since >= GRACE):
+        missing = absent_since is not None and absences >= GONE_READS and look.at - absent_since >= GONE_AFTER
+        if gone or missing:
             return NextStep.FAILED if failed and ended else NextStep.GONE
         if not ended:
             if overdue and not moving:
@@ -135,6 +139,9 @@ def observations(draw: st.DrawFn) -> list[Look]:
 
 
 @settings(max_examples=500)
+@example(
+    "removed", [Look(1, "COMPLETED", None), *(Look(2 + 30 * number, None, None) for number in range(12))]
+)
 @example("installed", [Look(61, "INSTALLING", None), Look(62, "PENDING_INSTALL_DEPLOYMENT", None)])
 @given(st.sampled_from(["installed", "removed"]), observations())
 def test_the_verdict_is_the_reference_s(wanted: Target, looks: list[Look]) -> None:
