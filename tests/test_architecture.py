@@ -402,8 +402,6 @@ SHARED_NAMES = {
     "Mark": "how a row of a table is known; each table allows the marks that it has",
     "Outcome": "both are public: the end of an attempt, and of a change",
     "Rule": "both are public: a constraint of the service's model, and a part of a manifest",
-    "RunState": "one is public: how far a target of a distributed run is; what a controller admits by is private",
-    "Target": "two are public: a part of a manifest, and what a wait is for; whom a client calls is private",
     "Workspace": "a WorkSpace, in a report and in the simulator",
     "WriteOperation": "an operation that changes an association; the words on disk do not follow the code's",
 }

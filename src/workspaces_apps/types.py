@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workspaces_apps._model.values import Blob, Items, JsonObject, OpenEnum, Timestamp
     from workspaces_apps._waiters import AssociationChange as AssociationChange  # noqa: PLC0414 - public elsewhere
     from workspaces_apps._waiters import DeploymentOutcome as DeploymentOutcome  # noqa: PLC0414 - public elsewhere
-    from workspaces_apps._waiters import OnChange, Target
+    from workspaces_apps._waiters import OnChange, WantedState
     from workspaces_apps._waiters.deployment_wait import AllDeployed, DeploymentWatch
 
     RECORDS: tuple[type, ...]
@@ -65,9 +65,9 @@ __all__ = [
     "Rule",
     "Rules",
     "Session",
-    "Target",
     "Timestamp",
     "Unset",
+    "WantedState",
 ]
 
 if not TYPE_CHECKING:
@@ -82,7 +82,7 @@ if not TYPE_CHECKING:
         "workspaces_apps._base.hooks": "Outcome",
         "workspaces_apps._model.values": "Blob Items JsonObject OpenEnum Timestamp",
         "workspaces_apps._model.paginator": "ItemIterator PageIterator Paginated",
-        "workspaces_apps._waiters": "AssociationChange DeploymentOutcome OnChange Target",
+        "workspaces_apps._waiters": "AssociationChange DeploymentOutcome OnChange WantedState",
         "workspaces_apps._waiters.deployment_wait": "AllDeployed DeploymentWatch",
     }
     _RECORDS = {

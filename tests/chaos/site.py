@@ -65,7 +65,7 @@ class Site:
         """The resources that the client holds at the moment."""
         pacers: list[tuple[RateLimiter, object]] = list(attrgetter("_pacers")(self.registry).values())
         slots: asyncio.Semaphore = attrgetter("_shared._transport.slots")(self.client)
-        bound: int = attrgetter("_shared.target.config.max_connections")(self.client)
+        bound: int = attrgetter("_shared.settings.config.max_connections")(self.client)
         free: int = attrgetter("_value")(slots)
         connections: set[object] = attrgetter("connector._acquired")(self.http())
         return Held(

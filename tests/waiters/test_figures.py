@@ -8,7 +8,7 @@ import pytest
 
 from tests.waiters.world import World, deploy, world
 from workspaces_apps import DeploymentOutcome
-from workspaces_apps._waiters import Target
+from workspaces_apps._waiters import WantedState
 from workspaces_apps.simulator import Throttle
 
 pytestmark = pytest.mark.campaign
@@ -24,7 +24,7 @@ async def wait_for_all(
     noticed: dict[str, float] = {}
 
     async def wait(workspace_id: str) -> DeploymentOutcome:
-        wish: dict[str, Target] | None = {here.application: "installed"} if wanted else None
+        wish: dict[str, WantedState] | None = {here.application: "installed"} if wanted else None
         outcome = await here.ws.wait_until_deployed(workspace_id, wanted=wish)
         noticed[workspace_id] = here.sim.clock.timestamp()
         return outcome

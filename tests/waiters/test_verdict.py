@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from workspaces_apps._associations.states import GONE_AFTER, GONE_READS, STATES, WORKSPACES, Phase, state_info
 from workspaces_apps._observe.reads import AssociationRecord, Snapshot
-from workspaces_apps._waiters import Target
-from workspaces_apps._waiters.deployment import ENDS, TARGETS, Deployment, NextStep
+from workspaces_apps._waiters import WantedState
+from workspaces_apps._waiters.deployment import ENDS, WANTED_STATES, Deployment, NextStep
 from workspaces_apps._waiters.resources import (
     ABSENT,
     ACCEPTORS,
@@ -65,7 +65,7 @@ def snapshot(
     )
 
 
-GOAL: Final[dict[Target, set[str | None]]] = {
+GOAL: Final[dict[WantedState, set[str | None]]] = {
     "installed": {"COMPLETED"},
     "removed": {"REMOVED", None},
 }
@@ -80,7 +80,7 @@ RESTING: Final = {
 NEEDS: Final = {"SUSPENDED", "ERROR", "UNHEALTHY", "IMPAIRED", "ADMIN_MAINTENANCE"}
 
 
-def reference(wanted: Target, looks: Sequence[Look]) -> NextStep:
+def reference(wanted: WantedState, looks: Sequence[Look]) -> NextStep:
     """The verdict, said once more in as few words as possible."""
     quiet, under_way, seen = 0.0, False, set[str]()
     needs_since = absent_since = None
@@ -112,7 +112,7 @@ def reference(wanted: Target, looks: Sequence[Look]) -> NextStep:
     return NextStep.LOOK
 
 
-def verdict(wanted: Target, looks: Sequence[Look]) -> NextStep:
+def verdict(wanted: WantedState, looks: Sequence[Look]) -> NextStep:
     """The verdict of the waiter."""
     deployment = Deployment({APP: wanted}, clock=CLOCK, began=0.0, grace=GRACE)
     for look in looks:
@@ -144,7 +144,7 @@ def observations(draw: st.DrawFn) -> list[Look]:
 )
 @example("installed", [Look(61, "INSTALLING", None), Look(62, "PENDING_INSTALL_DEPLOYMENT", None)])
 @given(st.sampled_from(["installed", "removed"]), observations())
-def test_the_verdict_is_the_reference_s(wanted: Target, looks: list[Look]) -> None:
+def test_the_verdict_is_the_reference_s(wanted: WantedState, looks: list[Look]) -> None:
     """States, absences, errors, unknowns and any steps of the clock: the same verdict as the reference."""
     assert verdict(wanted, looks) is reference(wanted, looks)
 
@@ -160,7 +160,7 @@ def test_without_a_wish_the_first_look_decides_what_is_followed(looks: list[Look
     if first.phase not in (Phase.STAGED, Phase.IN_FLIGHT):
         assert not deployment.statuses()
     elif first.direction is not None:
-        assert [status.wanted for status in deployment.statuses()] == [TARGETS[first.direction]]
+        assert [status.wanted for status in deployment.statuses()] == [WANTED_STATES[first.direction]]
 
 
 def test_every_known_state_has_its_row() -> None:

@@ -15,7 +15,7 @@ from workspaces_apps._base.credentials import Credentials, CredentialsProvider
 from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import paused
-from workspaces_apps._http.config import CallOptions, ClientConfig, RequestChecks, Target, Unset
+from workspaces_apps._http.config import CallOptions, ClientConfig, ConnectionSettings, RequestChecks, Unset
 from workspaces_apps._http.port import make_transport
 from workspaces_apps._pacing import Pacing
 from workspaces_apps._retry import RetryPolicy
@@ -39,10 +39,10 @@ ItemT = TypeVar("ItemT")
 
 
 class _Shared:
-    """The common part of a client and its views: the target, and the connections once they are open."""
+    """The common part of a client and its views: the settings, and the connections once they are open."""
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self.settings = settings
         self.closed = False
         self.hub: Hub | None = None
         self._transport: TransportPort | None = None
@@ -53,12 +53,12 @@ class _Shared:
                 raise ClientStateError("the client is closed; make a new one")
             # Imported only now: it brings aiobotocore and pydantic.
             with paused():
-                self._transport = make_transport(self.target)
+                self._transport = make_transport(self.settings)
         return self._transport
 
     def __del__(self) -> None:
         if self._transport is not None and self._transport.is_open:
-            message = f"unclosed {_named(self.target)}: use `async with`, or `await client.aclose()`"
+            message = f"unclosed {_named(self.settings)}: use `async with`, or `await client.aclose()`"
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     async def close(self) -> None:
@@ -104,7 +104,7 @@ class WorkSpacesClient(Waiters):
             ConfigurationError: Arguments contradict each other or cannot be right.
         """
         config = config if config is not None else ClientConfig()
-        target = Target(
+        settings = ConnectionSettings(
             region=region,
             profile=profile,
             endpoint_url=endpoint_url,
@@ -120,15 +120,13 @@ class WorkSpacesClient(Waiters):
             request_checks=config.request_checks,
             hooks=config.hooks,
         )
-        self._shared = _Shared(target)
+        self._shared = _Shared(settings)
         self._options = self._own_options = options
         self._is_view = False
 
     def __repr__(self) -> str:
         """Name whom it calls, as it was told; what the environment says shows only once it is open."""
-        return (
-            f"<{_named(self._shared.target, type(self).__name__)}{' closed' if self._shared.closed else ''}>"
-        )
+        return f"<{_named(self._shared.settings, type(self).__name__)}{' closed' if self._shared.closed else ''}>"
 
     async def __aenter__(self) -> Self:
         if self._is_view:
@@ -150,7 +148,7 @@ class WorkSpacesClient(Waiters):
     @property
     def clock(self) -> Clock:
         """The clock of the client."""
-        return self._shared.target.clock
+        return self._shared.settings.clock
 
     @property
     def hooks(self) -> Hooks:
@@ -173,8 +171,8 @@ class WorkSpacesClient(Waiters):
         def load() -> None:
             from workspaces_apps._http.session import preload
 
-            target = self._shared.target
-            preload(target.profile, telemetry=target.config.telemetry)
+            settings = self._shared.settings
+            preload(settings.profile, telemetry=settings.config.telemetry)
 
         await asyncio.to_thread(load)
         await self._shared.transport().open()
@@ -301,13 +299,15 @@ class WorkSpacesClient(Waiters):
             def view(hooks: Hooks) -> WorkSpacesClient:
                 return own._view(options._replace(hooks=hooks))
 
-            target = shared.target
-            polling = Polling(view=view, clock=target.clock, random=target.config.random, delay=poll_delay)
+            settings = shared.settings
+            polling = Polling(
+                view=view, clock=settings.clock, random=settings.config.random, delay=poll_delay
+            )
             shared.hub = Hub(own, polling)
         return shared.hub
 
     def _telemetry(self) -> Telemetry | None:
-        return load(enabled=self._shared.target.config.telemetry)
+        return load(enabled=self._shared.settings.config.telemetry)
 
     def _audience(self) -> PollAudience | None:
         from workspaces_apps._observe.subscription import HooksAudience
@@ -375,9 +375,9 @@ async def identity_of(client: WorkSpacesClient) -> ClientIdentity:
     return await client._shared.transport().identity()  # pyright: ignore[reportPrivateUsage]  # beside its class
 
 
-def _named(target: Target, name: str = "WorkSpacesClient") -> str:
-    settings = {"region": target.region, "profile": target.profile, "endpoint_url": target.endpoint_url}
-    shown = ", ".join(f"{name}={value!r}" for name, value in settings.items() if value is not None)
+def _named(settings: ConnectionSettings, name: str = "WorkSpacesClient") -> str:
+    given = {"region": settings.region, "profile": settings.profile, "endpoint_url": settings.endpoint_url}
+    shown = ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
     return f"{name}({shown})"
 
 

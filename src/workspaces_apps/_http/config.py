@@ -1,4 +1,4 @@
-"""`ClientConfig`: what can be set about a client, checked when it is set; the target of a client, and its identity."""
+"""`ClientConfig`: what can be set about a client, checked when it is set; how a client connects, and its identity."""
 
 import pickle
 import random
@@ -218,7 +218,7 @@ class CallOptions(NamedTuple):
         return self._replace(**options)  # type: ignore[arg-type]  # checked one line above
 
 
-class Target:
+class ConnectionSettings:
     """The service that a client calls, and the identity it calls as; shared by all of its views.
 
     Attributes:

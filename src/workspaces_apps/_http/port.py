@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from workspaces_apps._http.config import CallOptions, ClientIdentity, Target
+    from workspaces_apps._http.config import CallOptions, ClientIdentity, ConnectionSettings
     from workspaces_apps._model.models import Request, Result
 
 ResultT = TypeVar("ResultT", bound="Result")
@@ -42,8 +42,8 @@ class TransportPort(Protocol):
         ...
 
 
-def make_transport(target: Target) -> TransportPort:
+def make_transport(settings: ConnectionSettings) -> TransportPort:
     """Return a transport that is not open yet; the first one imports aiobotocore and pydantic."""
     from workspaces_apps._http.transport import Transport
 
-    return Transport(target)
+    return Transport(settings)

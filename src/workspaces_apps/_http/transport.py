@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock, Timeout
     from workspaces_apps._base.credentials import CredentialsProvider
     from workspaces_apps._base.hooks import RefreshRecord
-    from workspaces_apps._http.config import CallOptions, Target
+    from workspaces_apps._http.config import CallOptions, ConnectionSettings
     from workspaces_apps._http.signing import CredentialsSource
     from workspaces_apps._pacing import Permit, RateLimiter
     from workspaces_apps._telemetry.metrics import MetricName
@@ -134,14 +134,14 @@ class _Call(Generic[ResultT]):
     async def run(self) -> ResultT:
         """Make it, attempt after attempt."""
         transport, request, options = self.transport, self.request, self.options
-        target, operation = transport.target, request.facts.name
-        clock = target.clock
+        settings, operation = transport.settings, request.facts.name
+        clock = settings.clock
         self._began = clock.monotonic()
         self._connection, account = await transport.connection()
         if self.trace is not None:
             self.trace.goes_to(self._connection.endpoint, self._connection.region)
         key = PacingKey(self._connection.endpoint, self._connection.region, account, operation)
-        self._pacer = target.config.pacing_registry.pacer(key, options.pacing, clock)
+        self._pacer = settings.config.pacing_registry.pacer(key, options.pacing, clock)
         self._body = body_of(request)
         try:
             return await run_attempts(
@@ -150,7 +150,7 @@ class _Call(Generic[ResultT]):
                 policy=options.retry,
                 budget=transport.budget(options.retry.budget),
                 clock=transport.waking_clock,
-                random=target.config.random,
+                random=settings.config.random,
                 hooks=options.hooks,
                 trace=self.trace,
                 remaining=self._remaining,
@@ -169,7 +169,7 @@ class _Call(Generic[ResultT]):
         Args:
             number: Its number, from 1.
         """
-        clock = self.transport.target.clock
+        clock = self.transport.settings.clock
         self.attempts, self.attempt_began = number, clock.monotonic()
         http_call = HttpCall(operation=self.request.facts.name, body=self._body, result_type=self.result_type)
         remedies: tuple[frozenset[str], ...] = _REMEDIES
@@ -215,7 +215,7 @@ class _Call(Generic[ResultT]):
         if permit is None:
             with _NOTHING if self.trace is None else self.trace.queued():
                 async with transport.waiting():
-                    permit = await pacer.acquire(clock=transport.target.clock, deadline=self.deadline)
+                    permit = await pacer.acquire(clock=transport.settings.clock, deadline=self.deadline)
         try:
             # Not `async with`, which is two calls more.
             await transport.slots.acquire()
@@ -267,7 +267,7 @@ class _Call(Generic[ResultT]):
         found = await resolve_outcome(self.request, self.result_type, ask)
         if isinstance(found, Resolved):
             # Of the look's answer, but of the call that it settles.
-            elapsed = timedelta(seconds=self.transport.target.clock.monotonic() - self._began)
+            elapsed = timedelta(seconds=self.transport.settings.clock.monotonic() - self._began)
             meta = replace(found.result.meta, attempts=self.attempts, elapsed=elapsed)
             return Resolved(found.result.with_meta(meta))
         if found is Resolution.REPEAT:
@@ -275,7 +275,7 @@ class _Call(Generic[ResultT]):
         return found
 
     def _remaining(self) -> float | None:
-        return None if self.deadline is None else self.deadline - self.transport.target.clock.monotonic()
+        return None if self.deadline is None else self.deadline - self.transport.settings.clock.monotonic()
 
     def _absorbed(self, _: WorkSpacesError) -> bool:
         return self._pacer.adapts_to_throttling
@@ -299,27 +299,27 @@ class Transport:
     """The connections that a client and its views share; belongs to the event loop that opened it.
 
     Attributes:
-        target: Whom the client calls, and how.
+        settings: Whom the client calls, and how.
         slots: As many as there may be connections.
         waking_clock: The client's clock, whose sleepers wake when the client is closed.
         closed: Whether it is.
     """
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self.settings = settings
         self._loop = asyncio.get_running_loop()
-        self.slots = asyncio.Semaphore(target.config.max_connections)
+        self.slots = asyncio.Semaphore(settings.config.max_connections)
         self._budgets: dict[RetryBudgetPolicy, RetryBudget] = {}
         self._opening: asyncio.Task[tuple[Connection, str]] | None = None
         self._waits: set[Timeout] = set()
-        self.waking_clock = _WakingClock(target.clock, self)
+        self.waking_clock = _WakingClock(settings.clock, self)
         self.closed = False
         self._session: AioSession | None = None
         self._account: str | None = None
-        self._telemetry = load(enabled=target.config.telemetry)
+        self._telemetry = load(enabled=settings.config.telemetry)
         if self._telemetry is not None:
             self._telemetry.watch(self)
-            self._telemetry.watch(target.config.pacing_registry)
+            self._telemetry.watch(settings.config.pacing_registry)
 
     @property
     def is_open(self) -> bool:
@@ -335,12 +335,12 @@ class Transport:
         Raises:
             DeadlineExceededError: That took longer than the `timeout` of the configuration.
         """
-        limit = self.target.config.timeout
+        limit = self.settings.config.timeout
         if limit is None:
             await self.connection()
             return
         seconds = to_seconds(limit, "timeout", positive=True)
-        scope = timeout(self.target.clock, seconds)
+        scope = timeout(self.settings.clock, seconds)
         try:
             async with scope:
                 await self.connection()
@@ -365,11 +365,11 @@ class Transport:
         if self._account is None and self._session is not None:
             from workspaces_apps._http.credentials import STS_RETRY, ConfiguredSession, Repeater, account_of
 
-            target = self.target
-            repeater = Repeater(policy=STS_RETRY, clock=target.clock, random=target.config.random)
+            settings = self.settings
+            repeater = Repeater(policy=STS_RETRY, clock=settings.clock, random=settings.config.random)
             self._account = await account_of(
                 credentials,
-                ConfiguredSession(self._session, target.config),
+                ConfiguredSession(self._session, settings.config),
                 repeater,
                 region=connection.region,
                 endpoint=endpoint,
@@ -414,7 +414,7 @@ class Transport:
         options = call.options
         if options.timeout is None:
             return await call.run()
-        clock = self.target.clock
+        clock = self.settings.clock
         seconds = to_seconds(options.timeout, "timeout", positive=True)
         scope = timeout(clock, seconds)
         try:
@@ -451,7 +451,7 @@ class Transport:
             ClientStateError: It was.
         """
         self.check_state()
-        scope = timeout(self.target.clock, None)
+        scope = timeout(self.settings.clock, None)
         try:
             async with scope:
                 self._waits.add(scope)
@@ -468,7 +468,9 @@ class Transport:
         """Reserve a poll's turn in the share of the operation's rate that polls may take; see `RateLimiter.poll_delay`."""
         connection, account = await self.connection()
         key = PacingKey(connection.endpoint, connection.region, account, operation)
-        return self.target.config.pacing_registry.pacer(key, options.pacing, self.target.clock).poll_delay()
+        return self.settings.config.pacing_registry.pacer(
+            key, options.pacing, self.settings.clock
+        ).poll_delay()
 
     def _refreshed(self, record: RefreshRecord) -> None:
         """Tell that credentials were loaded or refreshed, or could not be."""
@@ -477,7 +479,7 @@ class Transport:
             self._telemetry.measure(
                 "workspaces_apps.client.credentials.refreshes", 1, {"workspaces_apps.outcome": outcome}
             )
-        notify(self.target.config.hooks.on_refresh, record)
+        notify(self.settings.config.hooks.on_refresh, record)
 
     def gauges(self) -> Iterator[tuple[MetricName, float, Attributes]]:
         """Return the present values that metrics show of the client: what is left of its retry budgets."""
@@ -532,18 +534,20 @@ class Transport:
             raise
 
     async def _connect(self) -> tuple[Connection, str]:
-        target = self.target
+        settings = self.settings
         session = (
-            make_session(target.profile) if target.session is None else cast("AioSession", target.session)
+            make_session(settings.profile)
+            if settings.session is None
+            else cast("AioSession", settings.session)
         )
         self._session = session
-        region = target.region or resolve_region(session)
+        region = settings.region or resolve_region(session)
         connection = await open_connection(
             session,
-            _source(target, session, region, self._refreshed),
-            target.config,
+            _source(settings, session, region, self._refreshed),
+            settings.config,
             region=region,
-            endpoint_url=target.endpoint_url,
+            endpoint_url=settings.endpoint_url,
         )
         try:
             return connection, await connection.signer.account()
@@ -596,19 +600,19 @@ async def _recovered(connection: Connection, http_call: HttpCall[ResultT], error
 
 
 def _source(
-    target: Target, session: AioSession, region: str, refreshed: Callable[[RefreshRecord], None]
+    settings: ConnectionSettings, session: AioSession, region: str, refreshed: Callable[[RefreshRecord], None]
 ) -> CredentialsSource:
     """Return where the credentials of a client come from, each with the client's own configuration."""
-    config = target.config
-    if isinstance(target.credentials, Credentials):
-        return RefreshingSource(ProviderLoader(StaticProvider(target.credentials)), refreshed=refreshed)
+    config = settings.config
+    if isinstance(settings.credentials, Credentials):
+        return RefreshingSource(ProviderLoader(StaticProvider(settings.credentials)), refreshed=refreshed)
     # Imported only now: whoever gives credentials needs nobody who gets them.
     from workspaces_apps._http.credentials import ChainLoader, ConfiguredSession, Repeater, RoleLoader
 
-    repeater = Repeater(policy=config.retry, clock=target.clock, random=config.random)
+    repeater = Repeater(policy=config.retry, clock=settings.clock, random=config.random)
 
     def chain(profile: str | None) -> RefreshingSource:
-        own = session if profile in (None, target.profile) else make_session(profile)
+        own = session if profile in (None, settings.profile) else make_session(profile)
         return RefreshingSource(
             ChainLoader(own, config, region=region, repeater=repeater), refreshed=refreshed
         )
@@ -625,7 +629,7 @@ def _source(
         loader = RoleLoader(role, source, ConfiguredSession(session, config), repeater)
         return RefreshingSource(loader, refreshed=refreshed)
 
-    return source_of(target.credentials)
+    return source_of(settings.credentials)
 
 
 def _ids_of(request: Request) -> dict[str, str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
         AssociationStatus,
         DeploymentOutcome,
         OnChange,
-        Target,
+        WantedState,
     )
     from workspaces_apps._waiters.methods import PollPolicy
 
@@ -22,7 +22,7 @@ __all__ = [
     "DeploymentOutcome",
     "OnChange",
     "PollPolicy",
-    "Target",
+    "WantedState",
 ]
 
 if not TYPE_CHECKING:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 ErrorT = TypeVar("ErrorT", bound=WorkSpacesError)
 
-Target: TypeAlias = Literal["installed", "removed"]
+WantedState: TypeAlias = Literal["installed", "removed"]
 """The end that an association is meant to come to."""
 
 
@@ -52,7 +52,7 @@ class AssociationStatus:
     """The application."""
     state: api.AssociationState | None
     """Its state; None if there is no association (any more)."""
-    wanted: Target | None
+    wanted: WantedState | None
     """The state it is meant to end in; None where nothing tells."""
     reason: api.AssociationStateReason | None = None
     """The reason of the failure, in the service's words."""
@@ -128,10 +128,12 @@ def note_unknown(kind: str, state: OpenEnum | None, name: str = "") -> None:
     _log.warning("unknown %s state %s%s: it counts as under way", kind, harmless(state, NAME_LIMIT), place)
 
 
-DIRECTIONS: Final[Mapping[Target, Direction]] = {"installed": "install", "removed": "uninstall"}
+DIRECTIONS: Final[Mapping[WantedState, Direction]] = {"installed": "install", "removed": "uninstall"}
 """The direction that leads where an association is wanted."""
 
-TARGETS: Final[Mapping[Direction, Target]] = {direction: target for target, direction in DIRECTIONS.items()}
+WANTED_STATES: Final[Mapping[Direction, WantedState]] = {
+    direction: wanted for wanted, direction in DIRECTIONS.items()
+}
 """The end that a direction leads to."""
 
 
@@ -192,7 +194,7 @@ class Deployment:
 
     def __init__(
         self,
-        wanted: Mapping[str, Target | None] | None,
+        wanted: Mapping[str, WantedState | None] | None,
         *,
         clock: Clock,
         began: float,
@@ -404,7 +406,7 @@ def status_of(
     return AssociationStatus(
         application_id=application,
         state=state_of(record),
-        wanted=TARGETS[direction] if direction is not None else None,
+        wanted=WANTED_STATES[direction] if direction is not None else None,
         reason=record.reason if record is not None else None,
     )
 

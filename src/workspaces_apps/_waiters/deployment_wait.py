@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.subscription import PollAudience, Subscription
     from workspaces_apps._reconcile.observed_state import StateChange
     from workspaces_apps._telemetry.port import Telemetry
-    from workspaces_apps._waiters.deployment import Target
+    from workspaces_apps._waiters.deployment import WantedState
 
 
 class DeploymentWait:
@@ -76,7 +76,7 @@ class DeploymentWait:
         observer: AssociationObserver,
         workspace_id: str,
         *,
-        wanted: Mapping[str, Target | None] | None,
+        wanted: Mapping[str, WantedState | None] | None,
         schedule: Schedule,
         timeout: float,
         grace: float,

@@ -187,7 +187,7 @@ class Waiters(Operations):
         self,
         workspace_id: str,
         *,
-        wanted: Mapping[str, types.Target] | None = None,
+        wanted: Mapping[str, types.WantedState] | None = None,
         timeout: Duration = HOUR,
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
@@ -247,7 +247,7 @@ class Waiters(Operations):
         self,
         workspace_ids: Many[str],
         *,
-        wanted: Mapping[str, types.Target] | None = None,
+        wanted: Mapping[str, types.WantedState] | None = None,
         timeout: Duration = HOUR,
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
@@ -289,7 +289,7 @@ class Waiters(Operations):
         self,
         workspace_id: str,
         *,
-        wanted: Mapping[str, types.Target] | None = None,
+        wanted: Mapping[str, types.WantedState] | None = None,
         timeout: Duration = HOUR,
         start_grace: Duration = MINUTE,
         ready_timeout: Duration = HALF_HOUR,
@@ -320,7 +320,7 @@ class Waiters(Operations):
 
     def _deployment_waits(
         self,
-        wanted: Mapping[str, types.Target] | None,
+        wanted: Mapping[str, types.WantedState] | None,
         timeout: Duration,
         start_grace: Duration,
         ready_timeout: Duration,
@@ -480,12 +480,12 @@ class Waiters(Operations):
         on_change: types.OnChange | None,
     ) -> types.DeploymentOutcome:
         from workspaces_apps._reconcile.writes import ReconcilePolicy
-        from workspaces_apps._waiters.deployment import TARGETS
+        from workspaces_apps._waiters.deployment import WANTED_STATES
         from workspaces_apps._waiters.jobs import Job
 
         applications = unique(application_ids, "application_ids")
         self._check_workspace(workspace_id)
-        self._check_wanted(dict.fromkeys(applications, TARGETS[direction]), "application_ids")
+        self._check_wanted(dict.fromkeys(applications, WANTED_STATES[direction]), "application_ids")
         # What is in ERROR is retried once, in the direction that is desired.
         policy = ReconcilePolicy(
             retries=int(retry_failed),

@@ -133,7 +133,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
+class AdmissionContext:
     """The dependencies of the conditions of all WorkSpaces of a run.
 
     Attributes:
@@ -163,7 +163,7 @@ class RunConditions:
     """
 
     def __init__(
-        self, workspace: PlannedWorkspace, run: RunState, admission: Admission | None = None
+        self, workspace: PlannedWorkspace, run: AdmissionContext, admission: Admission | None = None
     ) -> None:
         self._workspace = workspace
         self._run = run

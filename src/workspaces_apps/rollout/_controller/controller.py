@@ -18,10 +18,10 @@ from workspaces_apps._reconcile.writes import LogFailed, ReconcilePolicy, Slot, 
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
 from workspaces_apps.rollout._controller.admission import (
     Admission,
+    AdmissionContext,
     CircuitBreaker,
     Pause,
     RunConditions,
-    RunState,
 )
 from workspaces_apps.rollout._controller.users import ConnectionWatch, Notifier
 from workspaces_apps.rollout._log.event_log import EventLog, JournaledLog
@@ -139,7 +139,7 @@ class RolloutController:
         self._pause = pause
         self._gate = gate
         self._notifier = notifier
-        self._state = RunState(
+        self._admission_context = AdmissionContext(
             policy=plan.policy, clock=clock, breaker=breaker, pause=pause, summary=log.summary, fence=fence
         )
         self._count_elsewhere = count_elsewhere
@@ -347,7 +347,7 @@ class RolloutController:
                 later = await self._outside_hours(later)
 
     def _conditions(self, workspace: PlannedWorkspace) -> RunConditions:
-        return RunConditions(workspace, self._state)
+        return RunConditions(workspace, self._admission_context)
 
     async def _outside_hours(self, workspaces: Sequence[PlannedWorkspace]) -> Sequence[PlannedWorkspace]:
         """Wait for the first of their hours, or skip them; those whose turn may come yet."""
@@ -425,7 +425,7 @@ class RolloutController:
             context=target.context,
             policy=self._policy_for(workspace),
             log=JournaledLog(self._log, workspace.target, workspace.workspace_id),
-            conditions=RunConditions(workspace, self._state, admission),
+            conditions=RunConditions(workspace, self._admission_context, admission),
             in_flight=slots[0],
             acting=slots[1],
             stop_target=partial(self._stop_target, workspace.target),
