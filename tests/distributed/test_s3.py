@@ -330,3 +330,29 @@ async def test_a_lost_answer_to_the_taking_of_a_lease_is_recognised(
         1,
     ]
     assert list(await read_events(url)) == [started()]
+
+
+@pytest.mark.parametrize("former", [False, True], ids=["made", "taken over"])
+async def test_a_lost_answer_to_ones_own_takeover_is_recognised(
+    s3_bucket: Bucket, proxy: S3Proxy, former: bool
+) -> None:
+    """The journal is opened, its takeover stands once, and nobody else is suspected."""
+    name = f"takeover{former}"
+    url = s3_bucket.url(name, through=proxy.endpoint)
+    past = await write_segments(url, 3) if former else []
+    takeover = f"segments/{len(past) + 2 if former else 1:012}"
+
+    async def lose_two(request: web.Request, forward: Forward) -> web.Response:
+        """Lose the answer to the repetition too, which aiohttp makes by itself where a connection was used before."""
+        lost = request.method == "PUT" and takeover in request.path and len(proxy.puts(takeover)) <= 2
+        return await (lose_answer(request, forward) if lost else forward())
+
+    proxy.interfere = lose_two
+    journal = await open_journal(url)
+    assert journal.past == past
+    await journal.append(intent(7) if former else started(), durable=True)
+    await journal.close()
+
+    assert len(proxy.puts(takeover)) == 3
+    assert len([one for one in proxy.stored if takeover in one.path]) == 1
+    assert list(await read_events(url)) == [*past, intent(7) if former else started()]

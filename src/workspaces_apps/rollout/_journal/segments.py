@@ -26,6 +26,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -324,7 +325,7 @@ LINGER_SECONDS: Final = 1.0
 """Seconds for which events that nobody waits for may stay unwritten, so that they share a segment."""
 
 _ATTEMPTS: Final = 5
-"""Attempts of a call outside a writer's work, such as reading for a report."""
+"""Attempts of a call outside a writer's work, such as opening a journal, or reading it for a report."""
 
 T = TypeVar("T")
 
@@ -602,7 +603,7 @@ class SegmentedStore:
         # Replaying a long journal may take longer than the lease.
         keeper.begin()
         try:
-            past = await _replay(title, await storage.read(1))
+            past = await _replay(title, await self._some_times(lambda: storage.read(1)))
             check_name(past.events, title, of)
             await self._stand(storage, keeper, past)
         except BaseException:
@@ -628,10 +629,11 @@ class SegmentedStore:
             number = past.number + 1
             head = SegmentHeader(segment=number, epoch=keeper.epoch, writer=keeper.owner, takeover=True)
             body = _line(head)
-            if await stands(storage, number, body, keeper.epoch):
+            # Where an answer was lost, asking again tells if it was one's own write that took the number.
+            if await self._some_times(partial(stands, storage, number, body, keeper.epoch)):
                 past.add(body)
                 return
-            further = await storage.read(number)
+            further = await self._some_times(partial(storage.read, number))
             if not further:
                 # The lease has another epoch, although the number is free.
                 raise JournalBusyError(f"another apply was faster to take the journal {past.title} over")
@@ -641,13 +643,21 @@ class SegmentedStore:
         """Do something outside a writer's work, some times over where the store does not answer."""
         try:
             async with self._connect(name) as storage:
-                for _ in range(_ATTEMPTS - 1):
-                    with contextlib.suppress(StoreUnavailableError):
-                        return await act(storage)
-                    await self._time.sleep(RETRY_SECONDS)
-                return await act(storage)
+                return await self._some_times(lambda: act(storage))
         except StoreUnavailableError as error:
             raise self._unreachable(error) from error
+
+    async def _some_times(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do something that may be done again, until the store answers, but not for ever.
+
+        Raises:
+            StoreUnavailableError: It never did.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            with contextlib.suppress(StoreUnavailableError):
+                return await act()
+            await self._time.sleep(RETRY_SECONDS)
+        return await act()
 
     def _title(self, name: str) -> str:
         return f"{self._where.rstrip('/')}/{name}"
