@@ -21,7 +21,7 @@ from benchmarks.distributed_worker import WorkerSettings
 from tests.distributed.places import Bucket, Postgresql, postgresql
 from tests.rollout.site import OFFICE
 from workspaces_apps.distributed import RunStatus, status, submit
-from workspaces_apps.rollout import Manifest, Report
+from workspaces_apps.rollout import Manifest, Report, open_journal
 from workspaces_apps.rollout._journal.postgresql import open_database
 from workspaces_apps.rollout._journal.segments import SegmentHeader, header_of
 from workspaces_apps.rollout._journal.stores import parse_database
@@ -314,6 +314,40 @@ async def test_workers_whose_clocks_differ_by_a_minute_take_over(
         heads = await segments(database, run)
         assert [head.epoch for head in heads] == sorted(head.epoch for head in heads)
         assert [head.epoch for head in heads if head.takeover] == sorted({head.epoch for head in heads})
+
+
+@pytest.mark.parametrize("skew", [30, -30])
+async def test_a_job_is_retried_by_the_clock_of_the_database(
+    database: str, tmp_path: Path, skew: int
+) -> None:
+    """A worker that finds a journal busy comes back after three seconds, neither at once nor half a minute later."""
+    with crew(database, tmp_path) as (sim, workers):
+        run = await submit(office(sim.region), database=database)
+        other = await open_journal(f"{database}?name={run}/only")
+        workers.start(skew)
+        due = await retried_in(database)
+        await other.close()
+
+        assert -20 < due <= 3.5
+        assert (await over(database, run)).ending == "complete"
+        await check(database, run, sim)
+
+
+async def retried_in(database: str) -> float:
+    """Wait until a job is to be retried, and return in how many seconds it is, by the database's clock."""
+    opened = await open_database(parse_database(database))
+    try:
+        for _ in range(PATIENCE * 20):
+            rows = await opened.rows(
+                "SELECT extract(epoch FROM scheduled_at - now())::float8 FROM procrastinate_jobs"
+                " WHERE status = 'todo' AND scheduled_at IS NOT NULL"
+            )
+            if rows:
+                return float(rows[0][0])
+            await asyncio.sleep(0.05)
+    finally:
+        await opened.close()
+    raise AssertionError("it is not retried")
 
 
 async def test_a_database_that_restarts_is_waited_for(tmp_path: Path) -> None:

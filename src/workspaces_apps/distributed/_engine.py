@@ -66,8 +66,33 @@ class HandOverError(Exception):
     """The worker ends, and another one shall go on with the target."""
 
 
+class DatabaseClock:
+    """The database's clock, which decides when a job is due; carried on from the last reading by one that never jumps."""
+
+    def __init__(self) -> None:
+        self._shown = _AT_ONCE
+        self._read_at = steady_seconds()
+
+    async def read(self, database: Database) -> None:
+        """Read it."""
+        asked_at = steady_seconds()
+        rows = await database.rows("SELECT clock_timestamp()")
+        self._shown, self._read_at = rows[0][0], asked_at
+
+    def in_seconds(self, seconds: float) -> datetime:
+        """Return what it will show then."""
+        return self._shown + timedelta(seconds=steady_seconds() - self._read_at + seconds)
+
+
 class _Again(BaseRetryStrategy):
-    """The delays after which a job that did not come to its end is retried."""
+    """The delays after which a job that did not come to its end is retried.
+
+    Args:
+        clock: The database's clock.
+    """
+
+    def __init__(self, clock: DatabaseClock) -> None:
+        self._clock = clock
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """Return when; None for never."""
@@ -75,23 +100,26 @@ class _Again(BaseRetryStrategy):
             return RetryDecision(retry_at=_AT_ONCE)
         if isinstance(exception, JournalError | StoreUnavailableError):
             # Somebody else has it, or will have it: whoever comes later finds it done, or goes on with it.
-            return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=_BUSY_SECONDS))
+            return RetryDecision(retry_at=self._clock.in_seconds(_BUSY_SECONDS))
         if job.attempts + 1 < TRIES:
-            return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=_FAULT_SECONDS))
+            return RetryDecision(retry_at=self._clock.in_seconds(_FAULT_SECONDS))
         return None
 
 
-def make_app(url: JournalUrl, apply_target: Callable[[str, str, int], Awaitable[None]]) -> App:
+def make_app(
+    url: JournalUrl, clock: DatabaseClock, apply_target: Callable[[str, str, int], Awaitable[None]]
+) -> App:
     """Return the app with its one task.
 
     Args:
         url: The database.
+        clock: Its clock, for jobs that are retried.
         apply_target: Carries a target of a run out; gets the run, the target, and how often that was tried before.
     """
     connector = PsycopgConnector(conninfo=url.place, min_size=1, max_size=4, timeout=5.0)
     app = App(connector=connector)
 
-    @app.task(name=TASK, queue=QUEUE, retry=_Again(), pass_context=True)
+    @app.task(name=TASK, queue=QUEUE, retry=_Again(clock), pass_context=True)
     async def task(context: object, *, run: str, target: str) -> None:
         job: Job | None = getattr(context, "job", None)
         await apply_target(run, target, job.attempts if job is not None else 0)

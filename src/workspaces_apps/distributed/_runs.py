@@ -161,7 +161,7 @@ async def submit(manifest: Manifest, *, database: str, slices: Mapping[str, int]
     async with _connected(database) as opened:
         from workspaces_apps.distributed import _engine
 
-        app = _engine.make_app(parse_database(database), _nobody)
+        app = _engine.make_app(parse_database(database), _engine.DatabaseClock(), _nobody)
         await _engine.prepare(opened, app)
         # A run without its jobs would wait for ever.
         async with opened.connection() as connection, connection.transaction():

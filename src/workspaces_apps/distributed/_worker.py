@@ -38,6 +38,7 @@ from workspaces_apps.rollout._plan.plan import slice_of
 if TYPE_CHECKING:
     from procrastinate import App
 
+    from workspaces_apps.distributed._engine import DatabaseClock
     from workspaces_apps.distributed._runs import RunCommand, RunState
 
 T = TypeVar("T")
@@ -126,20 +127,23 @@ class Worker:
         async def apply_target(run: str, target: str, tries: int) -> None:
             await self._hold(database, store, run, target, last_try=tries + 1 >= _engine.TRIES)
 
-        app = _engine.make_app(self._url, apply_target)
+        clock = _engine.DatabaseClock()
+        app = _engine.make_app(self._url, clock, apply_target)
         await _engine.prepare(database, app)
         while not self._draining.is_set():
             try:
-                await self._follow_queue(database, app)
+                await self._follow_queue(database, app, clock)
             except (ConnectorException, StoreUnavailableError) as error:
                 # The targets go on meanwhile: their journals wait for the database by themselves.
                 log.warning("waiting for the queue: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _follow_queue(self, database: Database, app: App) -> None:
+    async def _follow_queue(self, database: Database, app: App, clock: DatabaseClock) -> None:
         """Take jobs until drained, or until the database is gone."""
         from workspaces_apps.distributed import _engine
 
+        # Before any job can fail.
+        await clock.read(database)
         async with app.open_async():
             queue = asyncio.create_task(
                 app.run_worker_async(
@@ -153,7 +157,7 @@ class Worker:
                     delete_jobs="successful",
                 )
             )
-            upkeep = asyncio.create_task(self._keep_up(database, app))
+            upkeep = asyncio.create_task(self._keep_up(database, app, clock))
             draining = asyncio.create_task(self._draining.wait())
             try:
                 await asyncio.wait((queue, upkeep, draining), return_when=asyncio.FIRST_COMPLETED)
@@ -166,12 +170,13 @@ class Worker:
                     one.cancel()
                 await asyncio.gather(draining, upkeep, queue, return_exceptions=True)
 
-    async def _keep_up(self, database: Database, app: App) -> None:
+    async def _keep_up(self, database: Database, app: App, clock: DatabaseClock) -> None:
         """Pass on what is wanted of the runs, and take over from workers that are gone."""
         from workspaces_apps.distributed import _engine
 
         sightings = _engine.Sightings()
         while True:
+            await clock.read(database)
             await self._obey(database)
             await _engine.rescue(database, app, sightings)
             await asyncio.sleep(_POLL_SECONDS)
