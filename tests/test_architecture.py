@@ -383,6 +383,36 @@ def test_the_check_of_states_finds_each_form_of_a_list(source: str, is_one: bool
     assert bool([*lists_of_states(ast.parse(source))]) is is_one
 
 
+CONTEXT_VARIABLES = {
+    "_base/logs.py _scope",
+    "_http/connection.py _http_call",
+    "_model/models.py _closing",
+    "_telemetry/port.py CURRENT_POLL",
+    "_telemetry/port.py SERVED",
+}
+"""The values that no argument can carry; the text below each says why."""
+
+
+def context_variables(path: Path) -> Iterator[tuple[str, str]]:
+    """Return the context variables of a module, each with the text below it."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    for above, below in zip(body, (*body[1:], ast.Pass()), strict=True):
+        if isinstance(above, ast.AnnAssign) and "ContextVar[" in ast.unparse(above.annotation):
+            text = below.value if isinstance(below, ast.Expr) else None
+            told = str(text.value) if isinstance(text, ast.Constant) else ""
+            yield f"{path.relative_to(FOLDER).as_posix()} {ast.unparse(above.target)}", told
+
+
+def test_values_travel_as_arguments_where_they_can() -> None:
+    """A context variable is known here, and its text says why it is no argument."""
+    found = dict(one for path in sorted(FOLDER.rglob("*.py")) for one in context_variables(path))
+    made = sum(path.read_text(encoding="utf-8").count("= ContextVar(") for path in FOLDER.rglob("*.py"))
+
+    assert found.keys() == CONTEXT_VARIABLES
+    assert made == len(found)
+    assert [name for name, told in found.items() if "No argument: " not in told] == []
+
+
 @pytest.mark.checkout
 def test_the_architecture_page_names_what_exists() -> None:
     """Every path on the page is there, and every part of the package is on the page."""

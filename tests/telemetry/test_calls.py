@@ -1,7 +1,8 @@
 """Logical calls as spans, their attempts below them, and what becomes an event."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from workspaces_apps import (
     ResourceNotFoundException,
     WorkSpacesClient,
 )
+from workspaces_apps._telemetry.port import load
 
 NAME = "WorkSpaces/DescribeAccount"
 
@@ -55,6 +57,25 @@ async def test_a_call_is_a_span_with_its_attempt_below_it(
         "server.port": int(port),
         **answer,
     }
+
+
+def test_a_call_that_is_abandoned_ends_its_span_in_whatever_context(
+    record: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The event loop may close an abandoned iteration elsewhere: nothing is restored there, and nothing logged."""
+    telemetry = load(enabled=True)
+    assert telemetry is not None
+
+    def abandoned() -> Iterator[None]:
+        with telemetry.call("DescribeAccount"):
+            yield
+
+    call = abandoned()
+    copy_context().run(next, call)
+    del call
+
+    assert len(record.named(NAME)) == 1
+    assert caplog.records == []
 
 
 async def test_retries_and_throttles_are_events_and_attempts_are_spans(

@@ -40,6 +40,7 @@ _NONE: Final[Mapping[str, str | int | None]] = dict.fromkeys(FIELDS.values())
 _scope: Final[ContextVar[Mapping[str, str | int | None]]] = ContextVar(
     "workspaces_apps_log_scope", default=_NONE
 )
+"""The fields of records. No argument: a record may be made anywhere below the block."""
 
 
 def rpc_method(operation: object) -> str:

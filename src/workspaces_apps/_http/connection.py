@@ -206,6 +206,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
 """Meanings of the errors that the service has no message for. [seen]"""
 
 _http_call: ContextVar[HttpCall[Result]] = ContextVar("workspaces_apps_http_call")
+"""The call that aiobotocore carries out. No argument: the handlers of botocore's events get none of ours."""
 
 
 def user_agent(extra: str | None) -> str:
@@ -282,7 +283,6 @@ class Connection:
 
     async def _send_by_aiobotocore(self, http_call: HttpCall[ResultT]) -> ResultT:
         """Send the request by the client's own method, which everybody sees who watches aiobotocore."""
-        # The handlers of its events get no argument of ours.
         token = _http_call.set(http_call)  # type: ignore[arg-type]
         try:
             call: Callable[[], Awaitable[dict[str, object]]] = getattr(

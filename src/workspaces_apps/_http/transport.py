@@ -35,7 +35,7 @@ from workspaces_apps._retry import (
     rule_for,
     run_attempts,
 )
-from workspaces_apps._telemetry.port import CURRENT_CALL, load
+from workspaces_apps._telemetry.port import load
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
@@ -406,8 +406,7 @@ class Transport:
         call = _Call(self, request, result_type, options)
         if self._telemetry is None:
             return await self._bounded(call)
-        with self._telemetry.call(request.facts.name):
-            call.trace = CURRENT_CALL.get()
+        with self._telemetry.call(request.facts.name) as call.trace:
             return await self._bounded(call)
 
     async def _bounded(self, call: _Call[ResultT]) -> ResultT:

@@ -155,7 +155,10 @@ def to_pascal(name: str) -> str:
 
 
 _closing: ContextVar[bool] = ContextVar("workspaces_apps_closing", default=False)
-"""True while a request comes in through one of pydantic's doors: shapes nested in it refuse unknown members too."""
+"""True while a request comes in through one of pydantic's doors: shapes nested in it refuse unknown members too.
+
+No argument: pydantic calls the validators of nested shapes, and its `context` is whoever's who validates.
+"""
 
 
 def _keep_unknown(name: str, info: ValidationInfo) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from asyncio import CancelledError
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from workspaces_apps._base import VERSION
 from workspaces_apps._base.logs import rpc_method
 from workspaces_apps._telemetry.metrics import METRICS, ProcessCounters, WatchedGauges
-from workspaces_apps._telemetry.port import CURRENT_CALL, CURRENT_POLL, SERVED
+from workspaces_apps._telemetry.port import CURRENT_POLL, SERVED
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class OpenTelemetry:
         self.record_duration = self._record["rpc.client.call.duration"]
         self._labels: dict[tuple[str, str | None, str | None], Labels] = {}
 
-    def call(self, operation: str) -> AbstractContextManager[object]:
+    def call(self, operation: str) -> AbstractContextManager[CallTrace]:
         """Make a block a logical call; its span is that of the enclosing code's child, or a poll's own."""
         return _CallSpan(self, operation)
 
@@ -251,7 +251,6 @@ class _CallSpan:
         "_answered_at",
         "_attempts",
         "_began",
-        "_call",
         "_context",
         "_endpoint",
         "_labels",
@@ -299,7 +298,6 @@ class _CallSpan:
         if recording or instrumented:
             self._context = trace.set_span_in_context(span, around)
             self._token = context.attach(self._context)
-        self._call: Token[CallTrace | None] = CURRENT_CALL.set(self)
         self._began = time.perf_counter()
         return self
 
@@ -308,13 +306,10 @@ class _CallSpan:
     ) -> None:
         elapsed = time.perf_counter() - self._began
         # Left in another context only if an event loop closes an abandoned iteration: there is nothing to restore.
-        try:
-            CURRENT_CALL.reset(self._call)
-        except ValueError:
-            pass
-        else:
-            if self._token is not None:
-                context.detach(self._token)
+        # `context.detach` would log that as an error.
+        if self._token is not None:
+            with suppress(ValueError):
+                self._token.var.reset(self._token)
         if self._sent_at is not None:
             self._end_attempt()
         labels = self._labels

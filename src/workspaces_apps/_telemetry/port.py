@@ -1,7 +1,6 @@
 """The port through which calls, polls, waits and roll-outs are reported; without OpenTelemetry nothing is behind it.
 
-A logical call is found through a context variable, so that the steps below it (a turn in the queue, an attempt, a
-retry) are reported without passing it on. Everything here costs some tenths of a microsecond while there is none.
+Everything here costs some tenths of a microsecond while there is none.
 """
 
 from __future__ import annotations
@@ -86,8 +85,8 @@ class Gauges(Protocol):
 class Telemetry(Protocol):
     """The spans and metrics of a process."""
 
-    def call(self, operation: str) -> AbstractContextManager[object]:
-        """Make a block a logical call of an API operation."""
+    def call(self, operation: str) -> AbstractContextManager[CallTrace]:
+        """Make a block a logical call of an API operation, whose steps are reported to what the block is given."""
         ...
 
     def begin(self, name: str, attributes: Attributes) -> TraceSpan:
@@ -129,11 +128,12 @@ def of_process() -> Telemetry | None:
     return OpenTelemetry()
 
 
-CURRENT_CALL: Final[ContextVar[CallTrace | None]] = ContextVar("workspaces_apps_call", default=None)
-"""The logical call that this code is part of."""
-
 SERVED: Final[ContextVar[object]] = ContextVar("workspaces_apps_served", default=None)
-"""The context of the span of a wait, a job or a WorkSpace of a roll-out, for the polls that serve it to link to."""
+"""The context of the span of a wait, a job or a WorkSpace of a roll-out, for the polls that serve it to link to.
+
+No argument: between the block of the span and the subscriptions made in it lie the reconciler and what a user writes, as
+they do for OpenTelemetry's own current span.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,10 @@ class Poll:
 
 
 CURRENT_POLL: Final[ContextVar[Poll | None]] = ContextVar("workspaces_apps_poll", default=None)
-"""The poll whose calls are made here; None for work, which is what is no poll."""
+"""The poll whose calls are made here; None for work, which is what is no poll.
+
+No argument: polls call the operations that users call, by the same generated methods.
+"""
 
 
 _NOTHING: Final = nullcontext()
