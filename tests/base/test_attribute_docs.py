@@ -1,5 +1,6 @@
 """Docstrings below attributes, as programs and JSON Schemas have them."""
 
+import json
 from dataclasses import dataclass
 
 from pydantic import BaseModel, TypeAdapter
@@ -7,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 from workspaces_apps import AttemptRecord
 from workspaces_apps._base.attribute_docs import AttributesInSchema, attribute_docs
 from workspaces_apps._base.public import public
+from workspaces_apps.rollout import Manifest, Policy, Skip
 
 
 @public("workspaces_apps")
@@ -71,3 +73,12 @@ def test_the_schema_of_a_record_tells_of_its_attributes() -> None:
     assert Read.model_json_schema()["description"] == "A model.\n\nAttributes:\n    one: A number."
     assert Undescribed.model_json_schema()["description"] == "Attributes:\n    two: Another."
     assert Silent.model_json_schema()["description"] == "A model without attributes of its own."
+
+
+def test_the_schema_of_a_class_leaves_its_examples_out() -> None:
+    """They are Python: whoever reads the schema of a policy writes a file, or another language."""
+    description = TypeAdapter(Policy).json_schema()["description"]
+    manifest = json.dumps(Manifest.json_schema())
+
+    assert "\nAttributes:\n" in description
+    assert ">>>" not in description + manifest + json.dumps(TypeAdapter(Skip).json_schema())

@@ -50,6 +50,11 @@ def _attributes(node: ast.ClassDef) -> Mapping[str, str]:
     return found
 
 
+def without_examples(doc: str) -> str:
+    """Return a class's docstring without the section that ends it: Python, which no reader of a schema wants."""
+    return doc.partition("\n\nExamples:\n")[0]
+
+
 class AttributesInSchema:
     """A class whose description in JSON Schema ends with its attributes."""
 
@@ -61,10 +66,12 @@ class AttributesInSchema:
     ) -> JsonSchemaValue:
         described = handler(schema)
         docs = attribute_docs(cls)
+        inner = handler.resolve_ref_schema(described)
+        # A user's subclass may have no docstring, and with -OO nothing has one.
+        if "description" in inner:
+            inner["description"] = without_examples(inner["description"])
         if docs:
             rows = (f"    {name}: {text.replace(chr(10), chr(10) + ' ' * 8)}" for name, text in docs.items())
-            inner = handler.resolve_ref_schema(described)
-            # A user's subclass may have no docstring, and with -OO nothing has one.
             text = f"{inner['description']}\n\n" if "description" in inner else ""
             inner["description"] = text + "\n".join(("Attributes:", *rows))
         return described

@@ -57,7 +57,15 @@ _monotonic: Final[Callable[[], float]] = (
 
 @public("workspaces_apps")
 class SystemClock:
-    """The machine's own time."""
+    """The machine's own time.
+
+    Examples:
+        >>> from workspaces_apps import SystemClock
+        >>> clock = SystemClock()
+        >>> began = clock.monotonic()
+        >>> clock.monotonic() >= began
+        True
+    """
 
     def now(self) -> datetime:
         """Return the wall time in UTC."""

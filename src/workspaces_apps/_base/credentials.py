@@ -26,7 +26,13 @@ def is_fit(value: str) -> bool:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """AWS credentials. Their repr shows no secret."""
+    """AWS credentials. Their repr shows no secret.
+
+    Examples:
+        >>> from workspaces_apps import Credentials
+        >>> Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG", account_id="123456789012")
+        Credentials(access_key_id='AKIAIOSFODNN7EXAMPLE', account_id='123456789012', expires_at=None)
+    """
 
     access_key_id: str
     """The access key's id."""
@@ -83,7 +89,13 @@ class RefusableCredentialsProvider(CredentialsProvider, Protocol):
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class AssumeRole:
-    """A provider that assumes a role, and does so again before its credentials end."""
+    """A provider that assumes a role, and does so again before its credentials end.
+
+    Examples:
+        >>> from workspaces_apps import AssumeRole, WorkSpacesClient
+        >>> role = AssumeRole("arn:aws:iam::123456789012:role/rollouts", external_id="fleet")
+        >>> client = WorkSpacesClient(region="eu-west-1", credentials=role)
+    """
 
     role_arn: str
     """The role."""

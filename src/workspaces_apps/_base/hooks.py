@@ -105,6 +105,12 @@ class Hooks:
 
     They run on the event loop, between the steps of a call, so they must be quick. What they raise is logged
     and goes no further: watching a call must not change how it ends.
+
+    Examples:
+        >>> from workspaces_apps import ClientConfig, Hooks, RetryRecord
+        >>> def on_retry(record: RetryRecord) -> None:
+        ...     print(f"{record.operation}: attempt {record.attempt} failed, the next is in {record.wait:.1f} s")
+        >>> config = ClientConfig(hooks=Hooks(on_retry=on_retry))
     """
 
     on_attempt: Callable[[AttemptRecord], None] | None = None

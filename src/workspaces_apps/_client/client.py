@@ -76,6 +76,16 @@ class WorkSpacesClient(Waiters):
     Every operation is a method with boto3's name. Use it with `async with`, or call `aclose()`. It opens with the
     first call and belongs to the event loop of that call. Where an argument is None, AWS's standard resolution
     applies: environment, profile, SSO, and so on.
+
+    Examples:
+        >>> import asyncio
+        >>> from workspaces_apps import WorkSpacesClient
+        >>> async def main() -> None:
+        ...     async with WorkSpacesClient() as client:
+        ...         async for application in client.describe_applications(owner="AMAZON"):
+        ...             print(application.name)
+        >>> asyncio.run(main())
+        Microsoft Office...
     """
 
     def __init__(

@@ -62,7 +62,13 @@ class Session(Protocol):
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
-    """The settings of a client."""
+    """The settings of a client.
+
+    Examples:
+        >>> from workspaces_apps import ClientConfig, RetryPolicy, WorkSpacesClient
+        >>> config = ClientConfig(retry=RetryPolicy(max_attempts=8), timeout=60, max_connections=20)
+        >>> client = WorkSpacesClient(region="eu-west-1", config=config)
+    """
 
     retry: RetryPolicy = RetryPolicy()
     """The rules by which calls are repeated."""

@@ -13,7 +13,14 @@ Mode: TypeAlias = Literal["adaptive", "fixed", "off"]
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """The rate at which the calls of one operation may follow each other; made by `adaptive`, `fixed` or `off`."""
+    """The rate at which the calls of one operation may follow each other; made by `adaptive`, `fixed` or `off`.
+
+    Examples:
+        >>> from workspaces_apps import ClientConfig, Pacing
+        >>> config = ClientConfig(pacing=Pacing.fixed(rate=2, burst=5))
+        >>> config.pacing
+        Pacing(mode='fixed', rate=2, burst=5)
+    """
 
     mode: Mode = "adaptive"
     """One of the three modes."""

@@ -625,6 +625,10 @@ class PacingRegistry:
 
     It is bounded: past `limit`, those that were not asked for the longest and are idle are dropped, and with
     them what they have learned.
+
+    Examples:
+        >>> from workspaces_apps import ClientConfig, PacingRegistry
+        >>> alone = ClientConfig(pacing_registry=PacingRegistry())  # shares no rate with the rest of the process
     """
 
     def __init__(self, limit: int = 4096) -> None:

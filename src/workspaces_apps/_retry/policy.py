@@ -51,7 +51,13 @@ _KEYS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudgetPolicy:
-    """The budget for retries, so that an outage makes a client stop repeating."""
+    """The budget for retries, so that an outage makes a client stop repeating.
+
+    Examples:
+        >>> from workspaces_apps import RetryBudgetPolicy, RetryPolicy
+        >>> batch = RetryPolicy(max_attempts=8, budget=RetryBudgetPolicy(capacity=2_000))
+        >>> alone = RetryPolicy(budget=None)  # no budget: nothing else depends on the service
+    """
 
     capacity: int = 500
     """Tokens of a full budget."""
@@ -75,7 +81,14 @@ class RetryBudgetPolicy:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """The policy of retries: how often and how patiently a call is repeated."""
+    """The policy of retries: how often and how patiently a call is repeated.
+
+    Examples:
+        >>> from datetime import timedelta
+        >>> from workspaces_apps import ClientConfig, RetryPolicy
+        >>> patient = ClientConfig(retry=RetryPolicy(max_attempts=10, max_backoff=timedelta(minutes=1)))
+        >>> impatient = ClientConfig(retry=RetryPolicy(max_attempts=1))  # no retries
+    """
 
     max_attempts: int = 5
     """Requests at most for one call, 1 or more; 1 means that nothing is repeated."""

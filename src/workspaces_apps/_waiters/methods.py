@@ -40,7 +40,19 @@ def _require_between(value: object, name: str, low: float, high: float) -> None:
 @public("workspaces_apps")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """The intervals of a waiter's polls: short at first and after every change, then growing."""
+    """The intervals of a waiter's polls: short at first and after every change, then growing.
+
+    Examples:
+        >>> import asyncio
+        >>> from workspaces_apps import PollPolicy, WorkSpacesClient
+        >>> async def main(workspace_id: str) -> None:
+        ...     async with WorkSpacesClient() as client:
+        ...         patient = PollPolicy(min_delay=10, max_delay=120)
+        ...         outcome = await client.wait_until_deployed(workspace_id, poll=patient)
+        ...         print(outcome.changed)
+        >>> asyncio.run(main(workspace_ids[0]))
+        ()
+    """
 
     min_delay: Duration = 5.0
     """The delay between polls at the beginning and after a change; more than 0. Durations are

@@ -64,10 +64,6 @@ log = field_logger("workspaces_apps.distributed")
 class Worker:
     """A process that carries out targets of submitted runs.
 
-        worker = Worker("postgresql://rollouts@db/rollouts")
-        loop.add_signal_handler(signal.SIGTERM, worker.drain)
-        await worker.run()
-
     Args:
         database: The database's URL.
         concurrency: Targets at most that it holds at a time, 1 or more.
@@ -80,6 +76,15 @@ class Worker:
 
     Attributes:
         name: What it is called in `status`: its host, its process, and some letters.
+
+    Examples:
+        >>> import asyncio
+        >>> import signal
+        >>> from workspaces_apps.distributed import Worker
+        >>> worker = Worker("postgresql://rollouts@db/rollouts", concurrency=20)
+        >>> async def main() -> None:
+        ...     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.drain)
+        ...     await worker.run()
     """
 
     def __init__(self, database: str, *, concurrency: int = 50, clients: Clients | None = None) -> None:

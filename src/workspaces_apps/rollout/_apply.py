@@ -52,7 +52,14 @@ EXIT_CODES: Final[Mapping[Ending, int]] = {
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
-    """The options of one apply beyond the plan's policy."""
+    """The options of one apply beyond the plan's policy.
+
+    Examples:
+        >>> from workspaces_apps.rollout import ApplyOptions
+        >>> options = ApplyOptions(dry_run=True, hook_timeout=120)
+        >>> options.assume_direction
+        False
+    """
 
     dry_run: bool = False
     """Write nothing, neither to the service nor to the journal."""

@@ -30,7 +30,16 @@ def _exact(value: object) -> object:
 
 @public("workspaces_apps.rollout")
 class Price(Part, frozen=True):
-    """A price of one licence."""
+    """A price of one licence.
+
+    Examples:
+        >>> from workspaces_apps.rollout import Manifest, Price, Rule, Selector
+        >>> manifest = Manifest(
+        ...     name="office",
+        ...     rules=[Rule(select=Selector(everything=True), present=["Office"])],
+        ...     prices={"Office": Price(monthly="12.50", currency="EUR")},
+        ... )
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 

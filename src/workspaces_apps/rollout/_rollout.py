@@ -44,17 +44,27 @@ _PLAN_SPAN: Final = "workspaces_apps.rollout.plan"
 class Rollout:
     """Rolls applications out over a fleet.
 
-        async with WorkSpacesClient() as client:
-            rollout = Rollout(client)
-            plan = await rollout.plan(Manifest.load("office.toml"), journal="office.journal")
-            async with rollout.apply(plan, journal="office.journal") as events:
-                async for event in events:
-                    ...
-
     Args:
         client: The client; or, for a manifest with targets, a client for each of their names. They stay open.
         clock: Where time comes from; None: the clock of the client.
         hooks: Who is told of attempts, retries, throttles and polls; None: the hooks of the client.
+
+    Examples:
+        >>> import asyncio
+        >>> from workspaces_apps import WorkSpacesClient
+        >>> from workspaces_apps.rollout import Manifest, Rollout, Rule, Selector
+        >>> async def main(manifest: Manifest) -> None:
+        ...     async with WorkSpacesClient() as client:
+        ...         rollout = Rollout(client)
+        ...         plan = await rollout.plan(manifest, journal="office.journal")
+        ...         async with rollout.apply(plan, journal="office.journal") as events:
+        ...             async for event in events:
+        ...                 pass
+        ...         print(events.result.ending)
+        >>> visio = "Microsoft Visio LTSC Professional 2021"
+        >>> rule = Rule(select=Selector(workspace_ids=workspace_ids[:1]), present=[visio])
+        >>> asyncio.run(main(Manifest(name="visio", rules=[rule])))
+        complete
     """
 
     def __init__(

@@ -113,7 +113,12 @@ class SimulatorClock(Clock, Protocol):
 
 @public("workspaces_apps.simulator")
 class RealClock(SystemClock):
-    """The machine's own time."""
+    """The machine's own time.
+
+    Examples:
+        >>> from workspaces_apps.simulator import RealClock, Simulator
+        >>> sim = Simulator(clock=RealClock())
+    """
 
     def timestamp(self) -> float:
         """Return epoch seconds."""
@@ -135,6 +140,10 @@ class ScaledClock:
 
     Args:
         factor: More than 0; 60 makes a minute of a second.
+
+    Examples:
+        >>> from workspaces_apps.simulator import ScaledClock, Simulator
+        >>> sim = Simulator(clock=ScaledClock(60))  # a minute takes a second
     """
 
     def __init__(self, factor: float) -> None:
@@ -214,6 +223,14 @@ class ManualClock:
         autojump: Go on to the next sleeper by itself whenever nothing else can happen (see the module).
         start: The wall time it begins at, with a time zone.
         quiet_checks: How many checks in a row must find nothing going on before a jump.
+
+    Examples:
+        >>> from workspaces_apps.simulator import ManualClock
+        >>> clock = ManualClock()
+        >>> began = clock.monotonic()
+        >>> clock.jump(3_600)
+        >>> clock.monotonic() - began
+        3600.0
     """
 
     def __init__(

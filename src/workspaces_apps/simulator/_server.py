@@ -45,7 +45,13 @@ _START_PATIENCE: Final = 60.0
 
 @public("workspaces_apps.simulator")
 class SimulatorOptions(TypedDict, total=False):
-    """The arguments of `Simulator`, for those who pass them on."""
+    """The arguments of `Simulator`, for those who pass them on.
+
+    Examples:
+        >>> from workspaces_apps.simulator import Simulator, SimulatorOptions
+        >>> small: SimulatorOptions = {"workspaces": 3, "seed": 7}
+        >>> sim = Simulator(**small, region="eu-west-1")
+    """
 
     workspaces: int
     associations_per_workspace: int
@@ -83,12 +89,6 @@ type.__setattr__(
 class Simulator:
     """Amazon WorkSpaces, as far as it is known, on a port of this machine.
 
-        async with Simulator(workspaces=25) as sim:
-            ...  # any AWS client, with sim.url, sim.region and sim.credentials
-
-        with Simulator.in_thread(workspaces=25) as sim:
-            ...  # the same for synchronous code
-
     Args:
         workspaces: How many WorkSpaces the sample fleet has; they are in `region`, in `account_id`.
         associations_per_workspace: Installed applications of each WorkSpace that can have them, 0 to 5, beyond
@@ -113,6 +113,25 @@ class Simulator:
 
     Raises:
         ConfigurationError: An argument is out of range, or `host` is not this machine's loopback.
+
+    Examples:
+        >>> import asyncio
+        >>> from workspaces_apps import WorkSpacesClient
+        >>> from workspaces_apps.simulator import Simulator
+        >>> async def main() -> None:
+        ...     async with (
+        ...         Simulator(workspaces=3) as sim,
+        ...         WorkSpacesClient(region=sim.region, endpoint_url=sim.url, credentials=sim.credentials) as client,
+        ...     ):
+        ...         print(len(await client.describe_workspaces().collect()))
+        >>> asyncio.run(main())
+        3
+
+        Synchronous code, and any other AWS client, uses it from a thread:
+
+        >>> with Simulator.in_thread(workspaces=3) as sim:
+        ...     print(sim.region)
+        us-east-1
     """
 
     def __init__(

@@ -360,7 +360,12 @@ def _peek(served: _Served, form: Form, operation: str, body: bytes) -> JsonObjec
 @public("workspaces_apps.simulator")
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The rate at which a bucket fills, in requests per second, and its capacity."""
+    """The rate at which a bucket fills, in requests per second, and its capacity.
+
+    Examples:
+        >>> from workspaces_apps.simulator import Rate, Throttle
+        >>> throttle = Throttle(operations={"DescribeWorkspaces": Rate(per_second=10, burst=20)})
+    """
 
     per_second: float
     burst: float
@@ -379,6 +384,11 @@ class Throttle:
 
     Raises:
         ConfigurationError: There is no such operation.
+
+    Examples:
+        >>> from workspaces_apps.simulator import Simulator, Throttle
+        >>> strict = Simulator(throttle=Throttle.at(0.5, burst=1))
+        >>> unlimited = Simulator(throttle=Throttle.off())
     """
 
     default: Rate | None = Rate(2.0, 5.0)

@@ -33,7 +33,12 @@ T = TypeVar("T")
 @public("workspaces_apps.simulator")
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A duration between two bounds, in seconds of simulated time; drawn evenly from the seeded source."""
+    """A duration between two bounds, in seconds of simulated time; drawn evenly from the seeded source.
+
+    Examples:
+        >>> from workspaces_apps.simulator import SimulatorSettings, Span
+        >>> settings = SimulatorSettings(pending_delay=Span(5, 5), install_duration=Span(60, 120))
+    """
 
     low: float
     high: float
@@ -68,7 +73,13 @@ def _setting(default: T, mark: Mark, note: str) -> T:
 @public("workspaces_apps.simulator")
 @dataclass(frozen=True, kw_only=True)
 class SimulatorSettings:
-    """Everything about the service that no source settles. Durations are in simulated seconds."""
+    """Everything about the service that no source settles. Durations are in simulated seconds.
+
+    Examples:
+        >>> from workspaces_apps.simulator import Simulator, SimulatorSettings, Span
+        >>> slow = SimulatorSettings(install_duration=Span(1_800, 3_600), failure_rate=0.05)
+        >>> sim = Simulator(settings=slow)
+    """
 
     removed_rows_linger: bool = _setting(
         False, "assumed", "Whether an association that was uninstalled stays listed as REMOVED."

@@ -56,13 +56,27 @@ class DeployNotice:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """The deployment may begin as planned."""
+    """The deployment may begin as planned.
+
+    Examples:
+        >>> from workspaces_apps.rollout import DeployNotice, Proceed
+        >>> async def before_deploy(notice: DeployNotice) -> Proceed:
+        ...     print(f"{notice.user_name}: {', '.join(notice.application_names)} from {notice.planned_at:%H:%M}")
+        ...     return Proceed()
+    """
 
 
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True)
 class Postpone:
-    """The deployment must not begin before a moment; then the hook is called again."""
+    """The deployment must not begin before a moment; then the hook is called again.
+
+    Examples:
+        >>> from datetime import timedelta
+        >>> from workspaces_apps.rollout import DeployNotice, Postpone
+        >>> async def before_deploy(notice: DeployNotice) -> Postpone:
+        ...     return Postpone(notice.planned_at + timedelta(hours=1))
+    """
 
     until: Datetime
     """That moment, with a time zone. It counts at most until the policy's `connected_timeout`."""
@@ -80,7 +94,13 @@ class Postpone:
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """The WorkSpace is left alone in this run."""
+    """The WorkSpace is left alone in this run.
+
+    Examples:
+        >>> from workspaces_apps.rollout import DeployNotice, Proceed, Skip
+        >>> async def before_deploy(notice: DeployNotice) -> Proceed | Skip:
+        ...     return Skip("executive") if notice.user_name == "ceo" else Proceed()
+    """
 
     reason: str
     """The reason, in a word or a sentence; it becomes the reason of the `Skipped` event."""

@@ -88,6 +88,13 @@ class FileJournalStore:
 
     Args:
         folder: The folder; the name of a journal is that of its file.
+
+    Examples:
+        >>> import asyncio
+        >>> from workspaces_apps.rollout import FileJournalStore
+        >>> store = FileJournalStore("journals")
+        >>> asyncio.run(store.read("office.journal")) is None  # nothing was written yet
+        True
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -133,6 +140,13 @@ class JournalReader:
 
     Args:
         path: The file.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from workspaces_apps.rollout import JournalReader
+        >>> Path("office.journal").touch()
+        >>> list(JournalReader("office.journal").read())
+        []
     """
 
     def __init__(self, path: str | Path) -> None:

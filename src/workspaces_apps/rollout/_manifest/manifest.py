@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from workspaces_apps._base.attribute_docs import attribute_docs
+from workspaces_apps._base.attribute_docs import attribute_docs, without_examples
 from workspaces_apps._base.public import public
 from workspaces_apps._model.operations import Many
 from workspaces_apps._model.values import JsonObject
@@ -81,6 +81,11 @@ class ApplicationRef(Part, frozen=True):
     """An application, by its id, or by what the catalogue calls it.
 
     In a file also a plain string: an id, or a name.
+
+    Examples:
+        >>> from workspaces_apps.rollout import ApplicationRef, Rule, Selector
+        >>> office = ApplicationRef(name="Office", owner="AMAZON")
+        >>> rule = Rule(select=Selector(everything=True), present=[office, "Visio"])
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -135,7 +140,13 @@ _Refs: TypeAlias = Annotated[tuple[RefField, ...], BeforeValidator(listed)]
 
 @public("workspaces_apps.rollout")
 class Rule(Part, frozen=True):
-    """The desired applications of some WorkSpaces, present and absent."""
+    """The desired applications of some WorkSpaces, present and absent.
+
+    Examples:
+        >>> from workspaces_apps.rollout import Rule, Selector
+        >>> finance = Selector(tags={"team": ["finance"]}, operating_systems=["WINDOWS_11"])
+        >>> rule = Rule(name="finance", select=finance, present=["Office"], absent=["Visio"])
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -178,7 +189,12 @@ class Rule(Part, frozen=True):
 
 @public("workspaces_apps.rollout")
 class Target(Part, frozen=True):
-    """An account and Region to roll out to. What is left out, AWS's standard resolution finds."""
+    """An account and Region to roll out to. What is left out, AWS's standard resolution finds.
+
+    Examples:
+        >>> from workspaces_apps.rollout import Target
+        >>> emea = Target(name="emea", region="eu-west-1", role_arn="arn:aws:iam::123456789012:role/rollouts")
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -224,7 +240,16 @@ class _Origin:
 
 @public("workspaces_apps.rollout")
 class Manifest(Part, frozen=True):
-    """The desired state of a fleet."""
+    """The desired state of a fleet.
+
+    Examples:
+        >>> from workspaces_apps.rollout import Manifest, Policy, Rule, Selector
+        >>> manifest = Manifest(
+        ...     name="office",
+        ...     rules=[Rule(select=Selector(tags={"team": ["finance"]}), present=["Office"], absent=["Visio"])],
+        ...     policy=Policy(canary=5),
+        ... )
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -470,7 +495,7 @@ def described(model: type[BaseModel], others: Mapping[str, type[BaseModel]]) -> 
 
 
 def _describe(schema: JsonObject, model: type[BaseModel]) -> None:
-    schema["description"] = " ".join((inspect.getdoc(model) or "").split())
+    schema["description"] = " ".join(without_examples(inspect.getdoc(model) or "").split())
     attributes = attribute_docs(model)
     properties = schema.get("properties")
     if not isinstance(properties, dict):

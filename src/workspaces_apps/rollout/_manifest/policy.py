@@ -34,7 +34,15 @@ T = TypeVar("T")
 @public("workspaces_apps.rollout")
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A number of things, or a share of them."""
+    """A number of things, or a share of them.
+
+    Examples:
+        >>> from workspaces_apps.rollout import Amount, Policy
+        >>> Amount(5, percent=True).of(1_200)
+        60
+        >>> Policy(canary="5%", failure_budget=3).canary
+        Amount(number=5.0, percent=True)
+    """
 
     number: float
     """The count, 0 or more; or the percentage, 0 to 100."""
@@ -152,7 +160,13 @@ TimeOfDay: TypeAlias = Annotated[time, BeforeValidator(_read_time, json_schema_i
 
 @public("workspaces_apps.rollout")
 class Hours(Part, frozen=True):
-    """Hours in which deployments may begin. From `start` up to `end`, by the wall clock of the time zone."""
+    """Hours in which deployments may begin. From `start` up to `end`, by the wall clock of the time zone.
+
+    Examples:
+        >>> from workspaces_apps.rollout import Hours, Policy
+        >>> nights = Hours(time_zone="Europe/Berlin", start="20:00", end="05:00", days=["mon", "tue", "wed", "thu"])
+        >>> policy = Policy(hours=[nights])
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -277,7 +291,15 @@ AmountField: TypeAlias = Annotated[
 
 @public("workspaces_apps.rollout")
 class OrderByTag(Part, frozen=True):
-    """In which order WorkSpaces get their turn: by the value of a tag."""
+    """In which order WorkSpaces get their turn: by the value of a tag.
+
+    Examples:
+        >>> from workspaces_apps.rollout import OrderByTag, Policy
+        >>> by_ring = OrderByTag(key="ring", values=["pilot", "early", "rest"])
+        >>> by_ring.rank({"ring": "early"})
+        1
+        >>> policy = Policy(order_by=by_ring)
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -331,7 +353,15 @@ def _with_successors(data: object) -> object:
 
 @public("workspaces_apps.rollout")
 class Policy(Part, frozen=True):
-    """The care of a roll-out. Durations are seconds, a timedelta, or written like ``1h30m``."""
+    """The care of a roll-out. Durations are seconds, a timedelta, or written like ``1h30m``.
+
+    Examples:
+        >>> from datetime import timedelta
+        >>> from workspaces_apps.rollout import Policy
+        >>> policy = Policy(canary=5, max_in_flight=50, failure_budget="2%", pause=timedelta(minutes=30))
+        >>> policy.pause
+        1800.0
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 

@@ -150,7 +150,12 @@ _Listed: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str
 
 @public("workspaces_apps.rollout")
 class LastConnected(Part, frozen=True):
-    """A time at which a user was last connected."""
+    """A time at which a user was last connected.
+
+    Examples:
+        >>> from workspaces_apps.rollout import LastConnected, Selector
+        >>> unused = Selector(last_connected=LastConnected(before="90d"))
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -164,7 +169,13 @@ class LastConnected(Part, frozen=True):
 
 @public("workspaces_apps.rollout")
 class Selector(Part, frozen=True):
-    """A selection of WorkSpaces: every condition that is given must hold; a list means any of its values."""
+    """A selection of WorkSpaces: every condition that is given must hold; a list means any of its values.
+
+    Examples:
+        >>> from workspaces_apps.rollout import Selector
+        >>> desks = Selector(tags={"team": ["finance", "audit"]}, none_of=[Selector(user_names=["ceo"])])
+        >>> whole_fleet = Selector(everything=True)
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, validate_by_name=True)
 
