@@ -41,11 +41,17 @@ class Clock(Protocol):
         ...
 
 
-def _time_of_the_loop() -> float:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread; None if none does."""
     try:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return time.monotonic()
+        return None
+
+
+def _time_of_the_loop() -> float:
+    loop = running_loop()
+    return time.monotonic() if loop is None else loop.time()
 
 
 # freezegun replaces `time.monotonic` in each module that has it, and waits of frozen time would never end. Where this module

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, Literal, NamedTuple, Self, TypeAlias
 from weakref import WeakSet
 
-from workspaces_apps._base.clock import Clock, SystemClock
+from workspaces_apps._base.clock import Clock, SystemClock, running_loop
 from workspaces_apps._base.logs import rpc_method
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import start_detached
@@ -471,7 +471,7 @@ class RateLimiter:
 
     def _turn(self) -> None:
         """Let go whose turn it is, fail whose time is up, and see that every loop wakes for what is next."""
-        here = _running_loop()
+        here = running_loop()
         with self._lock:
             now = self._clock.monotonic()
             woken = self._let_go(now)
@@ -528,7 +528,7 @@ class RateLimiter:
                 waiter.error = error
                 self._remove(waiter)
         for waiter in woken:
-            self._wake(waiter, _running_loop())
+            self._wake(waiter, running_loop())
 
     def _wake(self, waiter: _Waiter, here: object) -> None:
         if waiter.loop is here:
@@ -565,13 +565,6 @@ class RateLimiter:
             if not self._line:
                 return
         self._turn()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> bool:

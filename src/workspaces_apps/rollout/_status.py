@@ -13,9 +13,10 @@ from workspaces_apps._associations import OPPOSITE
 from workspaces_apps._associations.states import ERROR, HELD, IN_FLIGHT, SETTLED, STAGED
 from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient
+from workspaces_apps._observe.reads import portions, side_by_side
 from workspaces_apps.rollout._log.events import Direction
 from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace
-from workspaces_apps.rollout._plan.reading import pages_of, patiently, side_by_side
+from workspaces_apps.rollout._plan.reading import patiently
 
 Standing: TypeAlias = Literal["in-sync", "missing", "unwanted", "staged", "in-progress", "error", "undecided"]
 """The state of an application on a WorkSpace, compared with what is wanted.
@@ -186,7 +187,7 @@ def _wanted(target: str, plan: Plan, bundle_of: Mapping[str, str]) -> dict[str, 
 
 async def _with_names(client: WorkSpacesClient, drifted: list[BundleDrift]) -> list[BundleDrift]:
     known: dict[str, tuple[str | None, str | None]] = {}
-    for ids in pages_of([one.bundle_id for one in drifted]):
+    for ids in portions([one.bundle_id for one in drifted]):
         async for bundle in patiently(client.describe_workspace_bundles(bundle_ids=ids)):
             known[bundle.bundle_id] = bundle.name, bundle.image_id
     named = ((one, known.get(one.bundle_id, (None, None))) for one in drifted)

@@ -27,7 +27,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
-from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
+from workspaces_apps._base.clock import Clock, Duration, SystemClock, running_loop, to_seconds
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
 
@@ -194,7 +194,7 @@ class _Sleeper:
 
     def wake(self) -> None:
         """End the sleep, from whatever thread."""
-        if _running_loop() is self.loop:
+        if running_loop() is self.loop:
             self._finish()
             return
         try:
@@ -206,13 +206,6 @@ class _Sleeper:
     def _finish(self) -> None:
         if not self.future.done():
             self.future.set_result(None)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 @public("workspaces_apps.simulator")

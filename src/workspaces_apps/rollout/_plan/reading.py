@@ -12,11 +12,8 @@ import difflib
 import re
 from collections.abc import (
     AsyncGenerator,
-    Awaitable,
-    Callable,
     Collection,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -30,7 +27,7 @@ from workspaces_apps._base.public import Datetime
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps._model.models import PageResult
 from workspaces_apps._model.paginator import Paginated
-from workspaces_apps._observe.reads import AssociationRecord
+from workspaces_apps._observe.reads import AssociationRecord, portions, side_by_side
 from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.api.errors import ResourceNotFoundException
 from workspaces_apps.api.workspaces import ConnectionState, Workspace, WorkspaceConnectionStatus
@@ -157,9 +154,6 @@ def _listed(applications: Sequence[WorkSpaceApplication]) -> str:
 PAGE: Final = 25
 """Items on a page, and ids in a request, at most [doc]."""
 
-SIDE_BY_SIDE: Final = 16
-"""Calls of one kind at the same time; the pacing decides how fast they go."""
-
 _MALFORMED: Final = 3
 """Answers in a row that cannot be read, before a reading gives up."""
 
@@ -229,7 +223,7 @@ async def read_workspaces(client: WorkSpacesClient, scope: Scope) -> dict[str, W
         async for workspace in patiently(client.describe_workspaces(workspace_ids=ids)):
             found[workspace.workspace_id] = facts_of(workspace)
 
-    await side_by_side(some, pages_of(missing))
+    await side_by_side(some, portions(missing))
     return found
 
 
@@ -321,31 +315,6 @@ async def patiently(listing: Paginated[PageResult, ItemT]) -> AsyncGenerator[Ite
             yield item
 
 
-def pages_of(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield the ids in portions that one request can take."""
-    for start in range(0, len(ids), PAGE):
-        yield ids[start : start + PAGE]
-
-
-async def side_by_side(
-    work: Callable[[ItemT], Awaitable[ResultT]], items: Iterable[ItemT], limit: int = SIDE_BY_SIDE
-) -> None:
-    """Do the work for each item, some at the same time; the first failure ends it, as it is and not in a group."""
-    source = iter(items)
-
-    async def worker() -> None:
-        for item in source:
-            await work(item)
-
-    tasks = [asyncio.ensure_future(worker()) for _ in range(limit)]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 STALE_AFTER: Final = timedelta(minutes=10)
 """The age by `ConnectionStateCheckTimestamp` after which a status says nothing about now. [assumed]"""
 
@@ -433,5 +402,5 @@ async def read_connections(
         for workspace_id in ids:
             found[workspace_id] = ConnectionReading(at=at, status=statuses.get(workspace_id))
 
-    await side_by_side(some, pages_of(workspace_ids))
+    await side_by_side(some, portions(workspace_ids))
     return found
