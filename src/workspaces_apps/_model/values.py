@@ -15,7 +15,6 @@ from typing import (
     Final,
     NamedTuple,
     TypeAlias,
-    TypeGuard,
     TypeVar,
     get_args,
     get_origin,
@@ -32,6 +31,7 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from typing_extensions import TypeIs
 
 from workspaces_apps._base.attribute_docs import attribute_docs
 from workspaces_apps._base.public import public
@@ -169,12 +169,12 @@ else:
     """Bytes, which are base64 on the wire."""
 
 
-def is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+def is_mapping(value: object) -> TypeIs[Mapping[object, object]]:
     """Tell if it is a mapping of whatever."""
     return isinstance(value, Mapping)
 
 
-def is_list(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+def is_list(value: object) -> TypeIs[list[object] | tuple[object, ...]]:
     """Tell if it is a list or a tuple of whatever."""
     return isinstance(value, list | tuple)
 

@@ -304,13 +304,13 @@ def roles_of(manifest: Manifest) -> list[str]:
 
 def _keys(value: object) -> Iterable[str]:
     """Yield every key of a document that something is set for."""
-    from workspaces_apps.rollout._manifest.fields import is_row, is_table
+    from workspaces_apps._model.values import is_list, is_mapping
 
-    if is_table(value):
+    if is_mapping(value):
         for key, item in value.items():
             if item not in (None, False, (), []):
                 yield str(key)
             yield from _keys(item)
-    elif is_row(value):
+    elif is_list(value):
         for item in value:
             yield from _keys(item)

@@ -21,17 +21,13 @@ from typing_extensions import TypeIs
 
 from workspaces_apps._base.attribute_docs import AttributesInSchema
 from workspaces_apps._base.system import read_file
+from workspaces_apps._model.values import is_list, is_mapping
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._manifest.file import MAX_BYTES, KeyPath, SourceFile
 
 _DURATION: Final = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?\Z")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
-
-
-def is_table(value: object) -> TypeIs[Mapping[object, object]]:
-    """Tell if it is a mapping, of whatever to whatever."""
-    return isinstance(value, Mapping)
 
 
 def is_collection(value: object) -> TypeIs[Sequence[object] | Set[object]]:
@@ -47,11 +43,6 @@ def listed(value: object) -> object:
 def several(value: object) -> object:
     """Return one string where a list of them is meant."""
     return (value,) if isinstance(value, str) else listed(value)
-
-
-def is_row(value: object) -> TypeIs[list[object] | tuple[object, ...]]:
-    """Tell if it is a list or a tuple, of whatever."""
-    return isinstance(value, list | tuple)
 
 
 def flaw_of(text: str) -> str | None:
@@ -242,17 +233,17 @@ def with_lists(data: object, folder: Path, report: Report) -> object:
         folder: Where relative paths begin.
         report: Takes the mistakes.
     """
-    if not is_table(data):
+    if not is_mapping(data):
         return data
     found = dict(data)
     rules = data.get("rules")
-    if is_row(rules):
+    if is_list(rules):
         found["rules"] = [
             _in_table(rule, ("rules", number), "select", folder, report) for number, rule in enumerate(rules)
         ]
     policy = data.get("policy")
-    hours = policy.get("hours") if is_table(policy) else None
-    if is_table(policy) and is_row(hours):
+    hours = policy.get("hours") if is_mapping(policy) else None
+    if is_mapping(policy) and is_list(hours):
         entries = [
             _in_table(entry, ("policy", "hours", number), "select", folder, report)
             for number, entry in enumerate(hours)
@@ -262,21 +253,21 @@ def with_lists(data: object, folder: Path, report: Report) -> object:
 
 
 def _in_table(value: object, key: KeyPath, name: str, folder: Path, report: Report) -> object:
-    if not is_table(value) or name not in value:
+    if not is_mapping(value) or name not in value:
         return value
     return {**value, name: _in_selector(value[name], (*key, name), folder, report)}
 
 
 def _in_selector(value: object, key: KeyPath, folder: Path, report: Report) -> object:
-    if not is_table(value):
+    if not is_mapping(value):
         return value
     found: dict[object, object] = dict(value)
     for name, item in value.items():
         place = (*key, str(name))
-        if name in CONDITIONS and is_table(item):
+        if name in CONDITIONS and is_mapping(item):
             values = _values(item, place, folder, report)
             found[name] = values if values is not None else [CONDITIONS[str(name)]]
-        elif name in _NESTED and is_row(item):
+        elif name in _NESTED and is_list(item):
             found[name] = [
                 _in_selector(one, (*place, number), folder, report) for number, one in enumerate(item)
             ]

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from workspaces_apps._base.attribute_docs import attribute_docs, without_examples
 from workspaces_apps._base.public import public
 from workspaces_apps._model.operations import Many
-from workspaces_apps._model.values import JsonObject
+from workspaces_apps._model.values import JsonObject, is_list, is_mapping
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price, UnreadableError, read_prices
 from workspaces_apps.rollout._manifest.fields import (
@@ -31,8 +31,6 @@ from workspaces_apps.rollout._manifest.fields import (
     CsvList,
     Part,
     flaw_of,
-    is_row,
-    is_table,
     listed,
     mistake_of,
     models_of,
@@ -439,12 +437,12 @@ def _cleaned(
             return value
         flaws.setdefault(key, _mistake(key, "", flaw, document, raw))
         return without_flaws(value)
-    if is_row(value):
+    if is_list(value):
         return [
             _cleaned(item, (*key, number), (*raw, number), flaws, document)
             for number, item in enumerate(value)
         ]
-    if not is_table(value):
+    if not is_mapping(value):
         return value
     table: dict[object, object] = {}
     for name, item in value.items():
@@ -458,7 +456,7 @@ def _cleaned(
 
 def _with_prices(data: object, folder: Path, report: Callable[[KeyPath, str], None]) -> object:
     """Return the data of a manifest with the prices of a file in their place."""
-    if not is_table(data) or not isinstance(data.get("prices"), str):
+    if not is_mapping(data) or not isinstance(data.get("prices"), str):
         return data
     path = folder / str(data["prices"])
     try:

@@ -24,8 +24,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.operations import Many
+from workspaces_apps._model.values import is_mapping
 from workspaces_apps.rollout._errors import ManifestError, Mistake
-from workspaces_apps.rollout._manifest.fields import PLAIN, Part, Seconds, SecondsLike, is_table, listed
+from workspaces_apps.rollout._manifest.fields import PLAIN, Part, Seconds, SecondsLike, listed
 from workspaces_apps.rollout._manifest.selectors import Selector
 
 T = TypeVar("T")
@@ -334,7 +335,7 @@ def _wrong_key(key: str, rule: str) -> ValidationError:
 
 def _with_successors(data: object) -> object:
     """Read the keys of manifests and plans of earlier releases as their successors."""
-    if not is_table(data):
+    if not is_mapping(data):
         return data
     found = dict(data)
     if "skip_connected" in found:

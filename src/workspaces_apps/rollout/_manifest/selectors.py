@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from workspaces_apps._base.public import Datetime, public
 from workspaces_apps._model.operations import Many
+from workspaces_apps._model.values import is_list, is_mapping
 from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike
 from workspaces_apps.api.workspaces import RunningMode, RunningModeLike
 from workspaces_apps.rollout._manifest.fields import (
@@ -28,8 +29,6 @@ from workspaces_apps.rollout._manifest.fields import (
     Part,
     Seconds,
     SecondsLike,
-    is_row,
-    is_table,
     listed,
     several,
 )
@@ -121,7 +120,7 @@ def _words(kind: Callable[[str], object], names: Iterable[str]) -> Callable[[obj
 
     def read(value: object) -> object:
         words = several(value)
-        if not is_row(words):
+        if not is_list(words):
             return value
         wrong = [word for word in words if not isinstance(word, str) or word not in known]
         if wrong:
@@ -134,7 +133,7 @@ def _words(kind: Callable[[str], object], names: Iterable[str]) -> Callable[[obj
 
 
 def _read_tags(value: object) -> object:
-    if not is_table(value):
+    if not is_mapping(value):
         return value
     return {key: several(item) for key, item in value.items()}
 
