@@ -158,7 +158,6 @@ _MALFORMED: Final = 3
 """Answers in a row that cannot be read, before a reading gives up."""
 
 ItemT = TypeVar("ItemT")
-ResultT = TypeVar("ResultT")
 
 States = dict[str, dict[str, AssociationRecord]]
 """By WorkSpace and application: the association as it was seen."""
