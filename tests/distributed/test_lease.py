@@ -365,6 +365,40 @@ async def test_a_lost_answer_to_ones_own_write_is_recognised() -> None:
     assert await store_of(content, Hands()).read("office") == [begun(), intent(1), intent(2)]
 
 
+async def test_a_slow_store_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """From five seconds on, with how long it takes; logged once, and so is that it is over; nobody is lost."""
+    content = Content()
+    machine = Machine(content, 1_000.0)
+    machine.storage.gated = False
+    journal = await machine.store.open("office")
+    assert isinstance(journal, SegmentJournal)
+    machine.storage.gated = True
+
+    async def settle(seconds: float) -> None:
+        machine.pass_by(seconds)
+        for _ in range(12):
+            await asyncio.sleep(0)
+
+    first = asyncio.create_task(journal.append(begun(), durable=True))
+    second = asyncio.create_task(journal.append(intent(1), durable=True))
+    await settle(0.0)
+    await settle(4.5)
+    assert (journal.waits_for, caplog.text) == ("", "")
+    await settle(0.5)
+    words = "waiting for the journal memory:/office: its store is slow, a write has taken {} s so far"
+    assert journal.waits_for == words.format(5)
+    await settle(3.0)
+    assert journal.waits_for == words.format(8)
+    assert caplog.messages == [words.format(5)]
+    machine.storage.gated = False
+    while machine.storage.pending:
+        machine.storage.end_first()
+    await asyncio.gather(first, second)
+    assert journal.waits_for == ""
+    assert caplog.messages[1:] == ["the journal memory:/office is written to again without delay"]
+    await journal.close()
+
+
 async def test_who_comes_late_to_a_takeover_leaves_it_to_the_other() -> None:
     """A lease that another has taken meanwhile is not written behind, even where the next number is free."""
     content = Content()

@@ -324,6 +324,9 @@ _LONG: Final = 1 << 18
 LINGER_SECONDS: Final = 1.0
 """Seconds for which events that nobody waits for may stay unwritten, so that they share a segment."""
 
+SLOW_SECONDS: Final = 5.0
+"""Seconds after which an event that is waited for and not written yet is shown as trouble with the store."""
+
 _ATTEMPTS: Final = 5
 """Attempts of a call outside a writer's work, such as opening a journal, or reading it for a report."""
 
@@ -430,6 +433,8 @@ class SegmentJournal:
         self._closing = False
         self._closed: asyncio.Task[None] | None = None
         self._trouble: str | None = None
+        self._waiting: dict[object, float] = {}
+        self._slow = False
         self._commit = GroupCommit(self._begin, self._refusal, lambda: None, delay=LINGER_SECONDS)
 
     @property
@@ -441,6 +446,9 @@ class SegmentJournal:
     def waits_for(self) -> str:
         """The trouble with the store that is waited for; empty if there is none."""
         trouble = self._trouble or self._keeper.trouble
+        waited = self._waited()
+        if trouble is None and waited >= SLOW_SECONDS:
+            trouble = f"its store is slow, a write has taken {waited:.0f} s so far"
         return f"waiting for the journal {self._name}: {trouble}" if trouble is not None else ""
 
     async def until_held(self) -> None:
@@ -454,10 +462,15 @@ class SegmentJournal:
     async def append(self, *events: Event, durable: bool = False) -> None:
         """Write events; see `JournalWriter.append`. While the store does not answer, this waits."""
         data = b"".join(map(to_line, events))
-        if durable:
-            await self._commit.append(data, durable=True)
-        else:
+        if not durable:
             self._commit.add(data)
+            return
+        key = object()
+        self._waiting[key] = self._time.steady()
+        try:
+            await self._commit.append(data, durable=True)
+        finally:
+            del self._waiting[key]
 
     async def close(self) -> None:
         """Write what is left, and give the lease back; may be called again.
@@ -477,7 +490,31 @@ class SegmentJournal:
             await self._release()
 
     def _begin(self, data: bytes, _durable: bool) -> asyncio.Future[None]:
-        return asyncio.ensure_future(self._write(data))
+        return asyncio.ensure_future(self._write_watched(data))
+
+    def _waited(self) -> float:
+        """Return for how long the oldest event that is waited for has been so, in seconds."""
+        oldest = next(iter(self._waiting.values()), None)
+        return self._time.steady() - oldest if oldest is not None else 0.0
+
+    async def _write_watched(self, data: bytes) -> None:
+        begun_at = self._time.steady()
+        watch = asyncio.create_task(self._log_once_slow())
+        try:
+            await self._write(data)
+        finally:
+            watch.cancel()
+        if self._slow and self._time.steady() - begun_at < SLOW_SECONDS:
+            self._slow = False
+            log.warning("the journal %s is written to again without delay", self._name)
+
+    async def _log_once_slow(self) -> None:
+        """Log that the store is slow, once, until it is not."""
+        while (waited := self._waited()) < SLOW_SECONDS:
+            await self._time.sleep(SLOW_SECONDS - waited)
+        if not self._slow and self._trouble is None:
+            self._slow = True
+            log.warning("%s", self.waits_for)
 
     async def _write(self, data: bytes) -> None:
         if self._keeper.lost is not None:
