@@ -29,6 +29,8 @@ from workspaces_apps.rollout import (
 
 pytest.importorskip("procrastinate", reason="the extra distributed is not installed")
 
+import psycopg
+
 from tests.distributed.test_stores import NOW, started
 from workspaces_apps.distributed import (
     RunInfo,
@@ -132,6 +134,52 @@ async def test_a_target_is_carried_out_in_slices_one_after_the_other(database: s
     assert sum(map(len, changed)) == len(set[str]().union(*changed))
     for before, after in pairwise(spans):
         assert before[-1].at <= after[0].at
+
+
+async def test_slices_of_two_runs_wait_for_each_other(database: str) -> None:
+    """Also where the other manifest has another name for the account: its rate is one."""
+    account = {"region": "eu-west-1", "role_arn": "arn:aws:iam::123456789012:role/other"}
+    rule = {"select": {"everything": True}, "absent": [OFFICE]}
+    emea = Manifest.from_data({"name": "back", "targets": [{"name": "emea", **account}], "rules": [rule]})
+    async with two_sites() as (here, there):
+        clients = {"eu": here.client, "us": there.client, "emea": here.client}
+        first = await submit(two_targets(), database=database, slices={"eu": 2})
+        second = await submit(emea, database=database, slices={"emea": 2})
+        async with working(database, clients), working(database, clients):
+            assert (await ended(database, first)).ending == "complete"
+            assert (await ended(database, second)).ending == "complete"
+        names = [f"{first}/eu.1of2", f"{first}/eu.2of2", f"{second}/emea.1of2", f"{second}/emea.2of2"]
+        spans = [await read_events(f"{database}?name={name}") for name in names]
+    for before, after in pairwise(spans):
+        assert before[-1].at <= after[0].at
+    assert sum(isinstance(one, Succeeded) for events in spans[2:] for one in events) == 6
+
+
+async def test_only_slices_of_one_target_share_a_lock(database: str) -> None:
+    """Account and Region tell two targets apart where the role says them, name, profile and Region otherwise."""
+    targets = [
+        {"name": "a", "region": "eu-west-1", "role_arn": "arn:aws:iam::123456789012:role/r"},
+        {"name": "b", "region": "us-east-1", "role_arn": "arn:aws:iam::123456789012:role/r"},
+        {"name": "c", "region": "eu-west-1", "role_arn": "arn:aws:iam::210987654321:role/r"},
+        {"name": "d", "region": "eu-west-1", "profile": "p"},
+        {"name": "e", "region": "eu-west-1"},
+        {"name": "whole", "region": "us-east-1"},
+    ]
+    rule = {"select": {"everything": True}, "present": [OFFICE]}
+    many = Manifest.from_data({"name": "many", "targets": targets, "rules": [rule]})
+    slices = dict.fromkeys("abcde", 2)
+    for _ in range(2):
+        await submit(many, database=database, slices=slices)
+    async with await psycopg.AsyncConnection.connect(database) as connection:
+        rows = await (
+            await connection.execute("SELECT args->>'target', lock FROM procrastinate_jobs")
+        ).fetchall()
+
+    locks = [{lock for target, lock in rows if target.startswith(name)} for name in (*slices, "whole")]
+    assert [len(one) for one in locks] == [1, 1, 1, 1, 1, 2]
+    assert len(set[str]().union(*locks)) == 7
+    one_target = manifest()
+    await submit(one_target, database=database, slices={one_target.target_names[0]: 2})
 
 
 @pytest.mark.parametrize(

@@ -158,13 +158,12 @@ async def defer(app: App, run: str, jobs: Mapping[str, str], connection: AsyncCo
     Args:
         app: The app.
         run: The run.
-        jobs: By target, or slice of one, the target that it is of: its slices are carried out one after the other.
+        jobs: By target, or slice of one, its lock: jobs of one lock are carried out one after the other, in the order in
+            which they were queued.
         connection: The connection.
     """
-    for target, whole in jobs.items():
-        task = app.configure_task(
-            TASK, lock=f"{run}/{whole}", queueing_lock=f"{run}/{target}", connection=connection
-        )
+    for target, lock in jobs.items():
+        task = app.configure_task(TASK, lock=lock, queueing_lock=f"{run}/{target}", connection=connection)
         await task.defer_async(run=run, target=target)
 
 

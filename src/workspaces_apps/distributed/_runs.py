@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.errors import ConfigurationError
-from workspaces_apps.rollout import EXIT_CODES, ControlCommand, Ending, JournalError, Manifest
+from workspaces_apps.rollout import EXIT_CODES, ControlCommand, Ending, JournalError, Manifest, Target
 from workspaces_apps.rollout._controller.control import NothingToDecideError, whoever, write_control
 from workspaces_apps.rollout._journal.postgresql import Database, open_database, store_in
 from workspaces_apps.rollout._journal.segments import StoreUnavailableError
@@ -146,7 +146,8 @@ async def submit(manifest: Manifest, *, database: str, slices: Mapping[str, int]
         manifest: What is wanted.
         database: The database's URL, ``postgresql://user@host/database``.
         slices: By target, how many jobs it is cut into, for very large ones; 1 where none is named. The slices of a target
-            share its rate: one is carried out after the other, each with a journal of its own and waves of its own.
+            share its rate: one is carried out after the other, after those of earlier runs too, each with a journal of its
+            own and waves of its own.
 
     Returns:
         The id of the run.
@@ -178,7 +179,9 @@ async def submit(manifest: Manifest, *, database: str, slices: Mapping[str, int]
                         for position, (name, part) in enumerate(parts.items())
                     ],
                 )
-            await _engine.defer(app, run, {name: part.target for name, part in parts.items()}, connection)
+            by_name = {target.name: target for target in manifest.targets}
+            locks = {name: _lock(run, part, by_name.get(part.target)) for name, part in parts.items()}
+            await _engine.defer(app, run, locks, connection)
     return run
 
 
@@ -218,6 +221,23 @@ def _parts(targets: Sequence[str], slices: Mapping[str, int]) -> dict[str, JobPa
                 raise ConfigurationError(f"slices of {target}: a target is called {name} already")
             parts[name] = JobPart(target, number, count)
     return parts
+
+
+def _lock(run: str, part: JobPart, target: Target | None) -> str:
+    """Return the lock of a job, which no other job holds while it is carried out.
+
+    A target as a whole has one of its own: two runs may be about the same one, as two commands may. Slices wait for each
+    other, those of other runs included, because each is to have the whole rate of its account and Region.
+    """
+    if part.slices == 1:
+        return f"{run}/{part.target}"
+    if target is None:
+        return f"slices/{part.target}"
+    region = target.region or ""
+    if target.role_arn is not None:
+        return f"slices/{target.role_arn.split(':')[4]}/{region}"
+    # The account of a profile is what each worker's configuration says; its name is all that the queue knows.
+    return f"slices/{target.name}/{target.profile or ''}/{region}"
 
 
 async def _nobody(_run: str, _target: str, _tries: int) -> None:
