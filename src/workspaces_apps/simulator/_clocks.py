@@ -43,7 +43,6 @@ _BUSY_SHARE = 0.5
 _BUSY_PATIENCE = 1.0
 _SETTLE_PATIENCE = 5.0
 _EXECUTORS = concurrent.futures.thread.__file__
-_EXECUTOR_MAIN = vars(concurrent.futures.thread)["_worker"]
 _WAITING_FOR_AN_ANSWER = frozenset({"readinto", "recv", "recv_into"})
 
 
@@ -463,7 +462,8 @@ def executors_work() -> bool:
         frame = frames.get(thread.ident or 0)
         # Only frames on top are looked at: the callers of one may be gone while they are gone through, and CPython 3.11
         # was seen to give another object for such a caller.
-        if frame is None or getattr(thread, "_target", None) is not _EXECUTOR_MAIN:
+        runs = getattr(thread, "_target", None)
+        if frame is None or getattr(runs, "__module__", None) != concurrent.futures.thread.__name__:
             continue
         if frame.f_code.co_name not in _WAITING_FOR_AN_ANSWER and not _is_idle(frame):
             return True
