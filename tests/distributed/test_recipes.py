@@ -52,7 +52,7 @@ max_in_flight = 2
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a scheduler is told to run.
+    """Command of a scheduler.
 
     Attributes:
         arguments: The arguments of the container.
