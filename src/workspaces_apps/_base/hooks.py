@@ -29,7 +29,7 @@ class AttemptRecord:
     elapsed: float
     """Seconds from its beginning to its end, waiting for its turn included."""
     outcome: Outcome
-    """The ending."""
+    """``success``, or the kind of its failure."""
     error: WorkSpacesError | None = None
     """The error it failed with; None after a success."""
     request_id: str | None = None

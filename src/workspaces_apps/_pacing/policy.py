@@ -23,7 +23,7 @@ class Pacing:
     """
 
     mode: Mode = "adaptive"
-    """One of the three modes."""
+    """``adaptive``, ``fixed`` or ``off``."""
     rate: float | None = None
     """Calls a second, where they are fixed."""
     burst: int = 1

@@ -47,7 +47,7 @@ class ControlRecord(AttributesInSchema, BaseModel, frozen=True):
     sequence: int
     """Its number among the commands of the journal; what was given later has a higher one."""
     command: ControlCommand
-    """The command."""
+    """``pause``, ``resume``, ``approve``, ``reject``, ``drain`` or ``stop``."""
     run: str | None = None
     """The run that was the journal's last when it was given; None where there was none."""
     wave: int | None = None

@@ -407,7 +407,7 @@ class Finished(_Strict, frozen=True):
 
     kind: Literal["finished"] = "finished"
     ending: Ending
-    """The ending."""
+    """``complete``, or what kept it from that."""
     elapsed: float
     """Seconds since it began."""
     calls: int
