@@ -5,13 +5,15 @@ import contextvars
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.waiters.world import deploy, world
 from workspaces_apps import ClientStateError
 from workspaces_apps._base.hooks import AttemptRecord, PollRecord, RetryRecord, ThrottleRecord
 from workspaces_apps._observe.lanes import Watched
 from workspaces_apps._observe.reads import Snapshot
-from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Experience, Schedule
+from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Durations, Experience, Schedule
 from workspaces_apps._observe.subscription import Subscription
 from workspaces_apps.api.errors import AccessDeniedException
 from workspaces_apps.errors import ServiceError
@@ -133,6 +135,51 @@ async def test_a_deployment_is_followed_by_hints_and_confirmed_by_a_read() -> No
         assert here.count(READS) + here.count(LISTINGS) <= 20
         assert here.count(HINTS) > 12
         assert not here.observer.tasks
+
+
+async def test_news_that_tell_nothing_wake_nobody_and_count_as_polls() -> None:
+    """`next` sleeps on through what `is_news` is not said of."""
+    async with world() as (here, (one,)):
+        await deploy(here, one)
+        since, asked = here.sim.clock.monotonic(), 0
+
+        def is_news(snapshot: Snapshot) -> bool:
+            nonlocal asked
+            asked += 1
+            record = snapshot.associations.get(here.application)
+            return record is not None and record.state == "COMPLETED"
+
+        with here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=since) as waits:
+            waits.is_news = is_news
+            news = await waits.next()
+
+            assert news is not None
+            assert is_news(news)
+            assert asked - 1 == waits.polls > 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 3000), st.one_of(st.floats(0, 119), st.floats(121, 2000))),
+        min_size=1,
+        max_size=40,
+    )
+)
+@example([(float(number % 97), 10.0) for number in range(1200)])
+def test_durations_are_those_of_the_last_deployments(seen: list[tuple[float, float]]) -> None:
+    """The bound, the expectation and the chance are as they would be with only the last 500 in mind, in order."""
+    durations = Durations()
+    for least, width in seen:
+        durations.add(least, least + width)
+    exact = [(one, width) for one, width in seen if width <= 120]
+    kept = (exact or seen)[-500:]
+    shortest = sorted(one for one, _ in kept)
+    middle = sorted((one + (one + width)) / 2 for one, width in kept)
+
+    assert durations.near == pytest.approx(0.95 * shortest[int(0.02 * len(shortest))])
+    assert durations.all_within(middle[-1])
+    assert not durations.all_within(middle[-1] - 1)
+    assert durations.read_after == min(1800, max(600, 1.5 * middle[len(middle) // 2]))
 
 
 @pytest.mark.parametrize("age, fine", [(470.0, False), (600.0, False), (1180.0, True)])

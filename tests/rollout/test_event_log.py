@@ -165,6 +165,68 @@ async def test_it_ends_once_and_nothing_follows() -> None:
     assert journal.kept == [again] == [log.summary.finished]
 
 
+async def test_what_need_not_be_durable_is_written_at_once_but_never_before_what_stands_before_it(
+    tmp_path: Path,
+) -> None:
+    """In a file, without a turn of the loop where nothing is being written; behind what is, in the order of the calls."""
+    journal = await open_journal(tmp_path / "journal")
+    log = EventLog(ManualClock(), journal, {})
+    started = log.event(Started, EVERYWHERE, name="n", plan="p", workspaces=1, changes=1)
+    await log.record(started, durable=True)
+    before, durable, behind = (
+        log.event(Changed, "default", workspace_id=one, application_id="a", state="PENDING_INSTALL")
+        for one in ("ws-1", "ws-2", "ws-3")
+    )
+    turn = False
+
+    def turned() -> None:
+        nonlocal turn
+        turn = True
+
+    asyncio.get_running_loop().call_soon(turned)
+    await log.record(before)
+    assert (turn, list(read_journal(tmp_path / "journal")), told(log)) == (
+        False,
+        [started, before],
+        [started, before],
+    )
+    syncing = asyncio.create_task(log.record(durable, durable=True))
+    await asyncio.sleep(0)
+    await log.record(behind)
+
+    assert told(log) == [durable, behind]
+    await syncing
+    await log.finish("complete", "")
+    await journal.close()
+    assert list(read_journal(tmp_path / "journal"))[2:-1] == [durable, behind]
+
+
+async def test_many_events_leave_the_loop_its_turns(tmp_path: Path) -> None:
+    """They are recorded in portions, the last of them durably."""
+    journal = await open_journal(tmp_path / "journal")
+    log = EventLog(ManualClock(), journal, {})
+    before = most = 0
+
+    def turned() -> None:
+        nonlocal before, most
+        most = max(most, log.events.qsize() - before)
+        before = log.events.qsize()
+        asyncio.get_running_loop().call_soon(turned)
+
+    asyncio.get_running_loop().call_soon(turned)
+    started = log.event(Started, EVERYWHERE, name="n", plan="p", workspaces=1, changes=1)
+    many = [
+        log.event(Changed, "default", workspace_id=f"ws-{number}", application_id="a", state="INSTALLED")
+        for number in range(2000)
+    ]
+    await log.record_many([started, *many])
+    await turns()
+    await journal.close()
+
+    assert list(read_journal(tmp_path / "journal")) == told(log) == [started, *many]
+    assert most <= 500
+
+
 @given(st.data())
 def test_disk_counts_and_followers_agree_whoever_is_cancelled(data: st.DataObject) -> None:
     """Many record at once on a real journal, some are cancelled: one order everywhere, and all of a record or none."""

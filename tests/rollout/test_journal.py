@@ -31,7 +31,7 @@ from workspaces_apps.rollout import (
 )
 from workspaces_apps.rollout._journal import files
 from workspaces_apps.rollout._journal.files import check_journal
-from workspaces_apps.rollout._journal.lines import GroupCommit, from_line, to_line
+from workspaces_apps.rollout._journal.lines import from_line, to_line
 from workspaces_apps.rollout._journal.stores import locate
 from workspaces_apps.rollout._log.events import TEXT_LIMIT, bounded
 
@@ -229,30 +229,6 @@ async def test_a_disk_that_fails_is_told_to_every_append(
                 await journal.append(INTENT, durable=durable)
 
     assert list(read_journal(tmp_path / "journal")) == [STARTED]
-
-
-async def test_what_is_written_at_once_returns_behind_what_stands_before_it() -> None:
-    """Callers are woken in the order of the appends, durable or not."""
-    ended: list[str] = []
-    synced = asyncio.get_running_loop().create_future()
-    commit = GroupCommit(
-        lambda _data, _durable: synced,
-        lambda _cause: JournalError(""),
-        lambda: None,
-        write_now=lambda _data: None,
-    )
-
-    async def append(name: str, *, durable: bool) -> None:
-        await commit.append(b"", durable=durable)
-        ended.append(name)
-
-    first = asyncio.create_task(append("durable", durable=True))
-    await asyncio.sleep(0)
-    # The other one begins after the first is on disk, and before its caller has been woken.
-    synced.set_result(None)
-    await asyncio.gather(first, append("at once", durable=False))
-
-    assert ended == ["durable", "at once"]
 
 
 async def test_a_folder_is_no_journal(tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ class Watched:
     @property
     def since(self) -> float:
         """The moment at which its deployment began, as far as anybody knows."""
+        if len(self.subscriptions) == 1:
+            return self.subscriptions[0].since
         return max((one.since for one in self.subscriptions), default=self.read_at)
 
     @property
@@ -208,9 +210,29 @@ class Watched:
 
     def deliver(self, snapshot: Snapshot) -> None:
         """Hand a snapshot to every subscription, with the state as it is known."""
-        snapshot = replace(
-            snapshot, workspace_state=self.state, state_at=self.state_at, state_denied=self.state_denied
+        self._hand_on(
+            replace(
+                snapshot, workspace_state=self.state, state_at=self.state_at, state_denied=self.state_denied
+            )
         )
+
+    def deliver_state(self, at: float) -> None:
+        """Hand the state as it is known to every subscription.
+
+        Args:
+            at: When the read of it began, or would have.
+        """
+        self._hand_on(
+            Snapshot(
+                workspace_id=self.workspace_id,
+                at=at,
+                workspace_state=self.state,
+                state_at=self.state_at,
+                state_denied=self.state_denied,
+            )
+        )
+
+    def _hand_on(self, snapshot: Snapshot) -> None:
         for one in list(self.subscriptions):
             one.deliver(snapshot)
 
@@ -362,7 +384,7 @@ class Lanes:
         watched.hint_failures += 1
         watched.state_denied = self._experience.hint_denied
         if watched.state_alone and watched.state_denied:
-            watched.deliver(Snapshot(workspace_id=watched.workspace_id, at=at))
+            watched.deliver_state(at)
             self._observer.done(watched)
         elif watched.state_alone:
             self._observer.failed(watched, error)
@@ -385,7 +407,7 @@ class Lanes:
             # Whatever it is, it only tells that the associations must be read.
             self.read(watched, confirms=True)
             return
-        watched.deliver(Snapshot(workspace_id=watched.workspace_id, at=at))
+        watched.deliver_state(at)
         self._observer.done(watched)
 
     async def _read_lane(self) -> None:

@@ -7,6 +7,7 @@ import contextvars
 import math
 from contextlib import aclosing
 from dataclasses import replace
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import sleep_or
@@ -389,8 +390,9 @@ class AssociationObserver(FeedSource[Snapshot]):
                 one for one in idle if now + TINY < one.due <= now + TINY + one.along and not one.state_alone
             ]
         must = [one for one in required if self._experience.must_read(one, now)]
+        read = {one.workspace_id for one in must}
         hints = self._in_full_calls(
-            [one for one in required if not self._experience.must_read(one, now)], len(states), now
+            [one for one in required if one.workspace_id not in read], len(states), now
         )
         if hints:
             places = -(len(hints) + len(states)) % IDS
@@ -440,27 +442,45 @@ class AssociationObserver(FeedSource[Snapshot]):
 
     def _take_optional(self, idle: list[Watched], now: float) -> list[Watched]:
         """Choose those that are polled although they need not be: the oldest deployments, which may end first."""
-        ready = [one for one in idle if one.optional <= now + TINY]
-        if not ready:
+        if all(one.optional > now + TINY for one in idle):
             return []
-        soon = [one for one in idle if one.optional <= now + TINY + one.along and self._may_hint(one, now)]
-        soon.sort(key=lambda one: one.since)
-        places = 1 if self._experience.hints_off else IDS
-        for watched in (*soon[places:], *(one for one in ready if not self._may_hint(one, now))):
-            # Older ones have taken its turn. It was not polled, so that what is required of it does not move on.
-            due = [one.due for one in watched.subscriptions]
-            self._plan(watched, now, now)
-            for one, moment in zip(watched.subscriptions, due, strict=True):
-                one.due = min(one.due, moment)
+        soon = [one for one in idle if one.optional <= now + TINY + one.along]
+        may = [one for one in soon if self._may_hint(one, now)]
+        chosen = nsmallest(1 if self._experience.hints_off else IDS, may, key=lambda one: one.since)
+        taken, able = {one.workspace_id for one in chosen}, {one.workspace_id for one in may}
+        for watched in soon:
+            if watched.workspace_id not in taken and (
+                watched.workspace_id in able or watched.optional <= now + TINY
+            ):
+                self._pass_over(watched, now)
         self._optional_from = now + _OPTIONAL_SHARE * min(
-            (sub.delay for one in soon[:places] for sub in one.subscriptions), default=0.0
+            (sub.delay for one in chosen for sub in one.subscriptions), default=0.0
         )
-        return soon[:places]
+        return chosen
+
+    def _pass_over(self, watched: Watched, now: float) -> None:
+        """Set when a WorkSpace may be polled next whose turn older ones have taken.
+
+        It was not polled, so that what is required of it does not move on.
+        """
+        if self._experience.durations.near is None:
+            changed, watched.changed = watched.changed, False
+            chance = self._chance(watched)
+            for one in watched.subscriptions:
+                one.plan_optional(now, now, changed=changed, chance=chance)
+            return
+        due = [one.due for one in watched.subscriptions]
+        self._plan(watched, now, now)
+        for one, moment in zip(watched.subscriptions, due, strict=True):
+            one.due = min(one.due, moment)
+
+    def _chance(self, watched: Watched) -> float:
+        return self._polling.random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
 
     def _plan(self, watched: Watched, at: float, now: float) -> None:
         """Set when a WorkSpace is polled next, counted from the moment `at`."""
         changed, watched.changed = watched.changed, False
-        chance = self._polling.random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0
+        chance = self._chance(watched)
         durations = self._experience.durations
         fine = self._parts(now)
         for one in watched.subscriptions:
@@ -468,7 +488,7 @@ class AssociationObserver(FeedSource[Snapshot]):
             tick = max(one.schedule.tick / parts, one.schedule.spacing * self._round_calls)
             one.plan(at, now, changed=changed, chance=chance, tick=tick, parts=parts, durations=durations)
             if one.applications != frozenset():
-                one.due = min(one.due, max(now, watched.read_at + self._experience.durations.read_after))
+                one.due = min(one.due, max(now, watched.read_at + durations.read_after))
         self._wake_for(watched)
 
     async def _read_associations(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -172,13 +172,14 @@ class Durations:
     """
 
     def __init__(self) -> None:
-        self._least: deque[float] = deque(maxlen=_KEPT)
-        self._middle: deque[float] = deque(maxlen=_KEPT)
-        self._sorted: tuple[list[float], list[float]] | None = None
+        self._seen: deque[tuple[float, float]] = deque()
+        # The same, each in order.
+        self._least: list[float] = []
+        self._middle: list[float] = []
         self._vague = True
 
     def __bool__(self) -> bool:
-        return bool(self._least)
+        return bool(self._seen)
 
     def add(self, least: float, most: float) -> None:
         """Count a deployment that took more than `least` and at most `most` seconds.
@@ -190,48 +191,46 @@ class Durations:
         if vague and not self._vague:
             return
         if self._vague and not vague:
+            self._seen.clear()
             self._least.clear()
             self._middle.clear()
             self._vague = False
-        self._least.append(least)
-        self._middle.append((least + most) / 2)
-        self._sorted = None
+        if len(self._seen) == _KEPT:
+            for kept, old in zip((self._least, self._middle), self._seen.popleft(), strict=True):
+                del kept[bisect_left(kept, old)]
+        middle = (least + most) / 2
+        self._seen.append((least, middle))
+        insort(self._least, least)
+        insort(self._middle, middle)
 
     @property
     def near(self) -> float | None:
         """The age from which a deployment may end any moment; None while nothing is known."""
-        if not self._least:
-            return None
-        least = self._in_order()[0]
-        return _NEAR * least[int(_QUANTILE * len(least))]
+        least = self._least
+        return _NEAR * least[int(_QUANTILE * len(least))] if least else None
 
     def all_within(self, seconds: float) -> bool:
         """Tell if every deployment that was seen has taken that long at most; False while none was."""
-        return bool(self._middle) and self._in_order()[1][-1] <= seconds
+        return bool(self._middle) and self._middle[-1] <= seconds
 
     @property
     def read_after(self) -> float:
         """Seconds after which associations are read, whatever the state of the WorkSpace says."""
-        if not self._middle:
+        middle = self._middle
+        if not middle:
             return _FIRST_READ
-        middle = self._in_order()[1]
         # Bounded by constants too: ends that are noticed late would lengthen the durations, and those the bound.
         return min(_MOST_READ, max(_LEAST_READ, 1.5 * middle[len(middle) // 2]))
 
     def chance(self, before: float, now: float) -> float:
         """Return the chance that a deployment has ended by the age `now` which had not by `before`."""
-        if not self._middle or now < _NEAR * self._in_order()[0][0]:
+        middle = self._middle
+        if not middle or now < _NEAR * self._least[0]:
             return 0.0
-        middle = self._in_order()[1]
         past = bisect_right(middle, before)
         # One more than were seen: some deployment takes longer than all before it. Those seen first are the short ones, so
         # that the chance is never taken for less than a twentieth.
         return max(_LEAST_CHANCE, (bisect_right(middle, now) - past) / (len(middle) - past + 1))
-
-    def _in_order(self) -> tuple[list[float], list[float]]:
-        if self._sorted is None:
-            self._sorted = sorted(self._least), sorted(self._middle)
-        return self._sorted
 
 
 _log = field_logger("workspaces_apps.observe")
@@ -297,13 +296,10 @@ class Experience:
 
     def must_read(self, watched: Watched, now: float) -> bool:
         """Tell if the associations must be read, whatever a hint would say."""
-        return (
-            any(
-                one.unread or one.applications is None or one.schedule.strict for one in watched.subscriptions
-            )
-            or now - watched.read_at >= self.durations.read_after - TINY
-            or watched.hint_failures > 1
-        )
+        for one in watched.subscriptions:
+            if one.unread or one.applications is None or one.schedule.strict:
+                return True
+        return now - watched.read_at >= self.durations.read_after - TINY or watched.hint_failures > 1
 
     def awry_until(self, watched: Watched, now: float) -> float:
         """Return when a WorkSpace is polled again that is not UPDATING although an association is in flight."""

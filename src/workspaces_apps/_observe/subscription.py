@@ -146,6 +146,7 @@ class Feed(Generic[NewsT]):
         schedule: How often it is polled.
         audience: The object that hears of the polls which serve it.
         tolerate_failures: Polls in a row that may fail.
+        is_news: Tells if `next` is to return something; None: it returns all news.
         on_news: Is called with all news, instead of `next`.
         on_error: Is called with the error that ends it, instead of `next`.
         polls: How often there was news.
@@ -169,6 +170,7 @@ class Feed(Generic[NewsT]):
         "delay",
         "due",
         "failures",
+        "is_news",
         "on_error",
         "on_news",
         "optional",
@@ -192,6 +194,7 @@ class Feed(Generic[NewsT]):
         self.schedule: Schedule = schedule
         self.audience: PollAudience | None = audience
         self.tolerate_failures: int = tolerate_failures
+        self.is_news: Callable[[NewsT], bool] | None = None
         self.on_news: Callable[[NewsT], None] | None = None
         self.on_error: Callable[[Exception], None] | None = None
         self.polls: int = 0
@@ -268,7 +271,11 @@ class Feed(Generic[NewsT]):
         if self.on_news is not None:
             self.on_news(news)
             return
-        self._news = news if self._news is None else self._merged(self._news, news)
+        if self._news is not None:
+            news = self._merged(self._news, news)
+        elif self.is_news is not None and not self.is_news(news):
+            return
+        self._news = news
         self._wake()
 
     def fail(self, error: Exception) -> None:

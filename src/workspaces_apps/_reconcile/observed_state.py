@@ -178,6 +178,17 @@ class ObservedState:
             self._note_existence(snapshot)
         return [change for change in found if change is not None]
 
+    def is_news(self, snapshot: Snapshot) -> bool:
+        """Tell if a snapshot shows more than that the WorkSpace is still under deployment."""
+        return not (
+            snapshot.is_state_alone
+            and snapshot.workspace_state == self.workspace_state == DEPLOYING
+            and self._deploying_seen
+            and self.state_at is not None
+            and snapshot.exists
+            and snapshot.state_denied == self.state_denied
+        )
+
     def fill_in(self, application: str, record: AssociationRecord | None) -> list[StateChange]:
         """Take in what the answer to a write shows of one association; None if it shows that there is none."""
         change = self._update(application, record)

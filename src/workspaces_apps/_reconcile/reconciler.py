@@ -255,7 +255,7 @@ class Reconciler:
             acted=tuple(self._acted),
             taken_back=tuple(self._taken_back),
             left_staged=tuple(self._left_staged),
-            reads=self._reads,
+            reads=self._reads + (self._subscription.polls if self._subscription is not None else 0),
         )
 
     def failed_direction(self, application: str) -> Direction | None:
@@ -549,6 +549,7 @@ class Reconciler:
                 tolerate_failures=TOLERATED_POLLS,
                 audience=self._context.audience,
             )
+            self._subscription.is_news = self.observed.is_news
         subscription = self._subscription
         subscription.applications = applications
         limit = until if self._deadline is None else min(until, self._deadline)
@@ -556,9 +557,8 @@ class Reconciler:
             snapshot = await subscription.next(limit)
         except WorkSpacesError as error:
             raise _Refused(error, tuple(self.results.open)) from error
-        if snapshot is not None:
-            self._reads += 1
-        elif self._deadline is not None and self._context.clock.monotonic() >= self._deadline:
+        deadline = self._deadline
+        if snapshot is None and deadline is not None and self._context.clock.monotonic() >= deadline:
             # What ended just then has ended in time.
             try:
                 await self._read(with_state=True)
@@ -578,6 +578,7 @@ class Reconciler:
 
     def _close_subscription(self) -> None:
         if self._subscription is not None:
+            self._reads += self._subscription.polls
             self._subscription.close()
             self._subscription = None
 

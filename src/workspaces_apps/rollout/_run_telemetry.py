@@ -172,11 +172,13 @@ class RunTelemetry:
                         current.fail(change.reason or "failed", change.message)
                 return result
 
-    @contextmanager
-    def append(self, *, durable: bool) -> Generator[None]:
-        """Time a block that appends to the journal."""
-        began = time.perf_counter()
-        yield
+    def appended(self, began: float, *, durable: bool) -> None:
+        """Measure an append to the journal that is done.
+
+        Args:
+            began: When it began, by `time.perf_counter`.
+            durable: Whether it is on disk now.
+        """
         if self._telemetry is not None:
             elapsed = time.perf_counter() - began
             self._telemetry.measure(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
@@ -45,6 +46,7 @@ from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorks
 from workspaces_apps.rollout._plan.reading import STOPPED
 
 if TYPE_CHECKING:
+    from workspaces_apps._associations import Direction
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.reads import Snapshot
     from workspaces_apps._reconcile.reconciler import ReconcileResult
@@ -580,25 +582,24 @@ async def open_run(plan: Plan, log: EventLog, *, dry_run: bool) -> None:
     """
     # What earlier runs left, without what this plan adds.
     unsettled = log.history.unsettled
-    events: list[Event] = [
-        log.event(
-            Started,
-            EVERYWHERE,
-            name=plan.name,
-            plan=plan.fingerprint,
-            workspaces=len(plan.workspaces),
-            changes=sum(len(workspace.pending) for workspace in plan.workspaces),
-            resumed=log.resumed,
-            dry_run=dry_run,
-            unmatched=in_words(plan.unmatched),
-        )
-    ]
-    owners = {one.name: one.owners for one in plan.targets}
-    for workspace in plan.workspaces:
-        events += _planned(plan, log, workspace, owners.get(workspace.target, {}))
-    await log.record(*events, durable=True)
-    if dry_run:
-        return
+    started = log.event(
+        Started,
+        EVERYWHERE,
+        name=plan.name,
+        plan=plan.fingerprint,
+        workspaces=len(plan.workspaces),
+        changes=sum(len(workspace.pending) for workspace in plan.workspaces),
+        resumed=log.resumed,
+        dry_run=dry_run,
+        unmatched=in_words(plan.unmatched),
+    )
+    await log.record_many(chain([started], _planned(plan, log)))
+    if not dry_run:
+        await log.record_many(_settled(plan, log, unsettled))
+
+
+def _settled(plan: Plan, log: EventLog, unsettled: Mapping[Key, Direction]) -> Iterator[Event]:
+    """Return how the changes that earlier runs planned have ended meanwhile, if they have."""
     readable = {reading.name for reading in plan.targets if reading.error is None}
     changes = {
         Key(workspace.target, workspace.workspace_id, change.application_id): change
@@ -609,32 +610,29 @@ async def open_run(plan: Plan, log: EventLog, *, dry_run: bool) -> None:
         change = changes.get(key)
         about = {"workspace_id": key.workspace_id, "application_id": key.application_id}
         if change is not None and change.action == "nothing" and change.direction == direction:
-            await log.record(log.event(Succeeded, key.target, direction=direction, **about))
+            yield log.event(Succeeded, key.target, direction=direction, **about)
         elif change is None and key.target in readable:
             message = "an earlier run planned to change it; now it is not in the plan any more"
-            await log.record(
-                log.event(Skipped, key.target, reason=Reason.VANISHED.value, message=message, **about)
+            yield log.event(Skipped, key.target, reason=Reason.VANISHED.value, message=message, **about)
+
+
+def _planned(plan: Plan, log: EventLog) -> Iterator[Event]:
+    catalogues = {one.name: one for one in plan.targets}
+    for workspace in plan.workspaces:
+        catalogue = catalogues[workspace.target]
+        for change in workspace.changes:
+            yield log.event(
+                Planned,
+                workspace.target,
+                workspace_id=workspace.workspace_id,
+                application_id=change.application_id,
+                application=catalogue.names.get(change.application_id),
+                owner=catalogue.owners.get(change.application_id),
+                action=change.action,
+                state=change.state,
+                direction=change.direction,
+                reason=change.reason,
+                message=change.message,
+                user_name=workspace.user_name,
+                connected=workspace.connected,
             )
-
-
-def _planned(
-    plan: Plan, log: EventLog, workspace: PlannedWorkspace, owners: Mapping[str, str]
-) -> list[Event]:
-    return [
-        log.event(
-            Planned,
-            workspace.target,
-            workspace_id=workspace.workspace_id,
-            application_id=change.application_id,
-            application=plan.application_name(workspace.target, change.application_id),
-            owner=owners.get(change.application_id),
-            action=change.action,
-            state=change.state,
-            direction=change.direction,
-            reason=change.reason,
-            message=change.message,
-            user_name=workspace.user_name,
-            connected=workspace.connected,
-        )
-        for change in workspace.changes
-    ]

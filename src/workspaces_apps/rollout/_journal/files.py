@@ -38,7 +38,7 @@ _FLAGS: Final[int] = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINAR
 
 
 class FileJournal:
-    """A journal in a file, locked as long as it is open; a `JournalWriter`.
+    """A journal in a file, locked as long as it is open; a `PromptWriter`.
 
     Attributes:
         path: The file.
@@ -51,6 +51,10 @@ class FileJournal:
         self._descriptor = descriptor
         self._thread = WritingThread(self._write)
         self._commit = GroupCommit(self._thread, self._refusal, self._release, write_now=self._write)
+
+    def append_now(self, *events: Event) -> bool:
+        """Write events that need not be durable at once. See `PromptWriter.append_now`."""
+        return self._commit.append_now(b"".join(map(to_line, events)))
 
     async def append(self, *events: Event, durable: bool = False) -> None:
         """Write events; with `durable`, they are on disk when this returns. See `JournalWriter.append`."""

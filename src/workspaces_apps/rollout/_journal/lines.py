@@ -155,7 +155,7 @@ class GroupCommit:
         refusal: Makes the error that everybody hears once a write has failed, or (None) after `close`.
         release: Lets go of the file, once, after the last write.
         delay: Seconds of real time that a group may wait which nobody waits for.
-        write_now: Writes bytes that need not be synced, where that takes no time worth a thread; None to `write` them.
+        write_now: Writes bytes that need not be synced, where that takes no time worth a thread; None where it does.
     """
 
     def __init__(
@@ -179,6 +179,22 @@ class GroupCommit:
         self._failure: BaseException | None = None
         self._released: asyncio.Event = asyncio.Event()
 
+    def append_now(self, data: bytes) -> bool:
+        """Write bytes that need not be synced at once; False if that is not possible, or something stands before them.
+
+        Raises:
+            Exception: What `refusal` makes, after a write that failed.
+        """
+        if self._write_now is None or self._writing or self._queue or self._closing:
+            return False
+        try:
+            self._write_now(data)
+        except OSError as error:
+            self._fail(error)
+            self._let_go()
+            raise self._refusal(error) from error
+        return True
+
     async def append(self, data: bytes, *, durable: bool) -> None:
         """Write bytes behind all that were given before; with `durable`, they are on disk when this returns.
 
@@ -187,11 +203,6 @@ class GroupCommit:
         Raises:
             Exception: What `refusal` makes, after a write that failed, or after `close`.
         """
-        if self._write_now is not None and not (durable or self._writing or self._queue or self._closing):
-            self._pass_on(self._write_now, data)
-            # Those of the last group, which stand before it, may not have been woken yet.
-            await asyncio.sleep(0)
-            return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = _Entry(data, durable, waiter)
         self._add(entry)
@@ -201,14 +212,6 @@ class GroupCommit:
             if entry in self._queue:
                 self._queue.remove(entry)
             raise
-
-    def _pass_on(self, write_now: Callable[[bytes], None], data: bytes) -> None:
-        try:
-            write_now(data)
-        except OSError as error:
-            self._fail(error)
-            self._let_go()
-            raise self._refusal(error) from error
 
     def add(self, data: bytes) -> None:
         """Write bytes behind all that were given before, with the next group or after the delay; nobody waits for them.

@@ -44,6 +44,19 @@ class JournalWriter(Protocol):
         ...
 
 
+@runtime_checkable
+class PromptWriter(JournalWriter, Protocol):
+    """A journal that can write what need not be durable at once, without a task that waits for it."""
+
+    def append_now(self, *events: Event) -> bool:
+        """Write events behind all others; False if something stands before them that is not written yet.
+
+        Raises:
+            JournalError: They could not be written.
+        """
+        ...
+
+
 @public("workspaces_apps.rollout")
 @runtime_checkable
 class FencedWriter(JournalWriter, Protocol):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from workspaces_apps._associations.states import NO_ASSOCIATION
 from workspaces_apps._base.clock import Clock
 from workspaces_apps._reconcile.writes import Failure, LogFailed, WriteIntent
 from workspaces_apps._telemetry.port import Telemetry
 from workspaces_apps.rollout._errors import JournalError
-from workspaces_apps.rollout._journal.stores import JournalWriter
+from workspaces_apps.rollout._journal.stores import JournalWriter, PromptWriter
 from workspaces_apps.rollout._log.events import (
     EVERYWHERE,
     Changed,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from workspaces_apps._reconcile.observed_state import StateChange
 
 EventT = TypeVar("EventT", bound=Event)
+
+_PORTION: Final = 250
+"""Events to record in one turn of the loop, where there are many."""
 
 
 class RequestCounter(Protocol):
@@ -98,6 +102,9 @@ class EventLog:
         self.resumed: bool = bool(past)
         self._clock = clock
         self._journal = journal
+        self._append_now = journal.append_now if isinstance(journal, PromptWriter) else None
+        # Appends that have not been told of yet: nothing is told before what stands before it.
+        self._appending = 0
         self._counters = counters
         self._before = {name: _numbers(counter) for name, counter in counters.items()}
         self._began = clock.monotonic()
@@ -121,9 +128,10 @@ class EventLog:
         Raises:
             JournalError: They could not be written; what they announce must not be done.
         """
-        if self._journal is None or not events:
+        if self._journal is None or not events or (not durable and self._is_appended_now(events)):
             self._tell(*events)
             return
+        self._appending += 1
         # A task of its own, so that nobody's cancellation parts what is on disk from what is counted.
         appending = asyncio.ensure_future(self._append(self._journal, events, durable))
         try:
@@ -133,6 +141,21 @@ class EventLog:
             self._abandoned.add(task)
             task.add_done_callback(self._abandoned.discard)
             raise
+
+    async def record_many(self, events: Iterable[Event]) -> None:
+        """Record any number of events, durably, in portions between which the loop goes on.
+
+        Raises:
+            JournalError: They could not be written.
+        """
+        portion: list[Event] = []
+        for event in events:
+            if len(portion) == _PORTION:
+                await self.record(*portion)
+                portion.clear()
+                await asyncio.sleep(0)
+            portion.append(event)
+        await self.record(*portion, durable=True)
 
     async def withdraw(self, *intents: Intent, reason: str) -> None:
         """Take back intents whose write was not started; they are on disk when this returns.
@@ -198,10 +221,24 @@ class EventLog:
         await self.record(ended, durable=True)
         return ended
 
+    def _is_appended_now(self, events: tuple[Event, ...]) -> bool:
+        """Append events that need not be durable without a task; False if that is not possible."""
+        if self._append_now is None or self._appending:
+            return False
+        began = time.perf_counter()
+        if not self._append_now(*events):
+            return False
+        self.telemetry.appended(began, durable=False)
+        return True
+
     async def _append(self, journal: JournalWriter, events: tuple[Event, ...], durable: bool) -> None:
-        with self.telemetry.append(durable=durable):
+        began = time.perf_counter()
+        try:
             await journal.append(*events, durable=durable)
-        self._tell(*events)
+            self.telemetry.appended(began, durable=durable)
+            self._tell(*events)
+        finally:
+            self._appending -= 1
 
     def _tell(self, *events: Event) -> None:
         for event in events:
