@@ -276,8 +276,7 @@ class OperationInvoker:
             return len(fleet.store.by_user.get(directory, {}).get(name, ()))
 
         def groups() -> int:
-            items = fleet.store.collection("ip-groups").items
-            return sum(group["groupName"] == name for group in items.values())
+            return sum(group["groupName"] == name for group in fleet.store.collection("ip-groups").values())
 
         if self._random.random() < 0.5:
             return Call(

@@ -104,7 +104,8 @@ _YEAR: Final = 31_536_000.0
 def seed_region(store: RegionStore, now: float) -> None:
     """Give a store directories, images and bundles, always the same for the same seed."""
     for name, directory_kind, _ in _DIRECTORIES:
-        store.add_directory(new_directory(store, name, directory_kind))
+        directory = new_directory(store, name, directory_kind)
+        store.directories.add(directory.id, directory.sequence, directory)
     for kind in _KINDS:
         add_bundle(store, kind, now)
 
@@ -215,17 +216,16 @@ def add_bundle(store: RegionStore, kind: SampleBundle, now: float) -> Bundle:
     image_id = store.new_id("wsi-")
     owner = store.account_id if kind.own else AMAZON
     if kind.own:
-        store.add_image(
-            Image(
-                id=image_id,
-                name=kind.name.replace(" ", "-"),
-                description=f"{kind.name}, as we use it",
-                operating_system=kind.operating_system,
-                owner=owner,
-                created=created,
-                sequence=store.number(),
-            )
+        image = Image(
+            id=image_id,
+            name=kind.name.replace(" ", "-"),
+            description=f"{kind.name}, as we use it",
+            operating_system=kind.operating_system,
+            owner=owner,
+            created=created,
+            sequence=store.number(),
         )
+        store.images.add(image_id, image.sequence, image)
     bundle = Bundle(
         id=store.new_id("wsb-"),
         name=kind.name,
@@ -241,7 +241,7 @@ def add_bundle(store: RegionStore, kind: SampleBundle, now: float) -> Bundle:
         updated=created,
         sequence=store.number(),
     )
-    store.add_bundle(bundle)
+    store.bundles.add(bundle.id, bundle.sequence, bundle)
     for name in kind.brings:
         one = application_id(AMAZON, name)
         store.bring(image_id, "IMAGE", one, created)
@@ -368,7 +368,9 @@ class Fleet:
         """
         words = name.lower().split()
         with self._locked() as store:
-            found = [one for one in store.all_applications if all(word in one.name.lower() for word in words)]
+            found = [
+                one for one in store.applications.order if all(word in one.name.lower() for word in words)
+            ]
         if not found:
             raise ConfigurationError(f"the catalogue has no application like {name!r}")
         return max(found, key=lambda one: (one.state == "AVAILABLE", one.version or "")).id

@@ -20,7 +20,7 @@ from workspaces_apps.simulator._faults import Faults
 from workspaces_apps.simulator._fleet import SampleBundle, add_bundle, enliven, new_directory, new_workspace
 from workspaces_apps.simulator._records import Application, Association, Bundle, Directory, Image, Workspace
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._state import Accounts, RegionStore, ScheduledEvent
+from workspaces_apps.simulator._state import Accounts, Collection, RegionStore, ScheduledEvent
 from workspaces_apps.simulator._transitions import Transitions
 from workspaces_apps.simulator._wire import JsonObject, JsonValue
 
@@ -30,6 +30,7 @@ MAX_STATE_BYTES: Final = 1_000_000_000
 """The largest state that is read."""
 
 Numbered = TypeVar("Numbered", Application, Association, Bundle, Directory, Image, Workspace)
+Listed = TypeVar("Listed", Application, Bundle, Directory, Image)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,7 +170,7 @@ def _stored(store: RegionStore) -> StoredRegion:
         items=[
             StoredItem(family=family, key=key, number=collection.numbers.get(key), item=item)
             for family, collection in store.collections.items()
-            for key, item in collection.items.items()
+            for key, item in collection.items()
         ],
         account=store.account,
         scheduled_events=store.scheduled_events,
@@ -180,14 +181,10 @@ def _restored(stored: StoredRegion, accounts: Accounts) -> RegionStore:
     store = RegionStore(stored.account_id, stored.region, accounts.seed, accounts.settings)
     # What is drawn from now on must not repeat what was drawn before.
     store.source.seed(f"restored:{accounts.seed}:{stored.account_id}:{stored.region}:{stored.last_number}")
-    for application in _in_order(stored.applications):
-        store.add_application(application)
-    for directory in _in_order(stored.directories):
-        store.add_directory(directory)
-    for bundle in _in_order(stored.bundles):
-        store.add_bundle(bundle)
-    for image in _in_order(stored.images):
-        store.add_image(image)
+    _refill(store.applications, stored.applications)
+    _refill(store.directories, stored.directories)
+    _refill(store.bundles, stored.bundles)
+    _refill(store.images, stored.images)
     associations = list(stored.brought)
     for workspace in _in_order(stored.workspaces):
         if workspace.directory_id not in store.directories:
@@ -202,7 +199,7 @@ def _restored(stored: StoredRegion, accounts: Accounts) -> RegionStore:
     store.tags = stored.tags
     for item in sorted(stored.items, key=lambda one: one.number or 0):
         if item.number is None:
-            store.collection(item.family).items[item.key] = item.item
+            store.collection(item.family)[item.key] = item.item
         else:
             store.collection(item.family).add(item.key, item.number, item.item)
     store.account = stored.account
@@ -217,6 +214,11 @@ def _check_scheduled_events(scheduled_events: list[ScheduledEvent], settings: Si
     for event in scheduled_events:
         if event.kind not in kinds:
             raise ValueError(f"the scheduled_events has an unknown kind of event, {event.kind!r}")
+
+
+def _refill(collection: Collection[Listed], items: list[Listed]) -> None:
+    for item in _in_order(items):
+        collection.add(item.id, item.sequence, item)
 
 
 def _in_order(items: list[Numbered]) -> list[Numbered]:
@@ -300,7 +302,7 @@ def load_fleet(path: Path, store: RegionStore, now: float, settings: SimulatorSe
             directory = directories[there] = new_directory(
                 store, f"fleet-{len(directories) + 1}.example.com", "AD_CONNECTOR"
             )
-            store.add_directory(directory)
+            store.directories.add(directory.id, directory.sequence, directory)
         made_of = one.get("BundleId", "")
         kind = SampleBundle(
             f"Fleet bundle {len(bundles) + 1}",

@@ -18,7 +18,7 @@ import random
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from workspaces_apps.simulator._catalogue import catalogue
@@ -234,24 +234,52 @@ class ScheduledEvent:
     detail: str = ""
 
 
-@dataclass(slots=True)
-class Collection:
-    """Resources that are stored and described and do nothing else: one family of them."""
+class Collection(dict[str, T]):
+    """Resources of one kind by id, and, as far as they are listed, in the order of their numbers.
 
-    items: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
-    order: OrderedIndex[JsonObject] = field(default_factory=OrderedIndex[JsonObject])
-    numbers: dict[str, int] = field(default_factory=dict[str, int])
+    Args:
+        noun: A word for one that does not exist.
+    """
 
-    def add(self, key: str, number: int, item: JsonObject) -> None:
-        """Store a resource under its id."""
-        self.items[key] = item
+    __slots__ = ("noun", "numbers", "order")
+
+    def __init__(self, noun: str = "resource") -> None:
+        super().__init__()
+        self.noun = noun
+        self.numbers: dict[str, int] = {}
+        self.order: OrderedIndex[T] = OrderedIndex()
+
+    def add(self, key: str, number: int, item: T) -> None:
+        """Store a resource under its id, to be listed at the place of its number."""
+        self[key] = item
         self.numbers[key] = number
         self.order.append(number, item)
 
-    def remove(self, key: str) -> None:
-        """Forget a resource."""
-        del self.items[key]
+    def drop(self, key: str) -> None:
+        """Forget a resource that is listed."""
+        del self[key]
         self.order.remove(self.numbers.pop(key))
+
+    def named(self, key: str) -> T:
+        """Return the resource with this id.
+
+        Raises:
+            ApiError: ResourceNotFoundException.
+        """
+        found = self.get(key)
+        if found is None:
+            raise not_found(self.noun, key)
+        return found
+
+    def chosen(self, keys: Sequence[str]) -> OrderedIndex[T]:
+        """Return the index of the resources with these ids, whichever there are; of all, if no ids are given."""
+        if not keys:
+            return self.order
+        numbered = [(self.numbers[one], self[one]) for one in dict.fromkeys(keys) if one in self]
+        index: OrderedIndex[T] = OrderedIndex()
+        for number, item in sorted(numbered, key=lambda one: one[0]):
+            index.append(number, item)
+        return index
 
 
 class RegionStore:
@@ -270,18 +298,14 @@ class RegionStore:
         self.by_bundle: dict[str, OrderedIndex[Workspace]] = {}
         self.by_user: dict[str, dict[str, tuple[Workspace, ...]]] = {}
         self.by_name: dict[str, tuple[Workspace, ...]] = {}
-        self.applications: dict[str, Application] = {}
-        self.all_applications: OrderedIndex[Application] = OrderedIndex()
+        self.applications: Collection[Application] = Collection("application")
         self.installations: dict[tuple[str, ResourceType], OrderedIndex[Association]] = {}
         self.resource_associations: dict[str, dict[str, Association]] = {}
-        self.directories: dict[str, Directory] = {}
-        self.all_directories: OrderedIndex[Directory] = OrderedIndex()
-        self.bundles: dict[str, Bundle] = {}
-        self.all_bundles: OrderedIndex[Bundle] = OrderedIndex()
-        self.images: dict[str, Image] = {}
-        self.all_images: OrderedIndex[Image] = OrderedIndex()
+        self.directories: Collection[Directory] = Collection("directory")
+        self.bundles: Collection[Bundle] = Collection("bundle")
+        self.images: Collection[Image] = Collection("image")
         self.tags: dict[str, dict[str, str]] = {}
-        self.collections: dict[str, Collection] = {}
+        self.collections: dict[str, Collection[JsonObject]] = {}
         self.account: JsonObject = {}
         self.scheduled_events: list[ScheduledEvent] = []
         self.texts: dict[str, tuple[tuple[object, ...], str]] = {}
@@ -318,7 +342,7 @@ class RegionStore:
         while self.scheduled_events and self.scheduled_events[0].at <= now:
             yield heapq.heappop(self.scheduled_events)
 
-    def collection(self, name: str) -> Collection:
+    def collection(self, name: str) -> Collection[JsonObject]:
         """Return one family of simple resources."""
         return self.collections.setdefault(name, Collection())
 
@@ -362,48 +386,6 @@ class RegionStore:
     def of_user(self, directory_id: str, user_name: str) -> tuple[Workspace, ...]:
         """Return the WorkSpaces of a directory's user."""
         return self.by_user.get(directory_id, {}).get(self._user_key(user_name), ())
-
-    def application(self, application_id: str) -> Application:
-        """Return an application of the catalogue.
-
-        Raises:
-            ApiError: ResourceNotFoundException.
-        """
-        application = self.applications.get(application_id)
-        if application is None:
-            raise not_found("application", application_id)
-        return application
-
-    def directory(self, directory_id: str) -> Directory:
-        """Return a directory.
-
-        Raises:
-            ApiError: ResourceNotFoundException.
-        """
-        directory = self.directories.get(directory_id)
-        if directory is None:
-            raise not_found("directory", directory_id)
-        return directory
-
-    def add_application(self, application: Application) -> None:
-        """Take an application into the catalogue."""
-        self.applications[application.id] = application
-        self.all_applications.append(application.sequence, application)
-
-    def add_directory(self, directory: Directory) -> None:
-        """Register a directory."""
-        self.directories[directory.id] = directory
-        self.all_directories.append(directory.sequence, directory)
-
-    def add_bundle(self, bundle: Bundle) -> None:
-        """Keep a bundle."""
-        self.bundles[bundle.id] = bundle
-        self.all_bundles.append(bundle.sequence, bundle)
-
-    def add_image(self, image: Image) -> None:
-        """Keep an image."""
-        self.images[image.id] = image
-        self.all_images.append(image.sequence, image)
 
     def associations_of(self, resource_id: str, resource_type: ResourceType) -> dict[str, Association]:
         """Return the associations of a resource, by application."""
@@ -481,7 +463,7 @@ class RegionStore:
             resource_id in self.directories
             or resource_id in self.bundles
             or resource_id in self.images
-            or any(resource_id in collection.items for collection in self.collections.values())
+            or any(resource_id in collection for collection in self.collections.values())
         )
 
 
@@ -520,7 +502,7 @@ class Accounts:
             )
             for application in catalogue(account_id, now - 86400.0):
                 application.sequence = store.number()
-                store.add_application(application)
+                store.applications.add(application.id, application.sequence, application)
             self._furnish(store, now)
         return store
 

@@ -256,19 +256,18 @@ class Transitions:
         if directory is None or directory.epoch != event.epoch:
             return
         if event.detail == "ABSENT":
-            del store.directories[directory.id]
-            store.all_directories.remove(directory.sequence)
+            store.directories.drop(directory.id)
         else:
             directory.state = event.detail
 
     def _item_rests(self, store: RegionStore, event: ScheduledEvent) -> None:
         family, _, state = event.detail.partition(":")
         collection = store.collection(family)
-        item = collection.items.get(event.target)
+        item = collection.get(event.target)
         if item is None:
             return
         if state == "ABSENT":
-            collection.remove(event.target)
+            collection.drop(event.target)
         else:
             item["State"] = state
 

@@ -48,9 +48,9 @@ def describe_applications(call: Call, parameters: Parameters) -> JsonObject:
             and (owner is None or application.owner == owner)
         )
 
-    indexes = [call.store.all_applications]
+    indexes = [call.store.applications.order]
     if wanted:
-        named = {one: call.store.application(one) for one in wanted}
+        named = {one: call.store.applications.named(one) for one in wanted}
         indexes = [index_of(named.values(), lambda application: application.sequence)]
     page = call.page(parameters, indexes, fits)
     return listing("Applications", [_application(item) for item in page.items], page.next_token)
@@ -58,7 +58,7 @@ def describe_applications(call: Call, parameters: Parameters) -> JsonObject:
 
 def describe_application_associations(call: Call, parameters: Parameters) -> JsonObject:
     """List the associations of an application."""
-    application = call.store.application(parameters.text("ApplicationId"))
+    application = call.store.applications.named(parameters.text("ApplicationId"))
     types = parameters.texts("AssociatedResourceTypes")
     # A type without an association keeps its place, so that a page token means the same when it gets its first.
     indexes = [
@@ -82,18 +82,14 @@ def describe_workspace_associations(call: Call, parameters: Parameters) -> JsonO
 
 def describe_bundle_associations(call: Call, parameters: Parameters) -> JsonObject:
     """List the associations of a bundle."""
-    bundle_id = parameters.text("BundleId")
-    if bundle_id not in call.store.bundles:
-        raise not_found("bundle", bundle_id)
-    return _of_resource(call, bundle_id, "BundleId")
+    bundle = call.store.bundles.named(parameters.text("BundleId"))
+    return _of_resource(call, bundle.id, "BundleId")
 
 
 def describe_image_associations(call: Call, parameters: Parameters) -> JsonObject:
     """List the associations of an image."""
-    image_id = parameters.text("ImageId")
-    if image_id not in call.store.images:
-        raise not_found("image", image_id)
-    return _of_resource(call, image_id, "ImageId")
+    image = call.store.images.named(parameters.text("ImageId"))
+    return _of_resource(call, image.id, "ImageId")
 
 
 def associate_workspace_application(call: Call, parameters: Parameters) -> JsonObject:
@@ -146,7 +142,7 @@ def _deployed(row: Row, association: Association) -> State:
 
 def _pair(call: Call, parameters: Parameters) -> tuple[Workspace, Application]:
     workspace = call.store.workspace(parameters.text("WorkspaceId"))
-    application = call.store.application(parameters.text("ApplicationId"))
+    application = call.store.applications.named(parameters.text("ApplicationId"))
     if call.settings.staging_needs_ready_workspace or workspace.state == "UPDATING":
         _check_ready(call.settings, workspace)
     return workspace, application

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from workspaces_apps.simulator._catalogue import AMAZON
-from workspaces_apps.simulator._operations.call import Call, Family, chosen, listing, tags_in
+from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
 from workspaces_apps.simulator._records import Bundle, Image
 from workspaces_apps.simulator._state import RegionStore, index_of
 from workspaces_apps.simulator._wire import (
@@ -24,7 +24,7 @@ def describe_workspace_bundles(call: Call, parameters: Parameters) -> JsonObject
     owner = parameters.maybe_text("Owner")
     if ids and owner is not None:
         raise invalid("BundleIds cannot be combined with another filter.")
-    index = chosen(ids, call.store.bundles, call.store.all_bundles)
+    index = call.store.bundles.chosen(ids)
     wanted = owner or call.store.account_id
     page = call.page(parameters, [index], None if ids else lambda bundle: bundle.owner == wanted)
     return listing("Bundles", [_describe_bundle(item) for item in page.items], page.next_token)
@@ -50,15 +50,9 @@ def _describe_bundle(bundle: Bundle) -> JsonObject:
 def create_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
     """Make a bundle of an image."""
     store = call.store
-    image = store.images.get(parameters.text("ImageId"))
-    if image is None:
-        raise not_found("image", parameters.text("ImageId"))
-    if image.state != "AVAILABLE":
-        raise ApiError(
-            "ResourceUnavailableException", f"The image is {image.state}.", members={"ResourceId": image.id}
-        )
+    image = _available(store, parameters.text("ImageId"))
     name = parameters.text("BundleName")
-    if any(bundle.name == name and bundle.owner == store.account_id for bundle in store.all_bundles):
+    if any(bundle.name == name and bundle.owner == store.account_id for bundle in store.bundles.order):
         raise ApiError("ResourceAlreadyExistsException", f"There is a bundle named {name} already.")
     tags = tags_in(parameters, call.settings)
     compute = parameters.section("ComputeType")
@@ -78,7 +72,7 @@ def create_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
         updated=call.now,
         sequence=store.number(),
     )
-    store.add_bundle(bundle)
+    store.bundles.add(bundle.id, bundle.sequence, bundle)
     store.set_tags(bundle.id, tags)
     copy_associations(call, image.id, bundle.id)
     return {"WorkspaceBundle": _describe_bundle(bundle)}
@@ -100,10 +94,7 @@ def _capacity(storage: Parameters | None, default: int) -> int:
 
 
 def _own(call: Call, parameters: Parameters) -> Bundle:
-    bundle_id = parameters.maybe_text("BundleId")
-    bundle = call.store.bundles.get(bundle_id or "")
-    if bundle is None:
-        raise not_found("bundle", bundle_id or "")
+    bundle = call.store.bundles.named(parameters.maybe_text("BundleId") or "")
     if bundle.owner == AMAZON:
         raise ApiError("AccessDeniedException", "The bundle belongs to AWS.")
     return bundle
@@ -115,21 +106,14 @@ def delete_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
     if bundle.id in call.store.by_bundle:
         raise ApiError("ResourceAssociatedException", "WorkSpaces use the bundle.")
     call.store.drop_associations(bundle.id)
-    del call.store.bundles[bundle.id]
-    call.store.all_bundles.remove(bundle.sequence)
+    call.store.bundles.drop(bundle.id)
     return {}
 
 
 def update_workspace_bundle(call: Call, parameters: Parameters) -> JsonObject:
     """Give a bundle another image, with what that brings; WorkSpaces made before stay as they are."""
     bundle = _own(call, parameters)
-    image = call.store.images.get(parameters.maybe_text("ImageId") or "")
-    if image is None:
-        raise not_found("image", parameters.maybe_text("ImageId") or "")
-    if image.state != "AVAILABLE":
-        raise ApiError(
-            "ResourceUnavailableException", f"The image is {image.state}.", members={"ResourceId": image.id}
-        )
+    image = _available(call.store, parameters.maybe_text("ImageId") or "")
     call.store.drop_associations(bundle.id)
     copy_associations(call, image.id, bundle.id)
     bundle.image_id = image.id
@@ -151,7 +135,7 @@ def describe_workspace_images(call: Call, parameters: Parameters) -> JsonObject:
     ids = parameters.texts("ImageIds")
     shared = parameters.maybe_text("ImageType") == "SHARED"
     account = call.store.account_id
-    index = chosen(ids, call.store.images, call.store.all_images)
+    index = call.store.images.chosen(ids)
     page = call.page(parameters, [index], lambda image: (image.owner != account) == shared or bool(ids))
     return listing("Images", [_describe_image(item) for item in page.items], page.next_token)
 
@@ -169,17 +153,19 @@ def _describe_image(image: Image) -> JsonObject:
     }
 
 
-def _image(call: Call, image_id: str) -> Image:
-    image = call.store.images.get(image_id)
-    if image is None:
-        raise not_found("image", image_id)
+def _available(store: RegionStore, image_id: str) -> Image:
+    image = store.images.named(image_id)
+    if image.state != "AVAILABLE":
+        raise ApiError(
+            "ResourceUnavailableException", f"The image is {image.state}.", members={"ResourceId": image.id}
+        )
     return image
 
 
 def _new(call: Call, parameters: Parameters, operating_system: str, name_member: str = "Name") -> Image:
     store = call.store
     name = parameters.text(name_member)
-    if any(image.name == name for image in store.all_images):
+    if any(image.name == name for image in store.images.order):
         raise ApiError("ResourceAlreadyExistsException", f"There is an image named {name} already.")
     tags = tags_in(parameters, call.settings)
     image = Image(
@@ -192,7 +178,7 @@ def _new(call: Call, parameters: Parameters, operating_system: str, name_member:
         sequence=store.number(),
         state="PENDING",
     )
-    store.add_image(image)
+    store.images.add(image.id, image.sequence, image)
     store.set_tags(image.id, tags)
     ready = call.now + call.settings.image_duration.draw(store.source)
     store.plan(ready, "image-ready", image.id, image.epoch)
@@ -217,19 +203,14 @@ def copy_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
     """Copy an image from a Region, this or another."""
     source_id, region = parameters.text("SourceImageId"), parameters.text("SourceRegion")
     store = call.accounts.peek(call.store.account_id, region)
-    source = store.images.get(source_id) if store is not None else None
-    if store is None or source is None:
+    if store is None:
         raise not_found("image", source_id)
-    if source.state != "AVAILABLE":
-        raise ApiError(
-            "ResourceUnavailableException", f"The image is {source.state}.", members={"ResourceId": source_id}
-        )
-    return {"ImageId": _copy(call, parameters, source, store).id}
+    return {"ImageId": _copy(call, parameters, _available(store, source_id), store).id}
 
 
 def create_updated_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
     """Make an image anew, with what AWS has updated."""
-    source = _image(call, parameters.text("SourceImageId"))
+    source = call.store.images.named(parameters.text("SourceImageId"))
     if source.state != "AVAILABLE":
         raise ApiError("InvalidResourceStateException", f"The image is {source.state}.")
     return {"ImageId": _copy(call, parameters, source, call.store).id}
@@ -254,17 +235,16 @@ def delete_workspace_image(call: Call, parameters: Parameters) -> JsonObject:
     image = store.images.get(parameters.text("ImageId"))
     if image is None:
         return {}
-    if any(bundle.image_id == image.id for bundle in store.all_bundles):
+    if any(bundle.image_id == image.id for bundle in store.bundles.order):
         raise ApiError("ResourceAssociatedException", "A bundle uses the image.")
     store.drop_associations(image.id)
-    del store.images[image.id]
-    store.all_images.remove(image.sequence)
+    store.images.drop(image.id)
     return {}
 
 
 def describe_workspace_image_permissions(call: Call, parameters: Parameters) -> JsonObject:
     """List the accounts that may copy an image."""
-    image = _image(call, parameters.text("ImageId"))
+    image = call.store.images.named(parameters.text("ImageId"))
     index = index_of(image.shared_with, lambda account: image.shared_with.index(account) + 1)
     page = call.page(parameters, [index])
     answer = listing(
@@ -276,7 +256,7 @@ def describe_workspace_image_permissions(call: Call, parameters: Parameters) -> 
 
 def update_workspace_image_permission(call: Call, parameters: Parameters) -> JsonObject:
     """Let an account copy an image, or no longer."""
-    image = _image(call, parameters.text("ImageId"))
+    image = call.store.images.named(parameters.text("ImageId"))
     account = parameters.text("SharedAccountId")
     others = [other for other in image.shared_with if other != account]
     image.shared_with = [*others, account] if parameters.flag("AllowCopyImage") else others

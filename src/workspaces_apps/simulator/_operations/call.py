@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from workspaces_apps.simulator._faults import Faults
-from workspaces_apps.simulator._records import Bundle, Directory, Image
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._state import Accounts, Listed, OrderedIndex, Page, RegionStore, index_of
+from workspaces_apps.simulator._state import Accounts, Listed, Page, RegionStore
 from workspaces_apps.simulator._transitions import Transitions
 from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue, Parameters
 
 T = TypeVar("T")
-R = TypeVar("R", Bundle, Directory, Image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +64,6 @@ def listing(name: str, items: Sequence[JsonObject], next_token: str | None) -> J
     if next_token is not None:
         answer["NextToken"] = next_token
     return answer
-
-
-def chosen(ids: Sequence[str], known: Mapping[str, R], everything: OrderedIndex[R]) -> OrderedIndex[R]:
-    """Return the index of the resources with these ids, whichever there are; of all, if no ids are given."""
-    if not ids:
-        return everything
-    found = (known.get(one) for one in dict.fromkeys(ids))
-    return index_of((one for one in found if one is not None), lambda one: one.sequence)
 
 
 def tags_in(parameters: Parameters, settings: SimulatorSettings) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from workspaces_apps.simulator._operations.call import Call, Family, chosen, listing, tags_in
+from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
 from workspaces_apps.simulator._records import Directory
 from workspaces_apps.simulator._wire import (
     ApiError,
@@ -11,7 +11,6 @@ from workspaces_apps.simulator._wire import (
     JsonValue,
     Parameters,
     invalid,
-    not_found,
     not_supported,
 )
 
@@ -23,7 +22,7 @@ def describe_workspace_directories(call: Call, parameters: Parameters) -> JsonOb
     filters = [
         (item.text("Name"), frozenset(item.texts("Values"))) for item in parameters.sections("Filters")
     ]
-    index = chosen(ids, call.store.directories, call.store.all_directories)
+    index = call.store.directories.chosen(ids)
 
     def fits(directory: Directory) -> bool:
         facts = {"USER_IDENTITY_TYPE": directory.identity_type, "WORKSPACE_TYPE": directory.workspace_type}
@@ -139,7 +138,7 @@ def register_workspace_directory(call: Call, parameters: Parameters) -> JsonObje
         section = parameters.section(member)
         if section is not None:
             directory.properties[member] = section.raw
-    store.add_directory(directory)
+    store.directories.add(directory.id, directory.sequence, directory)
     store.set_tags(directory_id, tags)
     _rest(call, directory, "REGISTERED")
     return {"DirectoryId": directory_id, "State": directory.state}
@@ -147,10 +146,10 @@ def register_workspace_directory(call: Call, parameters: Parameters) -> JsonObje
 
 def deregister_workspace_directory(call: Call, parameters: Parameters) -> JsonObject:
     """Take a directory out; it must have no WorkSpaces left [doc], and no pools (a setting)."""
-    directory = call.store.directory(parameters.text("DirectoryId"))
+    directory = call.store.directories.named(parameters.text("DirectoryId"))
     if directory.id in call.store.by_directory:
         raise ApiError("InvalidResourceStateException", "The directory still has WorkSpaces.")
-    pools = call.store.collection("pools").items.values()
+    pools = call.store.collection("pools").values()
     if call.settings.pools_keep_directory and any(pool["DirectoryId"] == directory.id for pool in pools):
         raise ApiError("InvalidResourceStateException", "The directory still has pools.")
     directory.state = "DEREGISTERING"
@@ -166,7 +165,7 @@ def _rest(call: Call, directory: Directory, state: str) -> None:
 
 def _property(member: str, id_member: str = "ResourceId") -> Callable[[Call, Parameters], JsonObject]:
     def handler(call: Call, parameters: Parameters) -> JsonObject:
-        directory = call.store.directory(parameters.text(id_member))
+        directory = call.store.directories.named(parameters.text(id_member))
         section = parameters.section(member)
         if section is not None:
             known = directory.properties.get(member)
@@ -190,9 +189,9 @@ def _deletable_property(
 
     def handler(call: Call, parameters: Parameters) -> JsonObject:
         if check is not None:
-            check(call, call.store.directory(parameters.text("ResourceId")), parameters)
+            check(call, call.store.directories.named(parameters.text("ResourceId")), parameters)
         answer = change(call, parameters)
-        properties = call.store.directory(parameters.text("ResourceId")).properties.get(member)
+        properties = call.store.directories.named(parameters.text("ResourceId")).properties.get(member)
         if isinstance(properties, dict):
             for name in parameters.texts("PropertiesToDelete"):
                 properties.pop(_DELETABLE[name], None)
@@ -220,16 +219,16 @@ def _check_certificate_auth(call: Call, directory: Directory, parameters: Parame
 
 def modify_endpoint_encryption_mode(call: Call, parameters: Parameters) -> JsonObject:
     """Switch FIPS on or off."""
-    directory = call.store.directory(parameters.text("DirectoryId"))
+    directory = call.store.directories.named(parameters.text("DirectoryId"))
     directory.properties["EndpointEncryptionMode"] = parameters.text("EndpointEncryptionMode")
     return {}
 
 
 def modify_client_properties(call: Call, parameters: Parameters) -> JsonObject:
     """Set what the client application may do."""
-    directory = call.store.directory(parameters.text("ResourceId"))
+    directory = call.store.directories.named(parameters.text("ResourceId"))
     section = parameters.section("ClientProperties")
-    stored = call.store.collection("client-properties").items
+    stored = call.store.collection("client-properties")
     stored[directory.id] = {**stored.get(directory.id, {}), **(section.raw if section is not None else {})}
     return {}
 
@@ -238,10 +237,9 @@ def describe_client_properties(call: Call, parameters: Parameters) -> JsonObject
     """List what the client application may do, for several directories."""
     found: list[JsonValue] = []
     for one in parameters.texts("ResourceIds"):
-        if one not in call.store.directories:
-            raise not_found("directory", one)
+        call.store.directories.named(one)
         properties: JsonObject = {"ReconnectEnabled": "ENABLED", "LogUploadEnabled": "ENABLED"}
-        properties.update(call.store.collection("client-properties").items.get(one, {}))
+        properties.update(call.store.collection("client-properties").get(one, {}))
         found.append({"ResourceId": one, "ClientProperties": properties})
     return {"ClientPropertiesList": found}
 

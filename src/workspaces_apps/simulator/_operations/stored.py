@@ -33,7 +33,7 @@ class _Kind:
     noun: str
     member: str
 
-    def all(self, call: Call) -> Collection:
+    def all(self, call: Call) -> Collection[JsonObject]:
         """Return all there are."""
         return call.store.collection(self.family)
 
@@ -43,7 +43,7 @@ class _Kind:
         Raises:
             ApiError: ResourceNotFoundException.
         """
-        found = self.all(call).items.get(parameters.text(self.member))
+        found = self.all(call).get(parameters.text(self.member))
         if found is None:
             raise not_found(self.noun, parameters.text(self.member))
         return found
@@ -54,7 +54,7 @@ class _Kind:
         Raises:
             ApiError: ResourceAlreadyExistsException: there is one with all of these members.
         """
-        if any(members.items() <= one.items() for one in self.all(call).items.values()):
+        if any(members.items() <= one.items() for one in self.all(call).values()):
             raise ApiError("ResourceAlreadyExistsException", said)
 
     def add(self, call: Call, resource_id: str, item: JsonObject) -> None:
@@ -131,7 +131,7 @@ def create_account_link_invitation(call: Call, parameters: Parameters) -> JsonOb
     token = parameters.maybe_text("ClientToken")
     if target == source:
         raise ApiError("ValidationException", "An account cannot be linked with itself.")
-    tokens = call.store.collection(_LINKS).items
+    tokens = call.store.collection(_LINKS)
     if token is not None and token in tokens:
         known = call.accounts.links.get(str(tokens[token]["AccountLinkId"]))
         if known is not None and known["TargetAccountId"] == target:
@@ -253,7 +253,7 @@ def delete_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
     """Delete an alias that no directory uses."""
     if _is_associated(_ALIAS.named(call, parameters)):
         raise ApiError("ResourceAssociatedException", "A directory uses the connection alias.")
-    _ALIAS.all(call).remove(parameters.text("AliasId"))
+    _ALIAS.all(call).drop(parameters.text("AliasId"))
     return {}
 
 
@@ -278,7 +278,7 @@ def describe_connection_aliases(call: Call, parameters: Parameters) -> JsonObjec
 def associate_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
     """Let a directory use an alias."""
     alias = _ALIAS.named(call, parameters)
-    directory = call.store.directory(parameters.text("ResourceId"))
+    directory = call.store.directories.named(parameters.text("ResourceId"))
     if _is_associated(alias):
         raise ApiError("ResourceAssociatedException", "A directory uses the connection alias.")
     identifier = call.store.new_id("", 12)
@@ -306,7 +306,7 @@ def describe_connection_alias_permissions(call: Call, parameters: Parameters) ->
     """List the accounts that may use an alias."""
     _ALIAS.named(call, parameters)
     alias_id = parameters.text("AliasId")
-    allowed = call.store.collection(_PERMISSIONS).items.get(alias_id, {})
+    allowed = call.store.collection(_PERMISSIONS).get(alias_id, {})
     accounts = list(allowed.items())
     page = call.page(parameters, [index_of(accounts, lambda one: accounts.index(one) + 1)])
     items: list[JsonObject] = [
@@ -321,7 +321,7 @@ def update_connection_alias_permission(call: Call, parameters: Parameters) -> Js
     """Let an account use an alias, or no longer."""
     _ALIAS.named(call, parameters)
     permission = parameters.section("ConnectionAliasPermission") or Parameters({})
-    items = call.store.collection(_PERMISSIONS).items
+    items = call.store.collection(_PERMISSIONS)
     allowed = items.setdefault(parameters.text("AliasId"), {})
     allows: JsonValue = permission.flag("AllowAssociation")
     allowed[permission.text("SharedAccountId")] = allows
@@ -337,7 +337,7 @@ def _add_in(call: Call, parameters: Parameters) -> JsonObject:
 
 def create_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObject:
     """Add an add-in to a directory."""
-    directory = call.store.directory(parameters.text("ResourceId"))
+    directory = call.store.directories.named(parameters.text("ResourceId"))
     name = parameters.text("Name")
     _ADD_IN.refuse_taken(
         call, "The directory has an add-in of that name.", Name=name, ResourceId=directory.id
@@ -355,7 +355,7 @@ def create_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObje
 
 def describe_connect_client_add_ins(call: Call, parameters: Parameters) -> JsonObject:
     """Return a directory's add-ins."""
-    directory = call.store.directory(parameters.text("ResourceId"))
+    directory = call.store.directories.named(parameters.text("ResourceId"))
     page = call.page(parameters, [_ADD_IN.all(call).order], lambda one: one["ResourceId"] == directory.id)
     return listing("AddIns", page.items, page.next_token)
 
@@ -373,7 +373,7 @@ def update_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObje
 def delete_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObject:
     """Delete an add-in."""
     _add_in(call, parameters)
-    _ADD_IN.all(call).remove(parameters.text("AddInId"))
+    _ADD_IN.all(call).drop(parameters.text("AddInId"))
     return {}
 
 
@@ -406,8 +406,8 @@ _LOGOS: Final = {"Logo": "LogoUrl", "Logo2x": "Logo2xUrl", "Logo3x": "Logo3xUrl"
 
 def import_client_branding(call: Call, parameters: Parameters) -> JsonObject:
     """Set the look on some platforms; logos are described by an address, and not kept."""
-    directory = call.store.directory(parameters.text("ResourceId"))
-    look = call.store.collection(_BRANDING).items.setdefault(directory.id, {})
+    directory = call.store.directories.named(parameters.text("ResourceId"))
+    look = call.store.collection(_BRANDING).setdefault(directory.id, {})
     answer: JsonObject = {}
     for platform in _PLATFORMS:
         section = parameters.section(platform)
@@ -424,14 +424,14 @@ def import_client_branding(call: Call, parameters: Parameters) -> JsonObject:
 
 def describe_client_branding(call: Call, parameters: Parameters) -> JsonObject:
     """Return the branding."""
-    directory = call.store.directory(parameters.text("ResourceId"))
-    return dict(call.store.collection(_BRANDING).items.get(directory.id, {}))
+    directory = call.store.directories.named(parameters.text("ResourceId"))
+    return dict(call.store.collection(_BRANDING).get(directory.id, {}))
 
 
 def delete_client_branding(call: Call, parameters: Parameters) -> JsonObject:
     """Go back to AWS's look on some platforms."""
-    directory = call.store.directory(parameters.text("ResourceId"))
-    look = call.store.collection(_BRANDING).items.get(directory.id, {})
+    directory = call.store.directories.named(parameters.text("ResourceId"))
+    look = call.store.collection(_BRANDING).get(directory.id, {})
     for platform in parameters.texts("Platforms"):
         look.pop(platform, None)
     return {}
@@ -491,20 +491,13 @@ def delete_ip_group(call: Call, parameters: Parameters) -> JsonObject:
     group_id = parameters.text("GroupId")
     if any(group_id in directory.ip_groups for directory in call.store.directories.values()):
         raise ApiError("ResourceAssociatedException", "A directory uses the IP group.")
-    _IP_GROUP.all(call).remove(group_id)
+    _IP_GROUP.all(call).drop(group_id)
     return {}
 
 
 def describe_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     """Return groups, all or by id."""
-    groups = _IP_GROUP.all(call)
-    ids = parameters.texts("GroupIds")
-    index = groups.order
-    if ids:
-        chosen = [one for one in dict.fromkeys(ids) if one in groups.items]
-        numbers = {id(groups.items[one]): groups.numbers[one] for one in chosen}
-        index = index_of((groups.items[one] for one in chosen), lambda group: numbers[id(group)])
-    page = call.page(parameters, [index])
+    page = call.page(parameters, [_IP_GROUP.all(call).chosen(parameters.texts("GroupIds"))])
     return listing("Result", page.items, page.next_token)
 
 
@@ -536,10 +529,10 @@ def update_rules_of_ip_group(call: Call, parameters: Parameters) -> JsonObject:
 
 def associate_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     """Let a directory use groups."""
-    directory = call.store.directory(parameters.text("DirectoryId"))
+    directory = call.store.directories.named(parameters.text("DirectoryId"))
     ids = parameters.texts("GroupIds")
     for one in ids:
-        if one not in _IP_GROUP.all(call).items:
+        if one not in _IP_GROUP.all(call):
             raise not_found("IP group", one)
     groups = list(dict.fromkeys([*directory.ip_groups, *ids]))
     if len(groups) > call.settings.ip_groups_per_directory:
@@ -550,7 +543,7 @@ def associate_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
 
 def disassociate_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     """Let a directory use groups no longer."""
-    directory = call.store.directory(parameters.text("DirectoryId"))
+    directory = call.store.directories.named(parameters.text("DirectoryId"))
     gone = frozenset(parameters.texts("GroupIds"))
     directory.ip_groups = [one for one in directory.ip_groups if one not in gone]
     return {}
@@ -587,7 +580,7 @@ def _check_parts(call: Call, parameters: Parameters) -> None:
     if bundle_id is not None and bundle_id not in call.store.bundles:
         raise not_found("bundle", bundle_id)
     if directory_id is not None:
-        directory = call.store.directory(directory_id)
+        directory = call.store.directories.named(directory_id)
         if call.settings.pools_apart and directory.workspace_type != "POOLS":
             raise not_supported("The directory is for WorkSpaces Personal.", "WORKSPACE_TYPE")
 
@@ -628,7 +621,7 @@ def _set_sections(pool: JsonObject, parameters: Parameters) -> None:
 def describe_workspaces_pools(call: Call, parameters: Parameters) -> JsonObject:
     """List pools: all, by id, or by name."""
     ids = parameters.texts("PoolIds")
-    items = _POOL.all(call).items
+    items = _POOL.all(call)
     for one in ids:
         if one not in items:
             raise not_found("pool", one)

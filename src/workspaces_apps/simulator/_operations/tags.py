@@ -104,9 +104,9 @@ def _everything(store: RegionStore) -> list[Listed[object]]:
     # The indexes that there are anyway: a page costs the same whatever the fleet's size.
     return [
         store.all_workspaces,
-        store.all_directories,
-        store.all_bundles,
-        store.all_images,
+        store.directories.order,
+        store.bundles.order,
+        store.images.order,
         *(store.collection(family).order for family in _FAMILIES),
     ]
 

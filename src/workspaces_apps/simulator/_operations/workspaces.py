@@ -20,7 +20,6 @@ from workspaces_apps.simulator._wire import (
     Parameters,
     encode,
     invalid,
-    not_found,
     not_supported,
 )
 
@@ -430,9 +429,7 @@ def migrate_workspace(call: Call, parameters: Parameters) -> JsonObject:
     """Replace a WorkSpace by one of another bundle, for the same user."""
     store = call.store
     workspace = _ready_for(call, parameters.text("SourceWorkspaceId"), COMMANDS["migrate"])
-    bundle = store.bundles.get(parameters.text("BundleId"))
-    if bundle is None:
-        raise not_found("bundle", parameters.text("BundleId"))
+    bundle = store.bundles.named(parameters.text("BundleId"))
     if bundle.id == workspace.bundle_id:
         raise invalid("The WorkSpace is of this bundle already.")
     number = store.number()
