@@ -40,11 +40,12 @@ class Call:
         parameters: Parameters,
         indexes: Sequence[Listed[T]],
         keep: Callable[[T], bool] | None = None,
-        *,
-        size_member: str = "MaxResults",
     ) -> Page[T]:
         """Return the page of these indexes that a request asks for."""
-        limit = parameters.integer(size_member) or self.settings.default_page_size
+        # An operation that lists has one or the other, and validation takes away what an operation does not have.
+        limit = (
+            parameters.integer("MaxResults") or parameters.integer("Limit") or self.settings.default_page_size
+        )
         return self.store.pager.page(self.operation, parameters.raw, indexes, limit, self.now, keep)
 
     def rest(self, target: str, epoch: int, state: str, after: float) -> None:

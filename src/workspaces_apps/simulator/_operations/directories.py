@@ -31,7 +31,7 @@ def describe_workspace_directories(call: Call, parameters: Parameters) -> JsonOb
             facts.get(name) in values for name, values in filters
         )
 
-    page = call.page(parameters, [index], fits, size_member="Limit")
+    page = call.page(parameters, [index], fits)
     return listing("Directories", [_describe(item) for item in page.items], page.next_token)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from workspaces_apps.simulator._operations.call import Call, Family, listing, tags_in
-from workspaces_apps.simulator._state import Collection, OrderedIndex, index_of
+from workspaces_apps.simulator._operations.call import Call, Family, Handler, listing, tags_in
+from workspaces_apps.simulator._state import Collection, OrderedIndex, RegionStore, index_of
 from workspaces_apps.simulator._wire import (
     ApiError,
     JsonObject,
@@ -19,19 +20,42 @@ from workspaces_apps.simulator._wire import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """A kind of resource that is stored and described, each a JSON object.
+    """A row of the table: resources that are stored and described, each a JSON object.
 
     Attributes:
         family: The store's name for all of them.
         noun: A word for one that does not exist.
-        member: The member of a request that holds an id.
+        id_member: The member for an id, in requests and in the answer to one that makes something; with an s, the
+            one for several ids.
+        listed: The member of an answer that lists them.
+        make: Returns what is stored of a request that makes one.
+        new_id: Makes an id.
+        unique: The members of a request, and what each is called where it is stored, that no two have all alike.
+        taken: Said of such a second one; it may quote the request.
+        ids_known: An id that does not exist is an error where they are listed.
+        in_directory: Belongs to a directory, which each request names.
+        check: Refuses to make or change one.
+        used: Tells if a directory uses one, which therefore cannot be deleted.
+        keep: Returns a filter for those that are listed.
+        described: The member of an answer that holds a new one as a whole; only its id is told if there is none.
     """
 
     family: str
     noun: str
-    member: str
+    id_member: str
+    listed: str
+    make: Callable[[Call, Parameters, str], JsonObject]
+    new_id: Callable[[RegionStore], str]
+    unique: Mapping[str, str]
+    taken: str
+    ids_known: bool = False
+    in_directory: bool = False
+    check: Callable[[Call, Parameters], None] | None = None
+    used: Callable[[Call, JsonObject], bool] | None = None
+    keep: Callable[[Parameters], Callable[[JsonObject], bool]] | None = None
+    described: str | None = None
 
     def all(self, call: Call) -> Collection[JsonObject]:
         """Return all there are."""
@@ -43,29 +67,70 @@ class _Kind:
         Raises:
             ApiError: ResourceNotFoundException.
         """
-        found = self.all(call).get(parameters.text(self.member))
-        if found is None:
-            raise not_found(self.noun, parameters.text(self.member))
-        return found
+        return self.one(call, parameters.text(self.id_member), parameters)
 
-    def refuse_taken(self, call: Call, said: str, **members: JsonValue) -> None:
-        """Refuse to make one like another.
+    def one(self, call: Call, resource_id: str, parameters: Parameters) -> JsonObject:
+        """Return the one with this id, if it is in the directory of the request, where one is named.
 
         Raises:
-            ApiError: ResourceAlreadyExistsException: there is one with all of these members.
+            ApiError: ResourceNotFoundException.
         """
-        if any(members.items() <= one.items() for one in self.all(call).values()):
-            raise ApiError("ResourceAlreadyExistsException", said)
+        found = self.all(call).get(resource_id)
+        if found is None or (self.in_directory and found["ResourceId"] != parameters.text("ResourceId")):
+            raise not_found(self.noun, resource_id)
+        return found
 
-    def add(self, call: Call, resource_id: str, item: JsonObject) -> None:
-        """Store one under its id."""
+    def unused(self, call: Call, parameters: Parameters) -> JsonObject:
+        """Return the one that a request names, which nothing may use.
+
+        Raises:
+            ApiError: ResourceNotFoundException, ResourceAssociatedException.
+        """
+        found = self.named(call, parameters)
+        if self.used is not None and self.used(call, found):
+            raise ApiError("ResourceAssociatedException", f"A directory uses the {self.noun}.")
+        return found
+
+    def create(self, call: Call, parameters: Parameters) -> JsonObject:
+        """Make one, unless there is one like it."""
+        if self.in_directory:
+            call.store.directories.named(parameters.text("ResourceId"))
+        alike = {stored: parameters.text(member) for member, stored in self.unique.items()}
+        if any(alike.items() <= one.items() for one in self.all(call).values()):
+            raise ApiError("ResourceAlreadyExistsException", self.taken.format_map(parameters.raw))
+        if self.check is not None:
+            self.check(call, parameters)
+        tags = tags_in(parameters, call.settings)
+        resource_id = self.new_id(call.store)
+        item = self.make(call, parameters, resource_id)
         self.all(call).add(resource_id, call.store.number(), item)
+        call.store.set_tags(resource_id, tags)
+        return {self.id_member: resource_id} if self.described is None else {self.described: item}
+
+    def describe(self, call: Call, parameters: Parameters) -> JsonObject:
+        """List them: all, or some by id, or those that a filter keeps."""
+        if self.in_directory:
+            call.store.directories.named(parameters.text("ResourceId"))
+        ids = parameters.texts(f"{self.id_member}s")
+        for one in ids if self.ids_known else ():
+            self.one(call, one, parameters)
+        keep = None if self.keep is None else self.keep(parameters)
+        page = call.page(parameters, [self.all(call).chosen(ids)], keep)
+        return listing(self.listed, page.items, page.next_token)
+
+    def delete(self, call: Call, parameters: Parameters) -> JsonObject:
+        """Delete one that nothing uses."""
+        self.unused(call, parameters)
+        self.all(call).drop(parameters.text(self.id_member))
+        return {}
 
 
-_ALIAS: Final = _Kind("aliases", "connection alias", "AliasId")
-_ADD_IN: Final = _Kind("add-ins", "client add-in", "AddInId")
-_IP_GROUP: Final = _Kind("ip-groups", "IP group", "GroupId")
-_POOL: Final = _Kind("pools", "pool", "PoolId")
+def _change(item: JsonObject, parameters: Parameters, members: tuple[str, ...]) -> None:
+    """Give a resource those of these texts that a request has."""
+    for member in members:
+        value = parameters.maybe_text(member)
+        if value is not None:
+            item[member] = value
 
 
 _LINKS: Final = "account-links"
@@ -154,24 +219,19 @@ def create_account_link_invitation(call: Call, parameters: Parameters) -> JsonOb
     return {"AccountLink": link}
 
 
-def _answer(call: Call, parameters: Parameters, status: str) -> JsonObject:
-    link = _link(call, parameters.text("LinkId"))
-    if link["TargetAccountId"] != call.store.account_id:
-        raise ApiError("AccessDeniedException", "Only the invited account can answer.")
-    if link["AccountLinkStatus"] != "PENDING_ACCEPTANCE_BY_TARGET_ACCOUNT":
-        raise ApiError("ConflictException", "The invitation was answered already.")
-    link["AccountLinkStatus"] = status
-    return {"AccountLink": dict(link)}
+def _answer(status: str) -> Handler:
+    """Return the handler of an answer to an invitation, which only the invited account may give."""
 
+    def handler(call: Call, parameters: Parameters) -> JsonObject:
+        link = _link(call, parameters.text("LinkId"))
+        if link["TargetAccountId"] != call.store.account_id:
+            raise ApiError("AccessDeniedException", "Only the invited account can answer.")
+        if link["AccountLinkStatus"] != "PENDING_ACCEPTANCE_BY_TARGET_ACCOUNT":
+            raise ApiError("ConflictException", "The invitation was answered already.")
+        link["AccountLinkStatus"] = status
+        return {"AccountLink": dict(link)}
 
-def accept_account_link_invitation(call: Call, parameters: Parameters) -> JsonObject:
-    """Accept, as the invited account."""
-    return _answer(call, parameters, "LINKED")
-
-
-def reject_account_link_invitation(call: Call, parameters: Parameters) -> JsonObject:
-    """Reject, as the invited account."""
-    return _answer(call, parameters, "REJECTED")
+    return handler
 
 
 def delete_account_link_invitation(call: Call, parameters: Parameters) -> JsonObject:
@@ -212,7 +272,7 @@ def list_account_links(call: Call, parameters: Parameters) -> JsonObject:
 
 
 ACCOUNTS: Final[Family] = {
-    "AcceptAccountLinkInvitation": accept_account_link_invitation,
+    "AcceptAccountLinkInvitation": _answer("LINKED"),
     "CreateAccountLinkInvitation": create_account_link_invitation,
     "DeleteAccountLinkInvitation": delete_account_link_invitation,
     "DescribeAccount": describe_account,
@@ -221,66 +281,50 @@ ACCOUNTS: Final[Family] = {
     "ListAccountLinks": list_account_links,
     "ListAvailableManagementCidrRanges": list_available_management_cidr_ranges,
     "ModifyAccount": modify_account,
-    "RejectAccountLinkInvitation": reject_account_link_invitation,
+    "RejectAccountLinkInvitation": _answer("REJECTED"),
 }
 
 
 _PERMISSIONS: Final = "alias-permissions"
 
 
-def _is_associated(alias: JsonObject) -> bool:
-    return bool(alias.get("Associations"))
+def _with_resource(parameters: Parameters) -> Callable[[JsonObject], bool]:
+    resource_id = parameters.maybe_text("ResourceId")
+
+    def keep(alias: JsonObject) -> bool:
+        associations = alias.get("Associations")
+        return resource_id is None or any(
+            isinstance(one, dict) and one.get("ResourceId") == resource_id
+            for one in (associations if isinstance(associations, list) else [])
+        )
+
+    return keep
 
 
-def create_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
-    """Make an alias."""
-    text = parameters.text("ConnectionString")
-    _ALIAS.refuse_taken(call, "The connection string is taken.", ConnectionString=text)
-    tags = tags_in(parameters, call.settings)
-    alias_id = call.store.new_id("wsca-")
-    alias: JsonObject = {
-        "ConnectionString": text,
+_ALIAS: Final = _Kind(
+    family="aliases",
+    noun="connection alias",
+    id_member="AliasId",
+    listed="ConnectionAliases",
+    make=lambda call, parameters, alias_id: {
+        "ConnectionString": parameters.text("ConnectionString"),
         "AliasId": alias_id,
         "State": "CREATED",
         "OwnerAccountId": call.store.account_id,
-    }
-    _ALIAS.add(call, alias_id, alias)
-    call.store.set_tags(alias_id, tags)
-    return {"AliasId": alias_id}
-
-
-def delete_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
-    """Delete an alias that no directory uses."""
-    if _is_associated(_ALIAS.named(call, parameters)):
-        raise ApiError("ResourceAssociatedException", "A directory uses the connection alias.")
-    _ALIAS.all(call).drop(parameters.text("AliasId"))
-    return {}
-
-
-def describe_connection_aliases(call: Call, parameters: Parameters) -> JsonObject:
-    """List aliases: all, by id, or by directory."""
-    ids = frozenset(parameters.texts("AliasIds"))
-    resource_id = parameters.maybe_text("ResourceId")
-
-    def fits(alias: JsonObject) -> bool:
-        associations = alias.get("Associations")
-        directories = [
-            item.get("ResourceId")
-            for item in (associations if isinstance(associations, list) else [])
-            if isinstance(item, dict)
-        ]
-        return (not ids or alias["AliasId"] in ids) and (resource_id is None or resource_id in directories)
-
-    page = call.page(parameters, [_ALIAS.all(call).order], fits, size_member="Limit")
-    return listing("ConnectionAliases", page.items, page.next_token)
+    },
+    new_id=lambda store: store.new_id("wsca-"),
+    unique={"ConnectionString": "ConnectionString"},
+    taken="The connection string is taken.",
+    used=lambda _, alias: bool(alias.get("Associations")),
+    keep=_with_resource,
+)
 
 
 def associate_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
     """Let a directory use an alias."""
-    alias = _ALIAS.named(call, parameters)
+    _ALIAS.named(call, parameters)
     directory = call.store.directories.named(parameters.text("ResourceId"))
-    if _is_associated(alias):
-        raise ApiError("ResourceAssociatedException", "A directory uses the connection alias.")
+    alias = _ALIAS.unused(call, parameters)
     identifier = call.store.new_id("", 12)
     alias["Associations"] = [
         {
@@ -296,7 +340,7 @@ def associate_connection_alias(call: Call, parameters: Parameters) -> JsonObject
 def disassociate_connection_alias(call: Call, parameters: Parameters) -> JsonObject:
     """Free an alias."""
     alias = _ALIAS.named(call, parameters)
-    if not _is_associated(alias):
+    if not alias.get("Associations"):
         raise ApiError("InvalidResourceStateException", "No directory uses the connection alias.")
     del alias["Associations"]
     return {}
@@ -328,64 +372,38 @@ def update_connection_alias_permission(call: Call, parameters: Parameters) -> Js
     return {}
 
 
-def _add_in(call: Call, parameters: Parameters) -> JsonObject:
-    add_in = _ADD_IN.named(call, parameters)
-    if add_in["ResourceId"] != parameters.text("ResourceId"):
-        raise not_found(_ADD_IN.noun, parameters.text("AddInId"))
-    return add_in
-
-
-def create_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObject:
-    """Add an add-in to a directory."""
-    directory = call.store.directories.named(parameters.text("ResourceId"))
-    name = parameters.text("Name")
-    _ADD_IN.refuse_taken(
-        call, "The directory has an add-in of that name.", Name=name, ResourceId=directory.id
-    )
-    add_in_id = call.store.new_uuid()
-    add_in: JsonObject = {
+_ADD_IN: Final = _Kind(
+    family="add-ins",
+    noun="client add-in",
+    id_member="AddInId",
+    listed="AddIns",
+    make=lambda _, parameters, add_in_id: {
         "AddInId": add_in_id,
-        "ResourceId": directory.id,
-        "Name": name,
-        "URL": parameters.text("URL"),
-    }
-    _ADD_IN.add(call, add_in_id, add_in)
-    return {"AddInId": add_in_id}
-
-
-def describe_connect_client_add_ins(call: Call, parameters: Parameters) -> JsonObject:
-    """Return a directory's add-ins."""
-    directory = call.store.directories.named(parameters.text("ResourceId"))
-    page = call.page(parameters, [_ADD_IN.all(call).order], lambda one: one["ResourceId"] == directory.id)
-    return listing("AddIns", page.items, page.next_token)
+        **{member: parameters.text(member) for member in ("ResourceId", "Name", "URL")},
+    },
+    new_id=RegionStore.new_uuid,
+    unique={"Name": "Name", "ResourceId": "ResourceId"},
+    taken="The directory has an add-in of that name.",
+    in_directory=True,
+    keep=lambda parameters: lambda one: one["ResourceId"] == parameters.raw["ResourceId"],
+)
 
 
 def update_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObject:
     """Change an add-in."""
-    add_in = _add_in(call, parameters)
-    for member in ("Name", "URL"):
-        value = parameters.maybe_text(member)
-        if value is not None:
-            add_in[member] = value
-    return {}
-
-
-def delete_connect_client_add_in(call: Call, parameters: Parameters) -> JsonObject:
-    """Delete an add-in."""
-    _add_in(call, parameters)
-    _ADD_IN.all(call).drop(parameters.text("AddInId"))
+    _change(_ADD_IN.named(call, parameters), parameters, ("Name", "URL"))
     return {}
 
 
 ALIASES: Final[Family] = {
     "AssociateConnectionAlias": associate_connection_alias,
-    "CreateConnectClientAddIn": create_connect_client_add_in,
-    "CreateConnectionAlias": create_connection_alias,
-    "DeleteConnectClientAddIn": delete_connect_client_add_in,
-    "DeleteConnectionAlias": delete_connection_alias,
-    "DescribeConnectClientAddIns": describe_connect_client_add_ins,
+    "CreateConnectClientAddIn": _ADD_IN.create,
+    "CreateConnectionAlias": _ALIAS.create,
+    "DeleteConnectClientAddIn": _ADD_IN.delete,
+    "DeleteConnectionAlias": _ALIAS.delete,
+    "DescribeConnectClientAddIns": _ADD_IN.describe,
     "DescribeConnectionAliasPermissions": describe_connection_alias_permissions,
-    "DescribeConnectionAliases": describe_connection_aliases,
+    "DescribeConnectionAliases": _ALIAS.describe,
     "DisassociateConnectionAlias": disassociate_connection_alias,
     "UpdateConnectClientAddIn": update_connect_client_add_in,
     "UpdateConnectionAliasPermission": update_connection_alias_permission,
@@ -470,35 +488,29 @@ def _rules(call: Call, parameters: Parameters, known: JsonValue = None) -> list[
     return list(rules.values())
 
 
-def create_ip_group(call: Call, parameters: Parameters) -> JsonObject:
-    """Make a group."""
-    name = parameters.text("GroupName")
-    _IP_GROUP.refuse_taken(call, f"There is an IP group named {name} already.", groupName=name)
-    tags = tags_in(parameters, call.settings)
-    group_id = call.store.new_id("wsipg-")
-    group: JsonObject = {"groupId": group_id, "groupName": name, "userRules": _rules(call, parameters)}
+def _ip_group(call: Call, parameters: Parameters, group_id: str) -> JsonObject:
+    group: JsonObject = {
+        "groupId": group_id,
+        "groupName": parameters.text("GroupName"),
+        "userRules": _rules(call, parameters),
+    }
     description = parameters.maybe_text("GroupDesc")
-    if description is not None:
-        group["groupDesc"] = description
-    _IP_GROUP.add(call, group_id, group)
-    call.store.set_tags(group_id, tags)
-    return {"GroupId": group_id}
+    return group if description is None else {**group, "groupDesc": description}
 
 
-def delete_ip_group(call: Call, parameters: Parameters) -> JsonObject:
-    """Delete a group that no directory uses."""
-    _IP_GROUP.named(call, parameters)
-    group_id = parameters.text("GroupId")
-    if any(group_id in directory.ip_groups for directory in call.store.directories.values()):
-        raise ApiError("ResourceAssociatedException", "A directory uses the IP group.")
-    _IP_GROUP.all(call).drop(group_id)
-    return {}
-
-
-def describe_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
-    """Return groups, all or by id."""
-    page = call.page(parameters, [_IP_GROUP.all(call).chosen(parameters.texts("GroupIds"))])
-    return listing("Result", page.items, page.next_token)
+_IP_GROUP: Final = _Kind(
+    family="ip-groups",
+    noun="IP group",
+    id_member="GroupId",
+    listed="Result",
+    make=_ip_group,
+    new_id=lambda store: store.new_id("wsipg-"),
+    unique={"GroupName": "groupName"},
+    taken="There is an IP group named {GroupName} already.",
+    used=lambda call, group: any(
+        group["groupId"] in directory.ip_groups for directory in call.store.directories.values()
+    ),
+)
 
 
 def authorize_ip_rules(call: Call, parameters: Parameters) -> JsonObject:
@@ -532,8 +544,7 @@ def associate_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
     directory = call.store.directories.named(parameters.text("DirectoryId"))
     ids = parameters.texts("GroupIds")
     for one in ids:
-        if one not in _IP_GROUP.all(call):
-            raise not_found("IP group", one)
+        _IP_GROUP.one(call, one, parameters)
     groups = list(dict.fromkeys([*directory.ip_groups, *ids]))
     if len(groups) > call.settings.ip_groups_per_directory:
         raise ApiError("ResourceLimitExceededException", "The directory has too many IP groups.")
@@ -552,16 +563,13 @@ def disassociate_ip_groups(call: Call, parameters: Parameters) -> JsonObject:
 IP_GROUPS: Final[Family] = {
     "AssociateIpGroups": associate_ip_groups,
     "AuthorizeIpRules": authorize_ip_rules,
-    "CreateIpGroup": create_ip_group,
-    "DeleteIpGroup": delete_ip_group,
-    "DescribeIpGroups": describe_ip_groups,
+    "CreateIpGroup": _IP_GROUP.create,
+    "DeleteIpGroup": _IP_GROUP.delete,
+    "DescribeIpGroups": _IP_GROUP.describe,
     "DisassociateIpGroups": disassociate_ip_groups,
     "RevokeIpRules": revoke_ip_rules,
     "UpdateRulesOfIpGroup": update_rules_of_ip_group,
 }
-
-
-_CHANGEABLE: Final = ("Description", "BundleId", "DirectoryId", "RunningMode")
 
 
 def _capacity(parameters: Parameters) -> JsonObject:
@@ -577,27 +585,20 @@ def _capacity(parameters: Parameters) -> JsonObject:
 
 def _check_parts(call: Call, parameters: Parameters) -> None:
     bundle_id, directory_id = parameters.maybe_text("BundleId"), parameters.maybe_text("DirectoryId")
-    if bundle_id is not None and bundle_id not in call.store.bundles:
-        raise not_found("bundle", bundle_id)
+    if bundle_id is not None:
+        call.store.bundles.named(bundle_id)
     if directory_id is not None:
         directory = call.store.directories.named(directory_id)
         if call.settings.pools_apart and directory.workspace_type != "POOLS":
             raise not_supported("The directory is for WorkSpaces Personal.", "WORKSPACE_TYPE")
 
 
-def create_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
-    """Make a pool; it begins STOPPED."""
-    store = call.store
-    name = parameters.text("PoolName")
-    _POOL.refuse_taken(call, f"There is a pool named {name} already.", PoolName=name)
-    _check_parts(call, parameters)
-    tags = tags_in(parameters, call.settings)
-    pool_id = store.new_id("wspool-")
+def _pool(call: Call, parameters: Parameters, pool_id: str) -> JsonObject:
     pool: JsonObject = {
         "PoolId": pool_id,
-        "PoolArn": f"arn:aws:workspaces:{store.region}:{store.account_id}:workspacespool/{pool_id}",
+        "PoolArn": f"arn:aws:workspaces:{call.store.region}:{call.store.account_id}:workspacespool/{pool_id}",
         "CapacityStatus": _capacity(parameters),
-        "PoolName": name,
+        "PoolName": parameters.text("PoolName"),
         "Description": parameters.text("Description"),
         "State": "STOPPED",
         "CreatedAt": call.now,
@@ -606,9 +607,7 @@ def create_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
         "RunningMode": parameters.maybe_text("RunningMode") or "AUTO_STOP",
     }
     _set_sections(pool, parameters)
-    _POOL.add(call, pool_id, pool)
-    store.set_tags(pool_id, tags)
-    return {"WorkspacesPool": pool}
+    return pool
 
 
 def _set_sections(pool: JsonObject, parameters: Parameters) -> None:
@@ -618,22 +617,9 @@ def _set_sections(pool: JsonObject, parameters: Parameters) -> None:
             pool[member] = section.raw
 
 
-def describe_workspaces_pools(call: Call, parameters: Parameters) -> JsonObject:
-    """List pools: all, by id, or by name."""
-    ids = parameters.texts("PoolIds")
-    items = _POOL.all(call)
-    for one in ids:
-        if one not in items:
-            raise not_found("pool", one)
+def _by_name(parameters: Parameters) -> Callable[[JsonObject], bool]:
     filters = [(one.text("Operator"), one.texts("Values")) for one in parameters.sections("Filters")]
-
-    def fits(pool: JsonObject) -> bool:
-        return (not ids or pool["PoolId"] in ids) and all(
-            _matches(str(pool["PoolName"]), operator, values) for operator, values in filters
-        )
-
-    page = call.page(parameters, [_POOL.all(call).order], fits, size_member="Limit")
-    return listing("WorkspacesPools", page.items, page.next_token)
+    return lambda pool: all(_matches(str(pool["PoolName"]), operator, values) for operator, values in filters)
 
 
 def _matches(name: str, operator: str, values: list[str]) -> bool:
@@ -642,50 +628,53 @@ def _matches(name: str, operator: str, values: list[str]) -> bool:
     return found != operator.startswith("NOT")
 
 
+_POOL: Final = _Kind(
+    family="pools",
+    noun="pool",
+    id_member="PoolId",
+    listed="WorkspacesPools",
+    make=_pool,
+    new_id=lambda store: store.new_id("wspool-"),
+    unique={"PoolName": "PoolName"},
+    taken="There is a pool named {PoolName} already.",
+    ids_known=True,
+    check=_check_parts,
+    keep=_by_name,
+    described="WorkspacesPool",
+)
+
+
 def update_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
     """Change a pool."""
     pool = _POOL.named(call, parameters)
     _check_parts(call, parameters)
-    for member in _CHANGEABLE:
-        value = parameters.maybe_text(member)
-        if value is not None:
-            pool[member] = value
+    _change(pool, parameters, ("Description", "BundleId", "DirectoryId", "RunningMode"))
     if "Capacity" in parameters:
         pool["CapacityStatus"] = _capacity(parameters)
     _set_sections(pool, parameters)
     return {"WorkspacesPool": pool}
 
 
-def start_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
-    """Start a STOPPED pool."""
-    return _move(call, parameters, "STOPPED", "STARTING", "RUNNING")
+def _move(needed: str, passing: str, final: str) -> Handler:
+    """Return the handler that sends a pool from one state through another to a third; ABSENT is its end."""
 
+    def handler(call: Call, parameters: Parameters) -> JsonObject:
+        pool = _POOL.named(call, parameters)
+        if pool["State"] != needed:
+            raise ApiError("InvalidResourceStateException", f"The pool is {pool['State']}, not {needed}.")
+        pool["State"] = passing
+        at = call.now + call.settings.pool_duration.draw(call.store.source)
+        call.store.plan(at, "item-rests", parameters.text("PoolId"), 0, f"{_POOL.family}:{final}")
+        return {}
 
-def stop_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
-    """Stop a RUNNING pool."""
-    return _move(call, parameters, "RUNNING", "STOPPING", "STOPPED")
-
-
-def terminate_workspaces_pool(call: Call, parameters: Parameters) -> JsonObject:
-    """Delete a STOPPED pool."""
-    return _move(call, parameters, "STOPPED", "DELETING", "ABSENT")
-
-
-def _move(call: Call, parameters: Parameters, needed: str, passing: str, final: str) -> JsonObject:
-    pool = _POOL.named(call, parameters)
-    if pool["State"] != needed:
-        raise ApiError("InvalidResourceStateException", f"The pool is {pool['State']}, not {needed}.")
-    pool["State"] = passing
-    after = call.settings.pool_duration.draw(call.store.source)
-    call.store.plan(call.now + after, "item-rests", parameters.text("PoolId"), 0, f"{_POOL.family}:{final}")
-    return {}
+    return handler
 
 
 def describe_workspaces_pool_sessions(call: Call, parameters: Parameters) -> JsonObject:
     """Return the sessions of a pool: none."""
     _POOL.named(call, parameters)
     nobody: OrderedIndex[JsonObject] = OrderedIndex()
-    page = call.page(parameters, [nobody], size_member="Limit")
+    page = call.page(parameters, [nobody])
     return listing("Sessions", page.items, page.next_token)
 
 
@@ -696,12 +685,12 @@ def terminate_workspaces_pool_session(call: Call, parameters: Parameters) -> Jso
 
 
 POOLS: Final[Family] = {
-    "CreateWorkspacesPool": create_workspaces_pool,
+    "CreateWorkspacesPool": _POOL.create,
     "DescribeWorkspacesPoolSessions": describe_workspaces_pool_sessions,
-    "DescribeWorkspacesPools": describe_workspaces_pools,
-    "StartWorkspacesPool": start_workspaces_pool,
-    "StopWorkspacesPool": stop_workspaces_pool,
-    "TerminateWorkspacesPool": terminate_workspaces_pool,
+    "DescribeWorkspacesPools": _POOL.describe,
+    "StartWorkspacesPool": _move("STOPPED", "STARTING", "RUNNING"),
+    "StopWorkspacesPool": _move("RUNNING", "STOPPING", "STOPPED"),
+    "TerminateWorkspacesPool": _move("STOPPED", "DELETING", "ABSENT"),
     "TerminateWorkspacesPoolSession": terminate_workspaces_pool_session,
     "UpdateWorkspacesPool": update_workspaces_pool,
 }

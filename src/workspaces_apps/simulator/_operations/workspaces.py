@@ -171,7 +171,7 @@ def describe_workspaces(call: Call, parameters: Parameters) -> bytes:
         index = index_of(store.by_name.get(parameters.text("WorkspaceName"), ()), _number)
     else:
         index = store.all_workspaces
-    page = call.page(parameters, [] if index is None else [index], _visible, size_member="Limit")
+    page = call.page(parameters, [] if index is None else [index], _visible)
     texts = ",".join(_text(call, workspace) for workspace in page.items)
     end = "" if page.next_token is None else f',"NextToken":"{page.next_token}"'
     return f'{{"Workspaces":[{texts}]{end}}}'.encode("ascii")
