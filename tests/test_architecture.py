@@ -203,8 +203,6 @@ def test_public_classes_say_where_users_import_them_from(face: str) -> None:
 
 
 PAGE = Path(__file__).parent.parent / "ARCHITECTURE.md"
-MAY_DEPLOY = {"_reconcile/writes.py", "cli/_demo.py"}
-"""The modules that call Deploy; the second shows the calls one by one, on simulated WorkSpaces only."""
 
 
 def test_deploy_is_called_in_one_place() -> None:
@@ -219,7 +217,7 @@ def test_deploy_is_called_in_one_place() -> None:
         and node.func.attr == "deploy_workspace_applications"
     }
 
-    assert callers <= MAY_DEPLOY
+    assert callers == {"_reconcile/writes.py"}
 
 
 REAL_TIME = {

@@ -7,11 +7,10 @@ import pytest
 from rich.console import Console
 
 from tests.cli.process import run_command
-from workspaces_apps import ConfigurationError, WorkSpacesClient
 from workspaces_apps.cli import main
-from workspaces_apps.cli._demo import NAMES, choose, find_applications, install_everywhere
+from workspaces_apps.cli._demo import NAMES, install_everywhere
 from workspaces_apps.cli._failures import ExitCode
-from workspaces_apps.simulator import ManualClock, Simulator
+from workspaces_apps.simulator import ManualClock
 
 
 def states(written: str) -> dict[tuple[str, str], list[str]]:
@@ -66,14 +65,3 @@ async def test_on_a_terminal_only_the_last_table_stays(monkeypatch: pytest.Monke
     assert "simulated; " in drawn
     assert "simulated; " not in stays
     assert stays.count("COMPLETED") == 2 * len(NAMES) + 1
-
-
-async def test_a_fleet_that_is_too_small_is_told() -> None:
-    """Where not enough WorkSpaces can take the applications, an error says how many can."""
-    async with (
-        Simulator(workspaces=3) as sim,
-        WorkSpacesClient(region=sim.region, endpoint_url=sim.url, credentials=sim.credentials) as ws,
-    ):
-        applications = await find_applications(ws)
-        with pytest.raises(ConfigurationError, match=r"only [0-3] WorkSpaces"):
-            await choose(ws, applications, 4)

@@ -13,29 +13,27 @@ import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workspaces_apps._associations.states import Readiness, readiness
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import is_live, out
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._live import Deployments, following, short_duration, table
 from workspaces_apps.cli._options import DebugOption
-from workspaces_apps.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._waiters import AssociationChange
-    from workspaces_apps.api import Workspace, WorkSpaceApplication
     from workspaces_apps.cli._live import CallCounter
     from workspaces_apps.cli._progress import Board
     from workspaces_apps.rollout import Event, Plan, Rollout
@@ -160,20 +158,13 @@ class Demonstration:
             seed: That of the fleet.
             clock: The simulator's and the client's.
         """
-        from workspaces_apps._client.client import WorkSpacesClient
         from workspaces_apps.cli._live import CallCounter
         from workspaces_apps.rollout import Rollout
-        from workspaces_apps.simulator import Simulator
 
         began = time.monotonic()
         say = partial(self.console.print, soft_wrap=not self.console.is_terminal)
         manifest, report = self.folder / "fleet.toml", self.folder / "report.html"
-        async with (
-            Simulator(workspaces=count, seed=seed, clock=clock) as sim,
-            WorkSpacesClient(
-                region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock
-            ) as ws,
-        ):
+        async with simulated(count, seed, clock) as (sim, ws):
             say(f"A simulator listens on {sim.url}, with {count} WorkSpaces: {systems(sim)}.")
             say("Its clock jumps ahead whenever everybody waits.\n")
             traffic = CallCounter(clock.monotonic)
@@ -192,7 +183,7 @@ class Demonstration:
                 for change in workspace.changes
                 if change.action != "blocked"
             }
-            completed = len(wanted & await completed_ones(ws))
+            completed = await count_completed(ws, wanted)
             desktops = len({workspace_id for workspace_id, _ in wanted})
             say(
                 f"\n{completed} of {len(wanted)} associations are COMPLETED on {desktops} WorkSpaces.",
@@ -301,17 +292,33 @@ def systems(sim: Simulator) -> str:
     return ", ".join(f"{number} {system}" for system, number in found.most_common())
 
 
-async def completed_ones(ws: WorkSpacesClient) -> set[tuple[str, str]]:
-    """Return the applications that the service shows COMPLETED now, by WorkSpace."""
+async def count_completed(ws: WorkSpacesClient, wanted: Collection[tuple[str, str]]) -> int:
+    """Count those of these associations, by WorkSpace and application, that the service shows COMPLETED now."""
     found: set[tuple[str, str]] = set()
-    async for application in ws.describe_applications(owner="AMAZON"):
-        if application.name in NAMES:
-            async for one in ws.describe_application_associations(
-                application_id=application.application_id, associated_resource_types=["WORKSPACE"]
-            ):
-                if one.state == "COMPLETED":
-                    found.add((one.associated_resource_id, application.application_id))
-    return found
+    for application_id in {application_id for _, application_id in wanted}:
+        async for one in ws.describe_application_associations(
+            application_id=application_id, associated_resource_types=["WORKSPACE"]
+        ):
+            if one.state == "COMPLETED":
+                found.add((one.associated_resource_id, application_id))
+    return len(found.intersection(wanted))
+
+
+@asynccontextmanager
+async def simulated(
+    count: int, seed: int, clock: SimulatorClock
+) -> AsyncGenerator[tuple[Simulator, WorkSpacesClient], None]:
+    """Start a simulator, and open a client of it."""
+    from workspaces_apps._client.client import WorkSpacesClient
+    from workspaces_apps.simulator import Simulator
+
+    async with (
+        Simulator(workspaces=count, seed=seed, clock=clock) as sim,
+        WorkSpacesClient(
+            region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock
+        ) as ws,
+    ):
+        yield sim, ws
 
 
 def picture() -> Console:
@@ -347,32 +354,34 @@ async def install_everywhere(count: int, seed: int, clock: SimulatorClock) -> Ex
         seed: That of the fleet.
         clock: The simulator's and the client's.
     """
-    from workspaces_apps._client.client import WorkSpacesClient
-    from workspaces_apps.simulator import Simulator
+    from workspaces_apps.rollout import Manifest, Rollout
 
     console, began = out(), time.monotonic()
     say = partial(console.print, soft_wrap=True)
-    async with (
-        # More than half of any twenty WorkSpaces of the sample can take both applications.
-        Simulator(workspaces=max(20, 2 * count), seed=seed, clock=clock) as sim,
-        WorkSpacesClient(
-            region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=clock
-        ) as ws,
-    ):
-        applications = await find_applications(ws)
-        chosen = await choose(ws, applications, count)
+    # More than half of any twenty WorkSpaces of the sample can take both applications.
+    async with simulated(max(20, 2 * count), seed, clock) as (sim, ws):
+        rule = {"select": {"everything": True}, "present": list(NAMES)}
+        plan = await Rollout(ws, clock=clock).plan(
+            Manifest.from_data({"name": "Office 2021", "rules": [rule]})
+        )
+        chosen = free(plan)[:count]
         deployments = Deployments(
-            {workspace.workspace_id: system_of(workspace) for workspace in chosen},
-            {application.application_id: application.name or "?" for application in applications},
+            {one: title(sim.fleet.workspace(one).operating_system) for one in chosen},
+            dict(sorted(plan.targets[0].names.items(), key=lambda item: NAMES.index(item[1]))),
             clock.now,
         )
+        names = list(deployments.applications)
         say(f"A simulator listens on {sim.url}.")
-        say(f"{len(applications)} applications go on {len(chosen)} of its {len(sim.fleet)} WorkSpaces.\n")
+        say(f"{len(names)} applications go on {len(chosen)} of its {len(sim.fleet)} WorkSpaces.\n")
+
+        def note(change: AssociationChange) -> None:
+            deployments.note(change.workspace_id, change.application_id, change.after)
+
         with following(console, deployments, lambda: f"simulated; {traffic(sim)}"):
             async with asyncio.TaskGroup() as tasks:
-                for workspace_id in deployments.desktops:
-                    tasks.create_task(install(ws, workspace_id, deployments))
-        completed = await count_completed(ws, deployments)
+                for workspace_id in chosen:
+                    tasks.create_task(ws.install_applications(workspace_id, names, on_change=note))
+        completed = await count_completed(ws, list(product(chosen, names)))
         if not is_live(console):
             say("")
         console.print(table(console, deployments))
@@ -382,81 +391,19 @@ async def install_everywhere(count: int, seed: int, clock: SimulatorClock) -> Ex
     return ExitCode.DONE if completed == deployments.total else ExitCode.FAILED
 
 
-async def find_applications(ws: WorkSpacesClient) -> list[WorkSpaceApplication]:
-    """Return the applications of the demonstration, from the catalogue."""
-    return [one async for one in ws.describe_applications(owner="AMAZON") if one.name in NAMES]
-
-
-async def choose(
-    ws: WorkSpacesClient, applications: Sequence[WorkSpaceApplication], count: int
-) -> list[Workspace]:
-    """Return so many WorkSpaces on which all of the applications can be installed, and none is.
-
-    Raises:
-        ConfigurationError: There are not so many.
-    """
-    taken: set[str] = set()
-    for application in applications:
-        async for association in ws.describe_application_associations(
-            application_id=application.application_id, associated_resource_types=["WORKSPACE"]
-        ):
-            taken.add(association.associated_resource_id)
-    found = [
-        workspace
-        async for workspace in ws.describe_workspaces()
-        if workspace.workspace_id not in taken
-        and readiness(workspace.state) is Readiness.READY
-        and all(runs_on(application, workspace) for application in applications)
+def free(plan: Plan) -> list[str]:
+    """Return the WorkSpaces that are AVAILABLE, and on which all applications can be installed, and none is."""
+    return [
+        one.workspace_id
+        for one in plan.workspaces
+        if one.state == "AVAILABLE"
+        and all((change.action, change.state) == ("install", "REMOVED") for change in one.changes)
     ]
-    if len(found) < count:
-        raise ConfigurationError(f"only {len(found)} WorkSpaces of this fleet can take the applications")
-    return found[:count]
 
 
-def runs_on(application: WorkSpaceApplication, workspace: Workspace) -> bool:
-    """Tell if the catalogue says that the application runs on such a WorkSpace."""
-    properties = workspace.workspace_properties
-    return (
-        properties is not None
-        and properties.operating_system_name in application.supported_operating_system_names
-        and properties.compute_type_name in application.supported_compute_type_names
-    )
-
-
-def system_of(workspace: Workspace) -> str:
+def title(operating_system: str) -> str:
     """Return the operating system, for people: Windows Server 2022."""
-    properties = workspace.workspace_properties
-    name = properties.operating_system_name if properties is not None else None
-    return (name or "?").replace("_", " ").title()
-
-
-async def install(ws: WorkSpacesClient, workspace_id: str, deployments: Deployments) -> None:
-    """Stage every application on one WorkSpace, deploy them together, and follow them to the end."""
-
-    def note(change: AssociationChange) -> None:
-        deployments.note(change.workspace_id, change.application_id, change.after)
-
-    for application_id in deployments.applications:
-        staged = await ws.associate_workspace_application(
-            workspace_id=workspace_id, application_id=application_id
-        )
-        deployments.note(workspace_id, application_id, staged.association.state)
-    deployed = await ws.deploy_workspace_applications(workspace_id=workspace_id)
-    for association in deployed.deployment.associations if deployed.deployment else ():
-        deployments.note(workspace_id, association.associated_resource_id, association.state)
-    await ws.wait_until_deployed(workspace_id, on_change=note)
-
-
-async def count_completed(ws: WorkSpacesClient, deployments: Deployments) -> int:
-    """Count the associations that the service shows COMPLETED now."""
-    completed = 0
-    for application_id in deployments.applications:
-        async for association in ws.describe_application_associations(
-            application_id=application_id, associated_resource_types=["WORKSPACE"]
-        ):
-            deployed = association.associated_resource_id in deployments.desktops
-            completed += deployed and association.state == "COMPLETED"
-    return completed
+    return operating_system.replace("_", " ").title()
 
 
 def traffic(sim: Simulator) -> str:
