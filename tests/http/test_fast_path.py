@@ -12,10 +12,11 @@ from botocore.loaders import Loader
 from botocore.session import Session
 from botocore.stub import Stubber
 
-from tests.http.conftest import Connect
+from benchmarks.files_entered import entered
+from tests.http.conftest import CREDENTIALS, Connect
 from tests.http.server import ScriptedServer, ok
 from tests.http.ways import WAYS, calls, client_of, inner_of, listening, posts
-from workspaces_apps import WorkSpacesClient
+from workspaces_apps import ClientConfig, WorkSpacesClient
 from workspaces_apps._http.borrowed import TABLE
 from workspaces_apps._http.fast_path import EVENTS, LONGEST_BODY
 from workspaces_apps._http.session import PlainSession, make_loader
@@ -33,6 +34,22 @@ async def test_the_first_call_shows_the_way_to_the_next(
     await ws.describe_tags(resource_id="ws-123456789")
 
     assert (len(posts), len(server.requests)) == (2, 4)
+
+
+async def test_a_warm_call_enters_few_files(server: ScriptedServer) -> None:
+    """Whoever follows a call, in an editor or a profile, opens at most twelve files of ours."""
+    server.respond(lambda _: ok())
+    config = ClientConfig(telemetry=False)
+
+    async with WorkSpacesClient(
+        region="eu-west-1", endpoint_url=server.url, credentials=CREDENTIALS, config=config
+    ) as ws:
+        await ws.describe_applications()
+        await ws.describe_applications()
+        with entered() as files:
+            await ws.describe_applications()
+
+    assert len(files) <= 12, files
 
 
 @pytest.mark.parametrize(

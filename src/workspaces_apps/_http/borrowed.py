@@ -401,14 +401,13 @@ def leave_out_retry_headers(client: AioBaseClient) -> None:
     client.meta.events.unregister("request-created", add_retry_headers)
 
 
-_watchers_of: Final[Callable[[aiohttp.ClientSession], tuple[Collection[object], ...]]] = attrgetter(
+watchers_of: Final[Callable[[aiohttp.ClientSession], tuple[Collection[object], ...]]] = attrgetter(
     "trace_configs", "_middlewares"
 )
+"""Returns those who see the requests of an aiohttp session: traces and middlewares."""
 
-
-def is_watched(session: aiohttp.ClientSession) -> bool:
-    """Return whether somebody sees the requests of an aiohttp session: by a trace, a middleware or a wrapper on it."""
-    return any(_watchers_of(session)) or not vars(session).keys().isdisjoint(_SKIPPED[aiohttp.ClientSession])
+SKIPPED_OF_SESSION: Final = _SKIPPED[aiohttp.ClientSession]
+"""The methods of an aiohttp session that the fast path skips; one among a session's own attributes is wrapped."""
 
 
 def is_patched_by_xray() -> bool:

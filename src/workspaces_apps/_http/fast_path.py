@@ -19,7 +19,14 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
-from workspaces_apps._http.borrowed import Internals, Listeners, http_session_of, internals_of, is_watched
+from workspaces_apps._http.borrowed import (
+    SKIPPED_OF_SESSION,
+    Internals,
+    Listeners,
+    http_session_of,
+    internals_of,
+    watchers_of,
+)
 from workspaces_apps._http.session import DirectSession
 from workspaces_apps._http.signing import SigningTemplate
 from workspaces_apps._model.models import Headers
@@ -254,7 +261,11 @@ class FastPath:
         if not self._is_free():
             return None
         route = self._routes.get(operation)
-        if route is None or len(body) > LONGEST_BODY or is_watched(route.pool.session):
+        if route is None or len(body) > LONGEST_BODY:
+            return None
+        session = route.pool.session
+        # Written out: this is asked before each request.
+        if any(watchers_of(session)) or not vars(session).keys().isdisjoint(SKIPPED_OF_SESSION):
             return None
         return route
 
