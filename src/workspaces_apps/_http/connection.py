@@ -516,16 +516,9 @@ def make_error(
     code, resource_id, reason = printable_name(code), printable_name(resource_id), printable_name(reason)
     message = harmless(message, MESSAGE_LIMIT)
     kind = ERRORS.get(code or "", ServiceError)
-    error = kind(
-        message,
-        operation=http_call.operation,
-        request_id=http_call.request_id,
-        code=code,
-        http_status=http_call.http_status,
-        resource_id=resource_id,
-    )
-    if kind is ServiceError and code is not None and classify(error) is FailureKind.THROTTLE:
-        error = ThrottlingException(
+
+    def of(kind: type[ServiceError]) -> ServiceError:
+        return kind(
             message,
             operation=http_call.operation,
             request_id=http_call.request_id,
@@ -533,6 +526,10 @@ def make_error(
             http_status=http_call.http_status,
             resource_id=resource_id,
         )
+
+    error = of(kind)
+    if kind is ServiceError and code is not None and classify(error) is FailureKind.THROTTLE:
+        error = of(ThrottlingException)
     error.meaning = _MEANINGS.get(code or "", "")
     error.reason = reason
     error.retry_after = retry_after

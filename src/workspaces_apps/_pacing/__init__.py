@@ -4,7 +4,7 @@ A `Pacing` says how, a `PacingRegistry` keeps one `RateLimiter` per operation, a
 `RateLimiter` gives out `Permit`s.
 """
 
-from workspaces_apps._pacing.policy import Pacing, Tuning
+from workspaces_apps._pacing.policy import Pacing
 from workspaces_apps._pacing.rate_limiter import (
     DEFAULT_REGISTRY,
     AdaptiveRate,
@@ -12,7 +12,6 @@ from workspaces_apps._pacing.rate_limiter import (
     PacingKey,
     PacingRegistry,
     Permit,
-    PermitOutcome,
     RateLimiter,
     RateRule,
 )
@@ -25,8 +24,6 @@ __all__ = [
     "PacingKey",
     "PacingRegistry",
     "Permit",
-    "PermitOutcome",
     "RateLimiter",
     "RateRule",
-    "Tuning",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
@@ -37,6 +37,20 @@ if TYPE_CHECKING:
     Association = ApplicationResourceAssociation | WorkspaceResourceAssociation
 
 _T = TypeVar("_T")
+
+_WorkspacesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ID", help="Only these; may be repeated.", show_default=False, callback=like_workspace_ids
+    ),
+]
+
+_DirectoryOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="Only those of this directory.", show_default=False, callback=like_directory_ids
+    ),
+]
 
 
 def register_list(app: typer.Typer) -> None:
@@ -97,24 +111,8 @@ def applications(
 
 @connecting
 def workspaces(
-    workspace: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ID",
-            help="Only these; may be repeated.",
-            show_default=False,
-            callback=like_workspace_ids,
-        ),
-    ] = None,
-    directory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="Only those of this directory.",
-            show_default=False,
-            callback=like_directory_ids,
-        ),
-    ] = None,
+    workspace: _WorkspacesOption = None,
+    directory: _DirectoryOption = None,
     user: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Only this user's; goes with --directory.", show_default=False),
@@ -320,24 +318,26 @@ class Item:
     connection: str | None = None
     last_connection: datetime | None = None
 
+    @property
+    def facts(self) -> tuple[object, ...]:
+        """The facts that fill the first columns of the inventory."""
+        one = self.workspace
+        return (
+            one.workspace_id,
+            one.state,
+            one.user_name,
+            one.directory_id,
+            one.bundle_id,
+            one.operating_system,
+            one.compute_type,
+            one.running_mode,
+        )
+
 
 @connecting
 def inventory(
-    workspace: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ID", help="Only these; may be repeated.", show_default=False, callback=like_workspace_ids
-        ),
-    ] = None,
-    directory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID",
-            help="Only those of this directory.",
-            show_default=False,
-            callback=like_directory_ids,
-        ),
-    ] = None,
+    workspace: _WorkspacesOption = None,
+    directory: _DirectoryOption = None,
     tags: Annotated[
         bool, typer.Option("--tags/--no-tags", help="Read their tags: a call for each WorkSpace.")
     ] = True,
@@ -434,26 +434,11 @@ async def read_inventory(
 
 def of_item(item: Item) -> dict[str, object]:
     """Return one WorkSpace as a document."""
-    one, last = item.workspace, item.last_connection
+    last = item.last_connection
     return {
-        "workspace_id": one.workspace_id,
-        "workspace_state": one.state,
-        "user_name": one.user_name,
-        "directory_id": one.directory_id,
-        "bundle_id": one.bundle_id,
-        "operating_system": one.operating_system,
-        "compute_type": one.compute_type,
-        "running_mode": one.running_mode,
+        **dict(zip(INVENTORY_COLUMNS, item.facts, strict=False)),
         "tags": item.tags,
-        "applications": [
-            {
-                "application_id": each.application_id,
-                "name": each.name,
-                "state": each.state,
-                "error_code": each.error_code,
-            }
-            for each in item.applications
-        ],
+        "applications": [asdict(each) for each in item.applications],
         "connection": item.connection,
         "last_connection": last.isoformat() if last is not None else None,
     }
@@ -461,21 +446,10 @@ def of_item(item: Item) -> dict[str, object]:
 
 def _lines(items: Sequence[Item]) -> Iterator[tuple[object, ...]]:
     for item in items:
-        one = item.workspace
-        facts = (
-            one.workspace_id,
-            one.state,
-            one.user_name,
-            one.directory_id,
-            one.bundle_id,
-            one.operating_system,
-            one.compute_type,
-            one.running_mode,
-            "; ".join(f"{key}={value}" for key, value in sorted((item.tags or {}).items())),
-        )
+        tags = "; ".join(f"{key}={value}" for key, value in sorted((item.tags or {}).items()))
         for each in item.applications or (None,):
             cells = (each.application_id, each.name, each.state, each.error_code) if each else (None,) * 4
-            yield (*facts, *cells, item.connection, item.last_connection)
+            yield (*item.facts, tags, *cells, item.connection, item.last_connection)
 
 
 def _show(items: Sequence[Item]) -> None:

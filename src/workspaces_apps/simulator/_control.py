@@ -244,8 +244,6 @@ def _describe(fault: Fault) -> JsonObject:
 
 _TEXT: Final[JsonObject] = {"type": "string"}
 
-_NUMBER: Final[JsonObject] = {"type": "number"}
-
 _WHOLE: Final[JsonObject] = {"type": "integer"}
 
 
