@@ -97,11 +97,11 @@ def test_what_people_look_for_stays(said: str) -> None:
 
 
 def test_text_is_one_line_with_an_end() -> None:
-    """Control characters and directions are gone, and of megabytes a line is left."""
-    shown = harmless(ESCAPES + "x" * 10_000_000, 100)
+    """Control characters, directions, the invisible and lone surrogates are gone, and of megabytes a line is left."""
+    shown = harmless(ESCAPES + "\ufeff\u00ad\u061c\U000e0041\ud800" + "x" * 10_000_000, 100)
 
     assert len(shown) == 100
-    assert shown.startswith("[2J 2026-01-01 INFO forged 1m")
+    assert shown.startswith("[2J 2026-01-01 INFO forged 1m x")
     assert shown.isprintable()
     assert (printable_name("a b\x1b[31m"), printable_name("\x1b"), bounded("abc", 3)) == (
         "a b [31m",

@@ -151,7 +151,7 @@ class Board:
     @property
     def left(self) -> timedelta | None:
         """About how long it will still take, hours that are waited for included; None where nobody knows."""
-        if self.draining or not self.total:
+        if not self.total:
             return None
         estimate, policy, now = self.plan.estimate, self.plan.policy, self._now()
         pace = Pace(
