@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from workspaces_apps import types
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
@@ -16,7 +16,6 @@ from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import paused
 from workspaces_apps._http.config import CallOptions, ClientConfig, ConnectionSettings, RequestChecks, Unset
-from workspaces_apps._http.port import make_transport
 from workspaces_apps._pacing import Pacing
 from workspaces_apps._retry import RetryPolicy
 from workspaces_apps._telemetry.port import load
@@ -25,7 +24,6 @@ from workspaces_apps.errors import ClientStateError, RequestValidationError
 
 if TYPE_CHECKING:
     from workspaces_apps._http.config import ClientIdentity
-    from workspaces_apps._http.port import TransportPort
     from workspaces_apps._model.models import Request
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.subscription import PollAudience
@@ -36,6 +34,37 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT", bound="types.Result")
 PageT = TypeVar("PageT", bound="types.PageResult")
 ItemT = TypeVar("ItemT")
+
+
+class TransportPort(Protocol):
+    """The connections that a client and its views share; `Transport` says more of each method.
+
+    Type checkers read every module that an annotation names. This one keeps them from aiohttp, aiobotocore and botocore
+    where somebody only uses a client.
+    """
+
+    @property
+    def is_open(self) -> bool:
+        """Tell if there are connections that somebody must close."""
+        ...
+
+    async def open(self) -> None:
+        """Resolve Region, endpoint and credentials, and make ready to call."""
+
+    async def close(self) -> None:
+        """Close every connection; calls under way fail."""
+
+    async def identity(self) -> ClientIdentity:
+        """Return the Region, endpoint and account that calls go to."""
+        ...
+
+    async def call(self, request: Request, result_type: type[ResultT], options: CallOptions) -> ResultT:
+        """Call an operation."""
+        ...
+
+    async def poll_delay(self, operation: str, options: CallOptions) -> float:
+        """Reserve a poll's turn in the share of the operation's rate that polls may take."""
+        ...
 
 
 class _Shared:
@@ -53,7 +82,9 @@ class _Shared:
                 raise ClientStateError("the client is closed; make a new one")
             # Imported only now: it brings aiobotocore and pydantic.
             with paused():
-                self._transport = make_transport(self.settings)
+                from workspaces_apps._http.transport import Transport
+
+                self._transport = Transport(self.settings)
         return self._transport
 
     def __del__(self) -> None:
