@@ -27,7 +27,9 @@ from workspaces_apps.cli._options import (
     AllowEmptyOption,
     BomOption,
     DebugOption,
+    HookTimeoutOption,
     JournalOption,
+    MaybeManifestArgument,
     Output,
     OutputOption,
     TableOutputOption,
@@ -58,10 +60,7 @@ def register_plan(app: typer.Typer) -> None:
 
 @connecting
 def plan(
-    manifest: Annotated[
-        Path | None,
-        typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.", show_default=False),
-    ] = None,
+    manifest: MaybeManifestArgument = None,
     save: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the plan to this file.", show_default=False, dir_okay=False),
@@ -215,10 +214,7 @@ class Settings:
 
 @connecting
 def apply(
-    manifest: Annotated[
-        Path | None,
-        typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.", show_default=False),
-    ] = None,
+    manifest: MaybeManifestArgument = None,
     plan: Annotated[
         Path | None,
         typer.Option(
@@ -285,12 +281,7 @@ def apply(
             show_default=False,
         ),
     ] = None,
-    hook_timeout: Annotated[
-        float,
-        typer.Option(
-            "--hook-timeout", metavar="SECONDS", min=0.1, help="After so long such a command is killed."
-        ),
-    ] = 60.0,
+    hook_timeout: HookTimeoutOption = 60.0,
     output: OutputOption = Output.TEXT,
     *,
     connection: ConnectionOptions,

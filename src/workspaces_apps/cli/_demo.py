@@ -27,7 +27,7 @@ from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import is_live, out
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._live import Deployments, following, short_duration, table
-from workspaces_apps.cli._options import DebugOption
+from workspaces_apps.cli._options import DebugOption, SeedOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +92,7 @@ def demo(
     quick: Annotated[
         bool, typer.Option("--quick", help="No roll-out: a few WorkSpaces, state by state.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = 0,
+    seed: SeedOption = 0,
     folder: Annotated[
         Path | None,
         typer.Option(

@@ -15,7 +15,7 @@ from workspaces_apps.cli._app import COMMANDS
 from workspaces_apps.cli._console import out, print_document, say
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._live import count
-from workspaces_apps.cli._options import DebugOption, Output, OutputOption
+from workspaces_apps.cli._options import DebugOption, ManifestArgument, Output, OutputOption
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest
@@ -32,7 +32,7 @@ def register_offline(app: typer.Typer) -> None:
 
 
 def validate(
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.")],
+    manifest: ManifestArgument,
     output: OutputOption = Output.TEXT,
     debug: DebugOption = False,
 ) -> int:

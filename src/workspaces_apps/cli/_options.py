@@ -192,6 +192,23 @@ AllowEmptyOption: TypeAlias = Annotated[
     ),
 ]
 
+ManifestArgument: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.")
+]
+
+MaybeManifestArgument: TypeAlias = Annotated[
+    Path | None, typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.", show_default=False)
+]
+
+HookTimeoutOption: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--hook-timeout", metavar="SECONDS", min=0.1, help="After so long such a command is killed."
+    ),
+]
+
+SeedOption: TypeAlias = Annotated[int, typer.Option(help="The same seed gives the same fleet.")]
+
 YesOption: TypeAlias = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask; needed where it is not interactive.")
 ]

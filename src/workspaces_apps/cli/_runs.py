@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -17,6 +16,7 @@ from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import (
     DatabaseOption,
     DebugOption,
+    ManifestArgument,
     Output,
     OutputOption,
     journal_name,
@@ -183,7 +183,7 @@ def register_queue(app: typer.Typer) -> None:
 
 
 def submit(
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.")],
+    manifest: ManifestArgument,
     database: DatabaseOption = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Wait for its end, and show how it stands.")

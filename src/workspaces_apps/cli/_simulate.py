@@ -20,7 +20,7 @@ from workspaces_apps._base.system import keep
 from workspaces_apps.cli._connection import on_signals
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import log_to_stderr, print_json
-from workspaces_apps.cli._options import DebugOption
+from workspaces_apps.cli._options import DebugOption, SeedOption
 from workspaces_apps.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def simulate(
         bool,
         typer.Option("--presence", help="Let users come and go, and AutoStop WorkSpaces start and stop."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = 0,
+    seed: SeedOption = 0,
     time_scale: Annotated[
         float,
         typer.Option(help="How many times as fast as time the simulator's clock runs.", callback=above_zero),

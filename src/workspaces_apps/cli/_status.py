@@ -26,7 +26,10 @@ from workspaces_apps.cli._options import (
     BomOption,
     DatabaseOption,
     DebugOption,
+    HookTimeoutOption,
     JournalOption,
+    ManifestArgument,
+    MaybeManifestArgument,
     Output,
     OutputOption,
     TableOutputOption,
@@ -44,8 +47,6 @@ WATCH_EPILOG = (
     "Exit codes: with --until-in-sync or --count those of status, for the last poll; 130 Ctrl-C; 64 usage."
 )
 
-_Manifest = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.")]
-
 
 def register_status(app: typer.Typer) -> None:
     """Add the commands."""
@@ -55,10 +56,7 @@ def register_status(app: typer.Typer) -> None:
 
 @connecting
 def status(
-    manifest: Annotated[
-        Path | None,
-        typer.Argument(metavar="MANIFEST", help="A .toml, .yaml or .json file.", show_default=False),
-    ] = None,
+    manifest: MaybeManifestArgument = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Name every WorkSpace that is out of sync, however many.")
     ] = False,
@@ -114,7 +112,7 @@ def status(
 
 @connecting
 def watch(
-    manifest: _Manifest,
+    manifest: ManifestArgument,
     interval: Annotated[
         float, typer.Option(min=1, max=86400, metavar="SECONDS", help="Seconds between polls.")
     ] = 60.0,
@@ -135,12 +133,7 @@ def watch(
             show_default=False,
         ),
     ] = None,
-    hook_timeout: Annotated[
-        float,
-        typer.Option(
-            "--hook-timeout", metavar="SECONDS", min=0.1, help="After so long such a command is killed."
-        ),
-    ] = 60.0,
+    hook_timeout: HookTimeoutOption = 60.0,
     metrics: Annotated[
         Path | None,
         typer.Option(
