@@ -9,6 +9,7 @@ import socket
 import sys
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
@@ -84,6 +85,7 @@ _NO_ANSWER: Final = (aiohttp.ClientError, OSError, EOFError, UnicodeDecodeError)
 """The errors of the fast path for a request without an answer that can be read; anything else is a fault of our own."""
 
 
+@dataclass(slots=True, eq=False)
 class HttpCall(Generic[ResultT]):
     """One request and what came back.
 
@@ -99,30 +101,16 @@ class HttpCall(Generic[ResultT]):
         signed_with: What the request was signed with; None before it was.
     """
 
-    __slots__ = (
-        "_date",
-        "body",
-        "error",
-        "headers",
-        "http_status",
-        "operation",
-        "request_id",
-        "result",
-        "result_type",
-        "signed_with",
-    )
-
-    def __init__(self, *, operation: str, body: bytes, result_type: type[ResultT]) -> None:
-        self.operation = operation
-        self.body = body
-        self.result_type = result_type
-        self.result: ResultT | None = None
-        self.error: WorkSpacesError | None = None
-        self.request_id: str | None = None
-        self.http_status: int | None = None
-        self.headers: Mapping[str, str] = _NO_HEADERS
-        self.signed_with: SigningContext | None = None
-        self._date: str | None = None
+    operation: str
+    body: bytes
+    result_type: type[ResultT]
+    result: ResultT | None = field(default=None, init=False)
+    error: WorkSpacesError | None = field(default=None, init=False)
+    request_id: str | None = field(default=None, init=False)
+    http_status: int | None = field(default=None, init=False)
+    headers: Mapping[str, str] = field(default=_NO_HEADERS, init=False)
+    signed_with: SigningContext | None = field(default=None, init=False)
+    _date: str | None = field(default=None, init=False)
 
     @property
     def date(self) -> datetime | None:

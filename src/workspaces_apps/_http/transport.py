@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
@@ -70,6 +70,7 @@ _REMEDIES: Final = (EXPIRED_CREDENTIALS_CODES, CLOCK_SKEW_CODES)
 """By the codes that ask for it: what is put right at most once an attempt, and then sent again."""
 
 
+@dataclass(slots=True, eq=False)
 class _Call(Generic[ResultT]):
     """One call: what is asked for, and how far it has come, which the error of its deadline tells.
 
@@ -87,49 +88,21 @@ class _Call(Generic[ResultT]):
         trace: Is told of the call's steps; None without telemetry.
     """
 
-    __slots__ = (
-        "_began",
-        "_body",
-        "_connection",
-        "_pacer",
-        "attempt_began",
-        "attempts",
-        "deadline",
-        "last",
-        "open",
-        "options",
-        "request",
-        "request_sent",
-        "result_type",
-        "trace",
-        "transport",
-    )
-
-    def __init__(
-        self,
-        transport: Transport,
-        request: Request,
-        result_type: type[ResultT],
-        options: CallOptions,
-        *,
-        trace: CallTrace | None = None,
-        deadline: float | None = None,
-    ) -> None:
-        self.transport = transport
-        self.request = request
-        self.result_type = result_type
-        self.options = options
-        self.trace = trace
-        self.deadline = deadline
-        self.attempts = 0
-        self.attempt_began: float | None = None
-        self.request_sent: bool | None = False
-        self.last: WorkSpacesError | None = None
-        self.open = False
-        self._began = 0.0
-        self._body = b""
-        self._connection: Connection
-        self._pacer: RateLimiter
+    transport: Transport
+    request: Request
+    result_type: type[ResultT]
+    options: CallOptions
+    trace: CallTrace | None = None
+    deadline: float | None = None
+    attempts: int = field(default=0, init=False)
+    attempt_began: float | None = field(default=None, init=False)
+    request_sent: bool | None = field(default=False, init=False)
+    last: WorkSpacesError | None = field(default=None, init=False)
+    open: bool = field(default=False, init=False)
+    _began: float = field(default=0.0, init=False)
+    _body: bytes = field(default=b"", init=False)
+    _connection: Connection = field(init=False)
+    _pacer: RateLimiter = field(init=False)
 
     async def run(self) -> ResultT:
         """Make it, attempt after attempt."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -271,6 +272,7 @@ def report_failure(
         notify(hooks.on_attempt, record)
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
 class _RetriedCall(Generic[T]):
     """A call whose first attempt has failed; tenacity asks it whether, when and what to try again.
 
@@ -287,79 +289,31 @@ class _RetriedCall(Generic[T]):
         refused: Why there is no further attempt, where the last failure does not say.
     """
 
-    __slots__ = (
-        "absorbed",
-        "ambiguous",
-        "arrived",
-        "attempt",
-        "budget",
-        "clock",
-        "entered",
-        "error",
-        "held",
-        "hooks",
-        "kind",
-        "look",
-        "number",
-        "operation",
-        "policy",
-        "random",
-        "rate",
-        "refused",
-        "remaining",
-        "repeatable",
-        "response_info",
-        "sent",
-        "settled",
-        "trace",
-        "watched",
-    )
-
-    def __init__(
-        self,
-        *,
-        attempt: Callable[[int], Awaitable[T]],
-        operation: str,
-        policy: RetryPolicy,
-        budget: RetryBudget | None,
-        clock: Clock,
-        random: Callable[[], float],
-        hooks: Hooks,
-        repeatable: bool,
-        remaining: Callable[[], float | None],
-        absorbed: Callable[[WorkSpacesError], bool],
-        look: ResolveOutcome[T] | None,
-        response_info: ResponseInfo[T] | None,
-        rate: Callable[[], float | None],
-        trace: "CallTrace | None",
-        watched: bool,
-        error: WorkSpacesError,
-    ) -> None:
-        self.attempt = attempt
-        self.operation = operation
-        self.policy = policy
-        self.budget = budget
-        self.clock = clock
-        self.random = random
-        self.hooks = hooks
-        self.repeatable = repeatable
-        self.remaining = remaining
-        self.absorbed = absorbed
-        self.look = look
-        self.response_info = response_info
-        self.rate = rate
-        self.trace = trace
-        self.watched = watched
-        self.error = error
-        self.kind = FailureKind.FATAL
-        self.number = 1
-        self.arrived = False
-        self.ambiguous = False
-        self.sent: bool | None = False
-        self.held = 0
-        self.entered = False
-        self.settled: Resolved[T] | None = None
-        self.refused: DeadlineExceededError | None = None
+    attempt: Callable[[int], Awaitable[T]]
+    operation: str
+    policy: RetryPolicy
+    budget: RetryBudget | None
+    clock: Clock
+    random: Callable[[], float]
+    hooks: Hooks
+    repeatable: bool
+    remaining: Callable[[], float | None]
+    absorbed: Callable[[WorkSpacesError], bool]
+    look: ResolveOutcome[T] | None
+    response_info: ResponseInfo[T] | None
+    rate: Callable[[], float | None]
+    trace: "CallTrace | None"
+    watched: bool
+    error: WorkSpacesError
+    kind: FailureKind = FailureKind.FATAL
+    number: int = 1
+    arrived: bool = False
+    ambiguous: bool = False
+    sent: bool | None = False
+    held: int = 0
+    entered: bool = False
+    settled: Resolved[T] | None = None
+    refused: DeadlineExceededError | None = None
 
     async def run(self, first: WorkSpacesError, elapsed: float) -> T:
         """Deal with the first failure, and with what follows."""
