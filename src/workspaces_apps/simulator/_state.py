@@ -484,7 +484,7 @@ class Accounts:
         regions: tuple[str, ...],
         seed_region: Callable[[RegionStore, float], None],
     ) -> None:
-        self._furnish = seed_region
+        self._seed_region = seed_region
         self.seed = seed
         self.settings = settings
         self.regions = regions
@@ -503,7 +503,7 @@ class Accounts:
             for application in catalogue(account_id, now - 86400.0):
                 application.sequence = store.number()
                 store.applications.add(application.id, application.sequence, application)
-            self._furnish(store, now)
+            self._seed_region(store, now)
         return store
 
     def peek(self, account_id: str, region: str) -> RegionStore | None:
