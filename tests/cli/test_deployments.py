@@ -7,16 +7,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from workspaces_apps.api import AssociationState
-from workspaces_apps.cli._live import (
-    FAILED,
-    LOOKS,
-    Deployments,
-    drawing,
-    following,
-    look_of,
-    short_duration,
-    table,
-)
+from workspaces_apps.cli._live import Deployments, drawing, following, table
 
 APPLICATIONS = {"wsa-1": "Microsoft Office", "wsa-2": "Visio\x1b[2J"}
 
@@ -65,55 +56,57 @@ def shown(console: Console, what: RenderableType) -> str:
     return capture.get()
 
 
-def test_every_known_state_has_its_look() -> None:
-    """A state of the model without a row would be shown as a stranger."""
-    assert {*AssociationState, None, FAILED} == set(LOOKS)
-    assert {state for state, look in LOOKS.items() if look.ended} == {"COMPLETED", "REMOVED", "ERROR", FAILED}
+def written_by(deployments: Deployments, *steps: tuple[float, str | None]) -> list[str]:
+    """The lines that a pipe gets, without the last column, while one application goes through these states."""
+    watch = Watch()
+    told = Deployments(deployments.desktops, APPLICATIONS, watch.now)
+    console = terminal(live=False)
+    began = watch.time
+    with console.capture() as capture, following(console, told, str):
+        for after, state in steps:
+            watch.time = began + timedelta(seconds=after)
+            told.note("ws-1", "wsa-2", state)
+    return [line.removesuffix("  Visio [2J").rstrip() for line in capture.get().splitlines()]
 
 
-def test_a_newer_state_is_shown_as_the_service_spells_it() -> None:
+@pytest.mark.parametrize("state", AssociationState)
+def test_every_state_of_the_model_is_known(state: AssociationState, deployments: Deployments) -> None:
+    """A state without a look of its own would be shown as a stranger; only ends are counted as such."""
+    deployments.note("ws-1", "wsa-1", state)
+    console = terminal()
+
+    assert "?" not in shown(console, table(console, deployments))
+    assert (" 1 of 6" in shown(console, drawing(console, deployments, ""))) == (
+        state in {"COMPLETED", "REMOVED", "ERROR"}
+    )
+
+
+def test_a_newer_state_is_shown_as_the_service_spells_it(deployments: Deployments) -> None:
     """A state that this package does not know is no error, and not taken for an end."""
-    look = look_of("ROLLING_BACK\x07")
+    deployments.note("ws-1", "wsa-1", "ROLLING_BACK\x07")
+    console = terminal()
 
-    assert (look.word, look.ended) == ("ROLLING_BACK", False)
+    assert "? ROLLING_BACK" in shown(console, table(console, deployments))
+    assert " 0 of 6" in shown(console, drawing(console, deployments, ""))
 
 
 @pytest.mark.parametrize(
     "seconds,text",
     [(0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (62, "1m02s"), (3599, "59m59s"), (3723, "1h02m03s")],
 )
-def test_durations_are_short(seconds: float, text: str) -> None:
+def test_durations_are_short(seconds: float, text: str, deployments: Deployments) -> None:
     """Seconds, minutes and hours, rounded to the second."""
-    assert short_duration(timedelta(seconds=seconds)) == text
+    assert written_by(deployments, (seconds, "COMPLETED")) == [f"{text:>8}  ws-1  COMPLETED"]
 
 
-def test_a_state_seen_twice_is_one_step(deployments: Deployments, watch: Watch) -> None:
-    """The time of a step is that of the first look that saw it; looking again changes nothing."""
-    seen: list[str] = []
-    deployments.on_step = lambda _workspace, _application, step: seen.append(step.state)
+def test_a_pipe_gets_a_line_for_each_change(deployments: Deployments) -> None:
+    """A state seen again is none; each is a line of its own, whole, with the time of the first look that saw it."""
+    steps = ((75, "PENDING_INSTALL"), (75, "INSTALLING"), (80, "INSTALLING"), (85, "COMPLETED"), (90, None))
 
-    for state in ("PENDING_INSTALL", "INSTALLING", "INSTALLING", "COMPLETED", "COMPLETED", None):
-        deployments.note("ws-1", "wsa-1", state)
-        watch.time += timedelta(minutes=1)
-
-    step = deployments.step("ws-1", "wsa-1")
-    assert seen == ["PENDING_INSTALL", "INSTALLING", "COMPLETED"]
-    assert step is not None
-    assert step.after == timedelta(minutes=3)
-    assert (deployments.ended(), deployments.ended("ws-2"), deployments.total) == (1, 0, 6)
-
-
-def test_a_pipe_gets_a_line_for_each_change(deployments: Deployments, watch: Watch) -> None:
-    """Without a terminal each change is a line of its own, whole, with nothing that steers a terminal."""
-    console = terminal(live=False)
-    with console.capture() as capture, following(console, deployments, str):
-        watch.time += timedelta(seconds=75)
-        deployments.note("ws-1", "wsa-2", "PENDING_INSTALL_DEPLOYMENT")
-        deployments.note("ws-1", "wsa-2", "PENDING_INSTALL")
-
-    assert capture.get().splitlines() == [
-        "   1m15s  ws-1  PENDING_INSTALL_DEPLOYMENT  Visio [2J",
-        "   1m15s  ws-1  PENDING_INSTALL             Visio [2J",
+    assert written_by(deployments, *steps) == [
+        "   1m15s  ws-1  PENDING_INSTALL",
+        "   1m15s  ws-1  INSTALLING",
+        "   1m25s  ws-1  COMPLETED",
     ]
 
 
