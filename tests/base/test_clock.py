@@ -88,18 +88,25 @@ def count_down(clock: ManualClock, seconds: float, event: asyncio.Event) -> "asy
 class TestTimeout:
     """`timeout`."""
 
-    def test_it_ends_the_block_at_its_time_and_not_before(self) -> None:
-        """A block that takes too long is ended at the limit, by the clock, with TimeoutError."""
+    @pytest.mark.parametrize("seconds", [5, 0, -1])
+    def test_it_ends_the_block_at_its_time_and_not_before(self, seconds: float) -> None:
+        """A block that takes too long is ended at the limit; where that has passed already, where it first waits."""
         clock = ManualClock()
 
         async def main() -> None:
-            scope = timeout(clock, 5)
+            reached: list[float] = []
+
+            async def work() -> None:
+                reached.append(clock.monotonic())
+                await clock.sleep(LONG)
+
+            scope = timeout(clock, seconds)
             assert not scope.expired()
             async with leaving_nothing_behind(clock):
                 with pytest.raises(TimeoutError):
-                    await run_in(scope, clock.sleep(LONG))
+                    await run_in(scope, work())
                 assert scope.expired()
-                assert clock.monotonic() == 5
+                assert (reached, clock.monotonic()) == ([0], max(0, seconds))
 
         run_virtual(main(), clock)
 
@@ -133,25 +140,6 @@ class TestTimeout:
             with pytest.raises(TimeoutError):
                 await run_in(scope, work())
             assert clock.monotonic() == 2
-
-        run_virtual(main(), clock)
-
-    @pytest.mark.parametrize("seconds", [0, -1])
-    def test_no_time_at_all_ends_the_block_where_it_first_waits(self, seconds: float) -> None:
-        """A limit that has passed already lets the block run up to its first wait."""
-        clock = ManualClock()
-
-        async def main() -> None:
-            reached: list[float] = []
-
-            async def work() -> None:
-                reached.append(clock.monotonic())
-                await clock.sleep(1)
-
-            with pytest.raises(TimeoutError):
-                await run_in(timeout(clock, seconds), work())
-            assert reached == [0]
-            assert clock.monotonic() == 0
 
         run_virtual(main(), clock)
 
@@ -419,46 +407,27 @@ class TestSleepOr:
 
         run_virtual(main(), clock)
 
-    def test_an_error_of_the_clock_is_raised(self) -> None:
-        """An error of the clock is raised in the sleeper."""
-        clock = BrokenClock()
+    @pytest.mark.parametrize(
+        "clock,error",
+        [
+            (BrokenClock(), "the clock has stopped"),
+            (ClockThatFailsToStop(), "the clock cannot be stopped"),
+            (ClockThatIgnoresCancellation(), None),
+        ],
+    )
+    def test_the_errors_of_a_clock_are_raised(self, clock: ManualClock, error: str | None) -> None:
+        """Also where its sleep is cut short; one that swallows cancellation takes none along to the sleeper."""
 
         async def main() -> None:
             event = asyncio.Event()
-            with pytest.raises(OSError, match="the clock has stopped"):
-                await sleep_or(clock, 5, event)
+            setting = count_down(ManualClock(), 0 if error != "the clock has stopped" else LONG, event)
+            with pytest.raises(OSError, match=error) if error else contextlib.nullcontext():
+                assert await sleep_or(clock, 5, event) is event
+            setting.cancel()
+            current = asyncio.current_task()
+            assert current is not None
+            assert not current.cancelling()
             assert waiters_of(event) == 0
-
-        run_virtual(main(), clock)
-
-    def test_an_error_of_the_clock_while_it_is_cut_short_is_raised(self) -> None:
-        """A clock that fails because its sleep is broken off has failed all the same."""
-        clock = ClockThatFailsToStop()
-
-        async def main() -> None:
-            event = asyncio.Event()
-            setting = count_down(ManualClock(), 0, event)
-            with pytest.raises(OSError, match="the clock cannot be stopped"):
-                await sleep_or(clock, 5, event)
-            await setting
-            current = asyncio.current_task()
-            assert current is not None
-            assert not current.cancelling()
-
-        run_virtual(main(), clock)
-
-    def test_a_clock_that_swallows_cancellation_takes_none_along(self) -> None:
-        """The sleeper's own cancellation is taken back even if the clock does not let it through."""
-        clock = ClockThatIgnoresCancellation()
-
-        async def main() -> None:
-            event = asyncio.Event()
-            setting = count_down(ManualClock(), 0, event)
-            assert await sleep_or(clock, 5, event) is event
-            await setting
-            current = asyncio.current_task()
-            assert current is not None
-            assert not current.cancelling()
 
         run_virtual(main(), clock)
 

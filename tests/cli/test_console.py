@@ -7,11 +7,8 @@ import sys
 import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
-from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, drawn_again, is_live, out, say
 
 
@@ -21,27 +18,6 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         """It does."""
         return True
-
-
-@given(st.text())
-def test_no_text_can_steer_a_terminal(text: str) -> None:
-    """Whatever the text, what is shown is one line of characters that a terminal only prints."""
-    shown = harmless(text)
-
-    assert len(shown.splitlines()) <= 1
-    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)
-    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-@pytest.mark.parametrize("text", ["Größe & Co", "日本語", "C:\\Program Files", "[bold]not markup[/bold]", ""])
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
-    """Letters of any language, and what looks like markup, are shown as they came."""
-    assert harmless(text) == text
-
-
-def test_a_value_that_is_no_text_is_shown_as_text() -> None:
-    """Enum members, errors and None are shown as str() gives them."""
-    assert harmless(None) == "None"
 
 
 def test_complaints_go_to_standard_error_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

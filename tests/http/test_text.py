@@ -88,12 +88,24 @@ def test_secrets_are_hidden(said: str) -> None:
         "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z",
         "11111111-2222-3333-4444-555555555555 short SignedHeaders=host;x-amz-security-token;x-amz-target",
         "Büro 東京 naïve",
+        "C:\\Program Files & [bold]not markup[/bold]",
+        "",
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`",
     ],
 )
 def test_what_people_look_for_stays(said: str) -> None:
     """Ids, hashes and words of every language are shown as they are."""
     assert harmless(said) == said
+
+
+@given(st.text())
+def test_no_text_can_steer_a_terminal(text: str) -> None:
+    """Whatever the text, what is shown is one line of characters that a terminal only prints."""
+    shown = harmless(text)
+
+    assert len(shown.splitlines()) <= 1
+    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def test_text_is_one_line_with_an_end() -> None:
