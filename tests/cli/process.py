@@ -1,4 +1,4 @@
-"""`workspaces-apps` as a process of its own, for tests that need what only a process has: signals, pipes, exit codes."""
+"""`workspaces-apps` as a process, for what only one has (signals, pipes, exit codes), and a web server that it may post to."""
 
 import contextlib
 import dataclasses
@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 COMMAND = (sys.executable, "-m", "workspaces_apps")
 PATIENCE = 240.0
@@ -86,3 +87,26 @@ def simulating(*options: str) -> Generator[Simulation]:
             watchdog.cancel()
             if process.poll() is None:
                 process.kill()
+
+
+@contextlib.contextmanager
+def receiving(status: int = 200) -> Generator[tuple[str, list[bytes]]]:
+    """A web server that takes whatever is posted to it and answers so: its URL, and the bodies."""
+    bodies: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """Keep a body."""
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", bodies
+        server.shutdown()
+        thread.join()

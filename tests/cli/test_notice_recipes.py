@@ -3,16 +3,14 @@
 import json
 import re
 import sys
-import threading
 from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.process import receiving
 from tests.peers.boto3_client import boto3_client
 from workspaces_apps.cli._programs import ProgramFailed, program_hook
 from workspaces_apps.rollout import DeployNotice, NoticeAnswer, Postpone, Proceed
@@ -94,43 +92,22 @@ async def test_by_mail(aws: dict[str, str], tmp_path: Path, monkeypatch: pytest.
     assert asked(aws, "ses", "get_send_quota")["SentLast24Hours"] == 1
 
 
-@contextmanager
-def chat(status: int) -> Generator[tuple[str, list[Any]]]:
-    """A webhook that answers so: its URL, and what was posted to it."""
-    bodies: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            """Keep a body."""
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", bodies
-        server.shutdown()
-        thread.join()
-
-
 @pytest.mark.parametrize("status, answer", [(200, Proceed()), (503, Postpone(NOW + timedelta(minutes=10)))])
 async def test_in_a_chat(
     status: int, answer: NoticeAnswer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Posted as text; where the webhook is down, the desktop comes later."""
-    with chat(status) as (url, bodies):
+    with receiving(status) as (url, bodies):
         assert await told("tell_in_chat.py", tmp_path, monkeypatch, NOTICE_WEBHOOK=url) == answer
 
-    assert bodies == [{"text": "zoe: your desktop restarts at 20:30 UTC for Office."}]
+    assert [json.loads(body) for body in bodies] == [
+        {"text": "zoe: your desktop restarts at 20:30 UTC for Office."}
+    ]
 
 
 async def test_a_chat_that_refuses_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A webhook that was removed: nobody was told, so the desktop is left alone."""
-    with chat(404) as (url, _), pytest.raises(ProgramFailed, match="exit code 1"):
+    with receiving(404) as (url, _), pytest.raises(ProgramFailed, match="exit code 1"):
         await told("tell_in_chat.py", tmp_path, monkeypatch, NOTICE_WEBHOOK=url)
 
 

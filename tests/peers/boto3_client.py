@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 import boto3.session
 import botocore.loaders
 import botocore.session
+
+from tests.cli.process import Endpoint
 
 Speaks: TypeAlias = Literal["json", "cbor"]
 CBOR = "smithy-rpc-v2-cbor"
@@ -83,3 +85,14 @@ def boto3_client(
         yield call
     finally:
         client.close()
+
+
+def boto3_of(endpoint: Endpoint) -> AbstractContextManager[Call]:
+    """boto3's client of WorkSpaces at a simulator that is a process of its own."""
+    return boto3_client(
+        "workspaces",
+        url=endpoint.url,
+        region=endpoint.region,
+        access_key_id=endpoint.access_key_id,
+        secret_access_key=endpoint.secret_access_key,
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.process import Simulation, simulating
-from tests.peers.boto3_client import Call, boto3_client
+from tests.peers.boto3_client import Call, boto3_of
 from tests.peers.conftest import Tried
 from tests.peers.tools import FOLDER, needs, run
 from tests.pytest_plugin.test_docs import blocks
@@ -47,13 +47,7 @@ def custodian(simulation: Simulation, tmp_path: Path, tried: Tried) -> Any:
 def call(simulation: Simulation) -> Iterator[Call]:
     """boto3, to see what became of it."""
     endpoint = simulation.endpoint
-    with boto3_client(
-        "workspaces",
-        url=endpoint.url,
-        region=endpoint.region,
-        access_key_id=endpoint.access_key_id,
-        secret_access_key=endpoint.secret_access_key,
-    ) as caller:
+    with boto3_of(endpoint) as caller:
         yield caller
 
 

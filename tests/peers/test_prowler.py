@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.process import simulating
-from tests.peers.boto3_client import boto3_client
+from tests.peers.boto3_client import boto3_of
 from tests.peers.conftest import Tried
 from tests.peers.tools import FOLDER, needs, run
 
@@ -25,13 +25,7 @@ def test_it_tells_encrypted_volumes_from_others(tmp_path: Path, tried: Tried) ->
             endpoint, tmp_path,
             str(TOOL), "aws", "-c", CHECK, "-f", endpoint.region, "-M", "json-ocsf", "-o", "out", "--no-banner",
         )  # fmt: skip
-        with boto3_client(
-            "workspaces",
-            url=endpoint.url,
-            region=endpoint.region,
-            access_key_id=endpoint.access_key_id,
-            secret_access_key=endpoint.secret_access_key,
-        ) as call:
+        with boto3_of(endpoint) as call:
             workspaces = call("describe_workspaces")["Workspaces"]
 
     reports = list((tmp_path / "out").glob("*.ocsf.json"))

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from tests.cli.process import simulating
-from tests.peers.boto3_client import Speaks, boto3_client
+from tests.peers.boto3_client import Speaks, boto3_of
 from tests.peers.conftest import Tried
 from tests.peers.tools import run
 from tests.simulator.peer import Call, peer_of
@@ -249,13 +249,7 @@ def test_terraform_applies_plans_nothing_and_destroys(tmp_path: Path, tried: Tri
             assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
             return done.stdout
 
-        with boto3_client(
-            "workspaces",
-            url=endpoint.url,
-            region=endpoint.region,
-            access_key_id=endpoint.access_key_id,
-            secret_access_key=endpoint.secret_access_key,
-        ) as ask:
+        with boto3_of(endpoint) as ask:
             image = ask("describe_workspace_images")["Images"][0]["ImageId"]
             terraform("init", "-no-color", f"-plugin-dir={PROVIDERS}")
             version = json.loads(terraform("version", "-json"))

@@ -3,14 +3,12 @@
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.cli.process import receiving
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "traced_service.py"
 
@@ -34,36 +32,13 @@ print(*found, "workspaces_apps._telemetry.adapter" in sys.modules)
 """
 
 
-@contextmanager
-def collector() -> Generator[tuple[str, list[bytes]]]:
-    """A server that takes whatever is posted to it: its URL, and the bodies of traces."""
-    bodies: list[bytes] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            """Keep a body."""
-            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", bodies
-        server.shutdown()
-        thread.join()
-
-
 def test_the_example_exports_spans_and_shows_metrics() -> None:
     """A collector gets one trace of the whole roll-out, and what Prometheus scrapes has the changes."""
     pytest.importorskip(
         "opentelemetry.exporter.prometheus", reason="OpenTelemetry's exporters are not installed"
     )
     service: Any = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
-    with collector() as (url, bodies):
+    with receiving() as (url, bodies):
         environment = {
             **os.environ,
             "OTEL_EXPORTER_OTLP_ENDPOINT": url,
