@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from workspaces_apps._base.public import public
@@ -55,43 +56,37 @@ _ID_MEMBERS = frozenset(
 
 
 @public("workspaces_apps.simulator")
+@dataclass(slots=True, eq=False)
 class Fault:
-    """One rule; `sim.faults.add` explains the arguments.
+    """One rule; `sim.faults.add` explains the arguments."""
 
-    Attributes:
-        kind: What goes wrong.
-        hits: How often it did.
-    """
-
-    def __init__(
-        self,
-        kind: FaultKind,
-        *,
-        operations: frozenset[str] | None,
-        workspace_id: str | None,
-        application_id: str | None,
-        times: int | None,
-        skip: int,
-        probability: float | None,
-        delay: float,
-        code: str,
-        message: str,
-        reason: str,
-    ) -> None:
-        self.kind: FaultKind = kind
-        self.operations = operations
-        self.workspace_id = workspace_id
-        self.application_id = application_id
-        self.times = times
-        self.skip = skip
-        self.probability = probability
-        self.delay = delay
-        self.code = code
-        self.message = message
-        self.reason = reason
-        self.hits: int = 0
-        self._matched = 0
-        self._removed = False
+    kind: FaultKind
+    """The kind of what goes wrong."""
+    _: KW_ONLY
+    operations: frozenset[str] | None
+    """The operations that it is for; None for all."""
+    workspace_id: str | None
+    """The WorkSpace that it is for; None for all."""
+    application_id: str | None
+    """The application that it is for; None for all."""
+    times: int | None
+    """The number of times that it goes off at most; None for no limit."""
+    skip: int
+    """The number of matches that it lets pass first."""
+    probability: float | None
+    """The share of matches at which it goes off; None for all."""
+    delay: float
+    """Simulated seconds, for the kinds that are slow."""
+    code: str
+    """The code of the error."""
+    message: str
+    """The message of the error."""
+    reason: str
+    """The reason of a deployment's error."""
+    hits: int = field(default=0, init=False)
+    """The number of times that it went off."""
+    _matched: int = field(default=0, init=False, repr=False)
+    _removed: bool = field(default=False, init=False, repr=False)
 
     @property
     def active(self) -> bool:
