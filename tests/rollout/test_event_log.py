@@ -128,7 +128,7 @@ async def test_an_intent_whose_record_was_cancelled_is_withdrawn() -> None:
     assert [event.kind for event in journal.kept] == ["intent", "withdrawn", "finished"]
     assert journal.durable == journal.kept == told(log)
     assert (log.history.retries(KEY), log.history.failed_direction(KEY)) == (0, None)
-    assert log.summary.outcome((KEY.target, KEY.workspace_id), KEY.application_id) is None
+    assert log.summary.change((KEY.target, KEY.workspace_id), KEY.application_id).outcome is None
 
 
 async def test_a_journal_that_failed_is_heard_of_and_counts_nothing() -> None:

@@ -2,28 +2,69 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.rollout.report.strategies import JOURNALS
+from tests.rollout.report.strategies import JOURNALS, OF_KIND
 from tests.rollout.site import OFFICE, VISIO, last_words, manifest, site
+from workspaces_apps._reconcile.decisions import NEVER_STARTED
 from workspaces_apps.cli._progress import Board
 from workspaces_apps.rollout import (
     Deployed,
     Event,
     Failed,
+    Finished,
     Intent,
     Noticed,
+    Plan,
+    Planned,
+    Policy,
     Report,
+    Skipped,
     Staged,
     Succeeded,
+    WaveBegan,
     Withdrawn,
 )
 from workspaces_apps.rollout._log.events import AboutWorkspace
 from workspaces_apps.rollout._log.projections import Key, RunHistory, RunSummary
+from workspaces_apps.rollout._plan.plan import Estimate
 from workspaces_apps.simulator import Throttle
+
+BEGAN: Final = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+EMPTY: Final = Plan(
+    name="empty",
+    created=BEGAN,
+    policy=Policy(),
+    targets=(),
+    workspaces=(),
+    estimate=Estimate(calls=0, seconds=0.0, rate=2.0, rate_is_learned=False, deployment_seconds=900.0),
+)
+
+
+KEY: Final = Key("default", "ws-1", "wsa-1")
+
+
+def about(kind: type[Event], **members: object) -> Event:
+    """An event about one application on one WorkSpace."""
+    key = {"target": KEY.target, "workspace_id": KEY.workspace_id, "application_id": KEY.application_id}
+    return kind.model_validate({"at": BEGAN, "run": "r1", **key, **members})
+
+
+def journals_of(*kinds: str) -> st.SearchStrategy[list[Event]]:
+    """Journals of a few kinds of events, of one run, about one application and WorkSpace where they are about any."""
+
+    def narrowed(event: Event) -> Event:
+        names = {"run": "r1", "workspace_id": KEY.workspace_id, "application_id": KEY.application_id}
+        known = {name: value for name, value in names.items() if getattr(event, name, None) is not None}
+        return event.model_copy(update={**known, "target": KEY.target})
+
+    return st.lists(st.one_of(*(OF_KIND[kind] for kind in kinds)).map(narrowed), max_size=40)
 
 
 def summary_of(events: Sequence[Event]) -> RunSummary:
@@ -44,7 +85,7 @@ def test_the_counts_are_those_of_the_last_outcomes(events: list[Event]) -> None:
         if isinstance(event, AboutWorkspace)
         for application in _applications(event)
     }
-    found = Counter(summary.outcome(*change) for change in changes)
+    found = Counter(summary.change(*change).outcome for change in changes)
 
     del found[None]
     assert +summary.counts == found
@@ -65,15 +106,89 @@ def _applications(event: AboutWorkspace) -> list[str | None]:
 
 
 @given(JOURNALS)
-def test_the_report_counts_as_the_summary_does(events: list[Event]) -> None:
-    """For any events in any order: outcomes, requests, and the reasons of what failed, was skipped or is blocked."""
-    summary, report = summary_of(events), Report.from_events(events)
+def test_history_summary_display_and_report_agree(events: list[Event]) -> None:
+    """For any events in any order: outcomes, reasons, retries, waves and requests are the same numbers everywhere."""
+    summary, report, history = summary_of(events), Report.from_events(events), RunHistory(events)
+    board = Board(EMPTY, lambda: BEGAN)
+    for event in events:
+        board.apply(event)
     traffic = summary.traffic()
 
     assert {outcome: number for outcome, number in report.counts.items() if number} == +summary.counts
     assert (report.calls, report.throttled) == (traffic[:2] if traffic is not None else (None, None))
     told = {(one.outcome, one.reason): one.changes for one in report.reasons if one.changes}
     assert told == dict(+summary.reasons)
+    assert {one.reason: one.retried for one in report.reasons if one.retried} == summary.retried
+    assert board.summary.counts == summary.counts
+    assert (board.summary.reasons, board.summary.retried) == (summary.reasons, summary.retried)
+    assert board.done == -summary.unfinished
+    for change in report.changes:
+        since_in_sync = history.retries(Key(change.target, change.workspace_id, change.application_id or ""))
+        assert 0 <= since_in_sync <= change.retries
+
+
+@given(journals_of("planned", "intent", "withdrawn", "deployed", "failed", "skipped"))
+def test_until_something_is_in_sync_the_report_counts_the_retries_of_the_history(events: list[Event]) -> None:
+    """A later run may still retry as often as the report says, without what the service refused."""
+    history = RunHistory(events)
+
+    for change in Report.from_events(events).changes:
+        key = Key(change.target, change.workspace_id, change.application_id or "")
+        assert change.retries == history.retries(key)
+
+
+def test_a_retry_that_the_service_refused_counts_nowhere() -> None:
+    """It is an attempt, and leaves the retries that the manifest allows as they were."""
+    deploy: dict[str, object] = {
+        "operation": "DeployWorkspaceApplications",
+        "direction": "install",
+        "retry": True,
+    }
+    refused = about(Failed, reason="OperationInProgressException", final=False, refused=True)
+    events = [about(Intent, **deploy), about(Intent, **deploy), refused]
+    (change,) = Report.from_events(events).changes
+
+    assert (change.attempts, change.retries, RunHistory(events).retries(KEY)) == (2, 1, 1)
+
+
+@example(
+    [
+        about(WaveBegan, wave=1, waves=1, workspaces=1),
+        about(Skipped, reason="not-started"),
+        about(Skipped, reason="connected"),
+    ]
+)
+@given(journals_of("planned", "wave", "succeeded", "failed", "skipped", "finished"))
+def test_a_wave_counts_the_changes_that_end_in_it(events: list[Event]) -> None:
+    """Each change as often as it gets a last word while the wave of its run goes on, counted here move by move."""
+    summary, going_on = RunSummary(), dict[str, Counter[str]]()
+    waves: list[Counter[str]] = []
+    for event in events:
+        summary.apply(event)
+        if isinstance(event, WaveBegan):
+            going_on[event.run] = Counter()
+            waves.append(going_on[event.run])
+        elif isinstance(event, Finished):
+            going_on.pop(event.run, None)
+        elif not (isinstance(event, Skipped) and event.reason in NEVER_STARTED):
+            ended = isinstance(event, Succeeded | Skipped) or (isinstance(event, Failed) and event.final)
+            for move in summary.moves if ended else ():
+                going_on.get(event.run, Counter[str]())[str(move.after)] += 1
+
+    told = [(one.succeeded, one.failed, one.skipped) for one in Report.from_events(events).waves]
+    assert told == [(one["succeeded"], one["failed"], one["skipped"]) for one in waves]
+
+
+def test_a_failure_of_a_workspace_as_a_whole_counts_for_each_of_its_changes() -> None:
+    """There are as many that are retried, and that failed for good, on the screen as in the report."""
+    install: dict[str, object] = {"action": "install", "direction": "install"}
+    planned = [about(Planned, application_id=one, **install) for one in ("wsa-1", "wsa-2")]
+    whole: dict[str, object] = {"application_id": None, "reason": "Code"}
+    events = [*planned, about(Failed, **whole, final=False), about(Failed, **whole)]
+    summary, report = summary_of(events), Report.from_events(events)
+
+    assert (summary.retried, summary.counts["failed"]) == (Counter(Code=2), 2)
+    assert [(one.reason, one.changes, one.retried) for one in report.failures] == [("Code", 2, 2)]
 
 
 @given(JOURNALS, st.data())
@@ -111,8 +226,9 @@ def test_an_intent_that_is_withdrawn_never_was(events: list[Event], data: st.Dat
         other.waiting,
         other.deploying,
     )
-    if events:
-        assert Report.from_events(more).changes == Report.from_events(events).changes
+    # The order of WorkSpaces is that of their first events.
+    told, expected = Report.from_events(more).changes, Report.from_events(events).changes
+    assert not events or sorted(told, key=repr) == sorted(expected, key=repr)
 
 
 @given(JOURNALS, st.integers(0, 40))
@@ -164,7 +280,7 @@ async def test_all_counts_agree_with_what_the_simulator_recorded(tmp_path: Path)
             report.counts[outcome],
         }
         assert len(numbers) == 1, (outcome, numbers)
-    assert (words["failed"], board.summary.retried > 0, board.done) == (2, True, board.total)
+    assert (words["failed"], board.summary.retried.total() > 0, board.done) == (2, True, board.total)
     taken = Counter(request.operation for request in sent if request.status == 200)
     assert taken["AssociateWorkspaceApplication"] == sum(isinstance(event, Staged) for event in events)
     assert taken["DeployWorkspaceApplications"] == sum(isinstance(event, Deployed) for event in events)

@@ -8,8 +8,19 @@ from opentelemetry.trace import StatusCode
 from tests.rollout.site import manifest, site
 from tests.telemetry.recording import Recording, attributes_of, id_of
 from workspaces_apps._telemetry.metrics import METRICS
-from workspaces_apps.rollout import Event, Failed, Skipped, Started, Succeeded, WaveBegan, read_journal
-from workspaces_apps.simulator import Throttle
+from workspaces_apps._telemetry.port import load
+from workspaces_apps.rollout import (
+    Event,
+    Failed,
+    Planned,
+    Skipped,
+    Started,
+    Succeeded,
+    WaveBegan,
+    read_journal,
+)
+from workspaces_apps.rollout._log.event_log import EventLog
+from workspaces_apps.simulator import ManualClock, Throttle
 
 PREFIX = "workspaces_apps.rollout"
 
@@ -83,3 +94,24 @@ async def test_spans_and_metrics_have_the_numbers_of_the_journal_and_the_wire(
     allowed = {str(name): set(metric.attributes) for name, metric in METRICS.items()}
     for name, attributes in record.attribute_names().items():
         assert attributes <= allowed[name], name
+
+
+async def test_a_failure_of_a_workspace_as_a_whole_counts_for_each_of_its_changes(record: Recording) -> None:
+    """The metric is the number of changes, as the summary has it, and not that of events."""
+    log = EventLog(ManualClock(), None, {}, load(enabled=True))
+    for application in ("wsa-1", "wsa-2"):
+        await log.record(
+            log.event(
+                Planned,
+                "default",
+                workspace_id="ws-1",
+                application_id=application,
+                action="install",
+                direction="install",
+            )
+        )
+    await log.record(log.event(Failed, "default", workspace_id="ws-1", reason="Code"))
+    log.telemetry.close()
+
+    assert log.summary.counts["failed"] == 2
+    assert record.total(f"{PREFIX}.changes", {"workspaces_apps.outcome": "failed"}) == 2

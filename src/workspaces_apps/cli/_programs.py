@@ -326,7 +326,7 @@ class Approver:
             "succeeded": counts["succeeded"],
             "failed": counts["failed"],
             "skipped": counts["skipped"],
-            "retried": self._board.summary.retried,
+            "retried": self._board.summary.retried.total(),
         }
 
     def _listen(self) -> None:

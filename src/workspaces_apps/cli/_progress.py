@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import mean
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -24,7 +23,6 @@ from workspaces_apps.rollout import (
     Progress,
     Rejected,
     Skipped,
-    Succeeded,
     WaveBegan,
 )
 from workspaces_apps.rollout._log.projections import Key, RunSummary
@@ -99,7 +97,6 @@ class Board:
         self.users: Callable[[], int] = int
         self.journal: str = ""
         self._names: dict[str, str] = {}
-        self._lengths: list[float] = []
         self._last_deployed = self._began
         self._waves = self._cut(plan.policy.canary)
 
@@ -154,10 +151,11 @@ class Board:
         if not self.total:
             return None
         estimate, policy, now = self.plan.estimate, self.plan.policy, self._now()
+        mean = self.summary.mean_deployment
         pace = Pace(
             policy=policy,
             writes=self.total / self.workspaces / estimate.rate,
-            deployment=mean(self._lengths) * _SLOWEST if self._lengths else estimate.deployment_seconds,
+            deployment=estimate.deployment_seconds if mean is None else mean * _SLOWEST,
             needs=policy.needs_of_hours(self.summary.usual_deployment),
         )
         if self.wave is None:
@@ -213,8 +211,6 @@ class Board:
                 self._waves = self._cut(Amount(event.workspaces))
             case Deployed():
                 self._last_deployed = event.at
-            case Succeeded() if event.elapsed is not None:
-                self._lengths.append(event.elapsed)
             case Failed():
                 self.failures.append(
                     ShownFailure(
@@ -320,7 +316,7 @@ class Lines:
                 said = (
                     f"{board.done} of {board.total} changes, {board.deploying} deploying, {board.waiting} waiting,"
                     f"{f' {users} of them for users,' if users else ''}"
-                    f" {event.failed} failed{left}; {self._traffic.words}"
+                    f" {board.summary.counts['failed']} failed{left}; {self._traffic.words}"
                 )
             case _:
                 return None
@@ -367,7 +363,7 @@ def panel(board: Board, traffic: CallCounter, width: int) -> RenderableType:
         for word, number, style in (
             ("done", board.summary.counts["succeeded"], "green"),
             ("failed", board.summary.counts["failed"], "bold red"),
-            ("retried", board.summary.retried, "yellow"),
+            ("retried", board.summary.retried.total(), "yellow"),
             ("skipped", board.summary.counts["skipped"], "yellow"),
             ("deploying", board.deploying, "cyan"),
             ("waiting", board.waiting, ""),

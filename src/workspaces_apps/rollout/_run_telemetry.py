@@ -117,12 +117,17 @@ class RunTelemetry:
         for reason, number in self.waiting().items():
             yield "workspaces_apps.rollout.waiting", number, {"workspaces_apps.reason": reason}
 
-    def apply(self, event: Event) -> None:
-        """Count the changes that have ended, and note how the run begins and ends."""
+    def apply(self, event: Event, *, changes: int) -> None:
+        """Count the changes that have ended, and note how the run begins and ends.
+
+        Args:
+            event: What happened.
+            changes: How many changes it is about, by the run's summary.
+        """
         if isinstance(event, Succeeded):
-            self._count("succeeded", None)
+            self._count(changes, "succeeded", None)
         elif (isinstance(event, Failed) and event.final) or isinstance(event, Skipped):
-            self._count(event.kind, event.reason)
+            self._count(changes, event.kind, event.reason)
         elif isinstance(event, Started):
             self._span.set(
                 {
@@ -192,9 +197,9 @@ class RunTelemetry:
             self.waiting = dict[str, int]
             self._span.end(error)
 
-    def _count(self, outcome: str, reason: str | None) -> None:
+    def _count(self, changes: int, outcome: str, reason: str | None) -> None:
         if self._telemetry is not None:
             about = {"workspaces_apps.outcome": outcome}
             if reason is not None:
                 about["workspaces_apps.reason"] = reason
-            self._telemetry.measure(_CHANGES, 1, about)
+            self._telemetry.measure(_CHANGES, changes, about)

@@ -33,13 +33,19 @@ _DIGESTS: Final = st.one_of(st.sampled_from(["d1", "d2"]), TEXTS)
 _REASONS: Final = st.one_of(st.sampled_from(Reason).map(str), TEXTS)
 
 
+OF_KIND: Final[dict[str, st.SearchStrategy[ev.Event]]] = {}
+"""The events of each kind."""
+
+
 def _of(kind: type[ev.Event], **members: st.SearchStrategy[Any]) -> st.SearchStrategy[ev.Event]:
     base: dict[str, st.SearchStrategy[Any]] = {
         "at": _MOMENTS,
         "run": st.one_of(st.sampled_from(["r1", "r2"]), TEXTS),
         "target": st.one_of(st.sampled_from(["*", "default", "berlin"]), TEXTS),
     }
-    return st.fixed_dictionaries({**base, **members}).map(kind.model_validate)
+    events: st.SearchStrategy[ev.Event] = st.fixed_dictionaries({**base, **members}).map(kind.model_validate)
+    OF_KIND[kind.model_fields["kind"].default] = events
+    return events
 
 
 def _about(kind: type[ev.Event], **members: st.SearchStrategy[Any]) -> st.SearchStrategy[ev.Event]:

@@ -244,7 +244,7 @@ class EventLog:
         for event in events:
             self.history.apply(event)
             self.summary.apply(event)
-            self.telemetry.apply(event)
+            self.telemetry.apply(event, changes=len(self.summary.moves))
             self.events.put_nowait(event)
 
     async def _take_back(self, appending: asyncio.Future[None], events: tuple[Event, ...]) -> None:

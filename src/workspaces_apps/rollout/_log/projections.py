@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, isfinite
+from statistics import fmean
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from workspaces_apps._associations.states import IN_FLIGHT, SETTLED, STAGED
@@ -37,6 +38,9 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
     Withdrawn,
 )
+
+WorkspaceKey: TypeAlias = tuple[str, str]
+"""The target, and the WorkSpace's id."""
 
 
 class Key(NamedTuple):
@@ -140,15 +144,90 @@ class ApprovalHistory:
 
 
 @dataclass(slots=True)
-class _Tries:
-    """The deployments of one application that were announced and have not ended well."""
+class Tries:
+    """The deployments that were announced for one application.
+
+    Attributes:
+        direction: That of the last one, while it has not ended well.
+        retries: Retries since it was last in sync.
+        attempts: Deployments over all runs.
+        retried: How many of those were retries.
+    """
 
     direction: Direction | None = None
     retries: int = 0
+    attempts: int = 0
+    retried: int = 0
     # The last intent was a retry, and nothing has been heard of it.
-    announced: bool = False
+    _announced: bool = False
     # What the last intent replaced, until something else tells of the direction.
-    before: tuple[Direction | None, bool] | None = None
+    _before: tuple[Direction | None, bool] | None = None
+
+    def intend(self, direction: Direction, *, retry: bool) -> None:
+        """Take in that a deployment was announced."""
+        self._before = self.direction, self._announced
+        self.direction, self._announced = direction, retry
+        self.attempts += 1
+        self._count_retry(retry)
+
+    def withdraw(self) -> None:
+        """Take back the last announcement: it was not sent."""
+        self.attempts = max(0, self.attempts - 1)
+        # One that the service refused is not counted any more.
+        self._count_retry(-self._announced)
+        self.direction, self._announced = self._before or (self.direction, False)
+        self._before = None
+
+    def refuse(self) -> None:
+        """Take in that the service refused the last one and began nothing: as a retry it does not count."""
+        self._count_retry(-self._announced)
+        self._announced = False
+
+    def begin(self, direction: Direction) -> None:
+        """Take in that the association was seen on its way."""
+        self.direction, self._before = direction, None
+
+    def settle(self) -> None:
+        """Take in that it came to rest."""
+        self.direction, self.retries, self._before = None, 0, None
+
+    def _count_retry(self, number: int) -> None:
+        self.retries, self.retried = max(0, self.retries + number), max(0, self.retried + number)
+
+
+class AnnouncedDeploys:
+    """The deployments that were announced for each application, over all runs; a projection."""
+
+    def __init__(self) -> None:
+        self._tries: dict[tuple[WorkspaceKey, str | None], Tries] = {}
+
+    def of(self, workspace: WorkspaceKey, application_id: str | None) -> Tries:
+        """Return what was announced for an application."""
+        return self._tries.get((workspace, application_id)) or Tries()
+
+    def apply(self, event: Event) -> None:
+        """Take one more event in."""
+        match event:
+            case Intent(operation="DeployWorkspaceApplications"):
+                self._made(event).intend(event.direction, retry=event.retry)
+            case Withdrawn(operation="DeployWorkspaceApplications"):
+                self._known(event).withdraw()
+            case Changed(state=state) if state in IN_FLIGHT:
+                self._made(event).begin(IN_FLIGHT[state])
+            case Changed(state=state) if state not in SETTLED:
+                pass
+            case Changed() | Succeeded():
+                self._known(event).settle()
+            case Failed(refused=True):
+                self._known(event).refuse()
+            case _:
+                pass
+
+    def _known(self, event: Withdrawn | Changed | Succeeded | Failed) -> Tries:
+        return self.of(_workspace(event), event.application_id)
+
+    def _made(self, event: Intent | Changed) -> Tries:
+        return self._tries.setdefault((_workspace(event), event.application_id), Tries())
 
 
 class RunHistory:
@@ -165,7 +244,7 @@ class RunHistory:
     """
 
     def __init__(self, past: Iterable[Event] = ()) -> None:
-        self._tries: dict[Key, _Tries] = {}
+        self._deploys = AnnouncedDeploys()
         self._unsettled: dict[Key, Direction] = {}
         self._notices: Counter[tuple[str, str]] = Counter()
         self.approvals: ApprovalHistory = ApprovalHistory()
@@ -174,8 +253,7 @@ class RunHistory:
 
     def failed_direction(self, key: Key) -> Direction | None:
         """Return the direction of the last deployment, while it has not ended well."""
-        tries = self._tries.get(key)
-        return tries.direction if tries is not None else None
+        return self._tries(key).direction
 
     def retries(self, key: Key) -> int:
         """Return how often it was retried, over all runs, since it was last in sync.
@@ -183,8 +261,7 @@ class RunHistory:
         Intents are counted, without those that the service refused or that were withdrawn: one that a crash kept from
         being sent counts.
         """
-        tries = self._tries.get(key)
-        return tries.retries if tries is not None else 0
+        return self._tries(key).retries
 
     def notices(self, target: str, workspace_id: str) -> int:
         """Return how often the hook was called for a WorkSpace, over all runs, since a Deploy was last taken for it."""
@@ -198,6 +275,7 @@ class RunHistory:
     def apply(self, event: Event) -> None:
         """Take one more event in."""
         self.approvals.apply(event)
+        self._deploys.apply(event)
         match event:
             case Noticed():
                 self._notices[event.target, event.workspace_id] += 1
@@ -207,42 +285,18 @@ class RunHistory:
                 direction is not None
             ):
                 self._unsettled[_key(event)] = direction
-            case Intent(operation="DeployWorkspaceApplications"):
-                tries = self._tries.setdefault(_key(event), _Tries())
-                tries.before = tries.direction, tries.announced
-                tries.direction, tries.announced = event.direction, event.retry
-                tries.retries += event.retry
-            case Withdrawn(operation="DeployWorkspaceApplications"):
-                self._withdraw(self._tries.get(_key(event)), retry=event.retry)
-            case Failed(application_id=str(application), refused=True):
-                refused = self._tries.get(Key(event.target, event.workspace_id, application))
-                if refused is not None and refused.announced:
-                    refused.announced = False
-                    refused.retries -= 1
-            case Changed(state=state) if state in IN_FLIGHT:
-                tries = self._tries.setdefault(_key(event), _Tries())
-                tries.direction, tries.before = IN_FLIGHT[state], None
-            case Changed(state=state) if state in SETTLED:
-                self._tries.pop(_key(event), None)
             case Succeeded():
-                self._tries.pop(_key(event), None)
                 self._unsettled.pop(_key(event), None)
             case Skipped(application_id=str(), reason=Reason.VANISHED):
                 self._unsettled.pop(Key(event.target, event.workspace_id, event.application_id or ""), None)
             case _:
                 pass
 
-    @staticmethod
-    def _withdraw(tries: _Tries | None, *, retry: bool) -> None:
-        if tries is None:
-            return
-        # One that the service refused is not counted any more.
-        tries.retries -= retry and tries.announced
-        tries.direction, tries.announced = tries.before or (tries.direction, False)
-        tries.before = None
+    def _tries(self, key: Key) -> Tries:
+        return self._deploys.of((key.target, key.workspace_id), key.application_id)
 
 
-def _key(event: Planned | Intent | Withdrawn | Changed | Succeeded) -> Key:
+def _key(event: Planned | Succeeded) -> Key:
     return Key(event.target, event.workspace_id, event.application_id)
 
 
@@ -269,9 +323,6 @@ OF_PLAN: Final[Mapping[str, Outcome]] = {
     "blocked": "blocked",
 }
 """The outcome that a plan's word stands for."""
-
-WorkspaceKey: TypeAlias = tuple[str, str]
-"""The target, and the WorkSpace's id."""
 
 
 class Move(NamedTuple):
@@ -304,6 +355,23 @@ class Traffic(NamedTuple):
     shared_calls: int
 
 
+@dataclass(slots=True)
+class ChangeSummary:
+    """The outcome of one change so far.
+
+    Attributes:
+        outcome: Its outcome.
+        reason: Why it failed, was skipped or is blocked.
+        retried: Failures that were followed by another try.
+    """
+
+    outcome: Outcome | None = None
+    reason: str | None = None
+    retried: int = 0
+    # Outcome and reason before its last intent, until anything else is heard of it.
+    before: tuple[Outcome | None, str | None] | None = None
+
+
 class RunSummary:
     """The counts of one run, or of all runs of a journal; a projection.
 
@@ -313,12 +381,11 @@ class RunSummary:
     Attributes:
         counts: How many changes there are of each outcome.
         reasons: How many of those that failed, were skipped or are blocked there are of each outcome and reason.
-        retried: Failures that were followed by another try.
+        retried: Failures that were followed by another try, by reason.
         moves: The changes that the last event was about, in order.
         deploying: WorkSpaces whose deployment goes on.
         wave: The wave that goes on.
         silent_seconds: For how long the service has answered nothing, as it was last told.
-        waiting_for_users: WorkSpaces whose users are waited for, as it was last told.
         awaiting_approval: The wave that somebody must approve before anything else begins; None while there is none.
         finished: The end of the last run, if it has one.
     """
@@ -326,24 +393,27 @@ class RunSummary:
     def __init__(self, planned: Iterable[Key] = ()) -> None:
         self.counts: Counter[Outcome] = Counter()
         self.reasons: Counter[tuple[Outcome, str]] = Counter()
-        self.retried: int = 0
+        self.retried: Counter[str] = Counter()
         self.moves: list[Move] = []
         self.deploying: set[WorkspaceKey] = set()
         self.wave: WaveBegan | None = None
         self.silent_seconds: float = 0.0
         self.finished: Finished | None = None
-        self.waiting_for_users: int = 0
         self.awaiting_approval: ApprovalRequested | None = None
         # How long deployments of this run took, in order.
         self._lengths: list[float] = []
-        self._outcomes: dict[WorkspaceKey, dict[str | None, Outcome]] = {}
-        self._reason_of: dict[tuple[WorkspaceKey, str | None], tuple[Outcome, str]] = {}
+        self._changes: dict[WorkspaceKey, dict[str | None, ChangeSummary]] = {}
         self._intents: Counter[WorkspaceKey] = Counter()
-        # What a change was before its last intent, until anything else is heard of it.
-        self._before: dict[tuple[WorkspaceKey, str | None], tuple[Outcome | None, str | None]] = {}
+        # The last words since the wave of each run began.
+        self._words: dict[str, Counter[Outcome]] = {}
         self._traffic: dict[str, dict[str, Traffic]] = {}
         for target, workspace_id, application in planned:
             self._move((target, workspace_id), application, "waiting")
+
+    @property
+    def mean_deployment(self) -> float | None:
+        """Seconds that deployments of this run took, on average; None while none has ended."""
+        return fmean(self._lengths) if self._lengths else None
 
     @property
     def usual_deployment(self) -> float | None:
@@ -371,14 +441,23 @@ class RunSummary:
         """Skipped changes that were not started, because the roll-out ended early."""
         return sum(self.reasons["skipped", reason] for reason in NEVER_STARTED)
 
-    def outcome(self, workspace: WorkspaceKey, application_id: str | None) -> Outcome | None:
-        """Return what became of a change so far; None for one that no event was about."""
-        return self._outcomes.get(workspace, {}).get(application_id)
+    def change(self, workspace: WorkspaceKey, application_id: str | None) -> ChangeSummary:
+        """Return what became of a change so far; of one that no event was about, nothing."""
+        return self._changes.get(workspace, {}).get(application_id) or ChangeSummary()
+
+    def last_words(self, run: str) -> Mapping[Outcome, int]:
+        """Return the outcomes of the changes that ended in the wave which began last; it counts on while that goes on.
+
+        Changes that were not started, because the roll-out ended early, were in none of the waves.
+        """
+        return self._words[run]
 
     def is_open(self, workspace: WorkspaceKey) -> bool:
         """Tell whether any change of a WorkSpace has no last word."""
         # A copy, because a screen is drawn in another thread.
-        return any(outcome in UNFINISHED for outcome in tuple(self._outcomes.get(workspace, {}).values()))
+        return any(
+            change.outcome in UNFINISHED for change in tuple(self._changes.get(workspace, {}).values())
+        )
 
     def has_started(self, workspace: WorkspaceKey) -> bool:
         """Tell whether a write was announced for a WorkSpace."""
@@ -396,7 +475,7 @@ class RunSummary:
     @property
     def waiting(self) -> int:
         """WorkSpaces that have something to do and have not started."""
-        return sum(map(self.waits, tuple(self._outcomes)))
+        return sum(map(self.waits, tuple(self._changes)))
 
     def traffic(self, run: str | None = None) -> Traffic | None:
         """Return the requests that one run told of, or all of them; None if nothing was told."""
@@ -428,21 +507,23 @@ class RunSummary:
                     insort(self._lengths, event.elapsed)
                 self._end(event, "succeeded")
             case Failed(final=False):
-                self.retried += 1
                 for meant in self._meant(event):
                     self._move(_workspace(event), meant, "in-progress")
+                    self._changes[_workspace(event)][meant].retried += 1
+                    self.retried[event.reason] += 1
             case Failed():
                 self._end(event, "failed", event.reason)
             case Skipped():
                 self._end(event, "skipped", event.reason)
             case WaveBegan():
                 self.wave = event
+                self._words[event.run] = Counter()
             case Progress():
                 self.silent_seconds = event.silent_seconds
-                self.waiting_for_users = event.waiting_for_users
                 self._count_traffic(event, event.target)
             case Finished():
                 self.finished = event
+                self._words.pop(event.run, None)
                 # What a run says at its end is about all of its targets.
                 self._count_traffic(event, EVERYWHERE)
             case ApprovalRequested():
@@ -458,37 +539,40 @@ class RunSummary:
     def _plan(self, event: Planned) -> None:
         workspace, application = _workspace(event), event.application_id
         # What an earlier run has brought about is its success still.
-        done = event.action == "nothing" and self.outcome(workspace, application) == "succeeded"
-        reason = (event.reason or Reason.UNKNOWN) if event.action == "blocked" else None
+        done = event.action == "nothing" and self.change(workspace, application).outcome == "succeeded"
+        reason = (event.reason or Reason.UNKNOWN.value) if event.action == "blocked" else None
         self._move(workspace, application, "succeeded" if done else OF_PLAN[event.action], reason)
 
     def _intent(self, event: Intent) -> None:
         workspace, application = _workspace(event), event.application_id
-        _, reason = self._reason_of.get((workspace, application), (None, None))
-        before = self.outcome(workspace, application), reason
+        before = self.change(workspace, application)
+        told = before.outcome, before.reason
         self._intents[workspace] += 1
         self._move(workspace, application, "in-progress")
-        self._before[workspace, application] = before
+        self._changes[workspace][application].before = told
 
     def _withdraw(self, event: Withdrawn) -> None:
         workspace, application = _workspace(event), event.application_id
         self._intents[workspace] = max(0, self._intents[workspace] - 1)
-        if (workspace, application) in self._before:
-            self._move(workspace, application, *self._before[workspace, application])
+        before = self.change(workspace, application).before
+        if before is not None:
+            self._move(workspace, application, *before)
 
     def _change(self, event: Changed) -> None:
         workspace, application = _workspace(event), event.application_id
-        before = self.outcome(workspace, application)
+        change = self.change(workspace, application)
         moves = event.state in IN_FLIGHT or event.state in STAGED
         # What waits and moves was started by an earlier run.
-        if before is None or (before == "waiting" and moves):
+        if change.outcome is None or (change.outcome == "waiting" and moves):
             self._move(workspace, application, "in-progress")
-        self._before.pop((workspace, application), None)
+        change.before = None
 
     def _end(self, event: Succeeded | Failed | Skipped, outcome: Outcome, reason: str | None = None) -> None:
-        workspace = _workspace(event)
-        for application in self._meant(event):
+        workspace, meant = _workspace(event), self._meant(event)
+        for application in meant:
             self._move(workspace, application, outcome, reason)
+        if event.run in self._words and not (outcome == "skipped" and reason in NEVER_STARTED):
+            self._words[event.run][outcome] += len(meant)
         if not self.is_open(workspace):
             self.deploying.discard(workspace)
 
@@ -496,10 +580,10 @@ class RunSummary:
         """Return the change; or where none is named, all of the WorkSpace's that have no last word."""
         if event.application_id is not None:
             return [event.application_id]
-        changes = self._outcomes.get(_workspace(event))
+        changes = self._changes.get(_workspace(event))
         if not changes:
             return [None]
-        return [application for application, outcome in changes.items() if outcome in UNFINISHED]
+        return [application for application, change in changes.items() if change.outcome in UNFINISHED]
 
     def _move(
         self,
@@ -508,20 +592,22 @@ class RunSummary:
         after: Outcome | None,
         reason: str | None = None,
     ) -> None:
-        changes = self._outcomes.setdefault(workspace, {})
-        before = changes.pop(application, None) if after is None else changes.get(application)
+        changes = self._changes.setdefault(workspace, {})
+        change = changes.get(application)
+        if change is None:
+            change = changes[application] = ChangeSummary()
+        before = change.outcome
         if before is not None:
             self.counts[before] -= 1
-        told = self._reason_of.pop((workspace, application), None)
-        if told is not None:
-            self.reasons[told] -= 1
-        if after is not None:
-            changes[application] = after
+            if change.reason is not None:
+                self.reasons[before, change.reason] -= 1
+        change.outcome, change.reason, change.before = after, reason, None
+        if after is None:
+            del changes[application]
+        else:
             self.counts[after] += 1
             if reason is not None:
-                self._reason_of[workspace, application] = after, reason
                 self.reasons[after, reason] += 1
-        self._before.pop((workspace, application), None)
         self.moves.append(Move(workspace, application, before, after))
 
     def _count_traffic(self, event: Progress | Finished, target: str) -> None:

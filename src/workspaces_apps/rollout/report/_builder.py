@@ -2,14 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from workspaces_apps._associations.states import HELD, SETTLED_BY
-from workspaces_apps._reconcile.decisions import NEVER_STARTED
 from workspaces_apps.rollout._log.events import (
     GRAVEST_ENDINGS,
     AboutWorkspace,
@@ -35,7 +34,16 @@ from workspaces_apps.rollout._log.events import (
     WaveBegan,
     Withdrawn,
 )
-from workspaces_apps.rollout._log.projections import Move, Outcome, RunSummary, Traffic, WorkspaceKey
+from workspaces_apps.rollout._log.projections import (
+    AnnouncedDeploys,
+    ChangeSummary,
+    Move,
+    Outcome,
+    RunSummary,
+    Traffic,
+    Tries,
+    WorkspaceKey,
+)
 from workspaces_apps.rollout.report._model import (
     GRAVEST_FIRST,
     ActiveTime,
@@ -64,21 +72,17 @@ _GRAVEST_ENDINGS: Final[tuple[Ending | None, ...]] = (None, *GRAVEST_ENDINGS)
 
 @dataclass(slots=True)
 class _OpenChange:
-    """A `model.Change` that is not over; its outcome is the summary's."""
+    """The words about a change that is not over; its counts are those of the projections."""
 
     run: str
     application: str | None = None
     action: Action | None = None
     direction: Direction | None = None
-    reason: str | None = None
     message: str | None = None
     request_id: str | None = None
     state: str | None = None
     state_before: str | None = None
     owner: str | None = None
-    attempts: int = 0
-    retries: int = 0
-    retried: int = 0
     seconds: float | None = None
     wave: int | None = None
     began: datetime | None = None
@@ -88,7 +92,7 @@ class _OpenChange:
 
     def reopen(self) -> None:
         """Forget the last word: there will be another."""
-        self.reason = self.message = self.request_id = self.seconds = self.ended = None
+        self.message = self.request_id = self.seconds = self.ended = None
 
     def begin(self, at: datetime, wave: "_OpenWave | None") -> None:
         """Take in that a write for it was announced or taken."""
@@ -97,8 +101,11 @@ class _OpenChange:
         if wave is not None:
             self.wave = wave.wave
 
-    def frozen(self, workspace: WorkspaceKey, application_id: str | None, outcome: Outcome) -> Change:
+    def frozen(
+        self, key: tuple[WorkspaceKey, str | None], outcome: Outcome, summary: ChangeSummary, tries: Tries
+    ) -> Change:
         """Return it as a record."""
+        workspace, application_id = key
         return Change(
             target=workspace[0],
             workspace_id=workspace[1],
@@ -107,15 +114,15 @@ class _OpenChange:
             action=self.action,
             direction=self.direction,
             outcome=outcome,
-            reason=self.reason,
+            reason=summary.reason,
             message=self.message,
             request_id=self.request_id,
             state=self.state,
             state_before=self.state_before,
             owner=self.owner,
-            attempts=self.attempts,
-            retries=self.retries,
-            retried=self.retried,
+            attempts=tries.attempts,
+            retries=tries.retried,
+            retried=summary.retried,
             seconds=self.seconds,
             wave=self.wave,
             run=self.run,
@@ -154,7 +161,7 @@ class _OpenWorkspace:
 
 @dataclass(slots=True)
 class _OpenWave:
-    """A `model.Wave` that is not over; `last` is its last event, `words` counts the last words of its time."""
+    """A `model.Wave` that is not over; `last` is its last event, `words` the summary's count of its last words."""
 
     run: str
     wave: int
@@ -162,8 +169,8 @@ class _OpenWave:
     workspaces: int
     began: datetime
     last: datetime
+    words: Mapping[Outcome, int]
     ended: datetime | None = None
-    words: Counter[str] = field(default_factory=Counter[str])
     digest: str | None = None
     decision: str = ""
 
@@ -177,9 +184,9 @@ class _OpenWave:
             began=self.began,
             ended=self.ended,
             seconds=((self.ended or self.last) - self.began).total_seconds(),
-            succeeded=self.words["succeeded"],
-            failed=self.words["failed"],
-            skipped=self.words["skipped"],
+            succeeded=self.words.get("succeeded", 0),
+            failed=self.words.get("failed", 0),
+            skipped=self.words.get("skipped", 0),
             decision=self.decision,
         )
 
@@ -251,9 +258,9 @@ class ReportBuilder:
         self._runs: dict[str, _OpenRun] = {}
         self._waves: list[_OpenWave] = []
         self._workspaces: dict[WorkspaceKey, _OpenWorkspace] = {}
-        self._retried: Counter[str] = Counter()
-        self._words: dict[tuple[str, str], str] = {}
+        self._words: dict[str, str] = {}
         self._summary = RunSummary()
+        self._deploys = AnnouncedDeploys()
         self._time = time or ActiveTime()
         self._transitions: list[OutcomeTransition] = []
         self._points: list[TrafficPoint] = []
@@ -266,6 +273,7 @@ class ReportBuilder:
         run = self._run_of(event, at)
         self._time.note(run.run, at)
         self._summary.apply(event)
+        self._deploys.apply(event)
         for move in self._summary.moves:
             if move.before != move.after:
                 self._transitions.append(OutcomeTransition(self._time.seconds, move.before, move.after))
@@ -346,6 +354,7 @@ class ReportBuilder:
             workspaces=max(0, event.workspaces),
             began=at,
             last=at,
+            words=self._summary.last_words(run.run),
             digest=event.digest,
         )
         self._waves.append(run.wave)
@@ -383,9 +392,7 @@ class ReportBuilder:
                 workspace.user_name = event.user_name
             workspace.connected = event.connected
         elif isinstance(event, Failed):
-            self._words.setdefault(("failed", event.reason), event.message)
-            if not event.final:
-                self._retried[event.reason] += len(self._summary.moves)
+            self._words.setdefault(event.reason, event.message)
         moves = {move.application_id: move for move in self._summary.moves}
         if isinstance(event, Noticed):
             return
@@ -412,15 +419,8 @@ class ReportBuilder:
             case Planned():
                 _plan(change, event, move)
             case Intent():
-                deploys = event.operation == "DeployWorkspaceApplications"
                 change.direction = event.direction
-                change.attempts += deploys
-                change.retries += deploys and event.retry
                 change.begin(at, run.wave)
-            case Withdrawn():
-                deploys = event.operation == "DeployWorkspaceApplications"
-                change.attempts = max(0, change.attempts - deploys)
-                change.retries = max(0, change.retries - (deploys and event.retry))
             case Staged():
                 change.direction = event.direction
                 change.begin(at, run.wave)
@@ -440,37 +440,29 @@ class ReportBuilder:
                 change.direction = event.direction or change.direction
                 if event.final:
                     change.ended, change.seconds = at, _finite(event.elapsed)
-                    change.reason, change.message = event.reason, event.message or None
-                    change.request_id = event.request_id
+                    change.message, change.request_id = event.message or None, event.request_id
                 else:
-                    change.retried += 1
                     change.begin(at, run.wave)
             case Skipped():
                 change.reopen()
-                change.ended, change.reason, change.message = at, event.reason, event.message or None
-            case Noticed():
-                # It says something of the WorkSpace, and nothing of its applications.
+                change.ended, change.message = at, event.message or None
+            case Noticed() | Withdrawn():
+                # It says something of the WorkSpace, or takes back what something else followed.
                 pass
-        # What was never started was in none of the waves that began.
-        if run.wave is not None and move is not None and move.after is not None:
-            is_last_word = isinstance(event, (Succeeded, Failed)) or (
-                isinstance(event, Skipped) and event.reason not in NEVER_STARTED
-            )
-            run.wave.words[move.after] += is_last_word
 
     def _changes_of(self, key: WorkspaceKey, workspace: _OpenWorkspace) -> tuple[Change, ...]:
         changes: list[Change] = []
         for application, change in workspace.changes.items():
-            outcome = self._summary.outcome(key, application)
-            # One whose only intent was withdrawn has none.
-            if outcome is not None:
-                changes.append(change.frozen(key, application, outcome))
+            known = self._summary.change(key, application)
+            # One whose only intent was withdrawn has no outcome.
+            if known.outcome is not None:
+                tries = self._deploys.of(key, application)
+                changes.append(change.frozen((key, application), known.outcome, known, tries))
         return tuple(changes)
 
     def _reasons(self, changes: Iterable[Change]) -> tuple[ReasonCount, ...]:
-        troubled: dict[tuple[_Trouble, str], list[Change]] = {
-            ("failed", reason): [] for reason in self._retried
-        }
+        counts, retried = self._summary.reasons, self._summary.retried
+        troubled: dict[tuple[_Trouble, str], list[Change]] = {("failed", reason): [] for reason in retried}
         for change in changes:
             if change.outcome in ("failed", "skipped", "blocked"):
                 troubled.setdefault((change.outcome, change.reason or ""), []).append(change)
@@ -478,12 +470,12 @@ class ReportBuilder:
             ReasonCount(
                 outcome=outcome,
                 reason=reason,
-                changes=len(those),
+                changes=counts[outcome, reason],
                 workspaces=len({(change.target, change.workspace_id) for change in those}),
-                retried=self._retried[reason] if outcome == "failed" else 0,
+                retried=retried[reason] if outcome == "failed" else 0,
                 example=next(
                     (change.message for change in those if change.message),
-                    self._words.get((outcome, reason), ""),
+                    self._words.get(reason, "") if outcome == "failed" else "",
                 ),
             )
             for (outcome, reason), those in troubled.items()
@@ -556,4 +548,4 @@ def _plan(change: _OpenChange, event: Planned, move: Move | None) -> None:
     if move is None or not move.before == move.after == "succeeded":
         change.reopen()
     if event.action == "blocked":
-        change.reason, change.message = event.reason or "unknown", event.message or None
+        change.message = event.message or None

@@ -91,7 +91,7 @@ class Change:
     attempts: int = 0
     """Deployments announced for it, over all runs."""
     retries: int = 0
-    """The number of them that retried what had ended in ERROR."""
+    """The number of them that retried what had ended in ERROR, without those that the service refused."""
     retried: int = 0
     """Failures that were followed by another try."""
     seconds: float | None = None
