@@ -230,6 +230,58 @@ class IntentLog(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Tries:
+    """The deployments that were announced for one application.
+
+    Attributes:
+        direction: That of the last one, while it has not ended well.
+        retries: Retries since it was last in sync.
+        attempts: Deployments over all runs.
+        retried: How many of those were retries.
+    """
+
+    direction: Direction | None = None
+    retries: int = 0
+    attempts: int = 0
+    retried: int = 0
+    # The last intent was a retry, and nothing has been heard of it.
+    _announced: bool = False
+    # What the last intent replaced, until something else tells of the direction.
+    _before: tuple[Direction | None, bool] | None = None
+
+    def intend(self, direction: Direction, *, retry: bool) -> None:
+        """Take in that a deployment was announced."""
+        self._before = self.direction, self._announced
+        self.direction, self._announced = direction, retry
+        self.attempts += 1
+        self._count_retry(retry)
+
+    def withdraw(self) -> None:
+        """Take back the last announcement: it was not sent."""
+        self.attempts = max(0, self.attempts - 1)
+        # One that the service refused is not counted any more.
+        self._count_retry(-self._announced)
+        self.direction, self._announced = self._before or (self.direction, False)
+        self._before = None
+
+    def refuse(self) -> None:
+        """Take in that the service refused the last one and began nothing: as a retry it does not count."""
+        self._count_retry(-self._announced)
+        self._announced = False
+
+    def begin(self, direction: Direction) -> None:
+        """Take in that the association was seen on its way."""
+        self.direction, self._before = direction, None
+
+    def settle(self) -> None:
+        """Take in that it came to rest."""
+        self.direction, self.retries, self._before = None, 0, None
+
+    def _count_retry(self, number: int) -> None:
+        self.retries, self.retried = max(0, self.retries + number), max(0, self.retried + number)
+
+
 READ_AGE: Final = 10.0
 """Seconds that the read of everything on a WorkSpace may lie back when a Deploy leaves."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -10,7 +11,14 @@ from workspaces_apps._base.clock import timeout
 from workspaces_apps._observe.reads import state_of
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed, Reconciler
-from workspaces_apps._reconcile.writes import DEPLOYING, LAST_ANSWER, ReconcilePolicy, Slot, Unconditional
+from workspaces_apps._reconcile.writes import (
+    DEPLOYING,
+    LAST_ANSWER,
+    ReconcilePolicy,
+    Slot,
+    Tries,
+    Unconditional,
+)
 from workspaces_apps._waiters.deployment import (
     DeploymentOutcome,
     change_of,
@@ -59,38 +67,27 @@ class _JobLog:
         self._workspace_id = workspace_id
         self._on_change = on_change
         self._clock = clock
-        self._directions: dict[str, Direction] = {}
-        self._before: dict[str, Direction | None] = {}
-        self._retries: dict[str, int] = {}
+        self._tries: defaultdict[str, Tries] = defaultdict(Tries)
 
     def failed_direction(self, application_id: str) -> Direction | None:
         """Return the direction of what this call deployed."""
-        return self._directions.get(application_id)
+        return self._tries[application_id].direction
 
     def retries(self, application_id: str) -> int:
         """Return how often this call retried it."""
-        return self._retries.get(application_id, 0)
+        return self._tries[application_id].retries
 
     async def intend(self, intents: Sequence[WriteIntent]) -> None:
         """Remember what a Deploy is about to do."""
         for intent in intents:
             if intent.operation == DEPLOYING:
-                one = intent.application_id
-                self._before[one] = self._directions.get(one)
-                self._directions[one] = intent.direction
-                self._retries[one] = self.retries(one) + intent.retry
+                self._tries[intent.application_id].intend(intent.direction, retry=intent.retry)
 
     async def withdraw(self, intents: Sequence[WriteIntent], reason: str) -> None:  # noqa: ARG002 - for journals
         """Forget a Deploy that was not started."""
         for intent in intents:
             if intent.operation == DEPLOYING:
-                one = intent.application_id
-                self._retries[one] -= intent.retry
-                before = self._before.pop(one, None)
-                if before is None:
-                    self._directions.pop(one, None)
-                else:
-                    self._directions[one] = before
+                self._tries[intent.application_id].withdraw()
 
     async def changed(self, changes: Sequence[StateChange]) -> None:
         """Call `on_change`."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from workspaces_apps._associations.states import HELD, SETTLED_BY
+from workspaces_apps._reconcile.writes import Tries
 from workspaces_apps.rollout._log.events import (
     GRAVEST_ENDINGS,
     AboutWorkspace,
@@ -41,7 +42,6 @@ from workspaces_apps.rollout._log.projections import (
     Outcome,
     RunSummary,
     Traffic,
-    Tries,
     WorkspaceKey,
 )
 from workspaces_apps.rollout.report._model import (
