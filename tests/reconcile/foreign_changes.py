@@ -11,7 +11,7 @@ from workspaces_apps import Pacing
 _STAGED: Final = "PENDING_INSTALL_DEPLOYMENT"
 _UNSTAGED: Final = "PENDING_UNINSTALL_DEPLOYMENT"
 _BURST: Final = 6
-_LATER: Final[tuple[Moment, ...]] = ("read", "staged")
+_LATER: Final[tuple[Moment, ...]] = ("between", "read", "staged")
 _ALLOWS_WHAT_IT_SHOWS: Final = (
     "a plan allows what it shows; a job has no plan, and is allowed whatever is staged"
 )
@@ -174,7 +174,12 @@ def _take_the_permits(here: Scene) -> None:
 
 
 def _when(moment: Moment) -> str:
-    return {"before": "before the plan", "read": "after the first read", "staged": "after ours"}[moment]
+    return {
+        "before": "before the plan",
+        "between": "between plan and apply",
+        "read": "after the first read",
+        "staged": "after ours",
+    }[moment]
 
 
 def _with(leave: bool) -> str:

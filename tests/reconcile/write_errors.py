@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from tests.reconcile.row import Direction, Fault, Row
+from tests.reconcile.row import Direction, Expected, Fault, Row
 from tests.reconcile.scene import ABSENT, DEPLOYING, Happening, Scene
 from workspaces_apps.simulator import FaultKind
 
@@ -49,11 +49,31 @@ MODELLED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The errors that the service model has for each write [doc]."""
 
-_MAY_PASS: Final = frozenset({"OperationNotSupportedException", "ResourceNotFoundException"})
+UNMODELLED: Final = (
+    "InvalidResourceStateException",
+    "OperationInProgressException",
+    "ResourceUnavailableException",
+    "ValidationException",
+    "NewerThanThisPackageException",
+)
+"""Errors that the service has for other calls, or may come to have: each write may be answered with one [assumed]."""
+
+_MAY_PASS: Final = frozenset(
+    {
+        "InvalidResourceStateException",
+        "OperationNotSupportedException",
+        "ResourceNotFoundException",
+        "ResourceUnavailableException",
+    }
+)
 """Codes after which a read may show that the WorkSpace is not as thought: giving up at once is right as well."""
 
-_WAITED_FOR: Final = frozenset({"ResourceInUseException", "ResourceAlreadyExistsException"})
+_WAITED_FOR: Final = frozenset(
+    {"OperationInProgressException", "ResourceInUseException", "ResourceAlreadyExistsException"}
+)
 """Codes that say that somebody else was faster [assumed]: a read tells, and it goes on."""
+
+_RESUMED: Final = "a roll-out leaves the target alone, and the next run goes on; a job has no next run, and raises the refusal"
 
 _STAGED: Final = {"install": "PENDING_INSTALL_DEPLOYMENT", "uninstall": "PENDING_UNINSTALL_DEPLOYMENT"}
 
@@ -61,19 +81,21 @@ _STAGED: Final = {"install": "PENDING_INSTALL_DEPLOYMENT", "uninstall": "PENDING
 def rows() -> Iterator[Row]:
     """Every row of this part of the table."""
     for operation, direction in WRITES.items():
-        for code in MODELLED[operation]:
+        for code in (*MODELLED[operation], *UNMODELLED):
             yield _refused(operation, direction, code, times=1)
             yield _refused(operation, direction, code, times=None)
         for fault in (
             Fault(kind="throttle", operation=operation),
             Fault(kind="internal_error", operation=operation),
             Fault(kind="unavailable", operation=operation),
+            Fault(kind="reset_before", operation=operation),
         ):
             yield _passes(operation, direction, fault)
             yield _outage(operation, direction, fault)
         for times in (1, None):
-            yield _unreadable(operation, direction, times)
-        yield from _unanswered(operation, direction)
+            yield from _unanswered(operation, direction, times)
+        yield _carried_out(operation, direction)
+        yield _locked_out(operation, direction)
 
 
 def _begin(direction: Direction) -> str:
@@ -143,49 +165,66 @@ def _outage(operation: str, direction: Direction, fault: Fault) -> Row:
     )
 
 
-def _unreadable(operation: str, direction: Direction, times: int | None) -> Row:
-    """An answer of 200 that is no JSON: it was carried out."""
+def _locked_out(operation: str, direction: Direction) -> Row:
+    """Credentials that are not taken any more: nothing else works either, taking back what was staged included."""
+    code = "UnrecognizedClientException"
+    staged = operation == DEPLOYING
+    ends = {"one": (_STAGED[direction] if staged else _begin(direction),)}
+    left = {"one": (f"skipped: {'left-staged' if staged else 'credentials'}",)}
     return Row(
-        name=f"{operation} malformed 200 {_often(times)}",
-        source="A 200 that is not the promised shape raises; the write was carried out, and a read tells.",
+        name=f"{operation} {code} always",
+        source="A target that loses its credentials begins nothing more.",
         asks={"one": direction},
         begins={"one": _begin(direction)},
-        faults=(Fault(kind="not_json", operation=operation, times=times),),
-        comes_to={"one": ("succeeded",)},
-        ends={"one": (_done(direction),)},
-        deploys=(1,),
+        faults=(Fault(kind="error", operation=operation, code=code),),
+        comes_to={"one": (f"failed: {code}",)},
+        ends=ends,
+        deploys=(0,),
+        differs=_RESUMED,
+        rollout=Expected(comes_to=left, ends=ends, deploys=(0,)),
     )
 
 
-def _unanswered(operation: str, direction: Direction) -> Iterator[Row]:
-    source = "Resets and 5xx count as may-have-arrived: look, then decide. Exactly one Deploy."
-    ways: Mapping[str, tuple[FaultKind, tuple[Happening, ...]]] = {
-        "carried out, then dropped": ("reset_after", ()),
-        "dropped, not carried out": ("reset_before", ()),
-        "carried out, then 500": ("internal_error", _carried_out(operation, direction)),
-        "half of its answer": ("truncated", ()),
+def _unanswered(operation: str, direction: Direction, times: int | None) -> Iterator[Row]:
+    """No answer, or one that cannot be read: it was carried out."""
+    ways: Mapping[str, FaultKind] = {
+        "carried out, then dropped": "reset_after",
+        "half of its answer": "truncated",
+        "malformed 200": "not_json",
     }
-    for words, (kind, others) in ways.items():
+    for words, kind in ways.items():
         yield Row(
-            name=f"{operation} {words}",
-            source=source,
+            name=f"{operation} {words} {_often(times)}",
+            source="Resets and unreadable answers count as may-have-arrived: look, then decide. Exactly one Deploy.",
             asks={"one": direction},
             begins={"one": _begin(direction)},
-            faults=(Fault(kind=kind, operation=operation, times=1),),
-            happenings=others,
+            faults=(Fault(kind=kind, operation=operation, times=times),),
             comes_to={"one": ("succeeded",)},
             ends={"one": (_done(direction),)},
             deploys=(1,),
         )
 
 
-def _carried_out(operation: str, direction: Direction) -> tuple[Happening, ...]:
+def _carried_out(operation: str, direction: Direction) -> Row:
     """Carry out what the simulator answers with 500 before it does anything."""
-    if operation != DEPLOYING:
-        return (Happening(at="stage failed", does=partial(_stage, direction)),)
-    return (
-        Happening(at="deploy failed", does=_commit),
-        Happening(at="deploy failed", does=_complete, after=60),
+    happenings = (
+        (Happening(at="stage failed", does=partial(_stage, direction)),)
+        if operation != DEPLOYING
+        else (
+            Happening(at="deploy failed", does=_commit),
+            Happening(at="deploy failed", does=_complete, after=60),
+        )
+    )
+    return Row(
+        name=f"{operation} carried out, then 500",
+        source="5xx counts as may-have-arrived: look, then decide. Exactly one Deploy.",
+        asks={"one": direction},
+        begins={"one": _begin(direction)},
+        faults=(Fault(kind="internal_error", operation=operation, times=1),),
+        happenings=happenings,
+        comes_to={"one": ("succeeded",)},
+        ends={"one": (_done(direction),)},
+        deploys=(1,),
     )
 
 
