@@ -3,7 +3,7 @@
 import pytest
 
 from workspaces_apps.api.applications import WorkSpaceApplication
-from workspaces_apps.rollout import ApplicationRef
+from workspaces_apps.rollout import ApplicationRef, Rule
 from workspaces_apps.rollout._plan.reading import Catalogue, UnresolvedError
 
 NAMES = (
@@ -58,3 +58,41 @@ def test_an_id_is_near_to_ids() -> None:
         UnresolvedError, match=r'"wsa-00000f20" is not in .*; the nearest there: .*wsa-00000020'
     ):
         CATALOGUE.resolve(ApplicationRef(id="wsa-00000f20"))
+
+
+def application(application_id: str, name: str | None, owner: str = "AMAZON") -> WorkSpaceApplication:
+    """An application of a catalogue."""
+    return WorkSpaceApplication(application_id=application_id, name=name, owner=owner)
+
+
+@pytest.mark.parametrize(
+    "name, others, is_named",
+    [
+        ("Contoso Tool", (), True),
+        ("Contoso Tool", ("Contoso Tool Pro",), True),
+        ("Contoso Tool", ("contoso  TOOL",), False),
+        ("wsa-tool", (), False),
+        ("x" * 201, (), False),
+        ("two\nlines", (), False),
+        (None, (), False),
+    ],
+)
+def test_a_manifest_is_told_a_name_only_where_it_means_that_application(
+    name: str | None, others: tuple[str, ...], is_named: bool
+) -> None:
+    """Else the id: the advice of a plan must work as it stands."""
+    own = "wsa-11111111"
+    catalogue = Catalogue(
+        [
+            application(own, name),
+            *(
+                application(f"wsa-2222222{place}", other, "123456789012")
+                for place, other in enumerate(others)
+            ),
+        ]
+    )
+    told = catalogue.reference(own)
+
+    assert told == (name if is_named else own)
+    rule = Rule.model_validate({"select": {"everything": True}, "absent": [told]})
+    assert catalogue.resolve(rule.absent[0]) == own

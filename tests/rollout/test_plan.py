@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from time import process_time
@@ -97,6 +98,26 @@ async def test_conflicts_are_blocked_unless_the_other_goes() -> None:
         assert (blocked.message or "").endswith(
             f'; it would be beside {OTHER_EDITION}; absent = ["{OTHER_EDITION}"] would remove it in the same deployment'
         )
+        assert fine.counts == {"install": 1, "uninstall": 1}
+
+
+async def test_what_a_plan_says_against_a_conflict_works_although_two_are_called_alike() -> None:
+    """The advice is a line of the manifest, which names an application by its id where its name would mean several."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        other = here.sim.fleet.application(OTHER_EDITION)
+        here.sim.fleet.set_association(one, other, "COMPLETED")
+        store = here.sim.fleet.store
+        known = store.applications[other]
+        store.add_application(
+            dataclasses.replace(known, id="wsa-77777777a", sequence=known.sequence + 10_000)
+        )
+        clash = await here.rollout.plan(manifest())
+        message = clash.workspaces[0].changes[0].message or ""
+        advice = message.rpartition("; ")[2].partition(" would ")[0]
+        fine = await here.rollout.plan(manifest(absent=tomllib.loads(advice)["absent"]))
+
+        assert advice == f'absent = ["{other}"]'
         assert fine.counts == {"install": 1, "uninstall": 1}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
@@ -464,7 +465,10 @@ class _Planner:
         removable = [one for one in found.others if one not in wanted]
         if not removable or len(removable) < len(found.others):
             return ""
-        names = sorted(f'"{self._fleet.catalogue.name(one) or one}"' for one in removable)
+        # JSON's strings are TOML's and YAML's too.
+        names = sorted(
+            json.dumps(self._fleet.catalogue.reference(one), ensure_ascii=False) for one in removable
+        )
         return f"; absent = [{', '.join(names)}] would remove it in the same deployment"
 
     def _obstacle(

@@ -77,6 +77,17 @@ class Catalogue:
         found = self._by_id.get(application_id)
         return found.name if found is not None else None
 
+    def reference(self, application_id: str) -> str:
+        """Return what a manifest may call an application: its name where that means it alone, else its id."""
+        name = self.name(application_id)
+        try:
+            # Of a plain string an id is known by its beginning.
+            if name is not None and not name.startswith("wsa-"):
+                return name if self.resolve(ApplicationRef(name=name)) == application_id else application_id
+        except RolloutError:
+            pass
+        return application_id
+
     def resolve(self, ref: ApplicationRef) -> str:
         """Return the id of the application that is meant.
 
