@@ -366,7 +366,7 @@ async def test_the_guard_is_asked_again_before_a_request_leaves(
     await calls(ws, 2)
     answers = iter((True, False, True, True))
 
-    def guard() -> None:
+    def guard(_: bool) -> None:
         if not next(answers):
             raise LookupError
 

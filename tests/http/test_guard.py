@@ -47,7 +47,7 @@ class Closed(Exception):
 
 
 async def guarded(
-    ws: WorkSpacesClient, write: str, guard: Callable[[], None], *, allowed: bool
+    ws: WorkSpacesClient, write: str, guard: Callable[[bool], None], *, allowed: bool
 ) -> Callable[[], Awaitable[object]]:
     """Return a write that the guard lets through, after one by aiobotocore that nobody guards."""
     if not allowed:
@@ -73,7 +73,7 @@ async def test_it_is_asked_before_each_request_that_leaves(
 
     server.respond(respond)
     call = await guarded(
-        connect(retry=RetryPolicy(max_attempts=2)), write, lambda: events.append("asked"), allowed=allowed
+        connect(retry=RetryPolicy(max_attempts=2)), write, lambda _: events.append("asked"), allowed=allowed
     )
 
     await call()
@@ -92,7 +92,8 @@ async def test_what_it_refuses_the_second_time_is_not_sent_again(
 ) -> None:
     """The call ends with what the guard raises, although one attempt of it has left."""
 
-    def guard() -> None:
+    def guard(arrived: bool) -> None:
+        assert not arrived
         if len(server.requests) == 2:
             raise Closed
 
@@ -104,3 +105,22 @@ async def test_what_it_refuses_the_second_time_is_not_sent_again(
 
     assert server.operations == [write] * 2
     assert len(posts) == (1 if allowed else 0)
+
+
+@pytest.mark.parametrize("write", ["AssociateWorkspaceApplication", "DisassociateWorkspaceApplication"])
+@EACH_WAY
+async def test_it_is_told_that_an_earlier_attempt_may_have_arrived(
+    server: ScriptedServer, connect: Connect, posts: list[bytes], write: str, allowed: bool
+) -> None:
+    """After an answer with 5xx, and still after a throttle that came later."""
+    told: list[bool] = []
+    done = ok({"Association": ASSOCIATION})
+    server.script(done, fault("InternalServerException", status=500), fault("ThrottlingException"), done)
+    call = await guarded(connect(retry=RetryPolicy(max_attempts=3)), write, told.append, allowed=allowed)
+
+    await call()
+
+    asked = 2 if allowed else 1
+    assert told == [*([False] * asked), *([True] * 2 * asked)]
+    assert server.operations == [write] * 4
+    assert len(posts) == (3 if allowed else 0)

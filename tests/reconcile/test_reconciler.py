@@ -12,6 +12,7 @@ from tests.reconcile.notes import bench
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.reconciler import DeadlinePassed
 from workspaces_apps._reconcile.writes import Refusal
+from workspaces_apps.simulator import FaultKind
 
 __all__ = ["no_stubs_of_moto", "posts"]
 
@@ -142,6 +143,38 @@ async def test_what_the_guard_refuses_is_not_sent_and_withdrawn(closed: str) -> 
         assert [one[2] for one in here.notes.kept if one[0] == "withdrawn"] == ["guard"]
         assert (here.here.count(ASSOCIATE), here.here.count(DEPLOY)) == (1, 1)
         assert len(gate.asked) == 3
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "throttle"])
+async def test_what_an_attempt_may_have_staged_before_the_guard_closed_is_taken_back(
+    fault: FaultKind,
+) -> None:
+    """Its intent stands, and a read tells that it is staged; of an attempt that was refused nothing is left."""
+    async with bench() as here:
+        application = here.here.application
+        here.here.sim.faults.add(fault, operation=ASSOCIATE, times=1)
+
+        class Drained(Gate):
+            """Conditions that end between two attempts of Associate."""
+
+            def holds(self, *, deploy: bool) -> bool:
+                return super().holds(deploy=deploy) and (here.here.count(ASSOCIATE) == 0 or self.refused)
+
+            refused = False
+
+            async def until_they_hold(self, *, deploy: bool) -> Refusal | None:
+                self.refused = True
+                return await super().until_they_hold(deploy=deploy)
+
+        gate = Drained(lasting=Refusal(Reason.DRAINED, "no more"))
+        result = await here.reconciler({application: "install"}, conditions=gate).run()
+
+        arrived = fault == "reset_after"
+        assert here.here.sim.fleet.associations(here.workspace_id) == {}
+        assert (result.taken_back, result.left_staged) == ((application,) if arrived else (), ())
+        withdrawn = [one for one in here.notes.kept if one[0] == "withdrawn"]
+        assert withdrawn == ([] if arrived else [("withdrawn", ASSOCIATE, "guard")])
+        assert here.here.count(ASSOCIATE) == 1
 
 
 @pytest.mark.parametrize("operation", [ASSOCIATE, DEPLOY])

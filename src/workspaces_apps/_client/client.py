@@ -370,7 +370,7 @@ class WorkSpacesClient(Waiters):
             deploy_gate=hub.deploy_gate,
         )
 
-    def _guarded(self, guard: Callable[[], None], *, once: bool) -> Self:
+    def _guarded(self, guard: Callable[[bool], None], *, once: bool) -> Self:
         """Return a view whose every attempt the guard lets through, or does not; with `once`, of one attempt a call."""
         options = self._once if once else self._options
         return self._view(options._replace(guard=guard))

@@ -208,7 +208,8 @@ class CallOptions(NamedTuple):
     """The options that may differ from one view of a client to another: attributes of `ClientConfig`, and a guard.
 
     Attributes:
-        guard: Asked after the permit and before every attempt; what it raises ends the call, and nothing is sent.
+        guard: Asked after the permit and before every attempt, with whether an earlier one may have arrived; what it raises
+            ends the call, and nothing more is sent.
     """
 
     retry: RetryPolicy
@@ -216,7 +217,7 @@ class CallOptions(NamedTuple):
     timeout: Duration | None
     request_checks: RequestChecks
     hooks: Hooks
-    guard: Callable[[], None] | None = None
+    guard: Callable[[bool], None] | None = None
 
     def changed(self, options: Mapping[str, object]) -> "CallOptions":
         """Return a copy with some options changed, each checked as `ClientConfig` checks it."""

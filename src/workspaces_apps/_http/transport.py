@@ -84,6 +84,7 @@ class _Call(Generic[ResultT]):
         attempt_began: When the one under way was; None between them.
         request_sent: Whether any request has left this machine; None for unknown.
         last: What the last attempt failed with.
+        arrived: Whether an attempt that has failed may have arrived.
         open: Whether a request may have been carried out, and nothing has shown yet what became of it.
         trace: Is told of the call's steps; None without telemetry.
     """
@@ -98,6 +99,7 @@ class _Call(Generic[ResultT]):
     attempt_began: float | None = field(default=None, init=False)
     request_sent: bool | None = field(default=False, init=False)
     last: WorkSpacesError | None = field(default=None, init=False)
+    arrived: bool = field(default=False, init=False)
     open: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
     _body: bytes = field(default=b"", init=False)
@@ -197,7 +199,7 @@ class _Call(Generic[ResultT]):
                 guard = None
                 if options.guard is not None:
                     # After the permit, and so after what may take minutes.
-                    guard = partial(_ask, options.guard, permit)
+                    guard = partial(_ask, partial(options.guard, self.arrived), permit)
                     guard()
                 self.request_sent, self.open = None, True
                 with _NOTHING if self.trace is None else self.trace.attempt():
@@ -206,6 +208,7 @@ class _Call(Generic[ResultT]):
                 transport.slots.release()
         except ServiceError as error:
             self.open = may_have_arrived(error)
+            self.arrived |= self.open
             if isinstance(error, ThrottlingException) or options.retry.kind_of(error) is FailureKind.THROTTLE:
                 permit.throttled()
             elif error.http_status is not None and error.http_status < 500:
@@ -214,6 +217,7 @@ class _Call(Generic[ResultT]):
             raise
         except TransportError as error:
             self.open = may_have_arrived(error)
+            self.arrived |= self.open
             if transport.closed:
                 message = "the client was closed while the call was under way"
                 raise ClientStateError(

@@ -9,6 +9,7 @@ to prevent it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -325,14 +326,16 @@ class Reconciler:
         direction = self._desired[application]
         if not restages and self.observed.state(application) not in STAGED:
             self._staged[application] = None
+        guard = AttemptGuard(self._conditions, None, self._context.clock)
         try:
-            await self._send_staging(application, direction)
+            await self._send_staging(application, direction, guard)
         except GuardClosed as closed:
-            self._staged.pop(application, None)
+            if not guard.arrived:
+                self._staged.pop(application, None)
             await self._until_guard_opens(closed, deploy=False)
             return False
         except WorkSpacesError as error:
-            if not may_have_arrived(error):
+            if not (guard.arrived or may_have_arrived(error)):
                 self._staged.pop(application, None)
             action = action_for(error, direction)
             if restages and action not in (ErrorAction.BACK_OFF, ErrorAction.STOP_TARGET):
@@ -349,9 +352,8 @@ class Reconciler:
             (self._cannot_restage if still else self._restaged).add(application)
         return True
 
-    async def _send_staging(self, application: str, direction: Direction) -> None:
+    async def _send_staging(self, application: str, direction: Direction, guard: AttemptGuard) -> None:
         intent = WriteIntent(application_id=application, operation=STAGING[direction], direction=direction)
-        guard = AttemptGuard(self._conditions, None, self._context.clock)
         client = self._context.guarded(guard, once=False)
 
         async def take_in(answer: Answer) -> None:
@@ -378,10 +380,10 @@ class Reconciler:
             await answered(call, take_in, guard, self._context.clock)
             begun = True
         except GuardClosed:
-            reason = "guard"
+            begun, reason = guard.arrived, "guard"
             raise
         except WorkSpacesError as error:
-            begun, reason = may_have_arrived(error), code_of(error)
+            begun, reason = guard.arrived or may_have_arrived(error), code_of(error)
             raise
         finally:
             self._read_since_write = False
@@ -774,9 +776,14 @@ class Reconciler:
 
         The opposite call takes a staged change back. [doc]
         """
+        if any(self.observed.state(one) not in STAGED for one in self._staged):
+            # An attempt may have arrived whose answer nobody has heard.
+            with suppress(WorkSpacesError, _GiveUp):
+                await self._read()
         for application in [one for one in self._staged if self.observed.state(one) in STAGED]:
+            guard = AttemptGuard(self._conditions, None, self._context.clock)
             try:
-                await self._send_staging(application, OPPOSITE[self._desired[application]])
+                await self._send_staging(application, OPPOSITE[self._desired[application]], guard)
             except (WorkSpacesError, GuardClosed) as trouble:
                 _log.debug(
                     "%s on %s could not be taken back: %s", application, self._workspace_id, trouble,

@@ -371,6 +371,7 @@ class AttemptGuard:
 
     Attributes:
         passed: Whether an attempt was let through: the service may have got it.
+        arrived: Whether an attempt before the last one may have arrived.
     """
 
     __slots__ = (
@@ -378,6 +379,7 @@ class AttemptGuard:
         "_conditions",
         "_longest_age",
         "_observed",
+        "arrived",
         "passed",
     )
 
@@ -385,18 +387,23 @@ class AttemptGuard:
         self, conditions: Conditions, observed: ObservedState | None, clock: Clock, refusals: int = 0
     ) -> None:
         self.passed: bool = False
+        self.arrived: bool = False
         doublings = max(0, min(refusals - _PATIENCE, 10))
         self._longest_age = min(READ_AGE * 2.0**doublings, MOST_READ_AGE)
         self._conditions = conditions
         self._observed = observed
         self._clock = clock
 
-    def __call__(self) -> None:
+    def __call__(self, arrived: bool) -> None:
         """Let an attempt through.
+
+        Args:
+            arrived: Whether an earlier one may have arrived.
 
         Raises:
             GuardClosed: It must not be sent.
         """
+        self.arrived = arrived
         if not self._conditions.holds(deploy=self._observed is not None):
             raise GuardClosed(conditions_hold=False)
         if self._observed is not None and not self.is_recent(self._observed):
