@@ -1,8 +1,8 @@
 """`python -m benchmarks.distributed`: roll-outs by several workers, killed ones among them, and the stores of journals.
 
 Fleets are simulated, leases and heartbeats are real: the clock of the services and of the clients runs `--scale` times as
-fast as time. A killed worker is replaced at once. A target's own limit is the time that one target takes alone, with a
-worker of its own. Where the machine was busy for more than 80 % of the time, the row says that it is bound by it.
+fast as time. A killed worker is replaced at once. The limit of a target is what nobody can beat, with the durations that the
+simulator drew for it: every write as soon as the throttle lets it, every end noticed at once. Where the machine was busy for more than 80 % of the time, the row says that it is bound by it.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.distributed_worker import WorkerSettings
+from benchmarks.fleet_rollout import shortest
 from benchmarks.tables import put_section
 from tests.distributed.memory import Content, MemoryStorage
 from tests.distributed.places import postgresql
 from workspaces_apps.distributed import status, submit
-from workspaces_apps.rollout import Event, Intent, Manifest, Report, Started
+from workspaces_apps.rollout import Deployed, Event, Intent, Manifest, Policy, Report, Started, Succeeded
 from workspaces_apps.rollout._journal.postgresql import open_database, store_in
 from workspaces_apps.rollout._journal.segments import SegmentedStore, SegmentJournal, SegmentStorage
 from workspaces_apps.rollout._journal.stores import parse_database
@@ -47,15 +48,16 @@ ABOUT: Final = """\
 FLEETS: Final = "Measured: whole fleets"
 ABOUT_FLEETS: Final = """Leases and heartbeats are real; the services' clock runs {scale:g} times as fast as time. Workers, simulators and PostgreSQL share {cores}
 cores. CPU is what all of them took, on average: above {busy:.0%} of the machine a row is bound by it; CPU ms/call is the workers' own. A
-killed worker (signal 9, one every {every:g} s) is replaced at once. Idle is the longest time without a call of a target that was
+killed worker (signal 9, one every {every:g} s) is replaced at once. The limit of a target is what nobody can beat: every write as soon as
+the throttle lets it, 100 WorkSpaces in flight, every end noticed at once. Idle is the longest time without a call of a target that was
 not done yet, and nothing need be called for while all deployments go on.
 """
 HEADINGS: Final[tuple[str, ...]] = (
     (
-        "| roll-out | wall, s | ÷ one target alone | ending | deployed twice | idle, s | kills | changes | segments + renewals"
+        "| roll-out | wall, s | ÷ limit of the slowest target | ÷ one target alone | ending | deployed twice | idle, s | kills | changes | segments + renewals"
         " | CPU ms/call | MiB | CPU |"
     ),
-    "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|",
 )
 
 
@@ -65,6 +67,7 @@ class Outcome:
 
     Attributes:
         wall: Seconds.
+        limit: Seconds that the slowest target would have taken at least.
         changes: Changes that succeeded.
         twice: WorkSpaces that the service deployed on more than once.
         idle: The longest time in seconds without a call of a target that was not done yet.
@@ -78,6 +81,7 @@ class Outcome:
     """
 
     wall: float
+    limit: float
     changes: int
     twice: int
     idle: float
@@ -91,7 +95,7 @@ class Outcome:
 
     def row(self, what: str, alone: float | None) -> str:
         """Return a line of the table."""
-        ratio = f"{self.wall / alone:.2f}" if alone is not None else "–"
+        ratio = f"{self.wall / self.limit:.2f} | {self.wall / alone if alone is not None else 1.0:.2f}"
         note = "bound by this machine" if self.busy > BUSY else ""
         # Nobody knows what a worker had used by the time that it was killed.
         per_call = "–" if self.kills else f"{self.per_call:.1f}"
@@ -186,6 +190,8 @@ async def roll_out(
             process.wait(60)
         report = await Report.load(database, run=run)
         opened = await open_database(parse_database(database))
+        store = store_in(opened)
+        limit = max([shortest_of(await store.read(f"{run}/{name}") or ()) for name in told.targets])
         rows = await opened.rows(
             "SELECT count(*) FROM workspaces_apps.segment WHERE journal LIKE %s", f"{run}/%"
         )
@@ -196,6 +202,7 @@ async def roll_out(
         await opened.close()
         return Outcome(
             wall=wall,
+            limit=limit / scale,
             changes=report.counts["succeeded"],
             twice=sum(count > 1 for count in deployments(sim).values()),
             idle=longest_gap(sim) / scale,
@@ -218,6 +225,20 @@ def deployments(sim: Simulator) -> Counter[str]:
             if isinstance(deployment, dict) and deployment.get("Associations"):
                 found[str((request.parameters or {})["WorkspaceId"])] += 1
     return found
+
+
+def shortest_of(events: Sequence[Event]) -> float:
+    """Return the simulated seconds that a target would have taken at least, by its journal."""
+    begun: dict[str, float] = {}
+    ended: dict[str, float] = {}
+    for event in events:
+        if isinstance(event, Deployed):
+            begun.setdefault(event.workspace_id, event.at.timestamp())
+        elif isinstance(event, Succeeded) and event.updated_at is not None:
+            ended[event.workspace_id] = event.updated_at.timestamp()
+    # What was deployed when a worker was killed may not be on record, and is not counted.
+    durations = [ended[one] - at for one, at in begun.items() if one in ended]
+    return shortest(durations, Policy().max_in_flight, 1)
 
 
 def longest_gap(sim: Simulator) -> float:

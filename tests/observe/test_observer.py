@@ -17,6 +17,7 @@ from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Durations, Ex
 from workspaces_apps._observe.subscription import Subscription
 from workspaces_apps.api.errors import AccessDeniedException
 from workspaces_apps.errors import ServiceError
+from workspaces_apps.simulator import SimulatorSettings, Span
 
 READS = "DescribeWorkspaceAssociations"
 LISTINGS = "DescribeApplicationAssociations"
@@ -193,6 +194,61 @@ def test_the_very_last_deployment_is_polled_often_once_it_is_likely_to_end(age: 
     last.moving_at = age - 28.0
 
     assert experience.is_fine([last], age, 7.0) is fine
+
+
+@pytest.mark.parametrize(
+    "seen, alike",
+    [
+        ([(890.0, 20.0)] * 10, True),
+        ([(870.0, 28.0), (898.0, 28.0)] * 10, True),
+        ([(890.0, 20.0)] * 9, False),
+        ([(890.0, 20.0)] * 9 + [(980.0, 20.0)], False),
+        ([(480.0 + 36 * number, 20.0) for number in range(20)], False),
+        ([(480.0, 480.0)] * 20, False),
+    ],
+    ids=["all the same", "as seen by polls", "too few", "one outlier of ten", "anything", "hardly known"],
+)
+def test_deployments_are_alike_if_most_end_within_a_short_while(
+    seen: list[tuple[float, float]], alike: bool
+) -> None:
+    """Enough were polled often enough to know, and none is so short that a tick's ends would take several calls."""
+    durations = Durations()
+    for least, width in seen:
+        durations.add(least, least + width)
+
+    assert durations.are_alike(800.0) is alike
+    assert not durations.are_alike(2000.0)
+
+
+async def test_the_rest_of_a_fleet_is_polled_often_as_soon_as_it_fits_in_one_call() -> None:
+    """Not only from the next poll on, which was planned while there were more: here 21 s after the last."""
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(900, 900))
+    async with world(42, settings=settings) as (here, ids):
+        clock = here.sim.clock
+
+        def subscribe(one: str) -> Subscription:
+            since = clock.monotonic()
+            return here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=since)
+
+        # A few tell how long it takes.
+        for one in ids[:12]:
+            await deploy(here, one)
+        await asyncio.gather(*(until_ended(subscribe(one), here.application) for one in ids[:12]))
+        await clock.sleep(-clock.monotonic() % 84)
+        await deploy(here, *ids[12:])
+        since = clock.monotonic()
+        with ExitStack() as stack:
+            subscriptions = [stack.enter_context(subscribe(one)) for one in ids[12:]]
+            last = subscriptions[-1]
+            while clock.monotonic() - since < 881:
+                await last.next()
+            polled = [clock.monotonic() - since]
+            for one in subscriptions[:5]:
+                one.close()
+            await last.next()
+            polled.append(clock.monotonic() - since)
+
+        assert polled == [882, 889]
 
 
 async def test_the_news_of_a_read_reach_subscribers_of_that_workspace_alone() -> None:

@@ -109,9 +109,8 @@ async def test_what_a_plan_says_against_a_conflict_works_although_two_are_called
         here.sim.fleet.set_association(one, other, "COMPLETED")
         store = here.sim.fleet.store
         known = store.applications[other]
-        store.add_application(
-            dataclasses.replace(known, id="wsa-77777777a", sequence=known.sequence + 10_000)
-        )
+        alike = dataclasses.replace(known, id="wsa-77777777a", sequence=known.sequence + 10_000)
+        store.applications.add(alike.id, alike.sequence, alike)
         clash = await here.rollout.plan(manifest())
         message = clash.workspaces[0].changes[0].message or ""
         advice = message.rpartition("; ")[2].partition(" would ")[0]

@@ -52,6 +52,10 @@ may be quick."""
 _FINE_PARTS: Final = 4
 """Moments of the grid for each of the usual ones where such polls tell much: see `Experience.is_fine`."""
 
+_ALIKE_PARTS: Final = 4 / 3
+"""The same where deployments take about as long as each other, so that each is polled but a few times: every third of those
+moments, which shares calls with the finer ones."""
+
 _WORTH_A_CALL: Final = 0.8
 """Deployments that have ended, as far as can be foreseen, which one more call for states must show."""
 
@@ -271,6 +275,11 @@ class AssociationObserver(FeedSource[Snapshot]):
         if not self._watched:
             self._experience.rows.clear()
             self._stop()
+        elif len(self._watched) == IDS:
+            # Those that are left now fit in one call, which may be worth making more often.
+            for one in self._watched.values():
+                if not one.jobs:
+                    self._plan(one, one.round_at, self.clock.monotonic())
 
     def done(self, watched: Watched) -> None:
         """Plan the next poll of a WorkSpace once every call of this one has come back."""
@@ -371,10 +380,15 @@ class AssociationObserver(FeedSource[Snapshot]):
             self._sleeps_until = -math.inf
             self._changed.set()
 
-    def _parts(self, now: float) -> int:
+    def _parts(self, now: float) -> float:
         """Return how many moments the grid has for each of its usual ones."""
         tick = DEPLOYMENT_SCHEDULE.tick / _FINE_PARTS
-        return _FINE_PARTS if self._experience.is_fine(self._watched.values(), now, tick) else 1
+        if self._experience.is_fine(self._watched.values(), now, tick):
+            return _FINE_PARTS
+        # Only where those that end within a tick fit in one call, whose places cost nothing.
+        if self._experience.durations.are_alike(len(self._watched) * DEPLOYMENT_SCHEDULE.tick / IDS):
+            return _ALIKE_PARTS
+        return 1
 
     def _begin_round(self, now: float) -> None:
         """Queue what is due, by the cheapest kind of call."""

@@ -94,6 +94,10 @@ _NEAR: Final = 0.95
 _QUANTILE: Final = 0.02
 _KEPT: Final = 500
 
+_ENOUGH: Final = 10
+_LATE: Final = 0.9
+_ALIKE: Final = 90.0
+
 _LEAST_CHANCE: Final = 0.05
 _VAGUE: Final = 120.0
 
@@ -135,7 +139,7 @@ class Schedule:
     grid: float = 0.0
     along: float = 0.2
 
-    def aligned(self, moment: float, parts: int = 1) -> float:
+    def aligned(self, moment: float, parts: float = 1) -> float:
         """Return the first moment of the grid, or of a grid of so many parts of it, that is not before this one."""
         grid = self.grid / parts
         return math.ceil(moment / grid - 1e-9) * grid if grid else moment
@@ -212,6 +216,17 @@ class Durations:
     def all_within(self, seconds: float) -> bool:
         """Tell if every deployment that was seen has taken that long at most; False while none was."""
         return bool(self._middle) and self._middle[-1] <= seconds
+
+    def are_alike(self, least: float) -> bool:
+        """Tell if deployments take about as long as each other, so that few polls find the end of each.
+
+        Args:
+            least: Seconds that they take at least.
+        """
+        count = len(self._seen)
+        if self._vague or count < _ENOUGH or self._middle[count // 2] < least:
+            return False
+        return self._middle[int(_LATE * count)] - self._least[int(_QUANTILE * count)] <= _ALIKE
 
     @property
     def read_after(self) -> float:

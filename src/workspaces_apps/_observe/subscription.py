@@ -526,7 +526,7 @@ class Subscription(Feed[Snapshot]):
         changed: bool,
         chance: float,
         tick: float,
-        parts: int,
+        parts: float,
         durations: Durations,
     ) -> None:
         """Set when it is polled next.
