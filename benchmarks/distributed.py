@@ -95,7 +95,7 @@ class Outcome:
 
     def row(self, what: str, alone: float | None) -> str:
         """Return a line of the table."""
-        ratio = f"{self.wall / self.limit:.2f} | {self.wall / alone if alone is not None else 1.0:.2f}"
+        ratio = f"{self.wall / self.limit:.2f} | {'–' if alone is None else f'{self.wall / alone:.2f}'}"
         note = "bound by this machine" if self.busy > BUSY else ""
         # Nobody knows what a worker had used by the time that it was killed.
         per_call = "–" if self.kills else f"{self.per_call:.1f}"

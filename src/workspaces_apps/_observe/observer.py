@@ -463,26 +463,29 @@ class AssociationObserver(FeedSource[Snapshot]):
         chosen = nsmallest(1 if self._experience.hints_off else IDS, may, key=lambda one: one.since)
         taken, able = {one.workspace_id for one in chosen}, {one.workspace_id for one in may}
         for watched in soon:
-            if watched.workspace_id not in taken and (
-                watched.workspace_id in able or watched.optional <= now + TINY
-            ):
-                self._pass_over(watched, now)
+            if watched.workspace_id in able:
+                if watched.workspace_id not in taken:
+                    self._pass_over(watched, now)
+            elif watched.optional <= now + TINY:
+                self._plan_earlier(watched, now)
         self._optional_from = now + _OPTIONAL_SHARE * min(
             (sub.delay for one in chosen for sub in one.subscriptions), default=0.0
         )
         return chosen
 
     def _pass_over(self, watched: Watched, now: float) -> None:
-        """Set when a WorkSpace may be polled next whose turn older ones have taken.
-
-        It was not polled, so that what is required of it does not move on.
-        """
-        if self._experience.durations.near is None:
-            changed, watched.changed = watched.changed, False
-            chance = self._chance(watched)
-            for one in watched.subscriptions:
-                one.plan_optional(now, now, changed=changed, chance=chance)
+        """Set when a WorkSpace may be polled next whose turn older ones have taken."""
+        if self._experience.durations.near is not None:
+            self._plan_earlier(watched, now)
             return
+        # What is required of it can only have moved on, which it must not: it was not polled.
+        changed, watched.changed = watched.changed, False
+        chance = self._chance(watched)
+        for one in watched.subscriptions:
+            one.plan_optional(now, now, changed=changed, chance=chance)
+
+    def _plan_earlier(self, watched: Watched, now: float) -> None:
+        """Set when a WorkSpace is polled next that was not polled now, no later than was planned."""
         due = [one.due for one in watched.subscriptions]
         self._plan(watched, now, now)
         for one, moment in zip(watched.subscriptions, due, strict=True):
