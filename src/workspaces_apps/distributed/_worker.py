@@ -49,6 +49,9 @@ Clients: TypeAlias = Mapping[str, WorkSpacesClient] | Callable[[Target], WorkSpa
 LEASE_SECONDS: Final = 6.0
 """The length of the lease on a target's journal: short, because others shall take over soon."""
 
+_PATIENCE_SECONDS: Final = 0.3
+"""Seconds for which a renewal waits for those of other targets, whose statement it shares."""
+
 _POLL_SECONDS: Final = 2.0
 """Seconds from one look at what is wanted of the runs, and for workers that are gone, to the next."""
 
@@ -127,7 +130,7 @@ class Worker:
 
         from workspaces_apps.distributed import _engine
 
-        store = store_in(database, lease=LEASE_SECONDS)
+        store = store_in(database, lease=LEASE_SECONDS, patience=_PATIENCE_SECONDS)
 
         async def apply_target(run: str, target: str, tries: int) -> None:
             await self._hold(database, store, run, target, last_try=tries + 1 >= _engine.TRIES)

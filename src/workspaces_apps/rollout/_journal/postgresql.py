@@ -1,13 +1,17 @@
 """Journals in PostgreSQL: connections to the database, and segments as its rows.
 
-A segment is written in the same transaction that finds the lease's epoch unchanged.
+A segment is written in the same transaction that finds the lease's epoch unchanged. What many journals want of one database
+at a time shares statements: a worker holds dozens of them, and each renews its lease every few seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, LiteralString
+from copy import copy
+from typing import TYPE_CHECKING, Final, Generic, LiteralString, TypeVar
 
+from workspaces_apps._base.system import start_detached
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.postgresql_schema import error_line, migrate
@@ -21,7 +25,7 @@ from workspaces_apps.rollout._journal.segments import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from psycopg import AsyncConnection
     from psycopg.rows import TupleRow
@@ -131,16 +135,134 @@ async def open_database(url: JournalUrl, *, connections: int = 2) -> Database:
     return Database(pool, url.shown)
 
 
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
+
+_MOST: Final = 200
+"""Requests at most that share a statement."""
+
+
+class Gatherer(Generic[RequestT, AnswerT]):
+    """Requests of several journals that share statements: one at a time, for all that came during the one before.
+
+    Args:
+        execute: Executes the statement for requests, and returns an answer for each, in their order.
+        seconds: Seconds for which a request waits for others although nothing is under way.
+    """
+
+    def __init__(
+        self, execute: Callable[[Sequence[RequestT]], Awaitable[Sequence[AnswerT]]], seconds: float = 0.0
+    ) -> None:
+        self._execute = execute
+        self._seconds = seconds
+        self._waiting: list[tuple[RequestT, asyncio.Future[AnswerT]]] = []
+        self._serving: asyncio.Task[None] | None = None
+
+    async def ask(self, request: RequestT) -> AnswerT:
+        """Return the answer to a request.
+
+        Raises:
+            StoreUnavailableError: The statement failed, and may be tried again.
+            JournalError: It was refused.
+        """
+        answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, answer))
+        if self._serving is None or self._serving.done():
+            self._serving = start_detached(self._serve, name="workspaces-apps journals")
+        return await answer
+
+    async def _serve(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(self._seconds)
+            # Who was cancelled meanwhile wants nothing any more.
+            wanted = [(request, answer) for request, answer in self._waiting if not answer.done()]
+            some, self._waiting = wanted[:_MOST], wanted[_MOST:]
+            try:
+                answers = await self._execute([request for request, _ in some]) if some else ()
+            except (StoreUnavailableError, JournalError) as error:
+                for _, answer in some:
+                    if not answer.done():
+                        own = copy(error)
+                        own.__cause__ = error
+                        answer.set_exception(own)
+            else:
+                for (_, answer), found in zip(some, answers, strict=True):
+                    if not answer.done():
+                        answer.set_result(found)
+
+
+class SharedStatements:
+    """The statements that journals of one database share.
+
+    Args:
+        database: The database.
+        patience: Seconds for which a renewal or a look at a control record waits for others.
+    """
+
+    def __init__(self, database: Database, patience: float = 0.0) -> None:
+        self.database = database
+        self._renewals = Gatherer(self._renew_all, patience)
+        self._controls = Gatherer(self._read_controls, patience)
+        self._segments = Gatherer(self._put_all)
+
+    async def renew(self, name: str, epoch: int, before: int, beat: int) -> bool:
+        """Write the next beat of a lease; False if its epoch or its beat is another."""
+        return await self._renewals.ask((name, epoch, before, beat))
+
+    async def read_control(self, name: str) -> tuple[bytes, str] | None:
+        """Return a control record, and its version."""
+        return await self._controls.ask(name)
+
+    async def put(self, name: str, epoch: int, number: int, body: bytes) -> bool:
+        """Write a segment; False if its number is taken, or its lease has another epoch."""
+        return await self._segments.ask((name, epoch, number, body))
+
+    async def _renew_all(self, wanted: Sequence[tuple[str, int, int, int]]) -> Sequence[bool]:
+        rows = await self.database.rows(
+            "UPDATE workspaces_apps.journal AS known SET beat = asked.beat"
+            " FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) AS asked (name, epoch, before, beat)"
+            " WHERE known.name = asked.name AND known.epoch = asked.epoch AND known.beat = asked.before"
+            " RETURNING known.name, known.epoch, known.beat",
+            *map(list, zip(*wanted, strict=True)),
+        )
+        found = set(rows)
+        return [(name, epoch, beat) in found for name, epoch, _, beat in wanted]
+
+    async def _read_controls(self, names: Sequence[str]) -> Sequence[tuple[bytes, str] | None]:
+        rows = await self.database.rows(
+            "SELECT name, control, control_version FROM workspaces_apps.journal"
+            " WHERE name = ANY(%s) AND control IS NOT NULL",
+            list(names),
+        )
+        found = {name: (bytes(control), str(version)) for name, control, version in rows}
+        return [found.get(name) for name in names]
+
+    async def _put_all(self, wanted: Sequence[tuple[str, int, int, bytes]]) -> Sequence[bool]:
+        # A takeover waits for the lock of its lease's row, or this waits for it and finds another epoch.
+        rows = await self.database.rows(
+            "WITH held AS (SELECT asked.* FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bytea[])"
+            " AS asked (name, epoch, number, body) JOIN workspaces_apps.journal AS known"
+            " ON known.name = asked.name AND known.epoch = asked.epoch"
+            " ORDER BY known.name FOR NO KEY UPDATE OF known)"
+            " INSERT INTO workspaces_apps.segment (journal, epoch, number, body) SELECT * FROM held"
+            " ON CONFLICT DO NOTHING RETURNING journal, epoch, number",
+            *map(list, zip(*wanted, strict=True)),
+        )
+        found = set(rows)
+        return [(name, epoch, number) in found for name, epoch, number, _ in wanted]
+
+
 class PostgresqlStorage:
     """The rows of one journal; a `SegmentStorage`.
 
     Args:
-        database: The database.
+        shared: The statements that it shares with other journals.
         name: The journal.
     """
 
-    def __init__(self, database: Database, name: str) -> None:
-        self._database = database
+    def __init__(self, shared: SharedStatements, name: str) -> None:
+        self._shared = shared
+        self._database = shared.database
         self._name = name
 
     async def read_lease(self) -> tuple[Lease, str] | None:
@@ -158,6 +280,9 @@ class PostgresqlStorage:
     async def write_lease(self, lease: Lease, *, instead_of: str | None) -> str | None:
         """Write the lease in the place of the one with that epoch and beat."""
         epoch, beat = map(int, instead_of.split(".")) if instead_of is not None else (0, 0)
+        if lease.epoch == epoch and not lease.released:
+            renewed = await self._shared.renew(self._name, epoch, beat, lease.beat)
+            return _token(lease) if renewed else None
         members = (lease.epoch, lease.owner, lease.beat, lease.seconds, lease.released)
         rows = await self._database.rows(
             "INSERT INTO workspaces_apps.journal AS known (name, epoch, owner, beat, seconds, released)"
@@ -173,17 +298,7 @@ class PostgresqlStorage:
 
     async def put(self, number: int, body: bytes, *, epoch: int) -> bool:
         """Write a segment where there is none, if the lease has this epoch; a takeover waits for it, or it for that."""
-        rows = await self._database.rows(
-            "WITH held AS (SELECT name FROM workspaces_apps.journal WHERE name = %s AND epoch = %s FOR NO KEY UPDATE)"
-            " INSERT INTO workspaces_apps.segment (journal, number, epoch, body) SELECT name, %s, %s, %s FROM held"
-            " ON CONFLICT DO NOTHING RETURNING true",
-            self._name,
-            epoch,
-            number,
-            epoch,
-            body,
-        )
-        return bool(rows)
+        return await self._shared.put(self._name, epoch, number, body)
 
     async def get(self, number: int) -> bytes | None:
         """Return a segment."""
@@ -203,11 +318,7 @@ class PostgresqlStorage:
 
     async def read_control(self) -> tuple[bytes, str] | None:
         """Return the control record, and its version."""
-        rows = await self._database.rows(
-            "SELECT control, control_version FROM workspaces_apps.journal WHERE name = %s AND control IS NOT NULL",
-            self._name,
-        )
-        return (bytes(rows[0][0]), str(rows[0][1])) if rows else None
+        return await self._shared.read_control(self._name)
 
     async def write_control(self, content: bytes, *, instead_of: str | None) -> bool:
         """Write the control record in the place of that version."""
@@ -231,12 +342,21 @@ def store_in(
     *,
     lease: float = LEASE_SECONDS,
     real_time: RealTime = RealTime(),  # noqa: B008 - frozen
+    patience: float = 0.0,
 ) -> SegmentedStore:
-    """Return a store over connections that are open and stay open, shared by all of its journals."""
+    """Return a store over connections that are open and stay open, shared by all of its journals.
+
+    Args:
+        database: The database.
+        lease: Seconds of a journal's lease.
+        real_time: The time that leases run on.
+        patience: Seconds for which a renewal or a look at a control record waits for those of other journals.
+    """
+    shared = SharedStatements(database, patience)
 
     @asynccontextmanager
     async def connect(name: str) -> AsyncGenerator[SegmentStorage, None]:
-        yield PostgresqlStorage(database, name)
+        yield PostgresqlStorage(shared, name)
 
     return SegmentedStore(connect, where=database.shown, lease=lease, real_time=real_time)
 
@@ -277,7 +397,7 @@ def postgresql_store(url: JournalUrl, *, real_time: RealTime = RealTime()) -> Se
 
         database = await open_database(url)
         try:
-            yield PostgresqlStorage(database, name)
+            yield PostgresqlStorage(SharedStatements(database), name)
         finally:
             await database.close()
 

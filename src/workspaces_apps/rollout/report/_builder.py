@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -89,6 +88,25 @@ class _OpenChange:
     ended: datetime | None = None
     # As it was before its last intent, until anything else is told of it.
     before: "_OpenChange | None" = None
+
+    def copy(self) -> "_OpenChange":
+        """Return one that stays as this is now; `copy.copy` and `replace` take five times as long."""
+        return _OpenChange(
+            self.run,
+            self.application,
+            self.action,
+            self.direction,
+            self.message,
+            self.request_id,
+            self.state,
+            self.state_before,
+            self.owner,
+            self.seconds,
+            self.wave,
+            self.began,
+            self.ended,
+            self.before,
+        )
 
     def reopen(self) -> None:
         """Forget the last word: there will be another."""
@@ -407,7 +425,7 @@ class ReportBuilder:
                 workspace.changes[application] = change.before
                 continue
             change.before = None
-            before = copy(change) if isinstance(event, Intent) else None
+            before = change.copy() if isinstance(event, Intent) else None
             self._note_change(run, change, event, moves.get(application), at)
             change.before = before
 
