@@ -220,6 +220,43 @@ def test_deployments_are_alike_if_most_end_within_a_short_while(
     assert not durations.are_alike(2000.0)
 
 
+@pytest.mark.parametrize("parts", [1, 4 / 3, 3, 4])
+@pytest.mark.parametrize("late", [0.0, 0.0004, 0.05])
+def test_a_round_that_begins_a_little_late_does_not_miss_the_next_one(parts: float, late: float) -> None:
+    """On a clock that does not stop at each moment, the next poll is one step of the grid away, and not two."""
+    schedule = DEPLOYMENT_SCHEDULE
+    step = schedule.tick / parts
+    began = 100 * step + late
+
+    assert schedule.aligned(began + step, parts) == pytest.approx(101 * step)
+    assert schedule.aligned(100.5 * step, parts) == pytest.approx(101 * step)
+
+
+async def test_one_whose_state_contradicts_keeps_its_time_when_others_leave() -> None:
+    """The last 25 are planned anew, to be polled sooner and never later."""
+    async with world(26) as (here, ids):
+        await deploy(here, *ids)
+        here.sim.fleet.set_state(ids[0], "AVAILABLE")
+        since = here.sim.clock.monotonic()
+        with ExitStack() as stack:
+            subscriptions = [
+                stack.enter_context(
+                    here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=since)
+                )
+                for one in ids
+            ]
+            contradicting = subscriptions[0]
+            contradicting.hurry()
+            await contradicting.next()
+            await contradicting.next()
+            before = [(one.due, one.optional, one.delay) for one in subscriptions[:-1]]
+            subscriptions[-1].close()
+            after = [(one.due, one.optional, one.delay) for one in subscriptions[:-1]]
+
+        assert after[0] == before[0]
+        assert all(now[0] <= then[0] and now[1:] == then[1:] for now, then in zip(after, before, strict=True))
+
+
 async def test_the_rest_of_a_fleet_is_polled_often_as_soon_as_it_fits_in_one_call() -> None:
     """Not only from the next poll on, which was planned while there were more: here 21 s after the last."""
     settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(900, 900))
@@ -243,8 +280,8 @@ async def test_the_rest_of_a_fleet_is_polled_often_as_soon_as_it_fits_in_one_cal
             while clock.monotonic() - since < 881:
                 await last.next()
             polled = [clock.monotonic() - since]
-            for one in subscriptions[:5]:
-                one.close()
+            for leaving in subscriptions[:5]:
+                leaving.close()
             await last.next()
             polled.append(clock.monotonic() - since)
 

@@ -336,3 +336,28 @@ async def test_a_deploy_of_unknown_outcome_is_read_before_it_is_repeated(
 
         assert here.notes.kinds[-1] == "succeeded"
         assert here.here.count(DEPLOY) == sent
+
+
+async def test_an_intent_stands_whose_call_was_broken_off_by_closing_the_client() -> None:
+    """The service may have got it: the next run must know the direction of what it finds in ERROR."""
+    async with bench() as here:
+        application, arrived = here.here.application, asyncio.Event()
+        here.here.sim.faults.add("slow_after", operation=DEPLOY, times=1)
+
+        async def close() -> None:
+            while [kind for kind, *_ in here.notes.kept].count("intent") < 2:
+                await here.here.sim.clock.sleep(1)
+            await here.here.sim.clock.sleep(5)
+            arrived.set()
+            await here.here.ws.aclose()
+
+        closing = asyncio.create_task(close())
+        result = await here.reconciler({application: "install"}).run()
+        await closing
+
+        assert arrived.is_set()
+        assert [one.outcome for one in result.changes.values()] == ["failed"]
+        assert [kind for kind, *_ in here.notes.kept if kind in ("intent", "withdrawn")] == [
+            "intent",
+            "intent",
+        ]

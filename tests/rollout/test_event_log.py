@@ -227,6 +227,51 @@ async def test_many_events_leave_the_loop_its_turns(tmp_path: Path) -> None:
     assert most <= 500
 
 
+async def test_who_records_one_after_the_other_lets_others_run(tmp_path: Path) -> None:
+    """What is written at once takes no turn of the loop by itself, but a thousand in a row do."""
+    journal = await open_journal(tmp_path / "journal")
+    log = EventLog(ManualClock(), journal, {})
+    await log.record(log.event(Started, EVERYWHERE, name="n", plan="p", workspaces=1, changes=1))
+    turned = 0
+
+    async def turn() -> None:
+        nonlocal turned
+        while True:
+            turned += 1
+            await asyncio.sleep(0)
+
+    turning = asyncio.create_task(turn())
+    for number in range(1000):
+        await log.record(
+            log.event(Changed, "default", workspace_id=f"ws-{number}", application_id="a", state="INSTALLED")
+        )
+    turning.cancel()
+    await journal.close()
+
+    assert turned >= 3
+
+
+async def test_many_events_are_recorded_to_the_end_although_their_caller_is_cancelled(tmp_path: Path) -> None:
+    """And the end of the run stands behind them."""
+    journal = await open_journal(tmp_path / "journal")
+    log = EventLog(ManualClock(), journal, {})
+    started = log.event(Started, EVERYWHERE, name="n", plan="p", workspaces=1, changes=1)
+    many = [
+        log.event(Changed, "default", workspace_id=f"ws-{number}", application_id="a", state="INSTALLED")
+        for number in range(2000)
+    ]
+    recording = asyncio.create_task(log.record_many([started, *many]))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    recording.cancel()
+    await asyncio.wait((recording,))
+    assert recording.cancelled()
+    ended = await log.finish("stopped", "")
+    await journal.close()
+
+    assert list(read_journal(tmp_path / "journal")) == [started, *many, ended]
+
+
 @given(st.data())
 def test_disk_counts_and_followers_agree_whoever_is_cancelled(data: st.DataObject) -> None:
     """Many record at once on a real journal, some are cancelled: one order everywhere, and all of a record or none."""

@@ -1,5 +1,6 @@
 """Undoing a roll-out: exactly what it changed goes back, never what was there before it or was changed since."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,6 +96,24 @@ async def test_what_somebody_changed_since_is_left_alone(tmp_path: Path) -> None
             ("blocked", Reason.CHANGED_SINCE),
             ("blocked", Reason.VANISHED),
         ]
+
+
+async def test_what_an_undo_leaves_alone_may_be_of_targets_that_it_does_not_name(tmp_path: Path) -> None:
+    """Where everything of a target is left alone, the undo does not read it, and carries the rest out."""
+    async with site() as here:
+        ids = await rolled_out(here, tmp_path / "j")
+        undo = await here.rollout.plan_undo(tmp_path / "j")
+        change = replace(undo.workspaces[0].changes[0], action="blocked", reason=Reason.THERE_BEFORE.value)
+        elsewhere = replace(undo.workspaces[0], target="elsewhere", changes=(change,))
+        plan = replace(undo, workspaces=(elsewhere, *undo.workspaces))
+        result, events = await here.carry_out(plan, tmp_path / "undo")
+
+        blocked = [event for event in events if isinstance(event, Planned) and event.action == "blocked"]
+        assert [(event.target, event.application, event.owner) for event in blocked] == [
+            ("elsewhere", None, None)
+        ]
+        assert result.ending == "complete"
+        assert here.states(OFFICE, ids) == {"None": 2, "COMPLETED": 1}
 
 
 async def test_what_can_only_be_uninstalled_has_no_way_back(tmp_path: Path) -> None:

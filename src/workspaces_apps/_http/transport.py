@@ -39,6 +39,7 @@ from workspaces_apps._telemetry.port import load
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
+    MalformedResponseError,
     ServiceError,
     ThrottlingException,
     TransportError,
@@ -214,6 +215,9 @@ class _Call(Generic[ResultT]):
             elif error.http_status is not None and error.http_status < 500:
                 # A refusal for another reason shows that the rate was not objected to.
                 permit.succeeded()
+            raise
+        except MalformedResponseError:
+            self.arrived = True
             raise
         except TransportError as error:
             self.open = may_have_arrived(error)

@@ -278,8 +278,8 @@ class AssociationObserver(FeedSource[Snapshot]):
         elif len(self._watched) == IDS:
             # Those that are left now fit in one call, which may be worth making more often.
             for one in self._watched.values():
-                if not one.jobs:
-                    self._plan(one, one.round_at, self.clock.monotonic())
+                if not (one.jobs or one.awry or any(sub.failures for sub in one.subscriptions)):
+                    self._hasten(one)
 
     def done(self, watched: Watched) -> None:
         """Plan the next poll of a WorkSpace once every call of this one has come back."""
@@ -490,6 +490,15 @@ class AssociationObserver(FeedSource[Snapshot]):
         self._plan(watched, now, now)
         for one, moment in zip(watched.subscriptions, due, strict=True):
             one.due = min(one.due, moment)
+
+    def _hasten(self, watched: Watched) -> None:
+        """Have a WorkSpace polled sooner if it would be planned so now; nothing else about it changes."""
+        before = [(one.due, one.optional, one.delay) for one in watched.subscriptions]
+        changed = watched.changed
+        self._plan(watched, watched.round_at, self.clock.monotonic())
+        watched.changed = changed
+        for one, (due, optional, delay) in zip(watched.subscriptions, before, strict=True):
+            one.due, one.optional, one.delay = min(one.due, due), optional, delay
 
     def _chance(self, watched: Watched) -> float:
         return self._polling.random() if any(one.schedule.jitter for one in watched.subscriptions) else 0.0

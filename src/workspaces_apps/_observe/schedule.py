@@ -94,9 +94,15 @@ _NEAR: Final = 0.95
 _QUANTILE: Final = 0.02
 _KEPT: Final = 500
 
+_LATENESS: Final = 0.05
+"""The share of a step of the grid by which a moment counts as that of the step before."""
+
 _ENOUGH: Final = 10
-_LATE: Final = 0.9
+"""Deployments that must have been seen before they are taken to be alike."""
+
+_MOST_OF_THEM: Final = 0.9
 _ALIKE: Final = 90.0
+"""Seconds within which most deployments end that are alike."""
 
 _LEAST_CHANCE: Final = 0.05
 _VAGUE: Final = 120.0
@@ -140,9 +146,13 @@ class Schedule:
     along: float = 0.2
 
     def aligned(self, moment: float, parts: float = 1) -> float:
-        """Return the first moment of the grid, or of a grid of so many parts of it, that is not before this one."""
+        """Return the first moment of the grid, or of a grid of so many parts of it, that is not before this one.
+
+        One that has only just passed counts: a round begins a little after its moment, and what is planned from there on
+        would miss each next one.
+        """
         grid = self.grid / parts
-        return math.ceil(moment / grid - 1e-9) * grid if grid else moment
+        return math.ceil(moment / grid - _LATENESS) * grid if grid else moment
 
     def next_age(self, age: float, *, known: bool) -> float:
         """Return the age of a deployment at which it is polled next while its end is not near.
@@ -226,7 +236,7 @@ class Durations:
         count = len(self._seen)
         if self._vague or count < _ENOUGH or self._middle[count // 2] < least:
             return False
-        return self._middle[int(_LATE * count)] - self._least[int(_QUANTILE * count)] <= _ALIKE
+        return self._middle[int(_MOST_OF_THEM * count)] - self._least[int(_QUANTILE * count)] <= _ALIKE
 
     @property
     def read_after(self) -> float:

@@ -149,7 +149,7 @@ class Feed(Generic[NewsT]):
         is_news: Tells if `next` is to return something; None: it returns all news.
         on_news: Is called with all news, instead of `next`.
         on_error: Is called with the error that ends it, instead of `next`.
-        polls: How often there was news.
+        polls: How often something was shown, whether it was news or not.
         span: The context of the span of who waits, for polls to link to; None without one.
         closed: Whether it has ended.
         at_once: Whether it must be polled now. The observer's, as are the next four.

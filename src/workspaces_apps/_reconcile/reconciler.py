@@ -335,7 +335,7 @@ class Reconciler:
             await self._until_guard_opens(closed, deploy=False)
             return False
         except WorkSpacesError as error:
-            if not (guard.arrived or may_have_arrived(error)):
+            if not guard.may_have_arrived(error):
                 self._staged.pop(application, None)
             action = action_for(error, direction)
             if restages and action not in (ErrorAction.BACK_OFF, ErrorAction.STOP_TARGET):
@@ -383,7 +383,7 @@ class Reconciler:
             begun, reason = guard.arrived, "guard"
             raise
         except WorkSpacesError as error:
-            begun, reason = guard.arrived or may_have_arrived(error), code_of(error)
+            begun, reason = guard.may_have_arrived(error), code_of(error)
             raise
         finally:
             self._read_since_write = False
@@ -542,21 +542,9 @@ class Reconciler:
 
     async def _next(self, applications: frozenset[str] | None, until: float) -> Snapshot | None:
         """Wait for the next news of the WorkSpace; None if there was none until then."""
-        if self._subscription is None:
-            self._subscription = self._context.observer.subscribe(
-                self._workspace_id,
-                applications,
-                self._context.schedule,
-                since=self._followed_since() if applications else None,
-                tolerate_failures=TOLERATED_POLLS,
-                audience=self._context.audience,
-            )
-            self._subscription.is_news = self.observed.is_news
-        subscription = self._subscription
-        subscription.applications = applications
         limit = until if self._deadline is None else min(until, self._deadline)
         try:
-            snapshot = await subscription.next(limit)
+            snapshot = await self._subscribed(applications).next(limit)
         except WorkSpacesError as error:
             raise _Refused(error, tuple(self.results.open)) from error
         deadline = self._deadline
@@ -570,6 +558,21 @@ class Reconciler:
                 raise DeadlinePassed
             self._deadline = None
         return snapshot
+
+    def _subscribed(self, applications: frozenset[str] | None) -> Subscription:
+        """Return the subscription, made if there is none, to these applications."""
+        if self._subscription is None:
+            self._subscription = self._context.observer.subscribe(
+                self._workspace_id,
+                applications,
+                self._context.schedule,
+                since=self._followed_since() if applications else None,
+                tolerate_failures=TOLERATED_POLLS,
+                audience=self._context.audience,
+            )
+            self._subscription.is_news = self.observed.is_news
+        self._subscription.applications = applications
+        return self._subscription
 
     def _followed_since(self) -> float | None:
         """Return when the deployment began, or was read a moment ago to go on; None where it must be read at once."""

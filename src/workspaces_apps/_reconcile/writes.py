@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from workspaces_apps._base.clock import timeout
 from workspaces_apps._observe.reads import AssociationRecord
+from workspaces_apps._retry import may_have_arrived
+from workspaces_apps.errors import ClientStateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from workspaces_apps._observe.subscription import PollAudience
     from workspaces_apps._reconcile.observed_state import ObservedState, StateChange
     from workspaces_apps.api.operations import Operations
+    from workspaces_apps.errors import WorkSpacesError
 
 
 GRACE: Final = 60.0
@@ -393,6 +396,12 @@ class AttemptGuard:
         self._conditions = conditions
         self._observed = observed
         self._clock = clock
+
+    def may_have_arrived(self, error: WorkSpacesError) -> bool:
+        """Tell if an attempt of the call that failed with `error` may have arrived."""
+        # A client that was closed says nothing of the attempt that it broke off.
+        broken_off = isinstance(error, ClientStateError) and self.passed
+        return self.arrived or broken_off or may_have_arrived(error)
 
     def __call__(self, arrived: bool) -> None:
         """Let an attempt through.

@@ -599,7 +599,7 @@ async def open_run(plan: Plan, log: EventLog, *, dry_run: bool) -> None:
 
 
 def _settled(plan: Plan, log: EventLog, unsettled: Mapping[Key, Direction]) -> Iterator[Event]:
-    """Return how the changes that earlier runs planned have ended meanwhile, if they have."""
+    """Yield how the changes that earlier runs planned have ended meanwhile, if they have."""
     readable = {reading.name for reading in plan.targets if reading.error is None}
     changes = {
         Key(workspace.target, workspace.workspace_id, change.application_id): change
@@ -619,15 +619,16 @@ def _settled(plan: Plan, log: EventLog, unsettled: Mapping[Key, Direction]) -> I
 def _planned(plan: Plan, log: EventLog) -> Iterator[Event]:
     catalogues = {one.name: one for one in plan.targets}
     for workspace in plan.workspaces:
-        catalogue = catalogues[workspace.target]
+        # An undo has WorkSpaces of targets that are not in it, which it does not touch.
+        catalogue = catalogues.get(workspace.target)
         for change in workspace.changes:
             yield log.event(
                 Planned,
                 workspace.target,
                 workspace_id=workspace.workspace_id,
                 application_id=change.application_id,
-                application=catalogue.names.get(change.application_id),
-                owner=catalogue.owners.get(change.application_id),
+                application=catalogue.names.get(change.application_id) if catalogue is not None else None,
+                owner=catalogue.owners.get(change.application_id) if catalogue is not None else None,
                 action=change.action,
                 state=change.state,
                 direction=change.direction,

@@ -141,20 +141,28 @@ AnswerT = TypeVar("AnswerT")
 _MOST: Final = 200
 """Requests at most that share a statement."""
 
+_MOST_BYTES: Final = 4 << 20
+"""Bytes at most that a statement carries, unless a single request has more."""
 
-class Gatherer(Generic[RequestT, AnswerT]):
+
+class StatementBatcher(Generic[RequestT, AnswerT]):
     """Requests of several journals that share statements: one at a time, for all that came during the one before.
 
     Args:
         execute: Executes the statement for requests, and returns an answer for each, in their order.
         seconds: Seconds for which a request waits for others although nothing is under way.
+        size: Returns the bytes that a request carries.
     """
 
     def __init__(
-        self, execute: Callable[[Sequence[RequestT]], Awaitable[Sequence[AnswerT]]], seconds: float = 0.0
+        self,
+        execute: Callable[[Sequence[RequestT]], Awaitable[Sequence[AnswerT]]],
+        seconds: float = 0.0,
+        size: Callable[[RequestT], int] = lambda _: 0,
     ) -> None:
         self._execute = execute
         self._seconds = seconds
+        self._size = size
         self._waiting: list[tuple[RequestT, asyncio.Future[AnswerT]]] = []
         self._serving: asyncio.Task[None] | None = None
 
@@ -174,21 +182,50 @@ class Gatherer(Generic[RequestT, AnswerT]):
     async def _serve(self) -> None:
         while self._waiting:
             await asyncio.sleep(self._seconds)
-            # Who was cancelled meanwhile wants nothing any more.
-            wanted = [(request, answer) for request, answer in self._waiting if not answer.done()]
-            some, self._waiting = wanted[:_MOST], wanted[_MOST:]
+            some = self._batch()
             try:
-                answers = await self._execute([request for request, _ in some]) if some else ()
-            except (StoreUnavailableError, JournalError) as error:
+                await self._answer(some)
+            finally:
                 for _, answer in some:
-                    if not answer.done():
-                        own = copy(error)
-                        own.__cause__ = error
-                        answer.set_exception(own)
-            else:
-                for (_, answer), found in zip(some, answers, strict=True):
-                    if not answer.done():
-                        answer.set_result(found)
+                    # Nobody waits for ever, whatever has gone wrong here.
+                    answer.cancel()
+
+    def _batch(self) -> list[tuple[RequestT, asyncio.Future[AnswerT]]]:
+        # Who was cancelled meanwhile wants nothing any more.
+        wanted = [(request, answer) for request, answer in self._waiting if not answer.done()]
+        count = size = 0
+        for request, _ in wanted[:_MOST]:
+            size += self._size(request)
+            if count and size > _MOST_BYTES:
+                break
+            count += 1
+        self._waiting = wanted[count:]
+        return wanted[:count]
+
+    async def _answer(self, some: Sequence[tuple[RequestT, asyncio.Future[AnswerT]]]) -> None:
+        if not some:
+            return
+        try:
+            answers = await self._execute([request for request, _ in some])
+        except JournalError as error:
+            if len(some) == 1:
+                self._refuse(some, error)
+            # It may be one of them that the database refuses.
+            for one in some if len(some) > 1 else ():
+                await self._answer([one])
+        except StoreUnavailableError as error:
+            self._refuse(some, error)
+        else:
+            for (_, answer), found in zip(some, answers, strict=True):
+                if not answer.done():
+                    answer.set_result(found)
+
+    def _refuse(self, some: Sequence[tuple[RequestT, asyncio.Future[AnswerT]]], error: Exception) -> None:
+        for _, answer in some:
+            if not answer.done():
+                own = copy(error)
+                own.__cause__ = error
+                answer.set_exception(own)
 
 
 class SharedStatements:
@@ -196,14 +233,14 @@ class SharedStatements:
 
     Args:
         database: The database.
-        patience: Seconds for which a renewal or a look at a control record waits for others.
+        patience: Seconds for which a renewal or a poll of a control record waits for others.
     """
 
     def __init__(self, database: Database, patience: float = 0.0) -> None:
         self.database = database
-        self._renewals = Gatherer(self._renew_all, patience)
-        self._controls = Gatherer(self._read_controls, patience)
-        self._segments = Gatherer(self._put_all)
+        self._renewals = StatementBatcher(self._renew_all, patience)
+        self._controls = StatementBatcher(self._read_controls, patience)
+        self._segments = StatementBatcher(self._put_all, size=lambda request: len(request[3]))
 
     async def renew(self, name: str, epoch: int, before: int, beat: int) -> bool:
         """Write the next beat of a lease; False if its epoch or its beat is another."""
@@ -219,9 +256,13 @@ class SharedStatements:
 
     async def _renew_all(self, wanted: Sequence[tuple[str, int, int, int]]) -> Sequence[bool]:
         rows = await self.database.rows(
-            "UPDATE workspaces_apps.journal AS known SET beat = asked.beat"
+            # Locked in the order of segments, which share rows with renewals: in any other the two could wait for each other.
+            "WITH held AS (SELECT known.name, asked.beat"
             " FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) AS asked (name, epoch, before, beat)"
-            " WHERE known.name = asked.name AND known.epoch = asked.epoch AND known.beat = asked.before"
+            " JOIN workspaces_apps.journal AS known"
+            " ON known.name = asked.name AND known.epoch = asked.epoch AND known.beat = asked.before"
+            " ORDER BY known.name FOR NO KEY UPDATE OF known)"
+            " UPDATE workspaces_apps.journal AS known SET beat = held.beat FROM held WHERE known.name = held.name"
             " RETURNING known.name, known.epoch, known.beat",
             *map(list, zip(*wanted, strict=True)),
         )
@@ -350,7 +391,7 @@ def store_in(
         database: The database.
         lease: Seconds of a journal's lease.
         real_time: The time that leases run on.
-        patience: Seconds for which a renewal or a look at a control record waits for those of other journals.
+        patience: Seconds for which a renewal or a poll of a control record waits for those of other journals.
     """
     shared = SharedStatements(database, patience)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from workspaces_apps._associations.states import NO_ASSOCIATION
@@ -103,8 +103,9 @@ class EventLog:
         self._clock = clock
         self._journal = journal
         self._append_now = journal.append_now if isinstance(journal, PromptWriter) else None
-        # Appends that have not been told of yet: nothing is told before what stands before it.
+        # Appends that are not reported yet: nothing is reported before what stands before it.
         self._appending = 0
+        self._unyielded = 0
         self._counters = counters
         self._before = {name: _numbers(counter) for name, counter in counters.items()}
         self._began = clock.monotonic()
@@ -130,6 +131,11 @@ class EventLog:
         """
         if self._journal is None or not events or (not durable and self._is_appended_now(events)):
             self._tell(*events)
+            self._unyielded += len(events)
+            if self._unyielded >= _PORTION:
+                # Whoever records one after the other must not keep everybody else from running.
+                self._unyielded = 0
+                await asyncio.sleep(0)
             return
         self._appending += 1
         # A task of its own, so that nobody's cancellation parts what is on disk from what is counted.
@@ -137,23 +143,36 @@ class EventLog:
         try:
             await asyncio.shield(appending)
         except asyncio.CancelledError:
-            task = asyncio.ensure_future(self._take_back(appending, events))
-            self._abandoned.add(task)
-            task.add_done_callback(self._abandoned.discard)
+            self._abandon(self._take_back(appending, events))
             raise
+
+    def _abandon(self, work: Coroutine[object, object, None]) -> None:
+        """Have something done that nobody waits for but the end of the run."""
+        task = asyncio.ensure_future(work)
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
 
     async def record_many(self, events: Iterable[Event]) -> None:
         """Record any number of events, durably, in portions between which the loop goes on.
 
+        Cancelled, it goes on: half of a plan would be half of a report.
+
         Raises:
             JournalError: They could not be written.
         """
+        recording = asyncio.ensure_future(self._record_in_portions(events))
+        try:
+            await asyncio.shield(recording)
+        except asyncio.CancelledError:
+            self._abandon(self._ended(recording))
+            raise
+
+    async def _record_in_portions(self, events: Iterable[Event]) -> None:
         portion: list[Event] = []
         for event in events:
             if len(portion) == _PORTION:
                 await self.record(*portion)
                 portion.clear()
-                await asyncio.sleep(0)
             portion.append(event)
         await self.record(*portion, durable=True)
 
@@ -246,6 +265,11 @@ class EventLog:
             self.summary.apply(event)
             self.telemetry.apply(event, changes=len(self.summary.moves))
             self.events.put_nowait(event)
+
+    async def _ended(self, recording: asyncio.Future[None]) -> None:
+        # Whoever writes next hears of it too.
+        with contextlib.suppress(JournalError):
+            await recording
 
     async def _take_back(self, appending: asyncio.Future[None], events: tuple[Event, ...]) -> None:
         intents = [event for event in events if isinstance(event, Intent)]

@@ -354,7 +354,7 @@ class RunSummary:
         self._changes: dict[WorkspaceKey, dict[str | None, ChangeSummary]] = {}
         self._intents: Counter[WorkspaceKey] = Counter()
         # The last words since the wave of each run began.
-        self._words: dict[str, Counter[Outcome]] = {}
+        self._ended_in_wave: dict[str, Counter[Outcome]] = {}
         self._traffic: dict[str, dict[str, Traffic]] = {}
         for target, workspace_id, application in planned:
             self._move((target, workspace_id), application, "waiting")
@@ -394,12 +394,12 @@ class RunSummary:
         """Return what became of a change so far; of one that no event was about, nothing."""
         return self._changes.get(workspace, {}).get(application_id) or ChangeSummary()
 
-    def last_words(self, run: str) -> Mapping[Outcome, int]:
+    def ended_in_wave(self, run: str) -> Mapping[Outcome, int]:
         """Return the outcomes of the changes that ended in the wave which began last; it counts on while that goes on.
 
         Changes that were not started, because the roll-out ended early, were in none of the waves.
         """
-        return self._words[run]
+        return self._ended_in_wave[run]
 
     def is_open(self, workspace: WorkspaceKey) -> bool:
         """Tell whether any change of a WorkSpace has no last word."""
@@ -466,13 +466,13 @@ class RunSummary:
                 self._end(event, "skipped", event.reason)
             case WaveBegan():
                 self.wave = event
-                self._words[event.run] = Counter()
+                self._ended_in_wave[event.run] = Counter()
             case Progress():
                 self.silent_seconds = event.silent_seconds
                 self._count_traffic(event, event.target)
             case Finished():
                 self.finished = event
-                self._words.pop(event.run, None)
+                self._ended_in_wave.pop(event.run, None)
                 # What a run says at its end is about all of its targets.
                 self._count_traffic(event, EVERYWHERE)
             case ApprovalRequested():
@@ -520,8 +520,8 @@ class RunSummary:
         workspace, meant = _workspace(event), self._meant(event)
         for application in meant:
             self._move(workspace, application, outcome, reason)
-        if event.run in self._words and not (outcome == "skipped" and reason in NEVER_STARTED):
-            self._words[event.run][outcome] += len(meant)
+        if event.run in self._ended_in_wave and not (outcome == "skipped" and reason in NEVER_STARTED):
+            self._ended_in_wave[event.run][outcome] += len(meant)
         if not self.is_open(workspace):
             self.deploying.discard(workspace)
 

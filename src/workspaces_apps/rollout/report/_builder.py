@@ -372,7 +372,7 @@ class ReportBuilder:
             workspaces=max(0, event.workspaces),
             began=at,
             last=at,
-            words=self._summary.last_words(run.run),
+            words=self._summary.ended_in_wave(run.run),
             digest=event.digest,
         )
         self._waves.append(run.wave)
