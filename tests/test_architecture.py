@@ -232,6 +232,7 @@ REAL_TIME = {
     "pytest_plugin/_watched.py": "a thread of real time, which looks at the simulated one",
     "rollout/_apply.py": "leases and the control record, which other machines go by",
     "rollout/_journal/lines.py": "a group of lines on the way to a disk",
+    "rollout/_journal/postgresql.py": "renewals of leases, which wait for each other",
     "rollout/_journal/segments.py": "leases, which other machines go by",
     "simulator/_clocks.py": "the simulator's clocks, which real time drives",
     "simulator/_server.py": "sockets of a server, and the start of its thread",

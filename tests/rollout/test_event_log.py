@@ -228,7 +228,7 @@ async def test_many_events_leave_the_loop_its_turns(tmp_path: Path) -> None:
 
 
 async def test_who_records_one_after_the_other_lets_others_run(tmp_path: Path) -> None:
-    """What is written at once takes no turn of the loop by itself, but a thousand in a row do."""
+    """A record that is written at once takes no turn of the loop, but a thousand in a row do."""
     journal = await open_journal(tmp_path / "journal")
     log = EventLog(ManualClock(), journal, {})
     await log.record(log.event(Started, EVERYWHERE, name="n", plan="p", workspaces=1, changes=1))

@@ -170,7 +170,7 @@ class StatementBatcher(Generic[RequestT, AnswerT]):
         """Return the answer to a request.
 
         Raises:
-            StoreUnavailableError: The statement failed, and may be tried again.
+            StoreUnavailableError: The statement failed, and may be repeated.
             JournalError: It was refused.
         """
         answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
