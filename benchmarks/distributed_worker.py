@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from workspaces_apps import ClientConfig, Credentials, WorkSpacesClient
+from workspaces_apps._base.system import rare
 from workspaces_apps._pacing import PacingRegistry
 from workspaces_apps.distributed import Worker
 from workspaces_apps.rollout import Target
@@ -77,4 +78,6 @@ async def work(settings: WorkerSettings) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(process)d %(message)s")
-    asyncio.run(work(WorkerSettings(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))
+    # As `workspaces-apps worker` does: the stops of the collector would be longer than a lease.
+    with rare():
+        asyncio.run(work(WorkerSettings(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))

@@ -64,7 +64,8 @@ async def test_one_that_is_refused_does_not_refuse_the_others() -> None:
 
 async def test_nobody_waits_for_a_statement_that_broke() -> None:
     """Whatever the error is."""
-    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    heard: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
 
     async def execute(_: Sequence[int]) -> Sequence[int]:
         raise ArithmeticError

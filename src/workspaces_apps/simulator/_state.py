@@ -245,7 +245,7 @@ class Collection(dict[str, T]):
 
     def __init__(self, noun: str = "resource") -> None:
         super().__init__()
-        self.noun = noun
+        self.noun: str = noun
         self.numbers: dict[str, int] = {}
         self.order: OrderedIndex[T] = OrderedIndex()
 
