@@ -64,8 +64,11 @@ async def test_one_that_is_refused_does_not_refuse_the_others() -> None:
 
 async def test_nobody_waits_for_a_statement_that_broke() -> None:
     """Whatever the error is."""
-    heard: list[dict[str, object]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+
+    def ignore(_loop: asyncio.AbstractEventLoop, _context: dict[str, object]) -> None:
+        """Leave out the message that a task's error was never retrieved."""
+
+    asyncio.get_running_loop().set_exception_handler(ignore)
 
     async def execute(_: Sequence[int]) -> Sequence[int]:
         raise ArithmeticError
@@ -206,3 +209,22 @@ async def test_who_has_lost_a_journal_writes_nothing_beside_those_who_have_not(d
         assert list(renewed) == [None, "2.1", None]
         assert await lost.read(1) == [b"mine", b"next"]
         assert await held.read(1) == [b"other", b"further"]
+
+
+@pytest.mark.parametrize(
+    "asked,idle", [("", "4"), ("?keepalives_idle=60&connect_timeout=9", "60")], ids=["ours", "the URL's"]
+)
+async def test_a_connection_whose_other_end_is_gone_fails_by_itself(
+    database: str, asked: str, idle: str
+) -> None:
+    """Within seconds, not after the hours of the system's defaults; the URL may say otherwise."""
+    opened = await open_database(parse_database(database + asked))
+    try:
+        async with opened.connection() as connection:
+            parameters = connection.info.get_parameters()
+    finally:
+        await opened.close()
+
+    assert parameters["keepalives_idle"] == idle
+    assert parameters["tcp_user_timeout"] == "10000"
+    assert parameters.get("connect_timeout") == ("9" if asked else "5")

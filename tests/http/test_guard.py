@@ -10,7 +10,7 @@ import pytest
 from tests.http.conftest import Connect
 from tests.http.server import Answer, Recorded, ScriptedServer, fault, ok
 from tests.http.ways import forbid, posts
-from workspaces_apps import RetryPolicy, WorkSpacesClient
+from workspaces_apps import FailureKind, MalformedResponseError, RetryPolicy, WorkSpacesClient
 
 __all__ = ["posts"]
 
@@ -107,16 +107,22 @@ async def test_what_it_refuses_the_second_time_is_not_sent_again(
     assert len(posts) == (1 if allowed else 0)
 
 
+@pytest.mark.parametrize(
+    "first",
+    [fault("InternalServerException", status=500), Answer(body=b"<html>", headers=SKEWED.headers)],
+    ids=["5xx", "unreadable"],
+)
 @pytest.mark.parametrize("write", ["AssociateWorkspaceApplication", "DisassociateWorkspaceApplication"])
 @EACH_WAY
 async def test_it_is_told_that_an_earlier_attempt_may_have_arrived(
-    server: ScriptedServer, connect: Connect, posts: list[bytes], write: str, allowed: bool
+    server: ScriptedServer, connect: Connect, posts: list[bytes], write: str, first: Answer, allowed: bool
 ) -> None:
-    """After an answer with 5xx, and still after a throttle that came later."""
+    """After an answer with 5xx, or one that cannot be read, and still after a throttle that came later."""
     told: list[bool] = []
     done = ok({"Association": ASSOCIATION})
-    server.script(done, fault("InternalServerException", status=500), fault("ThrottlingException"), done)
-    call = await guarded(connect(retry=RetryPolicy(max_attempts=3)), write, told.append, allowed=allowed)
+    server.script(done, first, fault("ThrottlingException"), done)
+    retry = RetryPolicy(max_attempts=3, extra_exceptions={MalformedResponseError: FailureKind.TRANSIENT})
+    call = await guarded(connect(retry=retry), write, told.append, allowed=allowed)
 
     await call()
 

@@ -404,7 +404,7 @@ def leave_out_retry_headers(client: AioBaseClient) -> None:
 watchers_of: Final[Callable[[aiohttp.ClientSession], tuple[Collection[object], ...]]] = attrgetter(
     "trace_configs", "_middlewares"
 )
-"""Returns those who see the requests of an aiohttp session: traces and middlewares."""
+"""Getter of what sees the requests of an aiohttp session: its traces and middlewares."""
 
 SKIPPED_OF_SESSION: Final = _SKIPPED[aiohttp.ClientSession]
 """The methods of an aiohttp session that the fast path skips; one among a session's own attributes is wrapped."""

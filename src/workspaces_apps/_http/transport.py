@@ -39,7 +39,6 @@ from workspaces_apps._telemetry.port import load
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
-    MalformedResponseError,
     ServiceError,
     ThrottlingException,
     TransportError,
@@ -85,7 +84,7 @@ class _Call(Generic[ResultT]):
         attempt_began: When the one under way was; None between them.
         request_sent: Whether any request has left this machine; None for unknown.
         last: What the last attempt failed with.
-        arrived: Whether an attempt that has failed may have arrived.
+        arrived: Whether an attempt before the one that the guard was asked for last may have arrived.
         open: Whether a request may have been carried out, and nothing has shown yet what became of it.
         trace: Is told of the call's steps; None without telemetry.
     """
@@ -200,6 +199,7 @@ class _Call(Generic[ResultT]):
                 guard = None
                 if options.guard is not None:
                     # After the permit, and so after what may take minutes.
+                    self.arrived |= self.open
                     guard = partial(_ask, partial(options.guard, self.arrived), permit)
                     guard()
                 self.request_sent, self.open = None, True
@@ -209,19 +209,14 @@ class _Call(Generic[ResultT]):
                 transport.slots.release()
         except ServiceError as error:
             self.open = may_have_arrived(error)
-            self.arrived |= self.open
             if isinstance(error, ThrottlingException) or options.retry.kind_of(error) is FailureKind.THROTTLE:
                 permit.throttled()
             elif error.http_status is not None and error.http_status < 500:
                 # A refusal for another reason shows that the rate was not objected to.
                 permit.succeeded()
             raise
-        except MalformedResponseError:
-            self.arrived = True
-            raise
         except TransportError as error:
             self.open = may_have_arrived(error)
-            self.arrived |= self.open
             if transport.closed:
                 message = "the client was closed while the call was under way"
                 raise ClientStateError(

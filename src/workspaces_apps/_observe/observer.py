@@ -278,7 +278,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         elif len(self._watched) == IDS:
             # Those that are left now fit in one call, which may be worth making more often.
             for one in self._watched.values():
-                if not (one.jobs or one.awry or any(sub.failures for sub in one.subscriptions)):
+                if not (one.jobs or any(sub.failures for sub in one.subscriptions)):
                     self._hasten(one)
 
     def done(self, watched: Watched) -> None:

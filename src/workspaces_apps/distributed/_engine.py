@@ -9,6 +9,7 @@ from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecisio
 
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps.rollout import JournalError
+from workspaces_apps.rollout._journal.postgresql import conninfo_of
 from workspaces_apps.rollout._journal.segments import StoreUnavailableError, steady_seconds
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def make_app(
         clock: Its clock, for jobs that are retried.
         apply_target: Carries a target of a run out; gets the run, the target, and how often that was tried before.
     """
-    connector = PsycopgConnector(conninfo=url.place, min_size=1, max_size=4, timeout=5.0)
+    connector = PsycopgConnector(conninfo=conninfo_of(url), min_size=1, max_size=4, timeout=5.0)
     app = App(connector=connector)
 
     @app.task(name=TASK, queue=QUEUE, retry=_Again(clock), pass_context=True)

@@ -25,7 +25,7 @@ from workspaces_apps.rollout._journal.segments import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from psycopg import AsyncConnection
     from psycopg.rows import TupleRow
@@ -34,9 +34,32 @@ if TYPE_CHECKING:
     from workspaces_apps.rollout._journal.stores import JournalUrl
     from workspaces_apps.rollout._log.events import Event
 
-_APPLICATION: Final = "workspaces-apps"
-_CONNECT_SECONDS: Final = 5
+_PARAMETERS: Final[Mapping[str, str | int]] = {
+    "application_name": "workspaces-apps",
+    "connect_timeout": 5,
+    # Seconds and milliseconds: a connection whose other end is gone fails by itself, before the second lease has passed.
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Parameters of connections, where the URL does not say otherwise."""
+
 _CHECKOUT_SECONDS: Final = 5.0
+
+
+def conninfo_of(url: JournalUrl) -> str:
+    """Return the parameters of connections to a database: those of its URL, and ours where it does not say otherwise.
+
+    Raises:
+        psycopg.ProgrammingError: It has a parameter that does not exist.
+    """
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    asked = conninfo_to_dict(url.place)
+    return make_conninfo(
+        url.place, **{name: value for name, value in _PARAMETERS.items() if name not in asked}
+    )
 
 
 class Database:
@@ -110,26 +133,16 @@ async def open_database(url: JournalUrl, *, connections: int = 2) -> Database:
             'journals in PostgreSQL need the extra distributed: pip install "workspaces-apps[distributed]"'
         ) from error
     try:
+        place = conninfo_of(url)
         # By itself first: a pool tries for ever, and tells nobody why.
-        connecting = psycopg.AsyncConnection.connect(
-            url.place, connect_timeout=_CONNECT_SECONDS, application_name=_APPLICATION
-        )
-        async with await connecting as connection:
+        async with await psycopg.AsyncConnection.connect(place) as connection:
             await migrate(connection, url.shown)
     except psycopg.ProgrammingError as error:
         raise JournalError(f"the database {url.shown} cannot be used: {error_line(error)}") from error
     except psycopg.Error as error:
         raise JournalError(f"cannot reach the database {url.shown}: {error_line(error)}") from error
     pool: AsyncConnectionPool[AsyncConnection[TupleRow]] = AsyncConnectionPool(
-        url.place,
-        min_size=1,
-        max_size=connections,
-        kwargs={
-            "connect_timeout": _CONNECT_SECONDS,
-            "application_name": _APPLICATION,
-            "autocommit": True,
-        },
-        open=False,
+        place, min_size=1, max_size=connections, kwargs={"autocommit": True}, open=False
     )
     await pool.open()
     return Database(pool, url.shown)
