@@ -2,7 +2,8 @@
 
 Fleets are simulated, leases and heartbeats are real: the clock of the services and of the clients runs `--scale` times as
 fast as time. A killed worker is replaced at once. The limit of a target is what nobody can beat, with the durations that the
-simulator drew for it: every write as soon as the throttle lets it, every end noticed at once. Where the machine was busy for more than 80 % of the time, the row says that it is bound by it.
+simulator drew for it: every write as soon as the throttle lets it, every end noticed at once. The last column is the share of the
+seconds in which more than 80 % of the machine was in use.
 """
 
 import argparse
@@ -16,11 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -47,17 +50,19 @@ ABOUT: Final = """\
 """
 FLEETS: Final = "Measured: whole fleets"
 ABOUT_FLEETS: Final = """Leases and heartbeats are real; the services' clock runs {scale:g} times as fast as time. Workers, simulators and PostgreSQL share {cores}
-cores. CPU is what all of them took, on average: above {busy:.0%} of the machine a row is bound by it; CPU ms/call is the workers' own. A
+cores. CPU is what all of them took, on average, and beside it the share of the seconds in which that was above {busy:.0%} of the machine,
+so that it and not the throttle decided; CPU ms/call is the workers' own. A
 killed worker (signal 9, one every {every:g} s) is replaced at once. The limit of a target is what nobody can beat: every write as soon as
 the throttle lets it, 100 WorkSpaces in flight, every end noticed at once. Idle is the longest time without a call of a target that was
-not done yet, and nothing need be called for while all deployments go on.
+not done yet, and nothing need be called for while all deployments go on. Without a worker is the longest time from a kill to the first call
+of another worker for a target that the killed one held.
 """
 HEADINGS: Final[tuple[str, ...]] = (
     (
-        "| roll-out | wall, s | ÷ limit of the slowest target | ÷ one target alone | ending | deployed twice | idle, s | kills | changes | segments + renewals"
-        " | CPU ms/call | MiB | CPU |"
+        "| roll-out | wall, s | ÷ limit of the slowest target | ÷ one target alone | ending | deployed twice | idle, s | kills | without a worker, s | changes | segments + renewals"
+        " | CPU ms/call | MiB | CPU | time bound by this machine |"
     ),
-    "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    "|---|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
 )
 
 
@@ -71,7 +76,9 @@ class Outcome:
         changes: Changes that succeeded.
         twice: WorkSpaces that the service deployed on more than once.
         idle: The longest time in seconds without a call of a target that was not done yet.
+        orphaned: The longest time in seconds from a kill to the first call of another worker for a target that the killed one held.
         busy: The share of the machine's CPUs that was in use.
+        bound: The share of the time in which more than `BUSY` of them were.
         kills: Workers that were killed.
         segments: Segments that were written.
         beats: Renewals of leases, which are no segments.
@@ -85,7 +92,9 @@ class Outcome:
     changes: int
     twice: int
     idle: float
+    orphaned: float | None
     busy: float
+    bound: float
     kills: int
     segments: int
     beats: int
@@ -96,13 +105,14 @@ class Outcome:
     def row(self, what: str, alone: float | None) -> str:
         """Return a line of the table."""
         ratio = f"{self.wall / self.limit:.2f} | {'–' if alone is None else f'{self.wall / alone:.2f}'}"
-        note = "bound by this machine" if self.busy > BUSY else ""
         # Nobody knows what a worker had used by the time that it was killed.
         per_call = "–" if self.kills else f"{self.per_call:.1f}"
+        orphaned = "–" if self.orphaned is None else f"{self.orphaned:.1f}"
         return (
             f"| {what} | {self.wall:.0f} | {ratio} | {self.ending} | {self.twice} | {self.idle:.1f} | {self.kills} |"
+            f" {orphaned} |"
             f" {self.changes} | {self.segments} + {self.beats} | {per_call} | {self.memory:.0f} |"
-            f" {self.busy:.0%}{note and f', {note}'} |"
+            f" {self.busy:.0%} | {self.bound:.0%}{', bound by this machine' if self.busy > BUSY else ''} |"
         )
 
 
@@ -112,6 +122,11 @@ def machine() -> tuple[float, float]:
         int(figure) for figure in Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:]
     ]
     return sum(figures) - figures[3] - figures[4], sum(figures)
+
+
+def share(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """Return the share of the machine's CPUs that was in use between two readings of `machine`."""
+    return (after[0] - before[0]) / max(1.0, after[1] - before[1])
 
 
 def cpu_of(pid: int) -> float:
@@ -167,21 +182,24 @@ async def roll_out(
 
         running = [start() for _ in range(workers)]
         await asyncio.sleep(5)
-        before, began, killed = machine(), time.monotonic(), 0
+        samples, began = [machine()], time.monotonic()
+        killed: list[tuple[datetime, int]] = []
         idle_cpu = sum(cpu_of(process.pid) for process in running)
         run = await submit(manifest(targets), database=database)
         rng = random.Random(0)
         next_kill = began + every
         while not (found := await status(database, run)).is_over:
             await asyncio.sleep(1)
-            if killed < kills and time.monotonic() > next_kill:
-                killed, next_kill = killed + 1, next_kill + every
+            samples.append(machine())
+            if len(killed) < kills and time.monotonic() > next_kill:
+                next_kill += every
                 victim = rng.randrange(workers)
                 running[victim].kill()
+                killed.append((clock.now(), running[victim].pid))
                 running[victim].wait()
                 running[victim] = start()
         wall = time.monotonic() - began
-        after = machine()
+        samples.append(machine())
         used = sum(cpu_of(process.pid) for process in running) - (idle_cpu if not kills else 0.0)
         memory = max(memory_of(process.pid) for process in running)
         for process in running:
@@ -206,8 +224,10 @@ async def roll_out(
             changes=report.counts["succeeded"],
             twice=sum(count > 1 for count in deployments(sim).values()),
             idle=longest_gap(sim) / scale,
-            busy=(after[0] - before[0]) / (after[1] - before[1]),
-            kills=killed,
+            busy=share(samples[0], samples[-1]),
+            bound=sum(share(*pair) > BUSY for pair in itertools.pairwise(samples)) / (len(samples) - 1),
+            orphaned=longest_orphaned(sim, killed, scale),
+            kills=len(killed),
             segments=rows[0][0],
             beats=beats[0][0],
             per_call=1000 * used / max(1, sim.requests.count()),
@@ -249,6 +269,27 @@ def longest_gap(sim: Simulator) -> float:
     return max(
         (later - one for row in times.values() for one, later in itertools.pairwise(sorted(row))), default=0.0
     )
+
+
+def longest_orphaned(sim: Simulator, killed: Sequence[tuple[datetime, int]], scale: float) -> float | None:
+    """Return the longest time in seconds from a kill to the next call of an account whose last one was the killed worker's.
+
+    Args:
+        sim: The services.
+        killed: When by their clock workers were killed, and their process ids.
+        scale: How many times as fast as time that clock runs.
+    """
+    calls: defaultdict[str | None, list[tuple[datetime, str]]] = defaultdict(list)
+    for request in sim.requests:
+        calls[request.account_id].append((request.at, str(request.user_agent)))
+    lengths: list[float] = []
+    for row in calls.values():
+        row.sort()
+        for at, pid in killed:
+            following = bisect_right(row, at, key=itemgetter(0))
+            if 0 < following < len(row) and f"worker/{pid}" in row[following - 1][1].split():
+                lengths.append((row[following][0] - at).total_seconds() / scale)
+    return max(lengths, default=None)
 
 
 class SlowStorage(MemoryStorage):

@@ -1,8 +1,10 @@
 """A server that writes bytes: what no well-behaved server would say."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import ssl
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -33,6 +35,10 @@ Handler: TypeAlias = Callable[[asyncio.StreamWriter, str], Awaitable[bool]]
 """Answers a request for an operation; False closes the connection."""
 
 
+Greeting: TypeAlias = Callable[[asyncio.StreamWriter], None]
+"""Writes what nobody has asked for."""
+
+
 async def read_request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     """Read a request; return the operation that it names, in small letters, and all of it."""
     head = await reader.readuntil(b"\r\n\r\n")
@@ -43,8 +49,10 @@ async def read_request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
 
 
 @asynccontextmanager
-async def raw_server(handler: Handler) -> AsyncGenerator[RawServer]:
-    """Serve with a handler of bytes."""
+async def raw_server(
+    handler: Handler, tls: ssl.SSLContext | None = None, greet: Greeting | None = None
+) -> AsyncGenerator[RawServer]:
+    """Serve with a handler of bytes, over TLS if there is a context; `greet` writes on each new connection."""
     state = RawServer()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -53,6 +61,8 @@ async def raw_server(handler: Handler) -> AsyncGenerator[RawServer]:
         assert task is not None
         tasks.add(task)
         state.connections += 1
+        if greet is not None:
+            greet(writer)
         try:
             while True:
                 operation, request = await read_request(reader)
@@ -68,8 +78,8 @@ async def raw_server(handler: Handler) -> AsyncGenerator[RawServer]:
             writer.close()
             state.ended.set()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    state.url = f"http{'s' if tls is not None else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield state
     finally:
@@ -77,6 +87,32 @@ async def raw_server(handler: Handler) -> AsyncGenerator[RawServer]:
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def raw_server_in_thread(
+    handler: Handler, tls: ssl.SSLContext | None = None, greet: Greeting | None = None
+) -> Generator[RawServer]:
+    """Serve from another thread, so that the server goes on while the loop of the client is blocked."""
+    begun: list[tuple[RawServer, Callable[[], object]]] = []
+    ready = threading.Event()
+
+    async def serve() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        async with raw_server(handler, tls, greet) as state:
+            begun.append((state, lambda: loop.call_soon_threadsafe(stop.set)))
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert ready.wait(60)
+    [(state, end)] = begun
+    try:
+        yield state
+    finally:
+        end()
+        thread.join()
 
 
 Turn: TypeAlias = Callable[[int], bytes]

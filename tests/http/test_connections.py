@@ -3,20 +3,27 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from urllib3.util.wait import wait_for_read
 
 from tests.http.conftest import make_config
-from tests.http.raw import answer, client_of, raw_server
+from tests.http.raw import answer, client_of, raw_server, raw_server_in_thread
+from tests.http.test_network import self_signed
 from tests.http.ways import WAYS, posts
 from workspaces_apps import (
     ConfigurationError,
     MalformedResponseError,
+    Pacing,
     RetryPolicy,
     TransportError,
     WorkSpacesClient,
 )
+from workspaces_apps._base.connections import GuardedConnector
 from workspaces_apps.api import TerminateRequest
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._clocks import run_virtual
@@ -104,6 +111,66 @@ async def test_what_nobody_asked_for_is_no_answer(
     assert getattr(result, "meta").request_id == "3"  # noqa: B009
     assert (len(server.operations), server.connections) == (3, 2)
     check_way(posts, make, number, 1)
+
+
+@pytest.mark.parametrize("steps", [0.0, 0.02], ids=["idle", "busy"])
+async def test_what_tls_says_after_the_handshake_is_no_answer(tmp_path: Path, steps: float) -> None:
+    """A server of TLS 1.3 sends session tickets then: each call still takes one connection, and that is used again."""
+
+    async def handle(writer: asyncio.StreamWriter, _: str) -> bool:
+        writer.write(answer())
+        return True
+
+    async def block() -> None:
+        while True:
+            time.sleep(steps)  # noqa: ASYNC251 - the loop has other work
+            await asyncio.sleep(0)
+
+    tls = self_signed(tmp_path)
+    config = make_config(ca_bundle=tmp_path / "cert.pem", retry=ONCE, pacing=Pacing.off())
+    with raw_server_in_thread(handle, tls) as server:
+        async with client_of(server, config) as ws:
+            busy = asyncio.create_task(block()) if steps else None
+            for _ in range(2):
+                await asyncio.gather(*(ws.describe_account() for _ in range(8)))
+            if busy is not None:
+                busy.cancel()
+
+    assert (server.connections, len(server.operations)) == (8, 16)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+async def test_what_a_server_says_first_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    """Nothing is sent on a new connection on which something lies already, and there is one error."""
+    create = GuardedConnector._create_connection
+
+    async def create_late(
+        connector: GuardedConnector, req: ClientRequest, *options: Any, **named: Any
+    ) -> ResponseHandler:
+        protocol = await create(connector, req, *options, **named)
+        assert protocol.transport is not None
+        socket = protocol.transport.get_extra_info("socket")
+        await asyncio.to_thread(wait_for_read, socket, NOTICED)
+        return protocol
+
+    async def handle(_: asyncio.StreamWriter, __: str) -> bool:
+        raise AssertionError
+
+    def speak(writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(b'{"FailedRequests": []}'))
+
+    monkeypatch.setattr(GuardedConnector, "_create_connection", create_late)
+    tls = self_signed(tmp_path) if secure else None
+    config = make_config(ca_bundle=tmp_path / "cert.pem", retry=ONCE) if secure else make_config(retry=ONCE)
+    with raw_server_in_thread(handle, tls, speak) as server:
+        async with client_of(server, config) as ws:
+            with pytest.raises(TransportError, match="nobody had asked for") as caught:
+                await CALLS[3](ws)
+
+    assert caught.value.request_sent is False
+    assert (server.connections, server.operations) == (1, [])
 
 
 PECULIAR: Final[dict[str, tuple[Callable[[bytes], bytes], int]]] = {

@@ -6,11 +6,15 @@ aiohttp hands out a connection on which an answer lies that nobody asked for, an
 request, which may be a write. [seen] So whatever comes while a connection is idle closes it, and one on which something
 lies unread is closed instead of handed out. This is done where connections are taken, and so holds for every way that
 sends on them. It is also where an answer that is too long, or drips for too long, is broken off.
+
+A server of TLS 1.3 sends session tickets right after the handshake. [seen] They lie on a new connection until the loop has
+read them, and are no answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -36,6 +40,9 @@ RESPONSE_BYTES: Final = 16 * 1024 * 1024
 HEAD_BYTES: Final = 64 * 1024
 """Bytes allowed beside the body; aiohttp bounds the head itself, line by line."""
 
+_READING_TURNS: Final = 8
+"""Turns of the event loop that it has to read what lies on a connection: two are enough for what came at once."""
+
 
 class AnswerTooLongError(aiohttp.ClientPayloadError):
     """An answer has more bytes than are taken."""
@@ -52,6 +59,9 @@ class GuardedProtocol(ResponseHandler):
         loop: The event loop.
         most: Bytes of an answer at most.
         seconds: How long the connection may be used for one request at most.
+
+    Attributes:
+        is_new: Whether it has served no request.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, most: int, seconds: float) -> None:
@@ -61,6 +71,7 @@ class GuardedProtocol(ResponseHandler):
         self._left = most
         self._until = math.inf
         self._is_idle = False
+        self.is_new: bool = True
 
     @property
     def is_silent(self) -> bool:
@@ -74,9 +85,20 @@ class GuardedProtocol(ResponseHandler):
         except (OSError, ValueError):
             return False
 
+    async def falls_silent(self) -> bool:
+        """Tell if nothing lies on the connection but what TLS itself has to say, which the event loop reads meanwhile."""
+        for _ in range(_READING_TURNS):
+            if self.is_silent:
+                return True
+            transport = self.transport
+            if transport is None or self.should_close or transport.get_extra_info("ssl_object") is None:
+                return False
+            await asyncio.sleep(0)
+        return self.is_silent
+
     def begin(self) -> None:
         """Serve one request."""
-        self._is_idle = False
+        self._is_idle = self.is_new = False
         self._left = self._most
         self._until = self._loop.time() + self._seconds
 
@@ -144,16 +166,28 @@ class GuardedConnector(_Pool):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
     ) -> Connection:
-        """Hand out a connection that nothing lies on."""
+        """Hand out a connection that nothing lies on.
+
+        Raises:
+            aiohttp.ClientConnectorError: There is none, and on a new one something lies as well.
+        """
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
             if not isinstance(protocol, GuardedProtocol):
                 return connection
-            if protocol.is_silent:
-                protocol.begin()
-                return connection
+            is_new = protocol.is_new
+            try:
+                if await protocol.falls_silent():
+                    protocol.begin()
+                    return connection
+            except asyncio.CancelledError:
+                connection.close()
+                raise
             connection.close()
+            if is_new:
+                said = "the server closed a new connection, or sent on it what nobody had asked for"
+                raise aiohttp.ClientConnectorError(req.connection_key, OSError(errno.ECONNRESET, said))
 
     async def _create_connection(self, req: ClientRequest, *options: Any, **named: Any) -> ResponseHandler:
         with told_when_long(
