@@ -1,5 +1,7 @@
 """Carrying plans out against the simulator, over real HTTP, in simulated time."""
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +9,7 @@ import pytest
 
 from tests.rollout.site import LARGE, OFFICE, OTHER_EDITION, VISIO, connection_to, last_words, manifest, site
 from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._reconcile.reconciler import Reconciler
 from workspaces_apps.errors import ClientStateError
 from workspaces_apps.rollout import (
     Deployed,
@@ -18,6 +21,7 @@ from workspaces_apps.rollout import (
     Plan,
     Planned,
     Reason,
+    Report,
     Rollout,
     Staged,
     WaveBegan,
@@ -25,6 +29,7 @@ from workspaces_apps.rollout import (
 )
 from workspaces_apps.rollout._log.events import TEXT_LIMIT
 from workspaces_apps.simulator import FaultKind, SimulatorSettings, Throttle
+from workspaces_apps.simulator._records import State
 
 pytestmark = pytest.mark.campaign
 
@@ -764,3 +769,101 @@ async def test_a_role_that_cannot_be_assumed_is_its_target_s_error(
 
         assert plan.counts == {"install": 1}
         assert [role in error for error in plan.errors] == [True]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3])
+async def test_a_stop_in_the_first_moments_gives_everybody_a_last_word(turns: int, tmp_path: Path) -> None:
+    """Also where the plan is still being recorded."""
+    async with site(1000) as here:
+        plan = await here.rollout.plan(manifest())
+        async with here.rollout.apply(plan, journal=tmp_path / "j") as run:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            run.stop()
+            result = await run.finished()
+
+    changes = sum(len(workspace.pending) for workspace in plan.pending)
+    assert (result.not_started, result.skipped) == (changes, changes)
+    counts = Report.from_journal(tmp_path / "j").counts
+    assert (counts["skipped"], counts["waiting"]) == (changes, 0)
+
+
+async def test_a_fault_of_the_package_is_raised_whatever_else_is_waited_for() -> None:
+    """While the others wait for their hours, nobody waits for a reconciler."""
+    async with site() as here:
+        first, *_ = here.sim.fleet.add_workspaces(5)
+        now = here.clock.now()
+
+        def opening(seconds: float) -> str:
+            return f"{now + timedelta(seconds=seconds):%H:%M:%S}"
+
+        hours = [
+            {
+                "time_zone": "UTC",
+                "start": opening(-60),
+                "end": opening(7200),
+                "select": {"workspace_ids": [first]},
+            },
+            {"time_zone": "UTC", "start": opening(7200), "end": opening(36_000)},
+        ]
+        plan = await here.rollout.plan(manifest(hours=hours, finish_within_hours=False))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Reconciler, "_wait", fail)
+            with pytest.raises(ArithmeticError):
+                await here.carry_out(plan)
+
+
+async def fail(*_: object) -> None:
+    """Do what the package never should."""
+    raise ArithmeticError
+
+
+async def test_a_failure_that_cannot_be_counted_is_one_too_many() -> None:
+    """With a budget that others share: nothing more is started, and the end says why."""
+    counted: list[str] = []
+
+    async def count(_: str, workspace_id: str) -> str | None:
+        counted.append(workspace_id)
+        raise ConnectionError("the database is away")
+
+    async with site() as here:
+        here.sim.fleet.add_workspaces(6)
+        here.sim.faults.add("deployment_error")
+        plan = await here.rollout.plan(manifest(failure_budget="100%", retries=0, max_in_flight=1))
+        run = here.rollout.apply(plan)
+        run.share_budget(count)
+        async with run:
+            result = await run.finished()
+
+    assert (result.ending, result.failed, len(counted)) == ("budget-spent", 1, 1)
+    assert "ConnectionError: the database is away" in result.message
+
+
+@pytest.mark.parametrize(
+    "found,then,deployments",
+    [("COMPLETED", None, 1), ("ERROR", "COMPLETED", 0)],
+    ids=["removed", "mended"],
+)
+async def test_what_was_read_hours_ago_is_no_last_word(
+    found: State, then: State | None, deployments: int
+) -> None:
+    """A later wave begins hours after everything was read: what somebody did since counts."""
+    async with site() as here:
+        fleet = here.sim.fleet
+        fleet.add_workspaces(2)
+        plan = await here.rollout.plan(manifest(canary=1, pause="3h"))
+        late = plan.pending[1].workspace_id
+        fleet.set_association(late, fleet.application(OFFICE), found)
+
+        async def meddle() -> None:
+            await here.clock.sleep(7200)
+            fleet.set_association(late, fleet.application(OFFICE), then)
+
+        meddling = asyncio.create_task(meddle())
+        result, events = await here.carry_out(plan)
+        await meddling
+
+    assert result.ending == "complete"
+    assert last_words(events)[late, fleet.application(OFFICE)] == "succeeded"
+    assert here.deployments()[late] == deployments
+    assert here.states(OFFICE, [late]) == {"COMPLETED": 1}

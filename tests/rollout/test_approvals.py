@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rollout.site import Site, manifest, site
+from tests.rollout.site import OFFICE, VISIO, Site, manifest, site
 from workspaces_apps.rollout import (
     ApprovalRequested,
     Approved,
@@ -223,3 +223,21 @@ async def test_a_complete_rollout_is_over(tmp_path: Path) -> None:
         _, events = await go(here, asked, tmp_path / "j")
 
         assert kinds(events)[:3] == ["wave 1", "approval-requested 1", "approved 1"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+async def test_an_approval_is_for_what_was_planned_then(changed: bool, tmp_path: Path) -> None:
+    """An approved canary carries over to the same applications; one that the manifest adds begins with a canary again."""
+
+    def asked(*applications: str) -> Manifest:
+        return manifest(applications, canary=3, approval="canary", retries=0, failure_budget=5)
+
+    async with site() as here:
+        here.sim.faults.add("deployment_error", workspace_id=here.sim.fleet.add_workspaces(12)[-1])
+        result, _ = await go(here, asked(OFFICE), tmp_path / "j")
+        assert result.ending == "incomplete"
+        here.sim.fleet.add_workspaces(2)
+        _, events = await go(here, asked(OFFICE, VISIO) if changed else asked(OFFICE), tmp_path / "j")
+
+    first = next(event for event in events if isinstance(event, WaveBegan))
+    assert (first.approval, "approval-requested 1" in kinds(events)) == (changed, changed)

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 _log = field_logger("workspaces_apps.reconcile")
 
 _RECENT: Final = 60.0
-"""Seconds for which a deployment that was read to go on need not be read again."""
+"""Seconds for which what was read before a reconciler began need not be read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +155,7 @@ class Reconciler:
         "_in_flight",
         "_initial",
         "_initial_at",
+        "_is_initial",
         "_left_staged",
         "_limits",
         "_log",
@@ -210,7 +211,7 @@ class Reconciler:
         self._subscription: Subscription | None = None
         self._reads = 0
         self._initial_at = initial.at if initial is not None else None
-        self._was_read = initial is not None
+        self._is_initial = self._was_read = initial is not None
         self._read_since_write = False
         self._refusals = 0
         self._asked = False
@@ -272,6 +273,9 @@ class Reconciler:
         while True:
             self._check_deadline()
             decision = self._decide()
+            if isinstance(decision, Refuse | Finish) and self._is_out_of_date():
+                await self._read_patiently(with_state=True)
+                continue
             if isinstance(decision, Stage | Deploy) and await self._was_held_up():
                 continue
             if not isinstance(decision, Wait):
@@ -297,6 +301,11 @@ class Reconciler:
                 case Finish():
                     await self._finish(decision)
                     return
+
+    def _is_out_of_date(self) -> bool:
+        """Tell if all that is known was read before this began, and too long ago to be the last word."""
+        at = self._initial_at
+        return self._is_initial and at is not None and self._context.clock.monotonic() - at > _RECENT
 
     def _decide(self) -> Decision:
         observed, policy, desired = self.observed, self._policy, self._desired
@@ -595,7 +604,7 @@ class Reconciler:
         # What the first read shows is how it was found, and no change.
         if changes and self._was_read:
             await self._log.changed(changes)
-        self._was_read = True
+        self._is_initial, self._was_read = False, True
         await self._settle()
 
     async def _read(self, *, with_state: bool = False) -> None:

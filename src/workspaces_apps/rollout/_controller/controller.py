@@ -200,8 +200,14 @@ class RolloutController:
                 await self._await_approval(ended)
             await self._survey(pending)
         # After an approved canary an earlier run went on, or would have: the waves grow on from there.
-        continues = past.approved is not None
-        first = policy.canary if past.approved is None else Amount(grown(past.approved, policy.growth))
+        approved = past.approved_for(
+            (change.application_id, change.direction)
+            for workspace in pending
+            for change in workspace.pending
+            if change.direction is not None
+        )
+        continues = approved is not None
+        first = policy.canary if approved is None else Amount(grown(approved, policy.growth))
         sizes = wave_sizes(len(pending), first, policy.growth, policy.largest_wave)
         for number, wave in enumerate(cut(pending, sizes), start=1):
             is_canary = number == 1 and policy.canary is not None and not continues
@@ -233,6 +239,7 @@ class RolloutController:
             await self._next_move()
         while self._counting:
             await asyncio.wait(self._counting)
+        self._check_unbroken()
         await self._finish(*self._ending())
 
     async def _await_approval(self, wave: EndedWave) -> None:
@@ -329,8 +336,10 @@ class RolloutController:
         self._moved.clear()
         if self._broken is None:
             await self._moved.wait()
+        self._check_unbroken()
+
+    def _check_unbroken(self) -> None:
         if self._broken is not None:
-            await self._cancel_reconcilers()
             raise self._broken
 
     async def _do_target(self, queue: Sequence[PlannedWorkspace]) -> None:
@@ -467,7 +476,7 @@ class RolloutController:
             if self._count_elsewhere is not None:
                 counting = asyncio.create_task(self._count(self._count_elsewhere, run.workspace))
                 self._counting.add(counting)
-                counting.add_done_callback(self._counting.discard)
+                counting.add_done_callback(self._counted)
         if task.cancelled():
             self._ended_early.append(run)
             return
@@ -489,6 +498,15 @@ class RolloutController:
         if spent is not None:
             self._breaker.trip(Reason.BUDGET_SPENT, spent)
 
+    def _counted(self, counting: asyncio.Task[None]) -> None:
+        self._counting.discard(counting)
+        error = None if counting.cancelled() else counting.exception()
+        if error is not None:
+            # It may have been one too many.
+            self._breaker.trip(
+                Reason.BUDGET_SPENT, f"a failure could not be counted ({type(error).__name__}: {told(error)})"
+            )
+
     async def _cancel_reconcilers(self) -> None:
         tasks = tuple(self._running)
         for task in tasks:
@@ -496,6 +514,8 @@ class RolloutController:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _stop(self) -> None:
+        # What was being recorded stands before the last words, the plan above all.
+        await self._log.catch_up()
         for run in self._ended_early:
             await run.reconciler.results.give_up(Reason.STOPPED, "the roll-out was stopped")
         for workspace in tuple(self._waiting.values()):

@@ -176,6 +176,11 @@ class EventLog:
             portion.append(event)
         await self.record(*portion, durable=True)
 
+    async def catch_up(self) -> None:
+        """Wait until what cancelled callers were recording is recorded, or could not be."""
+        while self._abandoned:
+            await asyncio.wait(self._abandoned)
+
     async def withdraw(self, *intents: Intent, reason: str) -> None:
         """Take back intents whose write was not started; they are on disk when this returns.
 
@@ -224,8 +229,7 @@ class EventLog:
         return await asyncio.shield(self._finishing)
 
     async def _finish(self, ending: Ending, message: str) -> Finished:
-        while self._abandoned:
-            await asyncio.wait(self._abandoned)
+        await self.catch_up()
         ended = self.event(
             Finished,
             EVERYWHERE,

@@ -88,6 +88,9 @@ class ApprovalHistory:
         self.consumed: int = 0
         self._requested: EndedWave | None = None
         self._wave: WaveBegan | None = None
+        # What each run planned to do, and what of it somebody has approved a wave of: applications with directions.
+        self._planned: defaultdict[str, set[tuple[str, Direction]]] = defaultdict(set)
+        self._covered: set[tuple[str, Direction]] = set()
         # The changes of the run that have no last word, and those that have one since the wave began.
         self._open: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._ended: set[tuple[str, str]] = set()
@@ -105,6 +108,15 @@ class ApprovalHistory:
             return None
         return EndedWave(wave.run, wave.wave, wave.digest, wave.workspaces)
 
+    def approved_for(self, changes: Iterable[tuple[str, Direction]]) -> int | None:
+        """Return the size of the last wave that was approved; None too where it was approved for something else.
+
+        Args:
+            changes: The applications to change, with directions. One that no approved plan had needs an approval of
+                its own.
+        """
+        return self.approved if self._covered.issuperset(changes) else None
+
     def apply(self, event: Event) -> None:
         """Take one more event in."""
         match event:
@@ -115,6 +127,8 @@ class ApprovalHistory:
                 self._ended.clear()
             case Planned(action="install" | "uninstall" | "retry"):
                 self._open[event.target, event.workspace_id].add(event.application_id)
+                if event.direction is not None:
+                    self._planned[event.run].add((event.application_id, event.direction))
             case WaveBegan():
                 self._requested, self._wave = None, event
                 self._ended.clear()
@@ -132,6 +146,8 @@ class ApprovalHistory:
             case Finished(ending="complete"):
                 # What comes after it on this journal is another roll-out.
                 self.approved, self._wave, self._requested = None, None, None
+                self._planned.clear()
+                self._covered.clear()
             case _:
                 pass
 
@@ -140,8 +156,10 @@ class ApprovalHistory:
         ended, self._requested, self._wave = self.unapproved, None, None
         if isinstance(event, Approved):
             self.approved = ended.workspaces if ended is not None else 1
+            self._covered |= self._planned[ended.run if ended is not None else event.run]
         else:
             self.approved = None
+            self._covered.clear()
 
 
 class AnnouncedDeploys:
