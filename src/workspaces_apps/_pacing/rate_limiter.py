@@ -5,11 +5,12 @@ import heapq
 import math
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from typing import Final, Literal, NamedTuple, Self, TypeAlias
-from weakref import WeakSet
+from weakref import ReferenceType, WeakSet, WeakValueDictionary, ref
 
 from workspaces_apps._base.clock import Clock, SystemClock, running_loop
 from workspaces_apps._base.logs import rpc_method
@@ -23,6 +24,8 @@ from workspaces_apps.errors import DeadlineExceededError
 PermitOutcome: TypeAlias = Literal["succeeded", "throttled", "failed", "unused"]
 """The end of a request, as far as its rate is concerned."""
 
+_LoopRef: TypeAlias = ReferenceType[asyncio.AbstractEventLoop]
+
 
 class Permit:
     """The leave to send one request; say exactly once how it ended.
@@ -31,19 +34,23 @@ class Permit:
 
     Attributes:
         sent_at: When the turn came, in seconds of the pacer's clock.
+        loop: The event loop whose task it is for; None outside of any.
     """
 
-    __slots__ = ("_on_release", "sent_at")
+    __slots__ = ("_on_release", "loop", "sent_at")
 
-    def __init__(self, sent_at: float, on_release: Callable[[PermitOutcome, float], None]) -> None:
+    def __init__(
+        self, sent_at: float, loop: _LoopRef | None, on_release: Callable[["Permit", PermitOutcome], None]
+    ) -> None:
         self.sent_at: float = sent_at
-        self._on_release: Callable[[PermitOutcome, float], None] | None = on_release
+        self.loop: _LoopRef | None = loop
+        self._on_release: Callable[[Permit, PermitOutcome], None] | None = on_release
 
     def release(self, outcome: PermitOutcome) -> None:
         """Give the slot back, and say how the request ended."""
         on_release, self._on_release = self._on_release, None
         if on_release is not None:
-            on_release(outcome, self.sent_at)
+            on_release(self, outcome)
 
     def succeeded(self) -> None:
         """Note that the service did not object to the rate: it did what was asked, or refused for another reason."""
@@ -261,40 +268,76 @@ POLL_SHARE: Final = 0.5
 _SPARE_DEADLINES: Final = 64
 """Deadlines of tasks that have left that are kept before they are swept out."""
 
-
-class _Waiter:
-    """One task in the line. `permit` and `error` are set under the pacer's lock, the future after it."""
-
-    __slots__ = ("deadline", "error", "future", "loop", "permit")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        self.loop = loop
-        self.future: asyncio.Future[None] = loop.create_future()
-        self.deadline = deadline
-        self.permit: Permit | None = None
-        self.error: BaseException | None = None
-
-    def __lt__(self, other: "_Waiter") -> bool:
-        return self.deadline < other.deadline
+_LOST_LOOPS: Final = 1.0
+"""Seconds between two searches for event loops that were closed or lost with permits out, which tell nobody."""
 
 
 class _LoopTimer:
     """The timer of an event loop while tasks of its own wait.
 
     Attributes:
+        loop: The event loop.
         clock: What its alarm sleeps with.
         waiting: How many of its tasks are in the line.
         alarm: A task that sleeps until the next thing is due.
         due: When that is.
     """
 
-    __slots__ = ("alarm", "clock", "due", "waiting")
+    __slots__ = ("__weakref__", "alarm", "clock", "due", "loop", "waiting")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        self.loop = loop
         self.clock = clock
         self.waiting = 0
         self.alarm: asyncio.Task[None] | None = None
         self.due = math.inf
+
+
+class _Waiter:
+    """One task in the line. `permit` and `error` are set under the pacer's lock, the future after it."""
+
+    __slots__ = ("__weakref__", "deadline", "error", "future", "number", "permit", "timer")
+
+    def __init__(self, number: int, timer: _LoopTimer, deadline: float) -> None:
+        self.number = number
+        self.timer = timer
+        self.future: asyncio.Future[None] = timer.loop.create_future()
+        self.deadline = deadline
+        self.permit: Permit | None = None
+        self.error: BaseException | None = None
+
+
+class _Section:
+    """The lock of a pacer, within which a permit or a place in the line may end.
+
+    The garbage collector closes the tasks of a lost event loop at any instruction, of a thread that holds the lock too,
+    and waiting for it there would be for ever. So an end is only noted, and seen to as soon as the lock is free.
+    """
+
+    __slots__ = ("_lock", "_see_to", "ended")
+
+    def __init__(self, see_to: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._see_to = see_to
+        self.ended: deque[tuple[Permit, PermitOutcome] | _Waiter] = deque()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self.ended:
+            self.catch_up()
+
+    def note(self, end: tuple[Permit, PermitOutcome] | _Waiter) -> None:
+        """See to the end of a permit or of a place in the line, now or when the lock is free."""
+        self.ended.append(end)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """See to what was noted; where the lock is held, its holder does so on leaving."""
+        while self.ended and not self._lock.locked():
+            self._see_to()
 
 
 def rule_for(pacing: Pacing) -> RateRule:
@@ -308,7 +351,8 @@ class RateLimiter:
     """Lets the calls of one operation go at the pace that its rule allows, in the order they came.
 
     Safe between threads and event loops: all of them share one line and one rule. Nobody in the line watches
-    the clock; each loop with tasks in it has one alarm, set to the next turn or deadline.
+    the clock; each loop with tasks in it has one alarm, set to the next turn or deadline. A loop, its tasks and its
+    timer are held by the tasks alone, so that what is lost can be collected.
     """
 
     def __init__(self, pacing: Pacing, clock: Clock, rule: RateRule | None = None) -> None:
@@ -322,11 +366,14 @@ class RateLimiter:
         self.pacing = pacing
         self._clock = clock
         self._rule = rule if rule is not None else rule_for(pacing)
-        self._lock = threading.Lock()
+        self._lock = _Section(self._turn)
         self._in_flight = 0
-        self._line: OrderedDict[int, _Waiter] = OrderedDict()
-        self._deadlines: list[_Waiter] = []
-        self._timers: dict[asyncio.AbstractEventLoop, _LoopTimer] = {}
+        self._in_flight_of: dict[_LoopRef | None, int] = {}
+        self._numbers = count()
+        self._line: OrderedDict[int, ReferenceType[_Waiter]] = OrderedDict()
+        self._deadlines: list[tuple[float, int]] = []
+        # By the id of the loop, which its timer holds.
+        self._timers: WeakValueDictionary[int, _LoopTimer] = WeakValueDictionary()
         self._polled_at: float | None = None
 
     @property
@@ -377,7 +424,7 @@ class RateLimiter:
             now = self._clock.monotonic()
             if self._rule.delay(now, self._in_flight) > _TINY:
                 return None
-            return self._grant(now)
+            return self._grant(now, running_loop())
 
     async def acquire(self, *, clock: Clock | None = None, deadline: float | None = None) -> Permit:
         """Wait for a turn.
@@ -402,49 +449,95 @@ class RateLimiter:
             if limit < now or now + self._rule.eta(now, ahead) > limit + _TINY:
                 raise _too_late(ahead, self._rule.rate)
             if not ahead and self._rule.delay(now, self._in_flight) <= _TINY:
-                return self._grant(now)
-            waiter = _Waiter(loop, limit)
-            self._join(waiter, clock if clock is not None else self._clock)
-        self._turn()
+                return self._grant(now, loop)
+            waiter = self._join(loop, limit, clock if clock is not None else self._clock)
         try:
+            self._turn()
             await waiter.future
         except BaseException:
-            self._leave(waiter)
+            self._lock.note(waiter)
             raise
         if waiter.permit is None:
             raise waiter.error if waiter.error is not None else RuntimeError("woken without a turn")
         return waiter.permit
 
-    def _grant(self, now: float) -> Permit:
+    def _grant(self, now: float, loop: asyncio.AbstractEventLoop | None) -> Permit:
         """Count a call as gone. Under the lock, like all that follows up to `_turn`."""
         self._rule.reserve(now, self._in_flight)
+        where = None if loop is None else ref(loop)
         self._in_flight += 1
-        return Permit(now, self._released)
+        self._in_flight_of[where] = self._in_flight_of.get(where, 0) + 1
+        return Permit(now, where, self._released)
 
-    def _join(self, waiter: _Waiter, clock: Clock) -> None:
-        self._line[id(waiter)] = waiter
-        self._timers.setdefault(waiter.loop, _LoopTimer(clock)).waiting += 1
-        if waiter.deadline < math.inf:
+    def _join(self, loop: asyncio.AbstractEventLoop, deadline: float, clock: Clock) -> _Waiter:
+        timer = self._timers.setdefault(id(loop), _LoopTimer(loop, clock))
+        waiter = _Waiter(next(self._numbers), timer, deadline)
+        self._line[waiter.number] = ref(waiter)
+        timer.waiting += 1
+        if deadline < math.inf:
             if len(self._deadlines) > _SPARE_DEADLINES + 2 * len(self._line):
-                self._deadlines = [other for other in self._deadlines if id(other) in self._line]
+                self._deadlines = [(when, number) for when, number in self._deadlines if number in self._line]
                 heapq.heapify(self._deadlines)
-            heapq.heappush(self._deadlines, waiter)
+            heapq.heappush(self._deadlines, (deadline, waiter.number))
+        return waiter
 
     def _remove(self, waiter: _Waiter) -> bool:
         """Take a waiter out of the line; False if it was not in it any more."""
-        if self._line.pop(id(waiter), None) is None:
+        if self._line.pop(waiter.number, None) is None:
             return False
-        self._timers[waiter.loop].waiting -= 1
+        waiter.timer.waiting -= 1
         return True
+
+    def _waiters(self) -> list[_Waiter]:
+        return [waiter for reference in self._line.values() if (waiter := reference()) is not None]
+
+    def _see_to_ends(self, now: float) -> None:
+        """Take back the permits and the places in the line whose end was noted."""
+        while self._lock.ended:
+            end = self._lock.ended.popleft()
+            if not isinstance(end, _Waiter):
+                self._take_back(*end, now)
+            elif not self._remove(end) and end.permit is not None:
+                permit, end.permit = end.permit, None
+                self._take_back(permit, "unused", now)
+
+    def _take_back(self, permit: Permit, outcome: PermitOutcome, now: float) -> None:
+        out = self._in_flight_of.pop(permit.loop, 0)
+        if not out:
+            # It was taken back with its loop.
+            return
+        if out > 1:
+            self._in_flight_of[permit.loop] = out - 1
+        self._in_flight -= 1
+        if outcome == "succeeded":
+            self._rule.succeeded()
+        elif outcome == "throttled":
+            self._rule.throttled(now, permit.sent_at)
+        elif outcome == "unused":
+            self._rule.cancel()
+
+    def _drop_lost(self) -> None:
+        """Drop what belongs to event loops that were closed, or lost: their tasks never go on."""
+        for loop in [loop for loop in self._in_flight_of if loop is not None and _is_lost(loop())]:
+            self._in_flight -= self._in_flight_of.pop(loop)
+        for timer in list(self._timers.values()):
+            if timer.waiting and timer.loop.is_closed():
+                for waiter in self._waiters():
+                    if waiter.timer is timer:
+                        self._remove(waiter)
 
     def _let_go(self, now: float) -> list[_Waiter]:
         woken: list[_Waiter] = []
         while self._line:
-            waiter = next(iter(self._line.values()))
+            number, reference = next(iter(self._line.items()))
+            waiter = reference()
+            if waiter is None:
+                del self._line[number]
+                continue
             if waiter.deadline + _TINY < now:
                 waiter.error = _too_late(0, self._rule.rate)
             elif self._rule.delay(now, self._in_flight) <= _TINY:
-                waiter.permit = self._grant(now)
+                waiter.permit = self._grant(now, waiter.timer.loop)
             else:
                 break
             self._remove(waiter)
@@ -454,12 +547,13 @@ class RateLimiter:
     def _give_up(self, now: float) -> list[_Waiter]:
         woken: list[_Waiter] = []
         while self._deadlines:
-            waiter = self._deadlines[0]
-            waits = id(waiter) in self._line
-            if waits and waiter.deadline > now:
+            deadline, number = self._deadlines[0]
+            reference = self._line.get(number)
+            if reference is not None and deadline > now:
                 break
             heapq.heappop(self._deadlines)
-            if waits:
+            waiter = None if reference is None else reference()
+            if waiter is not None:
                 self._remove(waiter)
                 waiter.error = _too_late(0, self._rule.rate)
                 woken.append(waiter)
@@ -467,41 +561,49 @@ class RateLimiter:
 
     def _next_due(self, now: float) -> float:
         due = now + self._rule.delay(now, self._in_flight)
-        return min(due, self._deadlines[0].deadline) if self._deadlines else due
+        if self._deadlines:
+            due = min(due, self._deadlines[0][0])
+        loops = {id(loop()) for loop in self._in_flight_of if loop is not None}
+        return due if len(loops.union(list(self._timers))) <= 1 else min(due, now + _LOST_LOOPS)
 
     def _turn(self) -> None:
         """Let go whose turn it is, fail whose time is up, and see that every loop wakes for what is next."""
         here = running_loop()
         with self._lock:
             now = self._clock.monotonic()
+            self._see_to_ends(now)
+            if not self._line and not self._timers:
+                return
+            self._drop_lost()
             woken = self._let_go(now)
             woken += self._give_up(now)
             due = self._next_due(now) if self._line else math.inf
-            elsewhere = [loop for loop in list(self._timers) if self._set_alarm(loop, due, here)]
-        for waiter in woken:
-            self._wake(waiter, here)
-        for loop in elsewhere:
-            if not _call_in(loop, self._turn):
-                self._forget(loop)
+            elsewhere = [
+                timer.loop for timer in list(self._timers.values()) if self._set_alarm(timer, due, here)
+            ]
+        reached = [self._wake(waiter, here) for waiter in woken]
+        reached += [_call_in(loop, self._turn) for loop in elsewhere]
+        if not all(reached):
+            # What a loop had that was closed just now is dropped.
+            self._turn()
 
-    def _set_alarm(self, loop: asyncio.AbstractEventLoop, due: float, here: object) -> bool:
-        """Have `loop` wake at `due` at the latest; True if that must be done from within that loop."""
-        timer = self._timers[loop]
+    def _set_alarm(self, timer: _LoopTimer, due: float, here: object) -> bool:
+        """Have the timer's loop wake at `due` at the latest; True if that must be done from within that loop."""
         alarm = timer.alarm
         if not timer.waiting:
             due = math.inf
-            if alarm is None:
-                del self._timers[loop]
+            if alarm is None or timer.loop.is_closed():
+                self._timers.pop(id(timer.loop), None)
                 return False
         elif timer.due <= due:
             return False
-        if loop is not here:
+        if timer.loop is not here:
             return True
         if alarm is not None:
             alarm.cancel()
         timer.alarm, timer.due = None, due
         if not timer.waiting:
-            del self._timers[loop]
+            self._timers.pop(id(timer.loop), None)
         elif due < math.inf:
             # It serves all who wait.
             timer.alarm = start_detached(partial(self._on_timer, timer, due), name="workspaces-apps pacer")
@@ -523,48 +625,27 @@ class RateLimiter:
     def _fail_all(self, error: Exception) -> None:
         """Pass on the failure of a clock: whoever waits for it would wait for ever."""
         with self._lock:
-            woken = list(self._line.values())
+            woken = self._waiters()
             for waiter in woken:
                 waiter.error = error
                 self._remove(waiter)
         for waiter in woken:
             self._wake(waiter, running_loop())
 
-    def _wake(self, waiter: _Waiter, here: object) -> None:
-        if waiter.loop is here:
-            _finish(waiter.future)
-        elif not _call_in(waiter.loop, lambda: _finish(waiter.future)):
-            # Its loop is closed, and its task with it.
-            self._leave(waiter)
+    def _wake(self, waiter: _Waiter, here: object) -> bool:
+        """Have a task go on; False if its loop is closed."""
+        loop = waiter.timer.loop
+        if loop is not here:
+            return _call_in(loop, lambda: _finish(waiter.future))
+        _finish(waiter.future)
+        return True
 
-    def _leave(self, waiter: _Waiter) -> None:
-        """Step out of the line, or give back a turn that was not used."""
-        with self._lock:
-            if not self._remove(waiter) and waiter.permit is not None:
-                waiter.permit = None
-                self._in_flight -= 1
-                self._rule.cancel()
-        self._turn()
+    def _released(self, permit: Permit, outcome: PermitOutcome) -> None:
+        self._lock.note((permit, outcome))
 
-    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Drop what belongs to an event loop that was closed with tasks in the line."""
-        with self._lock:
-            for waiter in [waiter for waiter in self._line.values() if waiter.loop is loop]:
-                self._remove(waiter)
-            self._timers.pop(loop, None)
 
-    def _released(self, outcome: PermitOutcome, sent_at: float) -> None:
-        with self._lock:
-            self._in_flight -= 1
-            if outcome == "succeeded":
-                self._rule.succeeded()
-            elif outcome == "throttled":
-                self._rule.throttled(self._clock.monotonic(), sent_at)
-            elif outcome == "unused":
-                self._rule.cancel()
-            if not self._line:
-                return
-        self._turn()
+def _is_lost(loop: asyncio.AbstractEventLoop | None) -> bool:
+    return loop is None or loop.is_closed()
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> bool:
