@@ -10,7 +10,10 @@ from tests.rollout.site import OFFICE, VISIO, Site, manifest, site
 from workspaces_apps._associations import Direction
 from workspaces_apps.api import AssociationState
 from workspaces_apps.rollout import (
+    Changed,
+    Deployed,
     Event,
+    Failed,
     Intent,
     JournalBusyError,
     JournalError,
@@ -19,6 +22,8 @@ from workspaces_apps.rollout import (
     PlannedChange,
     Policy,
     Reason,
+    Skipped,
+    Staged,
     Started,
     Succeeded,
     Withdrawn,
@@ -146,6 +151,37 @@ async def test_an_undo_that_was_ended_early_goes_on(tmp_path: Path) -> None:
         assert (result.ending, here.states(OFFICE, ids)) == ("complete", {"None": 2, "COMPLETED": 1})
 
 
+async def stopped_at(here: Site, journal: Path, moment: type[Event], times: int = 1) -> None:
+    """Apply what is wanted, and stop at an event of a kind."""
+    plan = await here.rollout.plan(manifest(), journal=journal)
+    async with here.rollout.apply(plan, journal=journal) as run:
+        async for event in run:
+            times -= isinstance(event, moment)
+            if not times:
+                run.stop()
+
+
+@pytest.mark.parametrize("moment", [Staged, Deployed])
+async def test_what_a_stopped_roll_out_left_is_told(moment: type[Event], tmp_path: Path) -> None:
+    """Nothing reported it as made, so that it is left alone; once the roll-out was resumed, it is taken back."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(4)
+        await stopped_at(here, tmp_path / "j", moment, 4)
+        plan = await here.rollout.plan_undo(tmp_path / "j")
+        assert changes(plan) == {}
+        assert [warning.split(",")[0] for warning in plan.warnings] == [
+            "4 changes may have been left staged or deploying"
+        ]
+
+        resumed = await here.rollout.plan(manifest(), journal=tmp_path / "j")
+        await here.carry_out(resumed, tmp_path / "j")
+        plan = await here.rollout.plan_undo(tmp_path / "j")
+        result, _ = await here.carry_out(plan, tmp_path / "undo")
+
+        assert (plan.warnings, result.ending) == ((), "complete")
+        assert here.states(OFFICE, ids) == {"None": 4}
+
+
 async def test_one_run_is_undone_and_not_those_before_it(tmp_path: Path) -> None:
     """One run is chosen by its number; what the other installed stays."""
     async with site() as here:
@@ -178,6 +214,7 @@ async def test_a_journal_that_is_written_or_is_not_there_is_refused(tmp_path: Pa
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 DEPLOY = "DeployWorkspaceApplications"
+STAGING = {"install": "AssociateWorkspaceApplication", "uninstall": "DisassociateWorkspaceApplication"}
 
 
 def events(state: str | None, direction: str, *kinds: str, run: str = "r") -> list[Event]:
@@ -185,6 +222,11 @@ def events(state: str | None, direction: str, *kinds: str, run: str = "r") -> li
     about = {"at": AT, "run": run, "workspace_id": "ws-1", "application_id": "wsa-1", "direction": direction}
     found: dict[str, Event] = {
         "intent": Intent(operation=DEPLOY, **about),  # type: ignore[arg-type]  # of mixed types
+        "staging": Intent(operation=STAGING[direction], **about),  # type: ignore[arg-type]
+        "going": Changed(state="INSTALLING", **about),  # type: ignore[arg-type]
+        "error": Changed(state="ERROR", **about),  # type: ignore[arg-type]
+        "retried": Failed(reason="ERROR", final=False, **about),  # type: ignore[arg-type]
+        "vanished": Skipped(reason="vanished", **about),  # type: ignore[arg-type]
         "withdrawn": Withdrawn(operation=DEPLOY, reason="x", **about),  # type: ignore[arg-type]
         "succeeded": Succeeded(**about),  # type: ignore[arg-type]
     }
@@ -222,6 +264,30 @@ def test_only_what_was_announced_and_succeeded_is_a_roll_outs_own(
     found = changes_made([start, *history], None).made().get(Key("default", "ws-1", "wsa-1"))
 
     assert (None if found is None else found.obstacle is None) is own
+
+
+@pytest.mark.parametrize(
+    "history,left",
+    [
+        (events("REMOVED", "install", "staging"), True),
+        (events("REMOVED", "install", "staging", "intent"), True),
+        (events("REMOVED", "install", "intent", "withdrawn"), False),
+        (events("REMOVED", "install", "intent", "succeeded"), False),
+        (events("REMOVED", "install", "staging", "intent", "error"), False),
+        (events("REMOVED", "install", "intent", "retried"), False),
+        (events("REMOVED", "install", "intent", "vanished"), False),
+        (events("REMOVED", "install", "intent", "error", "intent"), True),
+        (events("REMOVED", "install", "intent", "error", "going"), True),
+        (events("REMOVED", "install", "intent", "error", "intent", "withdrawn"), False),
+        (events("REMOVED", "install", "intent") + events("ERROR", "install", run="s"), False),
+    ],
+)
+def test_what_was_announced_and_has_no_end_was_left(history: list[Event], left: bool) -> None:
+    """A withdrawn write, a failed one and a success leave nothing behind."""
+    start: Event = Started(at=AT, run="r", name="x", plan="p", workspaces=1, changes=1)
+
+    assert changes_made([start, *history], None).left() == [Key("default", "ws-1", "wsa-1")] * left
+    assert changes_made([start, *history], "another").left() == []
 
 
 OWN: dict[Direction, dict[str, bool]] = {

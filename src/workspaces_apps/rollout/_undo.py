@@ -19,10 +19,13 @@ from workspaces_apps._observe.reads import AssociationRecord
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._log.events import (
     Action,
+    Changed,
     Direction,
     Event,
+    Failed,
     Intent,
     Planned,
+    Skipped,
     Started,
     Succeeded,
     Withdrawn,
@@ -31,7 +34,7 @@ from workspaces_apps.rollout._log.projections import Key
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, ApplicationRef, Manifest, Rule, Target
 from workspaces_apps.rollout._manifest.policy import Policy
 from workspaces_apps.rollout._manifest.selectors import Selector
-from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace, blocked
+from workspaces_apps.rollout._plan.plan import Plan, PlannedChange, PlannedWorkspace, blocked, some
 
 _LONGEST_NAME: Final = 100
 
@@ -67,13 +70,19 @@ class _KnownChange:
         before: Its state before the first write of the runs in question; None while none was announced.
         planned: Its state as it was planned last.
         intents: The writes that were announced and not withdrawn since the last success: by run, and direction.
+        ended: The number of them that are known to have ended in ERROR, or to have been refused.
         made: The last success that followed one of them, and the run that announced it.
     """
 
     before: str | None = None
     planned: str | None = None
     intents: list[tuple[str, Direction]] = field(default_factory=list[tuple[str, Direction]])
+    ended: int = 0
     made: tuple[str, Succeeded] | None = None
+
+    def end(self) -> None:
+        """Take in that what was announced so far has ended, and not well."""
+        self.ended = len(self.intents)
 
 
 class ChangesMade:
@@ -107,21 +116,31 @@ class ChangesMade:
                     change.intents.reverse()
                     change.intents.remove((event.run, event.direction))
                     change.intents.reverse()
+            case Changed(state="ERROR"):
+                self._of(event).end()
+            case Changed(state=state) if state in IN_FLIGHT:
+                # One read may show ERROR, and the next one that it goes on.
+                self._of(event).ended = 0
+            case Failed(application_id=str()) | Skipped(application_id=str()) if _has_ended(event):
+                self._of(event).end()
             case Succeeded():
                 change = self._of(event)
                 # Without an intent it was so already, or another run has made it.
                 if change.intents and change.intents[-1][1] == event.direction:
                     change.made = change.intents[-1][0], event
                 change.intents.clear()
+                change.ended = 0
             case _:
                 pass
 
     def _asked(self, run: str) -> bool:
         return self._run is None or run == self._run
 
-    def _of(self, event: Planned | Intent | Withdrawn | Succeeded) -> _KnownChange:
+    def _of(
+        self, event: Planned | Intent | Withdrawn | Changed | Failed | Skipped | Succeeded
+    ) -> _KnownChange:
         return self._changes.setdefault(
-            Key(event.target, event.workspace_id, event.application_id), _KnownChange()
+            Key(event.target, event.workspace_id, event.application_id or ""), _KnownChange()
         )
 
     def _plan(self, event: Planned) -> None:
@@ -130,7 +149,18 @@ class ChangesMade:
         state = event.state or _BY_ACTION.get(event.action)
         if state is None and event.action == "nothing" and event.direction is not None:
             state = SETTLED_BY[event.direction]
-        self._of(event).planned = state
+        change = self._of(event)
+        change.planned = state
+        if state == ERROR:
+            change.end()
+
+    def left(self) -> list[Key]:
+        """Return the changes that the runs in question announced, and of whose end nothing is known."""
+        return [
+            key
+            for key, change in self._changes.items()
+            if any(self._asked(run) for run, _ in change.intents[change.ended :])
+        ]
 
     def made(self) -> dict[Key, "Made"]:
         """Return the changes that the runs in question have made, in the order in which they were planned."""
@@ -279,7 +309,21 @@ class Undo:
                     target=where[0], workspace_id=where[1], user_name=user, changes=()
                 )
             planned[where] = replace(workspace, changes=(*workspace.changes, change))
-        return replace(plan, workspaces=tuple(planned.values()))
+        warnings = plan.warnings
+        left = self._changes.left()
+        if left:
+            ids = tuple(dict.fromkeys(key.workspace_id for key in left))
+            told = f"{len(left):,} changes may have been left staged or deploying, on {some(ids)}"
+            warnings += (
+                f"{told}: an undo leaves them alone. Resume the roll-out so that its journal tells how they ended, then undo",
+            )
+        return replace(plan, workspaces=tuple(planned.values()), warnings=warnings)
+
+
+def _has_ended(event: Failed | Skipped) -> bool:
+    if isinstance(event, Failed):
+        return event.refused or not event.final
+    return event.reason == Reason.VANISHED
 
 
 def changes_made(events: Iterable[Event], run: str | None) -> ChangesMade:

@@ -275,7 +275,7 @@ class Plan:
             return ()
         if self.format < FORMAT:
             return tuple(
-                f"{target.name}: there is no WorkSpace {_some(target.not_found)}"
+                f"{target.name}: there is no WorkSpace {some(target.not_found)}"
                 for target in self.targets
                 if target.not_found
             )
@@ -290,7 +290,7 @@ class Plan:
                 found.setdefault(workspace.target, []).append(
                     f"{workspace.workspace_id} is {workspace.state}"
                 )
-        return tuple(f"{target}: {_some(ids)}" for target, ids in found.items())
+        return tuple(f"{target}: {some(ids)}" for target, ids in found.items())
 
     @property
     def exit_code(self) -> int:
@@ -489,7 +489,8 @@ def _format_of(text: str | bytes) -> int:
         return FORMAT
 
 
-def _some(texts: Sequence[str]) -> str:
+def some(texts: Sequence[str]) -> str:
+    """Return the first of some texts, and how many more there are."""
     more = f" and {len(texts) - _NAMED:,} more" if len(texts) > _NAMED else ""
     return f"{', '.join(texts[:_NAMED])}{more}"
 
