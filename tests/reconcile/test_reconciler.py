@@ -36,6 +36,7 @@ class Gate:
         self.lasting = lasting
         self.count = count
         self.asked: list[tuple[bool, int]] = []
+        self._stop = asyncio.Event()
 
     def holds(self, *, deploy: bool) -> bool:
         """Tell if a write may leave; keep for which kind of write it was asked, and what `count` was then."""
@@ -48,6 +49,19 @@ class Gate:
             self.deploy = self.deploy or deploy
             self.stage = self.stage or not deploy
         return self.lasting
+
+    @property
+    def stops(self) -> tuple[asyncio.Event]:
+        """The signal that comes when `stop` is called."""
+        return (self._stop,)
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self._stop.set()
+
+    def stopped(self) -> Refusal | None:
+        """Refuse once `stop` was called."""
+        return Refusal(Reason.DRAINED, "no more") if self._stop.is_set() else None
 
     def is_admitted(self) -> bool:
         """Tell that nobody is asked."""
@@ -175,6 +189,32 @@ async def test_what_an_attempt_may_have_staged_before_the_guard_closed_is_taken_
         withdrawn = [one for one in here.notes.kept if one[0] == "withdrawn"]
         assert withdrawn == ([] if arrived else [("withdrawn", ASSOCIATE, "guard")])
         assert here.here.count(ASSOCIATE) == 1
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "throttle"])
+@pytest.mark.parametrize("operation", [ASSOCIATE, DEPLOY])
+async def test_the_first_write_is_not_repeated_once_nothing_more_starts(
+    operation: str, fault: FaultKind
+) -> None:
+    """Behind a throttle nothing has begun, and an attempt that may have arrived is taken back; what has begun goes on."""
+    async with bench() as here:
+        here.here.sim.faults.add(fault, operation=operation, times=1)
+
+        class Stopping(Gate):
+            """Conditions under which nothing more starts after the first attempt of the operation."""
+
+            def stopped(self) -> Refusal | None:
+                if here.here.count(operation):
+                    self.stop()
+                return super().stopped()
+
+        result = await here.reconciler({here.here.application: "install"}, conditions=Stopping()).run()
+
+        begun = operation == DEPLOY
+        assert here.here.count(DEPLOY) >= begun
+        assert [one.outcome for one in result.changes.values()] == ["succeeded" if begun else "skipped"]
+        states = here.here.sim.fleet.associations(here.workspace_id)
+        assert states == ({here.here.application: "COMPLETED"} if begun else {})
 
 
 @pytest.mark.parametrize("operation", [ASSOCIATE, DEPLOY])

@@ -8,7 +8,8 @@ to prevent it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from workspaces_apps._associations import OPPOSITE
 from workspaces_apps._associations.states import DEPLOYING as DEPLOYING_STATE
 from workspaces_apps._associations.states import ERROR, SETTLED, STAGED, NextAction, Readiness, next_action
+from workspaces_apps._base.clock import sleep_or
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._observe.reads import Snapshot
 from workspaces_apps._observe.schedule import TOLERATED_POLLS
@@ -145,6 +147,7 @@ class Reconciler:
         "_acted",
         "_acting",
         "_asked",
+        "_begun",
         "_cannot_restage",
         "_conditions",
         "_context",
@@ -215,6 +218,8 @@ class Reconciler:
         self._read_since_write = False
         self._refusals = 0
         self._asked = False
+        # Whether the service has taken a write, and nothing but our own deployment was waited for since.
+        self._begun = False
         self._deployed = False
         self._acted: dict[str, None] = {}
         # Staged here and not deployed, and so to be taken back if the WorkSpace is left alone.
@@ -276,6 +281,8 @@ class Reconciler:
             if isinstance(decision, Refuse | Finish) and self._is_out_of_date():
                 await self._read_patiently(with_state=True)
                 continue
+            if self._leads_to_write(decision):
+                self._check_may_begin()
             if isinstance(decision, Stage | Deploy) and await self._was_held_up():
                 continue
             if not isinstance(decision, Wait):
@@ -325,6 +332,22 @@ class Reconciler:
             )
         )
 
+    def _leads_to_write(self, decision: Decision) -> bool:
+        """Tell if a decision is a write, or a wait for one."""
+        match decision:
+            case Wait(for_others=for_others):
+                return for_others
+            case AwaitReady():
+                return not self._is_settled()
+            case _:
+                return isinstance(decision, Stage | Deploy)
+
+    def _check_may_begin(self) -> None:
+        """Give up where nothing more starts, unless this has begun."""
+        stopped = None if self._begun else self._conditions.stopped()
+        if stopped is not None:
+            raise _GiveUp(stopped.reason, stopped.message, take_back=True)
+
     def _begin_write(self) -> None:
         self._close_subscription()
         if self._limits.count_write():
@@ -335,7 +358,7 @@ class Reconciler:
         direction = self._desired[application]
         if not restages and self.observed.state(application) not in STAGED:
             self._staged[application] = None
-        guard = AttemptGuard(self._conditions, None, self._context.clock)
+        guard = AttemptGuard(self._conditions, None, self._context.clock, begins=not self._begun)
         try:
             await self._send_staging(application, direction, guard)
         except GuardClosed as closed:
@@ -354,6 +377,7 @@ class Reconciler:
             await self._cope(error, action, (application,))
             return False
         self._acted[application] = None
+        self._begun = True
         self._limits.reset()
         self.refusal = None
         if restages:
@@ -453,11 +477,13 @@ class Reconciler:
             )
             for application in decision.applications
         ]
-        guard = AttemptGuard(self._conditions, self.observed, self._context.clock, self._refusals)
+        guard = AttemptGuard(
+            self._conditions, self.observed, self._context.clock, self._refusals, begins=not self._begun
+        )
         client = self._context.guarded(guard, once=True)
 
         async def take_in(answer: Answer) -> None:
-            self._deployed = True
+            self._begun = self._deployed = True
             self._conditions.deployed()
             self._refusals = 0
             self._staged.clear()
@@ -486,8 +512,10 @@ class Reconciler:
         if self.observed.committed and deployed_at is not None:
             soonest = min(until, deployed_at + self._policy.grace + 1.0)
         self._acting.release()
+        if decision.for_others and not self._deployed:
+            self._begun = False
         applications = None if decision.for_others else frozenset(self.results.open)
-        snapshot = await self._next(applications, soonest)
+        snapshot = await self._next(applications, soonest, before_write=decision.for_others)
         await self._acting.acquire()
         if snapshot is not None:
             await self._take_in(snapshot)
@@ -497,23 +525,22 @@ class Reconciler:
             self.observed.committed = frozenset()
 
     async def _await_ready(self) -> None:
-        """Wait until the WorkSpace is ready; before a deployment of ours this holds no permit."""
+        """Wait until the WorkSpace is ready, or nothing more starts; before a deployment of ours this holds no permit."""
         until = self._limits.ready_until()
         self._acting.release()
         was_away = self.observed.readiness is not None
         was_listed = self.observed.workspace_state is not None
         holds_permit = self._deployed or not was_away
         if not holds_permit:
-            self._in_flight.release()
-            self._park(True)
+            self._leave()
         in_time = await self._until_read(until)
         if not holds_permit:
-            self._park(False)
             # The queue for a permit is not the WorkSpace's time.
             self._limits.end_unready()
-            await self._in_flight.acquire()
+            await self._come_back()
         await self._acting.acquire()
         if not in_time:
+            self._check_may_begin()
             minutes = self._policy.ready_timeout / 60
             state = self.observed.workspace_state or "unknown"
             raise _GiveUp(
@@ -534,7 +561,7 @@ class Reconciler:
         """Wait for news of the WorkSpace's state, and while it is on its way for the next; False if the time is up."""
         was_away = self.observed.readiness is not None
         while True:
-            snapshot = await self._next(frozenset(), until)
+            snapshot = await self._next(frozenset(), until, before_write=not self._is_settled())
             if snapshot is None:
                 return False
             await self._take_in(snapshot)
@@ -549,11 +576,23 @@ class Reconciler:
             for one, direction in self._desired.items()
         )
 
-    async def _next(self, applications: frozenset[str] | None, until: float) -> Snapshot | None:
-        """Wait for the next news of the WorkSpace; None if there was none until then."""
+    async def _next(
+        self, applications: frozenset[str] | None, until: float, *, before_write: bool
+    ) -> Snapshot | None:
+        """Wait for the next news of the WorkSpace; None if there was none until then.
+
+        Args:
+            applications: The applications that matter; None for all of them.
+            until: The moment after which not to wait.
+            before_write: Whether it is waited for in order to write: then it ends when nothing more starts.
+        """
         limit = until if self._deadline is None else min(until, self._deadline)
+        news = self._subscribed(applications).next(limit)
         try:
-            snapshot = await self._subscribed(applications).next(limit)
+            if before_write and not self._begun:
+                snapshot = await self._unless_stopped(news)
+            else:
+                snapshot = await news
         except WorkSpacesError as error:
             raise _Refused(error, tuple(self.results.open)) from error
         deadline = self._deadline
@@ -567,6 +606,16 @@ class Reconciler:
                 raise DeadlinePassed
             self._deadline = None
         return snapshot
+
+    async def _unless_stopped(self, news: Coroutine[None, None, Snapshot | None]) -> Snapshot | None:
+        """Wait for news; None when nothing more starts."""
+        waiting = asyncio.ensure_future(news)
+        try:
+            await sleep_or(self._context.clock, None, waiting, *self._conditions.stops)
+            return waiting.result() if waiting.done() else None
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
     def _subscribed(self, applications: frozenset[str] | None) -> Subscription:
         """Return the subscription, made if there is none, to these applications."""
@@ -664,14 +713,23 @@ class Reconciler:
             return
         await self._until_conditions_hold(deploy=deploy)
 
-    async def _until_conditions_hold(self, *, deploy: bool) -> None:
-        self._close_subscription()
-        self._acting.release()
+    def _leave(self) -> None:
+        """Give the permit back while there is nothing to do but wait: whoever comes back may find that nothing more starts."""
         self._in_flight.release()
+        self._begun = False
         self._park(True)
-        refusal = await self._conditions.until_they_hold(deploy=deploy)
+
+    async def _come_back(self) -> None:
         self._park(False)
         await self._in_flight.acquire()
+
+    async def _until_conditions_hold(self, *, deploy: bool) -> None:
+        self._check_may_begin()
+        self._close_subscription()
+        self._acting.release()
+        self._leave()
+        refusal = await self._conditions.until_they_hold(deploy=deploy)
+        await self._come_back()
         await self._acting.acquire()
         if refusal is not None:
             raise _GiveUp(refusal.reason, refusal.message, take_back=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workspaces_apps._associations import Direction
-    from workspaces_apps._base.clock import Clock
+    from workspaces_apps._base.clock import Clock, Signal
     from workspaces_apps._observe.observer import AssociationObserver
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.subscription import PollAudience
@@ -317,6 +317,15 @@ class Conditions(Protocol):
     Who is nobody's run inherits what is said here: there are none.
     """
 
+    @property
+    def stops(self) -> tuple[Signal, ...]:
+        """The signals that come when nothing more starts."""
+        return ()
+
+    def stopped(self) -> Refusal | None:
+        """Return why nothing more starts; None while something may. What has started goes on."""
+        return None
+
     def holds(self, *, deploy: bool) -> bool:  # noqa: ARG002 - what a run depends on
         """Tell if a write may leave now; a Deploy needs more than Associate and Disassociate."""
         return True
@@ -371,6 +380,7 @@ class AttemptGuard:
         observed: The WorkSpace, as it was read; None for Associate and Disassociate, which need no recent read.
         clock: The time of reads.
         refusals: How often in a row the read was too old.
+        begins: Whether the write would begin something: then it is not sent either once nothing more starts.
 
     Attributes:
         passed: Whether an attempt was let through: the service may have got it.
@@ -378,6 +388,7 @@ class AttemptGuard:
     """
 
     __slots__ = (
+        "_begins",
         "_clock",
         "_conditions",
         "_longest_age",
@@ -387,10 +398,17 @@ class AttemptGuard:
     )
 
     def __init__(
-        self, conditions: Conditions, observed: ObservedState | None, clock: Clock, refusals: int = 0
+        self,
+        conditions: Conditions,
+        observed: ObservedState | None,
+        clock: Clock,
+        refusals: int = 0,
+        *,
+        begins: bool = False,
     ) -> None:
         self.passed: bool = False
         self.arrived: bool = False
+        self._begins = begins
         doublings = max(0, min(refusals - _PATIENCE, 10))
         self._longest_age = min(READ_AGE * 2.0**doublings, MOST_READ_AGE)
         self._conditions = conditions
@@ -413,7 +431,8 @@ class AttemptGuard:
             GuardClosed: It must not be sent.
         """
         self.arrived = arrived
-        if not self._conditions.holds(deploy=self._observed is not None):
+        stopped = self._conditions.stopped() if self._begins else None
+        if stopped is not None or not self._conditions.holds(deploy=self._observed is not None):
             raise GuardClosed(conditions_hold=False)
         if self._observed is not None and not self.is_recent(self._observed):
             raise GuardClosed(conditions_hold=True)

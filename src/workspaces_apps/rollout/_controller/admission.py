@@ -106,11 +106,14 @@ class CircuitBreaker:
             if reason in reasons
         )
 
+    def stops(self, target: str | None = None) -> tuple[Signal, ...]:
+        """Return the signals that come when nothing more starts: in the target, where one is named, or anywhere."""
+        return (self._tripped,) if target is None else (self._tripped, self._stops[target])
+
     async def rest(self, seconds: float, target: str | None = None, *others: Signal) -> None:
         """Sleep, until nothing more starts: in the target, where one is named, or anywhere; or another signal comes."""
         if seconds > 0:
-            stops = [self._stops[target]] if target is not None else []
-            await sleep_or(self._clock, seconds, self._tripped, *stops, *others)
+            await sleep_or(self._clock, seconds, *self.stops(target), *others)
 
 
 class Pause:
@@ -173,6 +176,16 @@ class RunConditions:
         """Tell if a write may leave now; a Deploy only within the hours, and with the permission of its user."""
         return self._run_holds(deploy=deploy) and (not deploy or self.is_admitted())
 
+    @property
+    def stops(self) -> tuple[Signal, ...]:
+        """The signals that come when nothing more starts in the target."""
+        return self._run.breaker.stops(self._workspace.target)
+
+    def stopped(self) -> Refusal | None:
+        """Return why nothing more starts in the target; None while something may."""
+        stopped = self._run.breaker.reason_for(self._workspace.target)
+        return Refusal(*stopped) if stopped is not None else None
+
     def is_admitted(self) -> bool:
         """Tell if the user is away, where that matters, and the hook has agreed, where there is one."""
         return self._admission is None or self._admission.given
@@ -203,9 +216,9 @@ class RunConditions:
         """Wait for the journal's store, for the end of a pause, and for a Deploy, for the hours and for the user."""
         run, target = self._run, self._workspace.target
         while not self.holds(deploy=deploy):
-            stopped = run.breaker.reason_for(target)
+            stopped = self.stopped()
             if stopped is not None:
-                return Refusal(*stopped)
+                return stopped
             if run.fence is not None and not run.fence.held:
                 refusal = await self._until_held(run.fence)
                 if refusal is not None:
