@@ -256,6 +256,25 @@ async def test_conditions_that_will_not_hold_leave_nothing_staged() -> None:
         assert here.here.count(DEPLOY) == 0
 
 
+async def test_what_a_pause_keeps_from_being_taken_back_is_told_as_staged() -> None:
+    """Drained while paused after Associate: a pause keeps every write back."""
+    async with bench() as here:
+        application = here.here.application
+
+        class Paused(Gate):
+            """Conditions that end once the change is staged."""
+
+            def holds(self, *, deploy: bool) -> bool:
+                return super().holds(deploy=deploy) and here.here.count(ASSOCIATE) == 0
+
+        gate = Paused(lasting=Refusal(Reason.DRAINED, "no more"))
+        result = await here.reconciler({application: "install"}, conditions=gate).run()
+
+        assert {one.reason for one in result.changes.values()} == {"left-staged"}
+        assert (result.taken_back, result.left_staged) == ((), (application,))
+        assert here.here.sim.fleet.associations(here.workspace_id)
+
+
 async def test_a_deploy_whose_read_has_grown_old_is_not_sent() -> None:
     """The queue of the limiter lies between the read and the Deploy: it reads again, and sees what was staged since."""
     async with bench() as here:

@@ -17,15 +17,17 @@ from workspaces_apps._associations.states import (
     SETTLED,
     STAGED,
     TERMINATED,
+    NextAction,
     Phase,
     Readiness,
+    next_action,
     readiness,
     same_state,
     state_info,
 )
 from workspaces_apps._observe.reads import state_of
 from workspaces_apps._observe.schedule import TINY
-from workspaces_apps._reconcile.decisions import Reason
+from workspaces_apps._reconcile.decisions import NEVER_STARTED, Reason
 from workspaces_apps._reconcile.writes import GRACE, Failure
 
 if TYPE_CHECKING:
@@ -389,7 +391,10 @@ _LEFT: Final[Mapping[str, Reason]] = {
     **dict.fromkeys(STAGED, Reason.LEFT_STAGED),
     **dict.fromkeys(IN_FLIGHT, Reason.LEFT_DEPLOYING),
 }
-"""The state in which a stopped run, or one that has lost its credentials, leaves a change, by the state read last."""
+"""The state in which a run that ends early leaves a change, by the state read last."""
+
+_EARLY: Final = NEVER_STARTED | {Reason.STOPPED}
+"""The reasons of what a run that ends early leaves alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,24 +496,37 @@ class ResultRecorder:
 
     async def give_up(self, reason: str, message: str, *, error: WorkSpacesError | None = None) -> None:
         """Leave every open change alone, and tell what was begun."""
-        for application in list(self.open):
-            state = self._observed.state(application)
-            await self.skip(application, left_as(state, reason), left_over(state, message), error=error)
+        observed = self._observed
+        for application, direction in list(self.open.items()):
+            state = observed.state(application)
+            left = left_as(state, reason, direction)
+            is_there = reason in _EARLY and next_action(state, direction) is NextAction.NOTHING
+            ready = observed.readiness
+            if is_there and (ready is Readiness.READY or (ready is None and observed.deployed_at is None)):
+                await self.succeed(application)
+            elif left in NEVER_STARTED and state == ERROR and observed.elapsed(application) is not None:
+                # A deployment of this run has ended so, and is not retried any more.
+                await self.fail_in_error(application, observed.records.get(application), final=True)
+            else:
+                await self.skip(application, left, left_over(state, message, left), error=error)
 
 
-def left_as(state: str | None, reason: str) -> str:
+def left_as(state: str | None, reason: str, direction: Direction | None) -> str:
     """Return the reason; for what ends in the middle of things, the one that tells how it leaves the change."""
-    if reason not in (Reason.STOPPED, Reason.CREDENTIALS):
+    if reason not in _EARLY:
         return reason
+    if next_action(state, direction) is NextAction.NOTHING:
+        # It is there, and the WorkSpace is not back: until then its deployment has not ended.
+        return Reason.LEFT_DEPLOYING
     if reason is Reason.STOPPED and (state or "REMOVED") in SETTLED:
         return Reason.NOT_STARTED
     return _LEFT.get(state or "REMOVED", reason)
 
 
-def left_over(state: str | None, message: str) -> str:
-    """Return the message, and what is left of a change that was begun."""
+def left_over(state: str | None, message: str, left: str = "") -> str:
+    """Return the message, and what is left of a change that was begun; `left` is how, as `left_as` tells it."""
     if state in STAGED:
         return f"{message}; its change stays staged, and any deployment would commit it"
-    if state in IN_FLIGHT:
+    if state in IN_FLIGHT or left == Reason.LEFT_DEPLOYING:
         return f"{message}; its deployment goes on"
     return message

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
 _log = field_logger("workspaces_apps.reconcile")
 
-_RECENT: Final = 60.0
+RECENT: Final = 60.0
 """Seconds for which what was read before a reconciler began need not be read again."""
 
 
@@ -312,7 +312,7 @@ class Reconciler:
     def _is_out_of_date(self) -> bool:
         """Tell if all that is known was read before this began, and too long ago to be the last word."""
         at = self._initial_at
-        return self._is_initial and at is not None and self._context.clock.monotonic() - at > _RECENT
+        return self._is_initial and at is not None and self._context.clock.monotonic() - at > RECENT
 
     def _decide(self) -> Decision:
         observed, policy, desired = self.observed, self._policy, self._desired
@@ -637,7 +637,7 @@ class Reconciler:
         deployed_at, read_at = self.observed.deployed_at, self._initial_at
         if deployed_at is not None or read_at is None:
             return deployed_at
-        return read_at if self._context.clock.monotonic() - read_at <= _RECENT else None
+        return read_at if self._context.clock.monotonic() - read_at <= RECENT else None
 
     def _close_subscription(self) -> None:
         if self._subscription is not None:

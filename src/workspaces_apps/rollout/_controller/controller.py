@@ -11,10 +11,11 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from workspaces_apps._associations.states import NextAction, Readiness, next_action, readiness
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.observed_state import left_as, left_over
-from workspaces_apps._reconcile.reconciler import Reconciler, ReconcileResult
+from workspaces_apps._reconcile.reconciler import RECENT, Reconciler, ReconcileResult
 from workspaces_apps._reconcile.writes import LogFailed, ReconcilePolicy, Slot, TargetContext
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
 from workspaces_apps.rollout._controller.admission import (
@@ -523,27 +524,35 @@ class RolloutController:
 
     async def _skip(self, workspace: PlannedWorkspace, reason: str, message: str) -> None:
         self._no_longer_waits(workspace)
-        events = [
-            self._log.event(
-                Skipped,
-                workspace.target,
-                workspace_id=workspace.workspace_id,
-                application_id=change.application_id,
-                # An earlier run may have begun it.
-                reason=str(left_as(self._state_of(workspace, change), reason)),
-                message=left_over(self._state_of(workspace, change), message),
-            )
-            for change in workspace.pending
-        ]
+        events = [self._last_word(workspace, change, reason, message) for change in workspace.pending]
         await self._log.record(*events)
 
-    def _state_of(self, workspace: PlannedWorkspace, change: PlannedChange) -> str | None:
-        """Return the state of a change when the apply began; as far as is known, when it was planned."""
+    def _last_word(
+        self, workspace: PlannedWorkspace, change: PlannedChange, reason: str, message: str
+    ) -> Event:
+        """Return the last word on a change whose turn does not come: an earlier run may have begun it, or made it."""
+        about = {"workspace_id": workspace.workspace_id, "application_id": change.application_id}
+        # As it was when the apply began; as far as is known, when it was planned.
+        state: str | None = change.state
+        direction = change.direction
         target = self._targets.get(workspace.target)
-        if target is None:
-            return change.state
-        record = target.found[workspace.workspace_id].associations.get(change.application_id)
-        return record.state if record is not None else None
+        if target is not None:
+            found = target.found[workspace.workspace_id]
+            record = found.associations.get(change.application_id)
+            state = record.state if record is not None else None
+            if next_action(state, direction) is NextAction.NOTHING:
+                if self._clock.monotonic() - found.at > RECENT:
+                    # Nobody knows if it is there still: another run will tell.
+                    return self._log.event(Skipped, workspace.target, reason=reason, message=message, **about)
+                if found.state_at is None or readiness(found.workspace_state) is Readiness.READY:
+                    times = (
+                        {} if record is None else {"updated_at": record.updated, "created_at": record.created}
+                    )
+                    return self._log.event(Succeeded, workspace.target, direction=direction, **about, **times)
+        left = str(left_as(state, reason, direction))
+        return self._log.event(
+            Skipped, workspace.target, reason=left, message=left_over(state, message, left), **about
+        )
 
     def _no_longer_waits(self, workspace: PlannedWorkspace) -> None:
         self._waiting.pop((workspace.target, workspace.workspace_id), None)

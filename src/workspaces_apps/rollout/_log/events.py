@@ -421,9 +421,9 @@ class Finished(_Strict, frozen=True):
     skipped: int
     """Changes that were left alone."""
     left_deploying: int = 0
-    """Of these, those whose deployment went on when the roll-out was stopped."""
+    """Of these, those whose deployment went on when the roll-out ended."""
     left_staged: int = 0
-    """Of these, those that were staged and not deployed when the roll-out was stopped."""
+    """Of these, those that were staged and not deployed when it ended."""
     not_started: int = 0
     """Of these, those whose turn had not come when it was stopped or drained, or the budget was spent."""
     message: Text = ""

@@ -395,12 +395,12 @@ class RunSummary:
 
     @property
     def left_deploying(self) -> int:
-        """Skipped changes whose deployment went on when the roll-out was stopped."""
+        """Skipped changes whose deployment went on when the roll-out ended."""
         return self.reasons["skipped", Reason.LEFT_DEPLOYING]
 
     @property
     def left_staged(self) -> int:
-        """Skipped changes that were staged and not deployed when the roll-out was stopped."""
+        """Skipped changes that were staged and not deployed when it ended."""
         return self.reasons["skipped", Reason.LEFT_STAGED]
 
     @property
