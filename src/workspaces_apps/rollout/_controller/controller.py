@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workspaces_apps._associations.states import NextAction, Readiness, next_action, readiness
@@ -59,6 +60,9 @@ if TYPE_CHECKING:
 
 FailureCounter: TypeAlias = "Callable[[str, str], Awaitable[str | None]]"
 """Counts a failure by target and WorkSpace; returns how the budget is spent, in words, or None."""
+
+_Turns: TypeAlias = deque[tuple[int, PlannedWorkspace]]
+"""WorkSpaces of the same hours that have not begun, in order, each with its place in the order of all."""
 
 PROGRESS_SECONDS: Final = 60.0
 
@@ -343,51 +347,62 @@ class RolloutController:
         if self._broken is not None:
             raise self._broken
 
-    async def _do_target(self, queue: Sequence[PlannedWorkspace]) -> None:
-        later: Sequence[PlannedWorkspace] = queue
-        while later:
-            queue, later = later, []
-            for workspace in queue:
-                stopped = self._breaker.reason_for(workspace.target)
-                if stopped is not None:
+    async def _do_target(self, workspaces: Sequence[PlannedWorkspace]) -> None:
+        """Begin all WorkSpaces of a target; a permit is for the first of those whose hours are open when it comes."""
+        target = workspaces[0].target
+        by_hours: defaultdict[int | None, _Turns] = defaultdict(deque)
+        for position, workspace in enumerate(workspaces):
+            by_hours[workspace.hours].append((position, workspace))
+        queues: Sequence[_Turns] = list(by_hours.values())
+        while queues := [queue for queue in queues if queue]:
+            stopped = self._breaker.reason_for(target)
+            if stopped is not None:
+                for _, workspace in sorted(chain.from_iterable(queues)):
                     await self._skip(workspace, *stopped)
-                elif not self._conditions(workspace).is_open():
-                    later.append(workspace)
-                else:
-                    await self._begin(workspace)
-            if later:
-                later = await self._outside_hours(later)
+                return
+            if self._first_open(queues) is None:
+                queues = await self._outside_hours(queues)
+                continue
+            slots = await self._acquire_permits(workspaces[0])
+            first = self._first_open(queues)
+            if first is None or self._breaker.reason_for(target) is not None:
+                # It came late: all hours have closed, or nothing more starts.
+                for slot in slots:
+                    slot.release()
+            else:
+                _, workspace = first.popleft()
+                self._start(workspace, self._targets[target], slots)
+
+    def _first_open(self, queues: Iterable[_Turns]) -> _Turns | None:
+        """Return the queue whose hours are open and whose first is the first of all such; None if all are closed."""
+        is_open = (queue for queue in queues if self._conditions(queue[0][1]).is_open())
+        return min(is_open, key=itemgetter(0), default=None)
 
     def _conditions(self, workspace: PlannedWorkspace) -> RunConditions:
         return RunConditions(workspace, self._admission_context)
 
-    async def _outside_hours(self, workspaces: Sequence[PlannedWorkspace]) -> Sequence[PlannedWorkspace]:
-        """Wait for the first of their hours, or skip them; those whose turn may come yet."""
-        target = workspaces[0].target
-        stopped = self._breaker.reason_for(target)
-        if self._plan.policy.outside_hours == "skip" or stopped is not None:
-            for workspace in workspaces:
-                refusal = self._conditions(workspace).closed()
-                await self._skip(workspace, *(stopped or (refusal.reason, refusal.message)))
-            return []
-        hopeful: list[PlannedWorkspace] = []
+    async def _outside_hours(self, queues: Iterable[_Turns]) -> Sequence[_Turns]:
+        """Wait for the first of their hours; skip those that never come, or are not waited for. Return the others."""
+        hopeful: list[_Turns] = []
         openings: list[datetime] = []
-        for workspace in workspaces:
-            opening = self._conditions(workspace).next_opening()
-            if opening is None:
-                refusal = self._conditions(workspace).closed()
-                await self._skip(workspace, refusal.reason, refusal.message)
+        for queue in queues:
+            _, first = queue[0]
+            opening = self._conditions(first).next_opening()
+            if opening is None or self._plan.policy.outside_hours == "skip":
+                refusal = self._conditions(first).closed()
+                for _, workspace in queue:
+                    await self._skip(workspace, refusal.reason, refusal.message)
             else:
-                hopeful.append(workspace)
+                hopeful.append(queue)
                 openings.append(opening)
         if openings:
-            await self._breaker.rest((min(openings) - self._clock.now()) / timedelta(seconds=1), target)
+            seconds = (min(openings) - self._clock.now()) / timedelta(seconds=1)
+            await self._breaker.rest(seconds, hopeful[0][0][1].target)
         return hopeful
 
-    async def _begin(self, workspace: PlannedWorkspace) -> None:
-        """Give it a reconciler once there are permits, unless it must not start any more by then."""
-        target = self._targets[workspace.target]
-        slots = in_flight, acting = Slot(self._slots), Slot(target.acting)
+    async def _acquire_permits(self, workspace: PlannedWorkspace) -> tuple[Slot, Slot]:
+        """Acquire the permits for the next WorkSpace of a target, whichever that is, while the run may write to it."""
+        in_flight, acting = Slot(self._slots), Slot(self._targets[workspace.target].acting)
         try:
             await in_flight.acquire()
             await acting.acquire()
@@ -401,17 +416,7 @@ class RolloutController:
             in_flight.release()
             acting.release()
             raise
-        stopped = self._breaker.reason_for(workspace.target)
-        if stopped is None and self._conditions(workspace).is_open():
-            self._start(workspace, target, slots)
-            return
-        acting.release()
-        in_flight.release()
-        if stopped is not None:
-            await self._skip(workspace, *stopped)
-            return
-        for again in await self._outside_hours([workspace]):
-            await self._begin(again)
+        return in_flight, acting
 
     def _start(self, workspace: PlannedWorkspace, target: _Target, slots: tuple[Slot, Slot]) -> None:
         self._no_longer_waits(workspace)
