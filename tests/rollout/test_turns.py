@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.rollout.site import Site, manifest, site
-from workspaces_apps.rollout import Deployed, Plan
+from workspaces_apps.rollout import Deployed, Plan, Staged
 
 
 async def begun(here: Site, plan: Plan) -> dict[str, timedelta]:
@@ -51,3 +51,19 @@ async def test_who_is_early_begins_as_soon_as_the_hours_open() -> None:
 
         assert max(at.values()) > timedelta(minutes=20)
         assert all(timedelta(minutes=5) <= at[one] <= timedelta(minutes=12) for one in ids[:2])
+
+
+async def test_nothing_is_staged_once_the_hours_have_closed_in_the_queue() -> None:
+    """Two users leave at once, for one permit: the second has nothing staged until the hours open again."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(2)
+        for one in ids:
+            here.sim.fleet.workspace(one).connected = False
+        hours = [from_to(here, timedelta(hours=-6), timedelta(minutes=6))]
+        policy = manifest(when_connected="wait", max_in_flight=1, hours=hours, finish_within_hours=False)
+        plan = await here.rollout.plan(policy)
+        _, events = await here.carry_out(plan)
+        staged = sorted(event.at - plan.created for event in events if isinstance(event, Staged))
+
+        assert staged[0] < timedelta(minutes=6)
+        assert staged[1] >= timedelta(hours=18)

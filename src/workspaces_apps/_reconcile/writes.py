@@ -331,7 +331,7 @@ class Conditions(Protocol):
         return True
 
     def is_admitted(self) -> bool:
-        """Tell if the WorkSpace's user is away, and whoever is asked before a deployment has agreed."""
+        """Tell if the hours are open, the WorkSpace's user is away, and whoever is asked before a deployment has agreed."""
         return True
 
     def is_recent(self, longest_age: float) -> bool:  # noqa: ARG002

@@ -174,7 +174,7 @@ class RunConditions:
 
     def holds(self, *, deploy: bool) -> bool:
         """Tell if a write may leave now; a Deploy only within the hours, and with the permission of its user."""
-        return self._run_holds(deploy=deploy) and (not deploy or self.is_admitted())
+        return self._run_holds(deploy=False) and (not deploy or self.is_admitted())
 
     @property
     def stops(self) -> tuple[Signal, ...]:
@@ -187,8 +187,8 @@ class RunConditions:
         return Refusal(*stopped) if stopped is not None else None
 
     def is_admitted(self) -> bool:
-        """Tell if the user is away, where that matters, and the hook has agreed, where there is one."""
-        return self._admission is None or self._admission.given
+        """Tell if the hours are open, the user is away, where that matters, and the hook has agreed, where there is one."""
+        return self.is_open() and (self._admission is None or self._admission.given)
 
     def is_recent(self, longest_age: float) -> bool:
         """Tell if the user's connection was read so many seconds ago at most, where users matter."""
