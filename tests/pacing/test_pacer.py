@@ -441,3 +441,25 @@ def test_the_main_bar_holds_with_the_real_pacer_and_the_real_retry_loop(seed: in
     run_virtual(main(), clock)
     assert clock.monotonic() <= 1.06 * 50
     assert statistics.fmean(not accepted for accepted in answers[20:]) <= 0.02
+
+
+def test_a_turn_that_was_renewed_counts_from_then_on() -> None:
+    """It went after the last cut, so that its throttle says something new; and its earlier turn is not saved up."""
+    clock = ManualClock()
+    pacer = RateLimiter(Pacing.adaptive(), clock)
+    early, late = pacer.try_acquire(), pacer.try_acquire()
+    assert early is not None
+    assert late is not None
+    clock.jump(1.0)
+    early.throttled()
+    before = pacer.rate
+    clock.jump(9.0)
+
+    pacer.renew(late)
+
+    assert late.sent_at == 10.0
+    assert pacer.try_acquire() is None
+    late.throttled()
+    assert before is not None
+    assert pacer.rate is not None
+    assert pacer.rate < before

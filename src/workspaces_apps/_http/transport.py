@@ -184,16 +184,10 @@ class _Call(Generic[ResultT]):
             raise
 
     async def _send(self, http_call: HttpCall[ResultT]) -> ResultT:
-        """Wait for a turn and send one request."""
-        transport, options, pacer = self.transport, self.options, self._pacer
-        permit = pacer.try_acquire()
-        if permit is None:
-            with _NOTHING if self.trace is None else self.trace.queued():
-                async with transport.waiting():
-                    permit = await pacer.acquire(clock=transport.settings.clock, deadline=self.deadline)
+        """Wait for a turn and a connection, and send one request."""
+        transport, options = self.transport, self.options
+        permit = await self._admitted()
         try:
-            # Not `async with`, which is two calls more.
-            await transport.slots.acquire()
             try:
                 transport.check_state()
                 guard = None
@@ -228,6 +222,37 @@ class _Call(Generic[ResultT]):
             return result
         finally:
             permit.close()
+
+    async def _admitted(self) -> Permit:
+        """Wait for a turn and for one of the transport's slots, which the caller has to release both.
+
+        Turns that come while there is no slot are given back: kept, they would all be used at once later.
+        """
+        transport, pacer = self.transport, self._pacer
+        if pacer not in transport.queues:
+            permit = pacer.try_acquire() or await self._turn()
+            if pacer not in transport.queues and not transport.slots.locked():
+                await transport.slots.acquire()
+                return permit
+            permit.unused()
+        if self.deadline is not None:
+            pacer.refuse_late(self.deadline, transport.queued(pacer))
+        # One call at a time, so that the slots are shared by the operations whatever the number of their calls.
+        async with transport.first_of(pacer):
+            permit = pacer.try_acquire() or await self._turn()
+            try:
+                await transport.slots.acquire()
+            except BaseException:
+                permit.unused()
+                raise
+            pacer.renew(permit)
+            return permit
+
+    async def _turn(self) -> Permit:
+        transport = self.transport
+        with _NOTHING if self.trace is None else self.trace.queued():
+            async with transport.waiting():
+                return await self._pacer.acquire(clock=transport.settings.clock, deadline=self.deadline)
 
     async def _look(self, _: WorkSpacesError) -> Resolved[ResultT] | Resolution:
         """Ask the service what became of the request."""
@@ -277,6 +302,7 @@ class Transport:
     Attributes:
         settings: Whom the client calls, and how.
         slots: As many as there may be connections.
+        queues: What calls of one pacer queue for while there is no slot, where there are such calls, and their number.
         waking_clock: The client's clock, whose sleepers wake when the client is closed.
         closed: Whether it is.
     """
@@ -285,6 +311,7 @@ class Transport:
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self.slots = asyncio.Semaphore(settings.config.max_connections)
+        self.queues: dict[RateLimiter, tuple[asyncio.Lock, int]] = {}
         self._budgets: dict[RetryBudgetPolicy, RetryBudget] = {}
         self._opening: asyncio.Task[tuple[Connection, str]] | None = None
         self._waits: set[Timeout] = set()
@@ -438,6 +465,23 @@ class Transport:
             if isinstance(error, WorkSpacesError) or not scope.expired():
                 raise
             raise ClientStateError("the client was closed while the call waited for its turn") from None
+
+    def queued(self, pacer: RateLimiter) -> int:
+        """Return the number of a pacer's calls that queue for a slot."""
+        return self.queues[pacer][1] if pacer in self.queues else 0
+
+    @asynccontextmanager
+    async def first_of(self, pacer: RateLimiter) -> AsyncGenerator[None]:
+        """Queue for a slot, with the other calls of a pacer; entered by one at a time, in the order they came."""
+        lock, count = self.queues.get(pacer, (asyncio.Lock(), 0))
+        self.queues[pacer] = lock, count + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            _, count = self.queues.pop(pacer)
+            if count > 1:
+                self.queues[pacer] = lock, count - 1
 
     async def poll_delay(self, operation: str, options: CallOptions) -> float:
         """Reserve a poll's turn in the share of the operation's rate that polls may take; see `RateLimiter.poll_delay`."""

@@ -33,7 +33,7 @@ class Permit:
     The first of `succeeded`, `throttled`, `failed`, `cancelled`, `unused` and `close` counts; what follows does nothing.
 
     Attributes:
-        sent_at: When the turn came, in seconds of the pacer's clock.
+        sent_at: When the turn came, or was renewed, in seconds of the pacer's clock.
         loop: The event loop whose task it is for; None outside of any.
     """
 
@@ -424,7 +424,12 @@ class RateLimiter:
             now = self._clock.monotonic()
             if self._rule.delay(now, self._in_flight) > _TINY:
                 return None
-            return self._grant(now, running_loop())
+            try:
+                # Here, not by `running_loop`: whoever follows a call opens a file less.
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                loop = None
+            return self._grant(now, loop)
 
     async def acquire(self, *, clock: Clock | None = None, deadline: float | None = None) -> Permit:
         """Wait for a turn.
@@ -444,11 +449,8 @@ class RateLimiter:
         limit = math.inf if deadline is None else deadline
         with self._lock:
             now = self._clock.monotonic()
-            ahead = len(self._line)
-            # At the soonest: a learned rate may still grow, and who waits ahead may leave.
-            if limit < now or now + self._rule.eta(now, ahead) > limit + _TINY:
-                raise _too_late(ahead, self._rule.rate)
-            if not ahead and self._rule.delay(now, self._in_flight) <= _TINY:
+            self._refuse_late(now, limit, 0)
+            if not self._line and self._rule.delay(now, self._in_flight) <= _TINY:
                 return self._grant(now, loop)
             waiter = self._join(loop, limit, clock if clock is not None else self._clock)
         try:
@@ -460,6 +462,31 @@ class RateLimiter:
         if waiter.permit is None:
             raise waiter.error if waiter.error is not None else RuntimeError("woken without a turn")
         return waiter.permit
+
+    def refuse_late(self, deadline: float, queued: int) -> None:
+        """Refuse a turn that cannot come in time, where as many others wait before they even join the line.
+
+        Raises:
+            DeadlineExceededError: As for `acquire`.
+        """
+        with self._lock:
+            self._refuse_late(self._clock.monotonic(), deadline, queued)
+
+    def _refuse_late(self, now: float, limit: float, queued: int) -> None:
+        ahead = queued + len(self._line)
+        # At the soonest: a learned rate may still grow, and who waits ahead may leave.
+        if limit < now or now + self._rule.eta(now, ahead) > limit + _TINY:
+            raise _too_late(ahead, self._rule.rate)
+
+    def renew(self, permit: Permit) -> None:
+        """Count a call as gone now, whose turn came earlier: it had to wait for something else.
+
+        Its earlier turn is lost rather than saved up, so that the rate is kept; only one permit at a time may wait.
+        """
+        with self._lock:
+            self._rule.cancel()
+            permit.sent_at = self._clock.monotonic()
+            self._rule.reserve(permit.sent_at, self._in_flight - 1)
 
     def _grant(self, now: float, loop: asyncio.AbstractEventLoop | None) -> Permit:
         """Count a call as gone. Under the lock, like all that follows up to `_turn`."""
@@ -568,12 +595,12 @@ class RateLimiter:
 
     def _turn(self) -> None:
         """Let go whose turn it is, fail whose time is up, and see that every loop wakes for what is next."""
-        here = running_loop()
         with self._lock:
             now = self._clock.monotonic()
             self._see_to_ends(now)
             if not self._line and not self._timers:
                 return
+            here = running_loop()
             self._drop_lost()
             woken = self._let_go(now)
             woken += self._give_up(now)
