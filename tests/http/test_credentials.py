@@ -61,12 +61,19 @@ class Script:
         self.gate.set()
         self._time = time
         self._lifetimes = list(lifetimes)
+        self._end: datetime | None = None
+
+    def until(self, end: datetime) -> None:
+        """Give credentials that end then, from now on."""
+        self._end = end
 
     async def load(self, _: ReadOnlyCredentials | None, /) -> Loaded:
         """The next."""
         self.loads += 1
         number = self.loads
         await self.gate.wait()
+        if self._end is not None:
+            return Loaded(credentials=ReadOnlyCredentials(f"AKIA{number}", "s", None), expires_at=self._end)
         lifetime = self._lifetimes.pop(0)
         if isinstance(lifetime, Exception):
             raise lifetime
@@ -147,6 +154,40 @@ async def test_credentials_that_have_ended_when_they_come_are_used() -> None:
         await source.current()
 
     assert script.loads <= 3
+
+
+@pytest.mark.parametrize("every", [0.0, 0.1, 7.0])
+async def test_a_source_that_keeps_credentials_until_their_end_is_not_asked_by_each_call(
+    every: float,
+) -> None:
+    """In their last minutes it gives the same again and again: what helpers with a cache and instance roles do."""
+    source, script, time = source_of(*[CredentialsError("not asked")] * 99)
+    end = START + timedelta(minutes=4)
+    script.until(end)
+
+    for _ in range(50):
+        await source.current()
+        time.passed = min(time.passed + every, 239.0)
+
+    assert script.loads <= (1 if every == 0.0 else 10)
+    time.passed = 240.0
+    script.until(end + timedelta(hours=1))
+    loads = script.loads
+    await source.current()
+    await source.current()
+    assert script.loads == loads + 1
+
+
+async def test_credentials_that_live_for_minutes_only_are_refreshed_halfway() -> None:
+    """Though they are always in their last five minutes."""
+    source, script, time = source_of(*[180.0] * 99)
+
+    for second in range(600):
+        time.passed = float(second)
+        await source.current()
+
+    assert script.loads == 7
+    await source.close()
 
 
 class Keeping:

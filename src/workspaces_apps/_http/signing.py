@@ -293,13 +293,16 @@ class Signer:
 _log = field_logger("workspaces_apps.credentials")
 
 EARLY: Final = timedelta(minutes=5)
-"""Time before their expiry at which credentials are refreshed."""
+"""Time before their expiry at which credentials are refreshed; half of what is left of them when got, where that is less."""
 
 GRACE: Final = 1.0
 """Seconds that a call waits for the early refresh that it begins: most take less, and it then goes with the newer ones."""
 
+SHORTEST_PAUSE: Final = 1.0
+"""Seconds at least between two early refreshes."""
+
 LONGEST_PAUSE: Final = 60.0
-"""Seconds at most between two early refreshes that came to nothing."""
+"""Seconds at most between two of them that came to nothing."""
 
 
 class Loaded(NamedTuple):
@@ -370,6 +373,7 @@ class RefreshingSource:
         self._tell = refreshed
         self._held: Loaded | None = None
         self._ended_when_got = False
+        self._early = EARLY
         self._refresh: asyncio.Task[Loaded] | None = None
         self._refused: ReadOnlyCredentials | None = None
         self._vain = 0
@@ -397,7 +401,7 @@ class RefreshingSource:
         left = held.expires_at - self._now()
         if left <= timedelta(0) and not self._ended_when_got:
             return (await self._refreshed(None)).credentials
-        if left < EARLY:
+        if left < self._early:
             await self._refresh_early()
             # What a refusal has taken away meanwhile is not in hand any more.
             return self._held.credentials if self._held is not None else await self.current()
@@ -487,11 +491,14 @@ class RefreshingSource:
             # Got this moment, so that it is rather the clock that is wrong: the service will say.
             self._ended_when_got = left is not None and left <= timedelta(0)
             self._vain = self._vain + 1 if self._ended_when_got else 0
+            # Some sources keep what they have until its end, and some have nothing that lasts for minutes: either would be
+            # asked by each call.
+            self._early = EARLY if left is None else min(EARLY, left / 2)
         else:
             self._vain += 1
             if self._held is not None:
                 _log.warning("AWS credentials in hand are used on, because a refresh failed: %s", error)
-        pause = min(2.0 ** min(self._vain - 1, 10), LONGEST_PAUSE) if self._vain else 0.0
+        pause = min(SHORTEST_PAUSE * 2.0 ** min(max(self._vain - 1, 0), 10), LONGEST_PAUSE)
         self._next_try = self._monotonic() + pause
 
 
