@@ -47,7 +47,7 @@ class Postgresql:
     """A PostgreSQL server of a test's own.
 
     Attributes:
-        folder: Its data.
+        folder: Its data, and its Unix socket.
         port: Its port.
     """
 
@@ -62,7 +62,7 @@ class Postgresql:
         options = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
-            "unix_socket_directories": "",
+            "unix_socket_directories": self.folder,
             "fsync": "off",
             "max_connections": 60,
             "shared_buffers": "16MB",

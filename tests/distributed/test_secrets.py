@@ -1,14 +1,23 @@
-"""Credentials and the database: every text of every table is read, and none holds a key or a session token."""
+"""Credentials and the database: no table holds a key or a session token, and nothing that is shown a password."""
 
+import contextlib
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from psycopg import sql
 
+from tests.cli.fleet import write_manifest
+from tests.cli.test_programs import in_quick_time, shell
 from tests.rollout.site import OFFICE, Site, connection_to, site
 from workspaces_apps import Credentials, WorkSpacesClient
-from workspaces_apps.rollout import Manifest
+from workspaces_apps.cli import main
+from workspaces_apps.cli._apply import Settings
+from workspaces_apps.cli._apply import run as apply
+from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.rollout import JournalError, Manifest, open_journal
+from workspaces_apps.rollout._journal.stores import parse_database, parse_url, title_of
 
 pytest.importorskip("procrastinate", reason="the extra distributed is not installed")
 
@@ -99,3 +108,85 @@ async def test_no_key_and_no_token_goes_into_the_database(
             for secret in (keys.access_key_id, keys.secret_access_key, issued.session_token):
                 assert secret not in everything, table
             assert "hunter2" not in everything, table
+
+
+PASSWORDS = [
+    f"hun{sign}ter2" for sign in ("#", "/", "?", "@", "[", ":", "%", "%zz", "%00", "#/?@[:%", "]", "&", "=")
+]
+"""Passwords that are not escaped; some of them end the user and the password too early for whoever takes a URL apart."""
+
+
+def check_hidden(text: str) -> None:
+    """See that no piece of a password is shown."""
+    assert "hun" not in text
+    assert "ter2" not in text
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("where", ["127.0.0.1:1/db", "127.0.0.1:1", ":1/db"])
+async def test_a_url_shows_no_piece_of_a_password(password: str, where: str) -> None:
+    """As it was typed, and escaped: the URL is refused, or the database cannot be reached."""
+    for written in (password, quote(password, safe="")):
+        url = f"postgresql://u:{written}@{where}?name=office"
+        with contextlib.suppress(JournalError):
+            check_hidden(f"{parse_url(url)}{parse_url(url)!r}{title_of(url)}")
+        with pytest.raises(JournalError) as refused:
+            await open_journal(url)
+        check_hidden(f"{refused.value}{refused.value.__cause__}")
+
+
+@pytest.mark.parametrize("sign", ["#", "/", "?", "@", "%"])
+def test_a_password_that_is_not_escaped_is_refused_with_how_it_is_written(sign: str) -> None:
+    """For journals and for databases."""
+    with pytest.raises(
+        JournalError, match=rf"{sign if sign != '?' else '.'} (is written )?{quote(sign, safe='')}"
+    ):
+        parse_url(f"postgresql://u:hun{sign}ter2@host/db?name=office")
+    with pytest.raises(JournalError, match="%23"):
+        parse_database(f"postgresql://u:hun{sign}ter2@host/db")
+
+
+@pytest.mark.parametrize(
+    "given", ["key:hun/ter2@bucket", "key:hun?ter2@bucket", "key:hun#ter2@bucket", "hun:ter2"]
+)
+def test_a_secret_key_in_the_url_of_a_bucket_is_refused_unseen(given: str) -> None:
+    """Also where one of its characters ends the bucket."""
+    with pytest.raises(JournalError, match=r"has no credentials|cannot be read") as refused:
+        parse_url(f"s3://{given}/rollouts/office")
+    check_hidden(str(refused.value))
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_no_command_shows_a_piece_of_a_password(
+    password: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of submitted runs, and those of a journal."""
+    manifest = str(write_manifest(tmp_path))
+    for written in (password, quote(password, safe="")):
+        database = f"postgresql://u:{written}@127.0.0.1:1/db"
+        for command in (
+            ["runs", "--database", database],
+            ["status", "--run", "r", "--database", database],
+            ["submit", manifest, "--database", database],
+            ["report", f"{database}?name=office"],
+            ["pause", f"{database}?name=office"],
+        ):
+            assert main(command) in {ExitCode.FAILED, ExitCode.USAGE}
+            shown = capsys.readouterr()
+            assert "the database" in shown.err
+            check_hidden(shown.out + shown.err)
+
+
+async def test_a_wait_for_approval_names_the_journal_without_its_password(
+    database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It says what to type, and the password is in none of it."""
+    manifest = Manifest.load(write_manifest(tmp_path, policy='canary = 1\napproval = "canary"'))
+    url = f"{database}?name=office"
+    async with in_quick_time(2) as (_, connection):
+        settings = Settings(journal=url, yes=True, wave_check=shell("exit 0"), hook_timeout=60.0)
+        assert await apply(manifest, None, connection, settings) == ExitCode.DONE
+    shown = capfd.readouterr()
+    assert "hunter2" in url
+    assert f"waiting for approval: workspaces-apps approve {title_of(url)}" in " ".join(shown.out.split())
+    assert "hunter2" not in shown.out + shown.err

@@ -5,9 +5,11 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from tests.distributed.places import Postgresql
 from workspaces_apps.rollout import (
     Event,
     Intent,
@@ -21,7 +23,7 @@ from workspaces_apps.rollout import (
     write_control,
 )
 from workspaces_apps.rollout._journal.lines import LineReader
-from workspaces_apps.rollout._journal.stores import locate
+from workspaces_apps.rollout._journal.stores import locate, parse_database, parse_url
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -137,6 +139,38 @@ async def test_a_url_that_names_no_journal_is_refused(url: str, rule: str) -> No
     with pytest.raises(JournalError, match=rule) as refused:
         await open_journal(url)
     assert "hunter2" not in f"{refused.value}{refused.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    "url,place",
+    [
+        ("postgresql:///roll?host=/var/run/postgresql", "postgresql:///roll?host=%2Fvar%2Frun%2Fpostgresql"),
+        ("postgresql://u:p%2F@%2Fvar%2Frun/roll", "postgresql://u:p%2F@%2Fvar%2Frun/roll"),
+        ("postgres://u@[::1]:5432,other:5433/roll", "postgresql://u@[::1]:5432,other:5433/roll"),
+        ("postgresql://", "postgresql://"),
+    ],
+)
+def test_a_database_may_be_a_socket_or_several_hosts(url: str, place: str) -> None:
+    """As the driver takes it; what is left out is found by the driver."""
+    database = parse_database(url)
+    assert database.place == place
+    with_name = parse_url(f"{url}{'&' if '?' in url else '?'}name=office")
+    assert with_name is not None
+    assert (with_name.place, with_name.name) == (place, "office")
+
+
+async def test_a_journal_is_kept_through_a_unix_socket(server: Postgresql, database: str) -> None:
+    """By the folder of the socket, as a parameter or as the host."""
+    folder, port, name = server.folder, server.port, database.rpartition("/")[2]
+    as_parameter = f"postgresql://tester@/{name}?host={folder}&port={port}&name=office"
+    journal = await open_journal(as_parameter)
+    await journal.append(started(), durable=True)
+    await journal.close()
+    as_host = f"postgresql://tester@{quote(str(folder), safe='')}:{port}/{name}?name=office"
+    assert list(await read_events(as_host)) == [started()]
+    assert list(
+        await read_events(f"postgresql:///{name}?user=tester&host={folder}&port={port}&name=office")
+    ) == [started()]
 
 
 async def test_a_database_that_is_not_there_is_told_without_the_password() -> None:

@@ -390,6 +390,7 @@ async def carry_out(
     """Apply a plan and show how it goes; gives its events where they are needed and no journal has them."""
     from workspaces_apps.cli._programs import Approver, program_hook
     from workspaces_apps.cli._progress import showing
+    from workspaces_apps.rollout._journal.stores import title_of
 
     hook = settings.before_deploy
     # Windows has no loop that can wait for a line of its console.
@@ -408,7 +409,7 @@ async def carry_out(
     ) as events:
         board.paused = lambda: events.paused
         board.users = lambda: events.waiting_for_users
-        board.journal = str(settings.journal) if settings.journal is not None else ""
+        board.journal = title_of(settings.journal) if settings.journal is not None else ""
         approver = Approver(
             events,
             board,

@@ -77,7 +77,7 @@ class Board:
         draining: Whether nothing more is started.
         paused: Who paused it, when and why; empty while nothing did.
         users: How many WorkSpaces wait for their users.
-        journal: The journal's file; empty without one.
+        journal: The journal's path, or its URL without anything secret; empty without one.
     """
 
     def __init__(self, plan: Plan, now: Callable[[], datetime]) -> None:

@@ -321,6 +321,19 @@ KNOWN_FORMS: Final = "the path of a file, s3://bucket/prefix/name and postgresql
 S3_OPTIONS: Final = frozenset({"region", "profile", "endpoint_url", "sse", "kms_key_id"})
 """The options that an S3 URL may have."""
 
+_ESCAPED: Final = r"%(?!00)[0-9A-Fa-f]{2}"
+
+_USER_INFO: Final = re.compile(rf"(?:[^#/?@%]|{_ESCAPED})*")
+"""A user and its password, in which nothing may stand that ends them for somebody else."""
+
+_HOST: Final = r"(?:\[[0-9A-Za-z:.%]+\]|(?:[^][#/?@:,%]|" + _ESCAPED + r")*)(?::[0-9]*)?"
+
+# User and password reach to the last @, wherever it stands: it may be one of a password in which something is not escaped.
+_DATABASE: Final = re.compile(
+    rf"[^:]+://(?:(?P<user>.*)@)?(?P<hosts>{_HOST}(?:,{_HOST})*)(?P<path>/(?:[^#?@%]|{_ESCAPED})*)?(?:\?(?P<query>[^#@]*))?",
+    re.DOTALL,
+)
+
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
 _SHOWN: Final = frozenset({"name", "sslmode", *S3_OPTIONS})
@@ -385,7 +398,8 @@ def _s3(text: str) -> JournalUrl:
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
         raise JournalError("the URL of the journal cannot be read: s3://bucket/prefix/name") from None
-    if "@" in parts.netloc:
+    # A colon stands in no bucket's name, but between a key and its secret, in which a / may end the bucket too early.
+    if "@" in parts.netloc or ":" in parts.netloc:
         raise JournalError(
             "the URL of a journal in S3 has no credentials: they come from the profile or the environment"
         )
@@ -404,9 +418,16 @@ def _s3(text: str) -> JournalUrl:
 
 def _postgresql(text: str, *, with_name: bool) -> JournalUrl:
     example = f"postgresql://user@host/database{'?name=office' if with_name else ''}"
+    parts = _DATABASE.fullmatch(text)
+    user = parts["user"] if parts is not None else None
+    if parts is None or (user is not None and not _USER_INFO.fullmatch(user)):
+        # The driver looks for the host, the port and the parameters elsewhere then, and shows what it finds there.
+        raise JournalError(
+            f"the URL of the database cannot be read: {example}; in a user, a password, a database or a parameter"
+            " # is written %23, / %2F, ? %3F, @ %40 and % %25"
+        )
     try:
-        parts = urlsplit(text)
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        pairs = parse_qsl(parts["query"] or "", keep_blank_values=True, strict_parsing=bool(parts["query"]))
     except ValueError:
         raise JournalError(f"the URL of the database cannot be read: {example}") from None
     names = [value for key, value in pairs if key == "name"]
@@ -415,16 +436,15 @@ def _postgresql(text: str, *, with_name: bool) -> JournalUrl:
         raise JournalError(f"the URL of the database {problem}: {example}")
     rest = [(key, value) for key, value in pairs if key != "name"]
     # The user is no secret, everything between it and the host may be.
-    user, at, host = parts.netloc.rpartition("@")
-    shown = f"postgresql://{user.partition(':')[0]}{at}{host}{parts.path}"
-    known = [(key, value) for key, value in rest if key in _SHOWN]
-    place = parts._replace(scheme="postgresql", query=urlencode(rest, quote_via=quote)).geturl()
+    login = user.partition(":")[0] if user is not None else ""
+    where = f"{parts['hosts']}{parts['path'] or ''}"
+    parameters = f"?{urlencode(rest, quote_via=quote)}" if rest else ""
     return JournalUrl(
         scheme="postgresql",
-        place=place,
+        place=f"postgresql://{'' if user is None else f'{user}@'}{where}{parameters}",
         name=_named(names[0]) if names else "",
-        options=dict(known),
-        shown=shown,
+        options={key: value for key, value in rest if key in _SHOWN},
+        shown=f"postgresql://{'' if user is None else f'{login}@'}{where}",
     )
 
 
