@@ -284,3 +284,31 @@ def test_a_full_disk_ends_an_apply_and_nothing_is_done_twice(tmp_path: Path) -> 
     assert "applying again goes on with it" in ended[0].stderr
     assert "Traceback" not in ended[0].stderr
     assert len(deployed) == len(set(deployed)) > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no broken pipes of this kind")
+@pytest.mark.parametrize("stderr", [subprocess.PIPE, subprocess.STDOUT], ids=["output", "both"])
+def test_an_apply_whose_reader_leaves_comes_to_its_end(stderr: int, tmp_path: Path) -> None:
+    """A log collector that is restarted ends no roll-out, also where it read both streams."""
+    manifest = write_manifest(tmp_path)
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(0, 0))
+    with Simulator.in_thread(workspaces=10, throttle=None, settings=settings) as sim:
+        process = subprocess.Popen(
+            [*COMMAND, "apply", str(manifest), "--yes", "--output", "json"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=child_environment(environment(sim)),
+        )
+        assert process.stdout is not None
+        assert any('"kind":"deployed"' in line for line in process.stdout)
+        process.stdout.close()
+        with process:
+            said = process.stderr.read() if process.stderr is not None else ""
+            assert process.wait(PATIENCE) == ExitCode.DONE
+
+    last = read_journal(tmp_path / "office.journal")[-1]
+    assert isinstance(last, Finished)
+    assert last.ending == "complete"
+    assert said.count("nobody reads the output any more") == (stderr == subprocess.PIPE)

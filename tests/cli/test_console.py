@@ -60,23 +60,36 @@ def test_standard_output_shows_markup_as_text(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "[red]x[/red] :smile:\n"
 
 
-def test_work_goes_on_when_nobody_reads_any_more() -> None:
+@pytest.mark.parametrize(
+    "write,told",
+    [
+        ('out().print("unread")', ""),
+        ('err().print("unread")', ""),
+        ('complain("unread")', ""),
+        ('print_json({"unread": 1})', "output"),
+        ('print_document(["unread"])', "output"),
+        ('print_output(b"unread")', "output"),
+    ],
+)
+def test_work_goes_on_when_nobody_reads_any_more(write: str, told: str) -> None:
     """A reader that leaves, such as head, ends neither the command nor its exit code, and brings no traceback."""
-    script = """if True:
+    stream = 2 if write.startswith(("err", "complain")) else 1
+    script = f"""if True:
         import os, sys
-        from workspaces_apps.cli._console import out
+        from workspaces_apps.cli._console import *
         reading, writing = os.pipe()
-        os.dup2(writing, 1)
+        os.dup2(writing, {stream})
         os.close(writing)
         os.close(reading)
         for _ in range(3):
-            out().print("unread")
+            {write}
         sys.exit(7)
     """
 
-    ended = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, check=False)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
-    assert (ended.returncode, ended.stderr) == (7, b"")
+    warning = f"workspaces-apps: nobody reads the {told} any more: the rest of it is left out\n"
+    assert (ended.returncode, ended.stderr, ended.stdout) == (7, warning if told else "", "")
 
 
 @pytest.mark.parametrize(

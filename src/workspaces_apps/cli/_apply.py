@@ -20,7 +20,7 @@ from workspaces_apps.cli._connection import (
     on_signals,
 )
 from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import complain, out, print_document
+from workspaces_apps.cli._console import complain, out, print_document, print_output
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._formats import check_bom, print_csv
 from workspaces_apps.cli._options import (
@@ -494,8 +494,7 @@ def print_event(event: Event) -> None:
     """Print one event as a line of JSON, as the journal has it."""
     from workspaces_apps.rollout._journal.lines import to_line
 
-    sys.stdout.write(to_line(event).decode("ascii"))
-    sys.stdout.flush()
+    print_output(to_line(event))
 
 
 def ending_code(board: Board, plan: Plan) -> int:

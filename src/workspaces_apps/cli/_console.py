@@ -10,12 +10,12 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from workspaces_apps._base.logs import BENEATH, FIELDS, WAITING, HarmlessFormatter
 from workspaces_apps._base.text import harmless, redacted
@@ -36,6 +36,16 @@ NARROWEST: Final = 40
 @cache
 def out() -> Console:
     """Return the standard output, for what was asked for. Colours only on a terminal and without NO_COLOR."""
+    return _console(stderr=False)
+
+
+@cache
+def err() -> Console:
+    """Return the standard error, for how something goes on while standard output waits for what was asked for."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
     class Output(Console):
@@ -43,20 +53,17 @@ def out() -> Console:
 
         def on_broken_pipe(self) -> None:
             """Write into the void from now on."""
-            void = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(void, sys.stdout.fileno())
-            os.close(void)
+            discard(sys.stderr if stderr else sys.stdout)
 
     # Neither markup nor emoji codes nor colours found in text: much of it comes from the service.
-    return Output(markup=False, emoji=False, highlight=False)
+    return Output(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-@cache
-def err() -> Console:
-    """Return the standard error, for how something goes on while standard output waits for what was asked for."""
-    from rich.console import Console
-
-    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+def discard(stream: TextIO) -> None:
+    """Let all that is written to a stream of the process from now on be lost."""
+    void = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(void, stream.fileno())
+    os.close(void)
 
 
 def is_live(console: Console) -> bool:
@@ -126,14 +133,37 @@ def say(console: Console, text: str, style: str = "") -> None:
     console.print(text, style=style or None, soft_wrap=not console.is_terminal)
 
 
-def print_json(value: Mapping[str, object]) -> None:
-    """Print one line of JSON on standard output, at once: whoever waits for it reads a pipe."""
-    print(json.dumps(value), flush=True)
+def print_output(text: str | bytes) -> None:
+    """Write what was asked for to standard output, at once: whoever waits for it reads a pipe.
+
+    A reader that leaves, such as ``head``, is told of once, and ends nothing.
+
+    Args:
+        text: All of it, its line ends included; bytes are written as they are.
+    """
+    # A process may have none.
+    if sys.stdout is None:
+        return
+    try:
+        if isinstance(text, str):
+            sys.stdout.write(text)
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard(sys.stdout)
+        complain("nobody reads the output any more: the rest of it is left out")
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON on standard output."""
+    print_output(f"{json.dumps(value)}\n")
 
 
 def print_document(value: object) -> None:
     """Print one JSON document on standard output, indented, in ASCII: no terminal takes any of it for a command."""
-    print(json.dumps(value, indent=1), flush=True)
+    print_output(f"{json.dumps(value, indent=1)}\n")
 
 
 def write_anything() -> None:
@@ -154,7 +184,10 @@ def complain(message: str) -> None:
     if sys.stderr is not None and sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
         line = textwrap.fill(line, max(width, NARROWEST), break_long_words=False, break_on_hyphens=False)
-    print(line, file=sys.stderr)
+    try:
+        print(line, file=sys.stderr)
+    except BrokenPipeError:
+        discard(sys.stderr)
 
 
 class _Complaints(logging.Handler):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import is_live, out
+from workspaces_apps.cli._console import is_live, out, print_output
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._live import Deployments, following, short_duration, table
 from workspaces_apps.cli._options import DebugOption, SeedOption
@@ -343,7 +343,7 @@ def save_picture(console: Console, path: Path) -> None:
     """Write what a console kept as an SVG that fetches nothing."""
     svg = console.export_svg(title="workspaces-apps demo", unique_id="demo")
     path.write_text(_FONT_FACE.sub("", svg), encoding="utf-8")
-    print(f"A picture of the roll-out: {path}")
+    print_output(f"A picture of the roll-out: {path}\n")
 
 
 async def install_everywhere(count: int, seed: int, clock: SimulatorClock) -> ExitCode:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._console import out, print_document
+from workspaces_apps.cli._console import out, print_document, print_output
 from workspaces_apps.cli._failures import UsageError, notes
 from workspaces_apps.cli._live import count, look_of
 from workspaces_apps.cli._options import Output
@@ -186,13 +185,7 @@ def print_csv(text: str, *, bom: bool) -> None:
         bom: Whether it begins with the mark that Excel wants.
     """
     whole = f"{BOM}{text}" if bom else text
-    sys.stdout.flush()
-    binary = getattr(sys.stdout, "buffer", None)
-    if binary is None:
-        sys.stdout.write(whole)
-    else:
-        binary.write(whole.encode("utf-8", "replace"))
-        binary.flush()
+    print_output(whole.encode("utf-8", "replace"))
 
 
 def check_bom(*, is_csv: bool, bom: bool) -> None:

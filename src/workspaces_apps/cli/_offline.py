@@ -12,7 +12,7 @@ import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._app import COMMANDS
-from workspaces_apps.cli._console import out, print_document, say
+from workspaces_apps.cli._console import out, print_document, print_output, say
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._live import count
 from workspaces_apps.cli._options import DebugOption, ManifestArgument, Output, OutputOption
@@ -116,7 +116,7 @@ def iam_policy(
     rows = needed(wanted, asked)
     roles = roles_of(document) if document is not None and rows else []
     if explain:
-        print("\n".join(explained(wanted, rows, roles)), flush=True)
+        print_output("".join(f"{line}\n" for line in explained(wanted, rows, roles)))
     else:
         print_document(policy(rows, roles))
 

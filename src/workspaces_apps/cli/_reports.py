@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +13,7 @@ import typer
 from workspaces_apps._base.system import replace_file
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import out
+from workspaces_apps.cli._console import out, print_output
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._formats import BOM, check_bom, print_csv
 from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption, journal_name
@@ -116,7 +115,7 @@ def report(
     elif form is ReportForm.TEXT and out().is_terminal:
         out().print(found.to_rich())
     else:
-        sys.stdout.write(rendered(found, form))
+        print_output(rendered(found, form))
 
 
 def prices_of(path: Path) -> Mapping[str, Price]:

@@ -19,7 +19,7 @@ from typer.core import TyperCommand
 from workspaces_apps._base.system import keep
 from workspaces_apps.cli._connection import on_signals
 from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import log_to_stderr, print_json
+from workspaces_apps.cli._console import discard, log_to_stderr, print_json, print_output
 from workspaces_apps.cli._options import DebugOption, SeedOption
 from workspaces_apps.errors import ConfigurationError
 
@@ -317,12 +317,9 @@ def announce(simulator: Simulator, env: Shell | None) -> None:
     if env is None:
         print_json(simulator.describe())
         return
-    sys.stdout.write("\n".join(shell_lines(simulator.describe(), env)) + "\n")
-    sys.stdout.flush()
+    print_output("".join(f"{line}\n" for line in shell_lines(simulator.describe(), env)))
     # A shell that evaluates the lines waits for the end of them, not of the process.
-    void = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(void, sys.stdout.fileno())
-    os.close(void)
+    discard(sys.stdout)
 
 
 SERVICES: Final = ("workspaces", "resource_groups_tagging_api", "sts")

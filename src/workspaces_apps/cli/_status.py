@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from workspaces_apps._base.system import replace_file
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._connection import ConnectionOptions, connecting, journal_path, load_manifest
 from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import complain, is_live, out, print_document, say
+from workspaces_apps.cli._console import complain, is_live, out, print_document, print_json, say
 from workspaces_apps.cli._failures import ExitCode, UsageError
 from workspaces_apps.cli._formats import check_bom, print_csv
 from workspaces_apps.cli._options import (
@@ -261,7 +260,7 @@ class Watching:
         if self.output is Output.JSON:
             from workspaces_apps.cli._formats import of_status
 
-            print(json.dumps(of_status(found)), flush=True)
+            print_json(of_status(found))
             return
         console = out()
         if is_live(console):
