@@ -190,6 +190,66 @@ async def test_credentials_that_live_for_minutes_only_are_refreshed_halfway() ->
     await source.close()
 
 
+class Cancelled:
+    """A provider that waits for something that somebody cancels, once."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def get_credentials(self) -> Credentials:
+        """None, and then good ones."""
+        self.asked += 1
+        if self.asked == 1:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+        return CREDENTIALS
+
+
+async def test_a_provider_in_which_something_is_cancelled_has_failed(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """The client was not closed, nor was the caller cancelled; and the next call asks again."""
+    ws = connect(credentials=Cancelled())
+    server.script(ok())
+
+    with pytest.raises(CredentialsError, match="the credentials provider Cancelled was cancelled"):
+        await ws.describe_account()
+
+    await ws.describe_account()
+
+
+async def test_live_credentials_in_which_something_is_cancelled_have_failed() -> None:
+    """Those of a chain that look after themselves are got by the calls, which nobody cancelled."""
+
+    class Live(Script):
+        async def load(self, refused: ReadOnlyCredentials | None, /) -> Loaded:
+            async def get() -> ReadOnlyCredentials:
+                raise asyncio.CancelledError
+
+            return (await super().load(refused))._replace(live=get)
+
+    source = RefreshingSource(Live(Time(), 3600))
+    await source.renew(ReadOnlyCredentials("AKIA", "s", None))
+
+    with pytest.raises(CredentialsError, match="the source of the AWS credentials was cancelled"):
+        await source.current()
+
+
+async def test_a_refresh_that_the_client_did_not_cancel_is_no_end_of_the_client() -> None:
+    """A framework that cancels every task there is has not closed it."""
+    source, script, _ = source_of(3600)
+    script.gate.clear()
+    waiting = asyncio.create_task(source.current())
+    await asyncio.sleep(0)
+    (refresh,) = (task for task in asyncio.all_tasks() if task.get_name() == "workspaces-apps credentials")
+
+    refresh.cancel()
+
+    with pytest.raises(CredentialsError, match="the refresh of the AWS credentials was cancelled"):
+        await waiting
+
+
 class Keeping:
     """A provider that gives the same credentials until it is told that they were refused."""
 

@@ -16,6 +16,7 @@ import asyncio
 import hmac
 import inspect
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -34,7 +35,7 @@ from workspaces_apps._base.text import hide
 from workspaces_apps.errors import ClientStateError, CredentialsError, WorkSpacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
     from workspaces_apps._base.credentials import CredentialsProvider
 
@@ -434,7 +435,8 @@ class RefreshingSource:
 
     async def _live(self, get: Callable[[], Awaitable[ReadOnlyCredentials]]) -> ReadOnlyCredentials:
         try:
-            return _required_fit(await get(), self.advice)
+            with _own_cancellations(""):
+                return _required_fit(await get(), self.advice)
         except WorkSpacesError:
             raise
         except Exception as error:  # whoever looks after them is a stranger, and may raise anything
@@ -452,6 +454,8 @@ class RefreshingSource:
         # Not awaited itself: whoever waits may be cancelled, and the others still want it.
         await asyncio.wait({task})
         if task.cancelled():
+            if not self._closed:
+                raise CredentialsError("the refresh of the AWS credentials was cancelled")
             raise ClientStateError("the client was closed while its credentials were being refreshed")
         error = task.exception()
         if isinstance(error, CredentialsError):
@@ -470,7 +474,10 @@ class RefreshingSource:
     async def _load(self, refused: ReadOnlyCredentials | None) -> Loaded:
         began = self._monotonic()
         try:
-            with told_when_long(lambda: self._loader.waits_for):
+            with (
+                told_when_long(lambda: self._loader.waits_for),
+                _own_cancellations(self._loader.waits_for),
+            ):
                 loaded = await self._loader.load(refused)
             _required_fit(loaded.credentials, self.advice)
         except WorkSpacesError as error:
@@ -500,6 +507,22 @@ class RefreshingSource:
                 _log.warning("AWS credentials in hand are used on, because a refresh failed: %s", error)
         pause = min(SHORTEST_PAUSE * 2.0 ** min(max(self._vain - 1, 0), 10), LONGEST_PAUSE)
         self._next_try = self._monotonic() + pause
+
+
+@contextmanager
+def _own_cancellations(source: str) -> Generator[None]:
+    """Pass the cancellation of the task on, and raise one that arises within the source as its failure.
+
+    Raises:
+        CredentialsError: Nobody cancelled the task: the source awaited something that was.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise CredentialsError(f"{source or 'the source of the AWS credentials'} was cancelled") from error
 
 
 class ProviderLoader:
