@@ -79,6 +79,8 @@ async def test_a_program_is_told_in_json() -> None:
         ("exit 0", Proceed()),
         ("exit 75", Postpone(NOW + timedelta(minutes=15))),
         ("echo 90; exit 75", Postpone(NOW + timedelta(seconds=90))),
+        ("echo 0; exit 75", Postpone(NOW + timedelta(seconds=60))),
+        ("echo 0.001; exit 75", Postpone(NOW + timedelta(seconds=60))),
         ("echo on leave; exit 69", Skip("on leave")),
         ("exit 69", Skip("")),
     ],
@@ -166,9 +168,9 @@ def _runs(process: int) -> bool:
 async def test_a_child_that_stays_does_not_hold_the_answer_up() -> None:
     """A program may leave something running that keeps its output open."""
     async with asyncio.timeout(60):
-        ended = await run_program(shell("echo 5; sleep 90 & exit 75"), {})
+        ended = await run_program(shell("echo 65; sleep 90 & exit 75"), {})
 
-    assert ended.seconds() == 5
+    assert ended.seconds() == 65
 
 
 @pytest.mark.parametrize(

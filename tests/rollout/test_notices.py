@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,28 @@ async def test_nobody_postpones_for_ever() -> None:
         assert len(hook.heard) == 2
         assert run.result.ending == "incomplete"
         assert 8 * 3600 <= run.result.elapsed <= 8 * 3600 + 60
+
+
+@pytest.mark.parametrize("earlier", [timedelta(0), timedelta(days=9)])
+async def test_a_moment_that_has_passed_is_a_minute_from_now(earlier: timedelta) -> None:
+    """Such as 18:00, said at 18:30: the hook is not called again at once, and not for ever."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(1)
+        plan = await here.rollout.plan(manifest(connected_timeout="10m"))
+        heard: list[datetime] = []
+
+        async def postpone(notice: DeployNotice) -> NoticeAnswer:
+            heard.append(here.clock.now())
+            if len(heard) > 100:
+                run.stop()
+            return Postpone(notice.planned_at - earlier)
+
+        async with here.rollout.apply(plan, before_deploy=postpone) as run:
+            events = [event async for event in run]
+
+        assert list(last_words(events).values()) == ["skipped: postponed"]
+        assert len(heard) == 11
+        assert all(after - before >= timedelta(minutes=1) for before, after in pairwise(heard))
 
 
 async def _other(_: DeployNotice) -> NoticeAnswer:

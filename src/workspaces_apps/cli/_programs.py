@@ -49,6 +49,9 @@ TRY_AGAIN: Final = 75
 _LATER: Final = 900.0
 """Seconds until a program that names none is asked again."""
 
+_SOONEST: Final = 60.0
+"""Seconds until a program is asked again, at least."""
+
 _REAL_TIME: Final = SystemClock()
 """The time of programs, whatever the client's clock shows."""
 
@@ -84,7 +87,7 @@ class Ended:
         return f"exit code {self.code}{f': {last}' if last else ''}"
 
     def seconds(self) -> float:
-        """Return the seconds that it printed, more than 0; 15 minutes where it printed nothing.
+        """Return the seconds that it printed, a minute at least; 15 minutes where it printed nothing.
 
         Raises:
             ValueError: It printed something else.
@@ -92,9 +95,9 @@ class Ended:
         if not self.output.strip():
             return _LATER
         seconds = float(self.first_line)
-        if not 0 < seconds < 10_000_000:
+        if not 0 <= seconds < 10_000_000:
             raise ValueError(f"{self.first_line!r} is no number of seconds")
-        return seconds
+        return max(seconds, _SOONEST)
 
 
 def words_of(command: str, option: str) -> tuple[str, ...]:

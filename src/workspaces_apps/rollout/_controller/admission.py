@@ -290,6 +290,9 @@ class RunConditions:
 NOTICE_HOLDS: Final = timedelta(hours=1)
 """Time after the planned one at which a deployment may still begin without another notice."""
 
+SHORTEST_POSTPONEMENT: Final = timedelta(minutes=1)
+"""Time after which a hook that postponed is called again, at the earliest."""
+
 _PERMANENT: Final = frozenset({ErrorAction.STOP_TARGET, ErrorAction.GIVE_UP})
 """The reactions to errors after which the connection will not be read either."""
 
@@ -515,7 +518,8 @@ class Admission:
             case Postpone(until=until):
                 if late:
                     return Refusal(Reason.POSTPONED, "before_deploy postponed it until its time was up")
-                self._postponed = until
+                # A moment that has passed would have the hook called again and again.
+                self._postponed = max(until, self._clock.now() + SHORTEST_POSTPONEMENT)
             case _:
                 self._planned = planned
         return None
