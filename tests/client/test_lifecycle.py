@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from operator import attrgetter
 
+import aiohttp
 import pytest
 
 from tests.http.clocks import SkippingClock, sleepers
@@ -210,6 +212,63 @@ async def test_closing_and_cancelling_at_once_is_a_cancellation(
     with pytest.raises(asyncio.CancelledError):
         await call
     await closing
+
+
+def sessions_of(ws: WorkSpacesClient) -> list[aiohttp.ClientSession]:
+    """The HTTP sessions of an open client, which are gone from it once it is closed."""
+    opening: asyncio.Task[tuple[object, str]] = attrgetter("_shared._transport._opening")(ws)
+    sessions: dict[object, aiohttp.ClientSession] = attrgetter("_client._endpoint.http_session._sessions")(
+        opening.result()[0]
+    )
+    return list(sessions.values())
+
+
+@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize("turns", range(7))
+async def test_closing_that_is_cancelled_goes_on(
+    server: ScriptedServer, connect: Connect, turns: int, again: bool
+) -> None:
+    """Whenever its caller is cancelled: a deadline around it, or Ctrl-C; and closing again waits for its end."""
+    clock, before = ManualClock(), asyncio.all_tasks()
+    server.respond(lambda _: ok({"Workspaces": [], "Associations": []}))
+    ws = connect(clock=clock)
+    await ws.describe_account()
+    wait = asyncio.create_task(ws.wait_until_available("ws-123456789"))
+    await sleepers(clock, 1)
+    sessions = sessions_of(ws)
+    assert sessions
+
+    closing = asyncio.create_task(ws.aclose())
+    for _ in range(1 + turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await closing
+    if again:
+        await ws.aclose()
+    else:
+        await over(before)
+
+    assert all(session.closed for session in sessions)
+    with pytest.raises(ClientStateError):
+        await ws.describe_account()
+    with pytest.raises(ClientStateError):
+        await wait
+
+
+async def test_closing_twice_at_once_waits_for_one_end(server: ScriptedServer, connect: Connect) -> None:
+    """Whoever comes second does not return before the connections are closed."""
+    server.script(ok())
+    ws = connect()
+    await ws.describe_account()
+    (session,) = sessions_of(ws)
+
+    first = asyncio.create_task(ws.aclose())
+    await asyncio.sleep(0)
+    await ws.aclose()
+
+    assert session.closed
+    await first
 
 
 async def test_closing_while_opening(server: ScriptedServer, connect: Connect) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
@@ -51,8 +51,8 @@ class TransportPort(Protocol):
     async def open(self) -> None:
         """Resolve Region, endpoint and credentials, and make ready to call."""
 
-    async def close(self) -> None:
-        """Close every connection; calls under way fail."""
+    async def close(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Close every connection, once `before` has been awaited; calls under way fail."""
 
     async def identity(self) -> ClientIdentity:
         """Return the Region, endpoint and account that calls go to."""
@@ -93,10 +93,11 @@ class _Shared:
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     async def close(self) -> None:
-        if self.hub is not None:
-            await self.hub.close()
+        before = None if self.hub is None else self.hub.close
         if self._transport is not None:
-            await self._transport.close()
+            await self._transport.close(before)
+        elif before is not None:
+            await before()
         self.closed = True
 
 

@@ -47,7 +47,7 @@ from workspaces_apps.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from aiobotocore.session import AioSession
 
@@ -314,6 +314,7 @@ class Transport:
         self.queues: dict[RateLimiter, tuple[asyncio.Lock, int]] = {}
         self._budgets: dict[RetryBudgetPolicy, RetryBudget] = {}
         self._opening: asyncio.Task[tuple[Connection, str]] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._waits: set[Timeout] = set()
         self.waking_clock = _WakingClock(settings.clock, self)
         self.closed = False
@@ -384,19 +385,31 @@ class Transport:
             access_key_id=credentials.access_key or "",
         )
 
-    async def close(self) -> None:
-        """Close every connection; calls under way fail."""
+    async def close(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Close every connection; calls under way fail. It goes on to its end where the caller is cancelled.
+
+        Args:
+            before: Closes first what makes calls of its own.
+        """
         if asyncio.get_running_loop() is not self._loop:
             raise ClientStateError("the client was opened on another event loop; close it there")
+        if self._closing is None or self._closing.cancelled():
+            self._closing = start_detached(partial(self._close, before), name="workspaces-apps closing")
+        await asyncio.shield(self._closing)
+
+    async def _close(self, before: Callable[[], Awaitable[None]] | None) -> None:
+        if before is not None:
+            await before()
         self.closed = True
         while self._waits:
             self._waits.pop().reschedule(0)
-        opening, self._opening = self._opening, None
+        opening = self._opening
         if opening is not None:
             opening.cancel()
             await asyncio.wait([opening])
             if not opening.cancelled() and opening.exception() is None:
                 await opening.result()[0].close()
+            self._opening = None
 
     async def call(self, request: Request, result_type: type[ResultT], options: CallOptions) -> ResultT:
         """Call an operation.
