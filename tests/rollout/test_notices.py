@@ -222,6 +222,29 @@ async def test_who_comes_back_within_the_notice_is_waited_for() -> None:
         assert deployed[0] >= heard[1] >= plan.created + timedelta(hours=3)
 
 
+async def test_who_comes_within_a_long_notice_is_waited_for() -> None:
+    """A notice of a day is longer than users are waited for, and none of that time: whoever works then may go on."""
+    async with site() as here:
+        (one,) = here.sim.fleet.add_workspaces(1)
+        user = here.sim.fleet.workspace(one)
+        user.connected = False
+        plan = await here.rollout.plan(manifest(notice="24h", when_connected="wait", connected_timeout="2h"))
+
+        async def work() -> None:
+            await here.clock.sleep(23 * 3600)
+            user.connected = True
+            await here.clock.sleep(2 * 3600)
+            user.connected = False
+
+        hook, working = Answers(Proceed()), asyncio.create_task(work())
+        async with here.rollout.apply(plan, before_deploy=hook) as run:
+            events = [event async for event in run]
+        await working
+        (deployed,) = [event.at - plan.created for event in events if isinstance(event, Deployed)]
+
+        assert timedelta(hours=25) <= deployed <= timedelta(hours=25, minutes=10)
+
+
 def test_a_moment_without_a_zone_is_refused() -> None:
     """Nobody would know which one is meant."""
     with pytest.raises(ConfigurationError, match="time zone"):

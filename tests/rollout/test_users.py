@@ -73,6 +73,41 @@ async def test_who_never_leaves_is_skipped_when_the_time_is_up() -> None:
         assert here.sim.fleet.associations(busy) == {}
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+@pytest.mark.parametrize("between", ["pause", "closed hours"])
+async def test_only_the_time_of_waiting_counts(between: str, leaves: bool) -> None:
+    """Half an hour before a pause, or before the hours close; afterwards there is as much left as there was."""
+    async with site() as here:
+        (busy,) = here.sim.fleet.add_workspaces(1)
+        connect(here, [busy])
+        gap = timedelta(hours=18)
+        # The simulated day begins at 08:00 UTC.
+        hours = [{"time_zone": "UTC", "start": "02:30", "end": "08:30"}] if between == "closed hours" else []
+        policy = manifest(
+            when_connected="wait", connected_timeout="2h", hours=hours, finish_within_hours=False
+        )
+
+        async def live() -> None:
+            await here.clock.sleep(1800)
+            if between == "pause":
+                run.pause("maintenance")
+            await here.clock.sleep(gap / timedelta(seconds=1))
+            run.resume()
+            await here.clock.sleep(4800)
+            connect(here, [busy], connected=not leaves)
+
+        async with here.rollout.apply(await here.rollout.plan(policy)) as run:
+            living = asyncio.create_task(live())
+            events = [event async for event in run]
+        await living
+        assert run.result is not None
+
+        assert words(here, events) == {busy: "succeeded" if leaves else "skipped: connected"}
+        if not leaves:
+            elapsed = timedelta(seconds=run.result.elapsed)
+            assert gap + timedelta(hours=2) <= elapsed <= gap + timedelta(hours=2, minutes=5)
+
+
 @pytest.mark.parametrize("rule", ["wait", "skip"])
 async def test_an_available_desktop_of_unknown_connection_is_not_away(
     rule: str, monkeypatch: pytest.MonkeyPatch

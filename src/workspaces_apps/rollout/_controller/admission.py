@@ -8,11 +8,13 @@ back to ask again once the run's own conditions hold.
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import Clock, Signal, sleep_or
+from workspaces_apps._observe.schedule import TINY
 from workspaces_apps._reconcile.decisions import ErrorAction, Reason, action_for, code_of
 from workspaces_apps._reconcile.writes import LogFailed, Refusal
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
@@ -28,7 +30,7 @@ from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._plan.reading import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from workspaces_apps.rollout._journal.stores import FencedWriter
     from workspaces_apps.rollout._log.projections import RunSummary
@@ -320,9 +322,10 @@ class Admission:
     __slots__ = (
         "_breaker",
         "_clock",
-        "_deadline",
         "_error",
         "_idle_since",
+        "_left",
+        "_limit",
         "_lost",
         "_next_opening",
         "_notifier",
@@ -359,14 +362,18 @@ class Admission:
         self._error: str | None = None
         self._lost: str | None = None
         self._idle_since: datetime | None = None
-        self._deadline: float | None = None
+        waits = policy.when_connected == "wait" or notifier is not None
+        self._limit = policy.connected_timeout if waits else policy.ready_timeout
+        # The seconds for which the user, or a hook that postpones, is still waited for.
+        self._left = self._limit
         self._planned: datetime | None = None
         self._postponed: datetime | None = None
 
     def use(self) -> None:
         """Note that a Deploy was taken: the next one needs a permission of its own."""
         self.given = self._policy.when_connected != "wait" and self._notifier is None
-        self._planned = self._postponed = self._deadline = None
+        self._planned = self._postponed = None
+        self._left = self._limit
 
     async def check(self, *, deploy: bool) -> Refusal | None:
         """Read directly whether the user is connected; the permission is withdrawn where that is not certain.
@@ -400,15 +407,13 @@ class Admission:
         Args:
             goes_on: Tells whether the run's own conditions hold still.
         """
-        if self._deadline is None:
-            waits = self._policy.when_connected == "wait" or self._notifier is not None
-            limit = self._policy.connected_timeout if waits else self._policy.ready_timeout
-            self._deadline = self._clock.monotonic() + limit
         if self._postponed is not None and self._clock.now() < self._postponed:
-            await self._rest_until(self._postponed)
+            with self._counted():
+                await self._rest_postponed(self._postponed)
             return None
         if self._policy.minds_users:
-            refusal = await self._until_away(goes_on)
+            with self._counted():
+                refusal = await self._until_away(goes_on)
             if refusal is not None or not self._is_idle():
                 return refusal
         if self._notifier is not None:
@@ -418,11 +423,20 @@ class Admission:
 
     def closed(self) -> Refusal | None:
         """Return why the WorkSpace is left alone when its hours end; None where that is not because of its user."""
-        waited = self._deadline is not None and self._policy.minds_users
+        waited = self._left < self._limit and self._policy.minds_users
         return self._refusal() if waited and self._presence is not Presence.AWAY else None
 
+    @contextmanager
+    def _counted(self) -> Generator[None]:
+        """Count a block as time for which the user, or a hook that postpones, is waited for."""
+        began = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self._left -= self._clock.monotonic() - began
+
     async def _until_away(self, goes_on: Callable[[], bool]) -> Refusal | None:
-        target = self._workspace.target
+        target, deadline = self._workspace.target, self._clock.monotonic() + self._left
         with self._watch.follow(self._workspace.workspace_id) as follower:
             while goes_on() and self._breaker.reason_for(target) is None:
                 await self._breaker.rest(self._until_idle(), target, follower.news)
@@ -436,7 +450,7 @@ class Admission:
                 if self._is_idle():
                     return None
                 # Whoever has left just before the time was up is given the time to stay away.
-                late = self._clock.monotonic() >= (self._deadline or 0.0)
+                late = self._clock.monotonic() >= deadline
                 skips = self._policy.when_connected == "skip" and self._presence is Presence.CONNECTED
                 if skips or (late and self._presence is not Presence.AWAY):
                     return self._refusal()
@@ -493,8 +507,9 @@ class Admission:
             if refusal is not None or self._planned is None:
                 return refusal
         if self._clock.now() < self._planned:
-            # Until then the user may come, and the hours may end.
+            # Until then the user may come, and the hours may end; whoever has come is waited for anew.
             await self._rest_until(self._planned)
+            self._left = self._limit
             return None
         self.given = True
         return None
@@ -505,7 +520,7 @@ class Admission:
         if planned - notice > now:
             await self._rest_until(planned - notice)
             return None
-        late = self._clock.monotonic() >= (self._deadline or 0.0)
+        late = self._left < TINY
         try:
             answer = await notifier.call(self._workspace, planned)
         except HookFailed as error:
@@ -524,11 +539,13 @@ class Admission:
                 self._planned = planned
         return None
 
-    async def _rest_until(self, moment: datetime) -> None:
-        """Rest until a moment, and until the time is up at most."""
-        seconds = (moment - self._clock.now()).total_seconds()
-        left = (self._deadline or 0.0) - self._clock.monotonic()
-        if left < seconds and moment == self._postponed:
+    async def _rest_postponed(self, until: datetime) -> None:
+        end = self._clock.now() + timedelta(seconds=self._left)
+        if end < until:
             # Asked once more when the time is up.
-            self._postponed, seconds = None, left
-        await self._breaker.rest(seconds, self._workspace.target)
+            self._postponed = None
+        await self._rest_until(min(until, end))
+
+    async def _rest_until(self, moment: datetime) -> None:
+        """Rest until a moment, or until nothing more starts."""
+        await self._breaker.rest((moment - self._clock.now()).total_seconds(), self._workspace.target)
