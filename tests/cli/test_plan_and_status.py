@@ -341,7 +341,7 @@ def test_an_apply_says_in_the_end_what_could_not_be_read(
     end = capsys.readouterr().out.rpartition("Read with")[2]
 
     assert code == ExitCode.FAILED
-    assert "All planned changes applied, but a target could not be read." in end
+    assert "All planned changes applied, but not everything could be read." in end
     assert end.count("Could not be read: eu-west-1: ") == 2
 
 

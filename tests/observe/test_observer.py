@@ -97,6 +97,31 @@ async def test_few_are_read_one_by_one() -> None:
         assert (here.count(LISTINGS), here.count(READS)) == (0, 3)
 
 
+@pytest.mark.parametrize("operation", [READS, HINTS])
+async def test_one_that_cannot_be_read_is_left_out_of_many(operation: str) -> None:
+    """Its associations: no snapshot. Its state: a snapshot that does not tell one. The others are read as ever."""
+    async with world(100) as (here, ids):
+        await deploy(here, *ids)
+        await here.observer.read_many(ids, [here.application])
+        here.sim.faults.add("error", operation=operation, workspace_id=ids[1], code="ValidationException")
+        snapshots = await here.observer.read_many(ids[:3], [here.application])
+
+        left = {one.workspace_id for one in snapshots.values() if one.state_at is not None}
+        assert snapshots.keys() == {ids[0], ids[2]} | ({ids[1]} if operation == HINTS else set())
+        assert left == {ids[0], ids[2]}
+
+
+async def test_where_none_can_be_read_few_calls_are_tried() -> None:
+    """An outage is an error of them all, and not met a hundred times."""
+    async with world(100) as (here, ids):
+        await deploy(here, *ids[:1])
+        here.sim.faults.add("error", operation=READS, code="FaultException")
+        with pytest.raises(ServiceError):
+            await here.observer.read_many(ids, [f"wsa-{number:09}" for number in range(200)])
+
+        assert here.count(READS) <= 2 * 16
+
+
 async def test_a_listing_that_shows_all_before_its_end_is_known_to_be_no_shorter() -> None:
     """Four rows on the fourth page of six: as many reads do, and so the next time they are read one by one."""
     async with world(150) as (here, ids):

@@ -325,6 +325,29 @@ async def test_a_few_workspaces_by_id_are_read_one_by_one() -> None:
         assert here.sim.requests.count("DescribeApplicationAssociations") == 0
 
 
+async def test_a_workspace_whose_associations_cannot_be_read_is_blocked_alone() -> None:
+    """The others are planned; the plan names it as an error, and where none can be read, it is none."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(3)
+        wanted = manifest(select={"workspace_ids": ids})
+        here.sim.faults.add("internal_error", operation="DescribeWorkspaceAssociations", workspace_id=ids[1])
+        plan = await here.rollout.plan(wanted)
+        status = await here.rollout.status(wanted)
+        changes = {one.workspace_id: one.changes[0] for one in plan.workspaces}
+
+        assert [changes[one].action for one in ids] == ["install", "blocked", "install"]
+        assert (changes[ids[1]].reason, changes[ids[1]].state) == (Reason.UNKNOWN, "UNKNOWN")
+        assert "InternalServerException" in str(changes[ids[1]].message)
+        assert (plan.errors, plan.exit_code) == (
+            (f"default: the associations of {ids[1]} cannot be read",),
+            1,
+        )
+        assert status.exit_code == 1
+        here.sim.faults.add("internal_error", operation="DescribeWorkspaceAssociations")
+        with pytest.raises(ServiceError):
+            await here.rollout.plan(wanted)
+
+
 async def test_tags_are_asked_for_only_where_they_decide() -> None:
     """Tags that other conditions make superfluous cost no call."""
     async with site() as here:

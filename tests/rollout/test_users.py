@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.rollout.site import OFFICE, Site, last_words, manifest, site
+from tests.rollout.site import OFFICE, VISIO, Site, last_words, manifest, site
 from workspaces_apps._model.values import JsonObject
 from workspaces_apps.api.workspaces import ConnectionState, WorkspaceConnectionStatus
+from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout import Deployed, Event, ManifestError, Plan, PlanError, Progress, Skipped, Staged
+from workspaces_apps.rollout._controller.users import ConnectionWatch
 from workspaces_apps.rollout._plan.reading import ConnectionReading
+from workspaces_apps.simulator._faults import FaultKind
 from workspaces_apps.simulator._operations import workspaces as simulated
 from workspaces_apps.simulator._operations.call import Call
 from workspaces_apps.simulator._records import Workspace
@@ -444,3 +447,63 @@ async def test_a_drain_reaches_those_who_wait() -> None:
         assert run.result.ending == "drained"
         assert set(words(here, events).values()) == {"skipped: drained"}
         assert run.result.elapsed < 120
+
+
+@pytest.mark.parametrize("rule", ["wait", "skip"])
+@pytest.mark.parametrize("code", ["InvalidParameterValuesException", "ResourceNotFoundException"])
+async def test_one_workspace_whose_connection_cannot_be_read_keeps_no_other_waiting(
+    code: str, rule: str
+) -> None:
+    """Its id spoils the calls for 25: they are made in halves until it is alone, and the plan warns."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(30)
+        connect(here, ids, connected=False)
+        here.sim.faults.add("error", operation=STATUS, workspace_id=ids[0], code=code)
+        plan = await here.rollout.plan(manifest(when_connected=rule))
+        calls = here.sim.requests.count(STATUS)
+        _, events = await here.carry_out(plan)
+        found = words(here, events)
+
+        assert [one.connected for one in plan.pending].count(None) == 1
+        assert [ids[0] in warning and code in warning for warning in plan.warnings] == [True]
+        # One for each portion, and two for each halving of 25, 12, 6 and 3 or so.
+        assert calls <= 2 + 2 * 5
+        assert found.pop(ids[0]) == "skipped: connection-unknown"
+        assert set(found.values()) == {"succeeded"}
+
+
+async def test_states_that_cannot_be_read_are_missed_only_where_a_connection_does_not_tell() -> None:
+    """Nobody else's answer depends on them."""
+
+    async def unreadable(_: Sequence[str]) -> dict[str, object]:
+        raise WorkSpacesError("no states")
+
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(3)
+        connect(here, ids, connected=False)
+        here.sim.fleet.set_state(ids[0], "STOPPED")
+        watch = ConnectionWatch(here.client, here.clock, unreadable, frozenset())
+        seen = await asyncio.gather(*map(watch.read, ids))
+        await watch.close()
+
+        assert [one.error is not None for one in seen] == [True, False, False]
+        assert [str(one.presence) for one in seen] == ["unknown", "away", "away"]
+
+
+@pytest.mark.parametrize("fault", ["internal_error", "error"])
+async def test_one_workspace_whose_associations_cannot_be_read_stops_no_other(fault: FaultKind) -> None:
+    """Its reconciler reads for itself, and gives up by itself."""
+    async with site() as here:
+        # As many as applications: so each is read by itself.
+        ids = here.sim.fleet.add_workspaces(2)
+        plan = await here.rollout.plan(
+            manifest([OFFICE, VISIO], select={"workspace_ids": ids}, failure_budget=1)
+        )
+        code = "ValidationException" if fault == "error" else "InternalServerException"
+        here.sim.faults.add(fault, operation="DescribeWorkspaceAssociations", workspace_id=ids[0], code=code)
+        result, events = await here.carry_out(plan)
+        found = words(here, events)
+
+        assert found.pop(ids[0]) == f"failed: {code}"
+        assert set(found.values()) == {"succeeded"}
+        assert result.ending == "incomplete"

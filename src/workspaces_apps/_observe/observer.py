@@ -7,6 +7,7 @@ import contextvars
 import math
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +20,8 @@ from workspaces_apps._observe.reads import (
     Snapshot,
     is_lasting,
     list_pages,
-    portions,
-    read_states_apart,
+    read_in_portions,
+    read_states,
     read_workspace,
     side_by_side,
 )
@@ -119,11 +120,11 @@ class AssociationObserver(FeedSource[Snapshot]):
             via: The view whose calls they are; None for the client itself.
 
         Returns:
-            A snapshot for each WorkSpace; its `unconfirmed` has the applications that a listing of several pages did
-            not show.
+            A snapshot for each WorkSpace, but for those whose associations could not be read where others' could; its
+            `unconfirmed` has the applications that a listing of several pages did not show.
 
         Raises:
-            WorkSpacesError: A call failed.
+            WorkSpacesError: A call failed that was for all, or the calls for all of them.
         """
         client = via if via is not None else self._client
         ids = list(dict.fromkeys(workspace_ids))
@@ -141,6 +142,8 @@ class AssociationObserver(FeedSource[Snapshot]):
                 replace(snapshot, state_denied=True)
                 if found is None
                 else replace(snapshot, workspace_state=found[one], state_at=at)
+                if one in found
+                else snapshot
             )
             for one, snapshot in snapshots.items()
         }
@@ -170,20 +173,18 @@ class AssociationObserver(FeedSource[Snapshot]):
         """Read the states of WorkSpaces, 25 a call; None for one that the service does not list.
 
         Args:
-            workspace_ids: The WorkSpaces.
+            workspace_ids: The WorkSpaces; those are left out whose states could not be read where others' could.
             via: The view whose calls they are; None for the client itself.
 
         Raises:
-            WorkSpacesError: A call failed.
+            WorkSpacesError: No state could be read.
         """
         client = via if via is not None else self._client
-        states: dict[str, WorkspaceState | None] = {}
-
-        async def some(ids: Sequence[str]) -> None:
-            states.update(await read_states_apart(client, ids))
-
-        await side_by_side(some, portions(list(dict.fromkeys(workspace_ids))))
-        return states
+        ids = list(dict.fromkeys(workspace_ids))
+        readings = await read_in_portions(partial(read_states, client), ids)
+        if not readings.found:
+            readings.check()
+        return readings.found
 
     async def _read_states_if_allowed(
         self, ids: Sequence[str], client: Operations
@@ -526,13 +527,15 @@ class AssociationObserver(FeedSource[Snapshot]):
                 return await self._read_listings(client, ids, applications)
             except UNLISTED as error:
                 _log.warning("associations cannot be listed, so WorkSpaces are read one by one: %s", error)
-        snapshots: dict[str, Snapshot] = {}
 
-        async def one(workspace_id: str) -> None:
-            snapshots[workspace_id] = await read_workspace(client, workspace_id, self.clock.monotonic())
+        async def read(portion: Sequence[str]) -> dict[str, Snapshot]:
+            at = self.clock.monotonic()
+            return {one: await read_workspace(client, one, at) for one in portion}
 
-        await side_by_side(one, ids)
-        return snapshots
+        readings = await read_in_portions(read, ids, 1)
+        for workspace_id, reason in readings.errors.items():
+            _log.warning("the associations of %s cannot be read: %s", workspace_id, reason)
+        return readings.found
 
     async def _read_listings(
         self, client: Operations, ids: list[str], applications: list[str]

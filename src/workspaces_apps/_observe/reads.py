@@ -10,7 +10,8 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from workspaces_apps.api.errors import AccessDeniedException, ResourceNotFoundException
 from workspaces_apps.errors import (
@@ -269,6 +270,7 @@ _MALFORMED: Final = 3
 """Answers in a row that cannot be read, before a listing gives up."""
 
 ItemT = TypeVar("ItemT")
+FoundT = TypeVar("FoundT")
 
 
 async def read_workspace(client: Operations, workspace_id: str, at: float) -> Snapshot:
@@ -344,18 +346,92 @@ async def read_states(client: Operations, workspace_ids: Sequence[str]) -> dict[
 async def read_states_apart(
     client: Operations, workspace_ids: Sequence[str]
 ) -> dict[str, WorkspaceState | None]:
-    """Read the states of at most 25 WorkSpaces, one by one where one of the ids spoils the call for the others."""
+    """Read the states of at most 25 WorkSpaces, those apart that spoil the call for the others.
+
+    Raises:
+        WorkSpacesError: The call failed, or that for one of them alone.
+    """
+    readings = await _read_apart(partial(read_states, client), workspace_ids)
+    readings.check()
+    return readings.found
+
+
+@dataclass(slots=True)
+class Readings(Generic[FoundT]):
+    """The result of a read of many.
+
+    Attributes:
+        found: What was read, by id.
+        errors: The errors of those that could not be, by id.
+    """
+
+    found: dict[str, FoundT] = field(default_factory=dict[str, FoundT])
+    errors: dict[str, WorkSpacesError] = field(default_factory=dict[str, "WorkSpacesError"])
+
+    def check(self) -> None:
+        """Raise the first error, if there is any."""
+        for error in self.errors.values():
+            raise error
+
+    def add(self, others: Readings[FoundT]) -> None:
+        """Take in the result for others."""
+        self.found |= others.found
+        self.errors |= others.errors
+
+
+async def _read_apart(
+    read: Callable[[Sequence[str]], Awaitable[dict[str, FoundT]]], ids: Sequence[str]
+) -> Readings[FoundT]:
+    """Read several in one call; where one of the ids spoils it for the others, in halves until that one is alone.
+
+    Raises:
+        WorkSpacesError: A call failed for another reason.
+    """
     try:
-        return await read_states(client, workspace_ids)
+        return Readings(await read(ids))
     except ThrottlingException:
         raise
     except ServiceError as error:
-        if len(workspace_ids) == 1 or not is_spoilt(error):
+        if not is_spoilt(error):
             raise
-    states: dict[str, WorkspaceState | None] = {}
-    for one in workspace_ids:
-        states |= await read_states(client, [one])
-    return states
+        if len(ids) == 1:
+            return Readings(errors={ids[0]: error})
+    middle = len(ids) // 2
+    readings = await _read_apart(read, ids[:middle])
+    readings.add(await _read_apart(read, ids[middle:]))
+    return readings
+
+
+async def read_in_portions(
+    read: Callable[[Sequence[str]], Awaitable[dict[str, FoundT]]], ids: Sequence[str], size: int = IDS
+) -> Readings[FoundT]:
+    """Read many, some portions at the same time; what cannot be read spoils nothing for the others.
+
+    Args:
+        read: Reads those of one portion.
+        ids: All of them.
+        size: How many are in a portion.
+
+    Raises:
+        WorkSpacesError: Nothing could be read, and that is not for the ids; or the error is one that all would meet.
+    """
+    readings: Readings[FoundT] = Readings()
+    failures = 0
+
+    async def some(portion: Sequence[str]) -> None:
+        nonlocal failures
+        try:
+            readings.add(await _read_apart(read, portion))
+        except WorkSpacesError as error:
+            failures += 1
+            if is_lasting(error) or (failures >= SIDE_BY_SIDE and not readings.found):
+                raise
+            readings.errors.update(dict.fromkeys(portion, error))
+
+    await side_by_side(some, portions(ids, size))
+    if failures and not readings.found:
+        raise next(iter(readings.errors.values()))
+    return readings
 
 
 def is_spoilt(error: ServiceError) -> bool:
@@ -367,10 +443,10 @@ def is_spoilt(error: ServiceError) -> bool:
     }
 
 
-def portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def portions(ids: Sequence[str], size: int = IDS) -> Iterator[Sequence[str]]:
     """Return the ids in portions that one request takes."""
-    for start in range(0, len(ids), IDS):
-        yield ids[start : start + IDS]
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 async def side_by_side(work: Callable[[ItemT], Awaitable[object]], items: Iterable[ItemT]) -> None:

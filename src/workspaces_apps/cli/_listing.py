@@ -404,9 +404,14 @@ async def read_inventory(
         directory_ids=frozenset({directory_id} if directory_id is not None else ()),
     )
     fleet = await read_fleet(client, scope)
+    for error in fleet.unread.values():
+        raise error
     ids = list(fleet.workspaces)
     known_tags = await read_tags(client, ids) if tags else {}
     readings = await read_connections(client, client.clock, ids) if connections else {}
+    for read in readings.values():
+        if read.error is not None:
+            raise read.error
     items: list[Item] = []
     for one in fleet.workspaces.values():
         installed = [

@@ -160,7 +160,7 @@ def show_end(console: Console, board: Board) -> None:
     if not board.total and result.ending == "complete":
         sentence, style = "There was nothing to do.", "bold green"
     if board.plan.errors and result.ending == "complete":
-        sentence, style = "All planned changes applied, but a target could not be read.", "bold yellow"
+        sentence, style = "All planned changes applied, but not everything could be read.", "bold yellow"
     say(console, sentence, style)
     _show_errors(console, board.plan)
     if result.message and result.ending in ("budget-spent", "credentials", "incomplete"):

@@ -77,7 +77,7 @@ class _Target:
     Attributes:
         context: What its reconcilers share.
         watch: Reads who is connected.
-        found: Its WorkSpaces as they were before any reconciler began.
+        found: Its WorkSpaces as they were before any reconciler began, but for those that could not be read.
         acting: The permits to stage or deploy.
     """
 
@@ -447,7 +447,7 @@ class RolloutController:
             acting=slots[1],
             stop_target=partial(self._stop_target, workspace.target),
             park=park,
-            initial=target.found[workspace.workspace_id],
+            initial=target.found.get(workspace.workspace_id),
         )
         run = _Run(workspace, reconciler, slots)
         reconcile = self._log.telemetry.workspace(workspace.target, workspace.workspace_id, reconciler.run)
@@ -541,8 +541,8 @@ class RolloutController:
         state: str | None = change.state
         direction = change.direction
         target = self._targets.get(workspace.target)
-        if target is not None:
-            found = target.found[workspace.workspace_id]
+        found = target.found.get(workspace.workspace_id) if target is not None else None
+        if found is not None:
             record = found.associations.get(change.application_id)
             state = record.state if record is not None else None
             if next_action(state, direction) is NextAction.NOTHING:

@@ -359,11 +359,19 @@ class ConnectionWatch:
         clock = self._clock
         try:
             readings = await read_connections(self._client, clock, ids)
-            unsure = [one for one, reading in readings.items() if self._is_unsure(one, reading)]
-            states: Mapping[str, object] = await self._read_states(unsure) if unsure else {}
         except WorkSpacesError as error:
             failed = Seen(presence=Presence.UNKNOWN, at=clock.now(), read_at=clock.monotonic(), error=error)
             return dict.fromkeys(ids, failed)
+        errors = {one: reading.error for one, reading in readings.items() if reading.error is not None}
+        states: Mapping[str, object] = {}
+        unsure = [
+            one for one, reading in readings.items() if one not in errors and self._is_unsure(one, reading)
+        ]
+        if unsure:
+            try:
+                states = await self._read_states(unsure)
+            except WorkSpacesError as error:
+                errors |= dict.fromkeys(unsure, error)
         read_at = clock.monotonic()
         found: dict[str, Seen] = {}
         for one, reading in readings.items():
@@ -374,6 +382,7 @@ class ConnectionWatch:
                 read_at=read_at,
                 last_connected=reading.last_connected,
                 stopped=state == STOPPED,
+                error=errors.get(one),
             )
         return found
 

@@ -44,6 +44,9 @@ _NAMED: Final = 10
 _STRICT: Final = ConfigDict(extra="forbid")
 """A key of a saved plan that this release does not know is refused: it may be a condition for what is done."""
 
+UNREAD: Final = "UNKNOWN"
+"""The state in a plan of an association that could not be read, where those of other WorkSpaces could."""
+
 ACTIONABLE: Final = frozenset({"install", "uninstall", "retry"})
 """The actions that an apply carries out."""
 
@@ -62,7 +65,8 @@ class PlannedChange:
     direction: Direction | None
     """The desired direction; None where the manifest contradicts itself."""
     state: str
-    """The association's state as the service calls it; ``REMOVED`` where there is none."""
+    """The association's state as the service calls it; ``REMOVED`` where there is none, ``UNKNOWN`` where it
+    could not be read."""
     reason: str | None = None
     """For ``blocked``: why; one of `reasons.Reason`."""
     message: str | None = None
@@ -262,8 +266,16 @@ class Plan:
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """The errors of targets that could not be read."""
-        return tuple(f"{target.name}: {target.error}" for target in self.targets if target.error is not None)
+        """The errors of targets that could not be read, and of WorkSpaces in other targets that could not."""
+        failed = [f"{target.name}: {target.error}" for target in self.targets if target.error is not None]
+        unread: dict[str, list[str]] = {}
+        for workspace in self.workspaces:
+            if any(change.state == UNREAD for change in workspace.changes):
+                unread.setdefault(workspace.target, []).append(workspace.workspace_id)
+        failed += [
+            f"{target}: the associations of {some(ids)} cannot be read" for target, ids in unread.items()
+        ]
+        return tuple(failed)
 
     @property
     def not_found(self) -> tuple[str, ...]:
@@ -294,7 +306,7 @@ class Plan:
 
     @property
     def exit_code(self) -> int:
-        """0: nothing to do; 2: there are changes, or the manifest names what no target has; 1: a target could not be read."""
+        """0: nothing to do; 2: there are changes, or the manifest names what no target has; 1: something could not be read."""
         if self.errors:
             return EXIT_ERROR
         return EXIT_CHANGES if self.pending or self.not_found else EXIT_NOTHING

@@ -44,11 +44,13 @@ from workspaces_apps.rollout._manifest.selectors import (
 )
 from workspaces_apps.rollout._plan.compatibility import Obstacle, obstacle
 from workspaces_apps.rollout._plan.plan import (
+    UNREAD,
     ForeignChange,
     PlannedChange,
     PlannedWorkspace,
     TargetReading,
     blocked,
+    some,
 )
 from workspaces_apps.rollout._plan.reading import (
     Catalogue,
@@ -249,10 +251,13 @@ class _Planner:
         self._selected = dict.fromkeys((rule.label for rule in rules), 0)
         self._at_odds: dict[tuple[str, str], str] = {}
         self._obstacles: dict[object, Obstacle | None] = {}
+        self._unknown_connections: dict[str, WorkSpacesError] = {}
 
     def add_connections(self, readings: Mapping[str, ConnectionReading]) -> None:
         """Take the connections of WorkSpaces in."""
         for workspace_id, reading in readings.items():
+            if reading.error is not None:
+                self._unknown_connections[workspace_id] = reading.error
             facts = self._fleet.workspaces[workspace_id]
             self._fleet.workspaces[workspace_id] = replace(facts, connection=reading.facts(facts.state))
 
@@ -331,6 +336,10 @@ class _Planner:
         found = [f"{self._target}: {label} selects no WorkSpace" for label in idle[:_NAMED]]
         if len(idle) > _NAMED:
             found.append(f"{self._target}: {len(idle) - _NAMED} more rules select no WorkSpace")
+        if self._unknown_connections:
+            error = next(iter(self._unknown_connections.values()))
+            ids = some(tuple(self._unknown_connections))
+            found.append(f"{self._target}: connections could not be read, of {ids}: {bounded(str(error))}")
         # Ids that do not exist are told by themselves.
         if not self._fleet.workspaces and (scope.everything or scope.directory_ids or scope.bundle_ids):
             found.append(f"{self._target}: there are no WorkSpaces")
@@ -351,6 +360,18 @@ class _Planner:
         return wanted
 
     def _workspace(self, workspace: WorkspaceFacts, wanted: Wanted) -> PlannedWorkspace:
+        error = self._fleet.unread.get(workspace.workspace_id)
+        if error is not None:
+            changes = [_planned(one, "blocked", wanted[one], UNREAD) for one in wanted]
+            message = f"its associations cannot be read: {bounded(str(error))}"
+            changes = [blocked(one, Reason.UNKNOWN, message) for one in changes]
+            return PlannedWorkspace(
+                target=self._target,
+                workspace_id=workspace.workspace_id,
+                user_name=workspace.user_name,
+                state=workspace.state,
+                changes=tuple(changes),
+            )
         seen = self._fleet.states.get(workspace.workspace_id, {})
         changes = [self._change(workspace, seen, wanted, application) for application in wanted]
         if self._review is not None:

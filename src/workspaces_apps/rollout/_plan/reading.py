@@ -27,11 +27,17 @@ from workspaces_apps._base.public import Datetime
 from workspaces_apps._client.client import WorkSpacesClient
 from workspaces_apps._model.models import PageResult
 from workspaces_apps._model.paginator import Paginated
-from workspaces_apps._observe.reads import AssociationRecord, portions, side_by_side
+from workspaces_apps._observe.reads import (
+    AssociationRecord,
+    portions,
+    read_in_portions,
+    read_workspace,
+    side_by_side,
+)
 from workspaces_apps.api.applications import WorkSpaceApplication
 from workspaces_apps.api.errors import ResourceNotFoundException
 from workspaces_apps.api.workspaces import ConnectionState, Workspace, WorkspaceConnectionStatus
-from workspaces_apps.errors import MalformedResponseError
+from workspaces_apps.errors import MalformedResponseError, WorkSpacesError
 from workspaces_apps.rollout._errors import RolloutError
 from workspaces_apps.rollout._manifest.manifest import ApplicationRef
 from workspaces_apps.rollout._manifest.selectors import ConnectionFacts, Scope, WorkspaceFacts
@@ -182,11 +188,13 @@ class FleetReading:
         catalogue: Its applications.
         workspaces: The WorkSpaces in the scope, by id.
         states: Their associations, and perhaps those of others.
+        unread: The errors of those whose associations could not be read.
     """
 
     catalogue: Catalogue
     workspaces: dict[str, WorkspaceFacts]
     states: States = field(default_factory=States)
+    unread: Mapping[str, WorkSpacesError] = field(default_factory=dict[str, WorkSpacesError])
 
 
 async def read_fleet(client: WorkSpacesClient, scope: Scope) -> FleetReading:
@@ -200,9 +208,8 @@ async def read_fleet(client: WorkSpacesClient, scope: Scope) -> FleetReading:
     if only_ids and len(scope.workspace_ids) <= len(catalogue):
         # Each application costs a call at least, so this is the cheaper way.
         workspaces = await read_workspaces(client, scope)
-        return FleetReading(
-            catalogue=catalogue, workspaces=workspaces, states=await read_each(client, workspaces)
-        )
+        states, unread = await read_each(client, list(workspaces))
+        return FleetReading(catalogue=catalogue, workspaces=workspaces, states=states, unread=unread)
     reading = asyncio.ensure_future(read_workspaces(client, scope))
     listing = asyncio.ensure_future(read_applications(client, catalogue.ids))
     try:
@@ -269,22 +276,24 @@ async def read_applications(client: WorkSpacesClient, application_ids: Collectio
     return states
 
 
-async def read_each(client: WorkSpacesClient, workspace_ids: Collection[str]) -> States:
-    """Return the associations of these WorkSpaces, a call for each; one that is gone has none."""
-    states: States = {}
+async def read_each(
+    client: WorkSpacesClient, workspace_ids: Sequence[str]
+) -> tuple[States, Mapping[str, WorkSpacesError]]:
+    """Return the associations of these WorkSpaces, a call for each, and the errors of those that could not be read.
 
-    async def one(workspace_id: str) -> None:
-        try:
-            answer = await client.describe_workspace_associations(workspace_id=workspace_id)
-        except ResourceNotFoundException:
-            states[workspace_id] = {}
-        else:
-            states[workspace_id] = {
-                row.associated_resource_id: AssociationRecord.of(row) for row in answer.associations
-            }
+    One that is gone has no associations.
 
-    await side_by_side(one, workspace_ids)
-    return states
+    Raises:
+        WorkSpacesError: None of them could be read.
+    """
+
+    async def read(ids: Sequence[str]) -> States:
+        # At which moment does not matter to a plan.
+        snapshots = [await read_workspace(client, one, 0.0) for one in ids]
+        return {one.workspace_id: dict(one.associations) for one in snapshots}
+
+    readings = await read_in_portions(read, workspace_ids, 1)
+    return readings.found, readings.errors
 
 
 async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -356,10 +365,12 @@ class ConnectionReading:
     Attributes:
         at: When the answer came, by the client's clock.
         status: What the service said; None where the WorkSpace was missing from the answer.
+        error: Why it could not be read; None where it could.
     """
 
     at: Datetime
     status: WorkspaceConnectionStatus | None
+    error: WorkSpacesError | None = None
 
     def presence(self, workspace_state: str | None = None) -> Presence:
         """Return whether the user is there.
@@ -398,19 +409,19 @@ class ConnectionReading:
 async def read_connections(
     client: WorkSpacesClient, clock: Clock, workspace_ids: Sequence[str]
 ) -> dict[str, ConnectionReading]:
-    """Read the connections of WorkSpaces, 25 a call; each has a reading, also one missing from the answer.
+    """Read the connections of WorkSpaces, 25 a call; each has a reading, also one that could not be read.
 
     Raises:
-        WorkSpacesError: A call failed.
+        WorkSpacesError: None of them could be read.
     """
-    found: dict[str, ConnectionReading] = {}
 
-    async def some(ids: Sequence[str]) -> None:
+    async def some(ids: Sequence[str]) -> dict[str, ConnectionReading]:
         listing = client.describe_workspaces_connection_status(workspace_ids=ids)
         statuses = {one.workspace_id: one async for one in patiently(listing)}
         at = clock.now()
-        for workspace_id in ids:
-            found[workspace_id] = ConnectionReading(at=at, status=statuses.get(workspace_id))
+        return {one: ConnectionReading(at=at, status=statuses.get(one)) for one in ids}
 
-    await side_by_side(some, portions(workspace_ids))
-    return found
+    readings = await read_in_portions(some, workspace_ids)
+    at = clock.now()
+    unread = {one: ConnectionReading(at=at, status=None, error=why) for one, why in readings.errors.items()}
+    return readings.found | unread
