@@ -1,6 +1,8 @@
 """The hours in which deployments may begin."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -43,6 +45,63 @@ def test_the_next_opening_is_open_and_the_moment_before_is_not(entry: Hours, now
         assert not entry.is_open(opening - timedelta(seconds=1))
         local = opening.astimezone(ZoneInfo(entry.time_zone))
         assert DAYS[local.weekday()] in entry.days
+
+
+ADVANCING = [
+    *("Europe/Berlin", "America/New_York", "America/Santiago", "Asia/Beirut", "Africa/Cairo"),
+    *("Australia/Lord_Howe", "Pacific/Auckland", "Pacific/Apia"),
+]
+"""Zones whose clocks are set forward: at two, or at midnight; by an hour, half of one, or once by a day."""
+
+
+@cache
+def advances(zone: str) -> list[datetime]:
+    """Return the moments, within an hour, at which the clocks of a zone were set forward."""
+    hourly = [datetime(2011, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(366 * 24)]
+    offsets = [at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta() for at in hourly]
+    return [at for at, (before, after) in zip(hourly, pairwise(offsets), strict=False) if after > before]
+
+
+@given(st.data())
+def test_hours_go_by_the_wall_clock_where_it_is_set_forward(data: st.DataObject) -> None:
+    """Open is what the clock shows to be in them, whether their beginning or their end is left out by the change."""
+    zone = data.draw(st.sampled_from(ADVANCING))
+    entry = data.draw(st.builds(hours_of, st.just(zone), times, times, st.just(list(DAYS))))
+    change = data.draw(st.sampled_from(advances(zone)))
+    now = change + timedelta(minutes=data.draw(st.integers(-1500, 1500)))
+    wall = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    expected = False
+    for day in (wall.date() - timedelta(days=1), wall.date()):
+        last = day if entry.end > entry.start else day + timedelta(days=1)
+        expected |= datetime.combine(day, entry.start) <= wall < datetime.combine(last, entry.end)
+
+    assert entry.is_open(now) is expected
+
+
+@pytest.mark.parametrize(
+    "start,end,opens,closes",
+    [
+        ("01:00", "02:30", "00:00", "01:00"),
+        ("02:15", "02:45", None, None),
+        ("02:30", "05:00", "01:00", "03:00"),
+    ],
+)
+def test_a_time_that_the_clock_leaves_out_comes_when_it_is_set_forward(
+    start: str, end: str, opens: str | None, closes: str | None
+) -> None:
+    """In Berlin, where two o'clock of 29 March 2026 is three o'clock, at 01:00 UTC."""
+    entry = hours_of("Europe/Berlin", start, end, ["sun"])
+    midnight = datetime(2026, 3, 28, 23, tzinfo=UTC)
+    opening = entry.next_opening(midnight)
+    assert opening is not None
+
+    if opens is None:
+        assert opening > midnight + timedelta(days=6)
+    else:
+        assert (f"{opening:%d %H:%M}", f"{entry.closing(opening):%d %H:%M}") == (
+            f"29 {opens}",
+            f"29 {closes}",
+        )
 
 
 def test_hours_over_midnight_belong_to_the_day_they_begin_on() -> None:

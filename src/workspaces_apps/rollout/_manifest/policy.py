@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -133,6 +133,7 @@ DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
 _SEARCH_DAYS: Final = 9
 _MOST_OPENINGS: Final = 366
+_CHANGE: Final = timedelta(microseconds=1)
 
 
 def _read_time(value: object) -> object:
@@ -162,6 +163,8 @@ TimeOfDay: TypeAlias = Annotated[time, BeforeValidator(_read_time, json_schema_i
 @public("workspaces_apps.rollout")
 class Hours(Part, frozen=True):
     """Hours in which deployments may begin. From `start` up to `end`, by the wall clock of the time zone.
+
+    A time of day that a change of the clock leaves out has come when the clock is changed.
 
     Examples:
         >>> from workspaces_apps.rollout import Hours, Policy
@@ -256,8 +259,7 @@ class Hours(Part, frozen=True):
                 continue
             last = day if self.end > self.start else day + timedelta(days=1)
             # In UTC: two times of one zone are compared by the wall clock, which goes back once a year.
-            begin = datetime.combine(day, self.start, zone).astimezone(UTC)
-            end = datetime.combine(last, self.end, zone).astimezone(UTC)
+            begin, end = _moment(day, self.start, zone), _moment(last, self.end, zone)
             if spans and begin <= spans[-1][1]:
                 # One day's hours go over into the next day's: between them nothing closes.
                 begin, end = spans[-1][0], max(end, spans.pop()[1])
@@ -266,6 +268,27 @@ class Hours(Part, frozen=True):
                 spans.append((begin, end))
         short = timedelta(seconds=needs)
         return [(begin, end - short) for begin, end in spans if end - short > begin]
+
+
+def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
+    """Return the first moment, in UTC, at which the wall clock of a zone shows a time of a day, or has gone past it.
+
+    A time that a change of the clock leaves out is passed when the clock is changed.
+    """
+    wall = datetime.combine(day, at, zone)
+    after = wall.astimezone(UTC)
+    if after.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return after
+    # By the offset before the change it is a moment after it, and the other way round.
+    before = wall.replace(fold=1).astimezone(UTC)
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > _CHANGE:
+        middle = before + (after - before) // 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
 
 
 def _read_amount(value: object) -> Amount:
