@@ -21,6 +21,7 @@ from botocore.exceptions import (
     ClientError,
     HTTPClientError,
     LoginError,
+    NoCredentialsError,
     SSOError,
     TokenRetrievalError,
 )
@@ -284,14 +285,7 @@ class ChainLoader:
 
         It may be a program or a plugin of the user's, so that only the words of known errors are repeated.
         """
-        known = isinstance(error, BotoCoreError | ClientError | OSError | RuntimeError)
-        said = harmless(error, MESSAGE_LIMIT) if known else type(error).__name__
-        advice = self.advice
-        if isinstance(error, SSOError | TokenRetrievalError):
-            advice = f"run `aws sso login{_profile_option(self._session)}`"
-        elif isinstance(error, LoginError):
-            advice = f"run `aws login{_profile_option(self._session)}`"
-        return CredentialsError(f"the AWS credentials could not be loaded or refreshed ({said}): {advice}")
+        return load_failure(self._session, error)
 
     async def close(self) -> None:
         """Do nothing: the chain holds nothing open."""
@@ -354,14 +348,34 @@ async def _refreshed(found: AioRefreshableCredentials) -> Loaded:
     return Loaded(credentials=credentials, expires_at=end if isinstance(end, datetime) else None)
 
 
-def advice_for(session: AioSession) -> str:
-    """Return what to run or set so that the session has credentials."""
+def load_failure(session: AioSession, error: Exception, general: str = GENERAL_ADVICE) -> CredentialsError:
+    """Return what kept a session from loading or refreshing its credentials as an error of this package.
+
+    Args:
+        session: The session.
+        error: What was raised; only the words of known errors are repeated.
+        general: The advice where the session's profile has none.
+    """
+    advice = advice_for(session, general)
+    if isinstance(error, NoCredentialsError):
+        return CredentialsError(f"no AWS credentials were found: {advice}")
+    known = isinstance(error, BotoCoreError | ClientError | OSError | RuntimeError)
+    said = harmless(error, MESSAGE_LIMIT) if known else type(error).__name__
+    if isinstance(error, SSOError | TokenRetrievalError):
+        advice = f"run `aws sso login{_profile_option(session)}`"
+    elif isinstance(error, LoginError):
+        advice = f"run `aws login{_profile_option(session)}`"
+    return CredentialsError(f"the AWS credentials could not be loaded or refreshed ({said}): {advice}")
+
+
+def advice_for(session: AioSession, general: str = GENERAL_ADVICE) -> str:
+    """Return what to run or set so that the session has credentials; the general advice where its profile has none."""
     untyped: Any = session
     try:
         name = untyped.get_config_variable("profile") or "default"
         profiles: Mapping[str, Mapping[str, object]] = untyped.full_config.get("profiles", {})
     except BotoCoreError:
-        return GENERAL_ADVICE
+        return general
     seen: set[str] = set()
     while name in profiles and name not in seen:
         seen.add(name)
@@ -372,9 +386,9 @@ def advice_for(session: AioSession) -> str:
         if "login_session" in profile:
             return f"run `aws login{option}`"
         if "credential_process" in profile:
-            return f"see why the credential_process of the profile {name} gives none that are valid, or {GENERAL_ADVICE}"
+            return f"see why the credential_process of the profile {name} gives none that are valid, or {general}"
         name = str(profile.get("source_profile", ""))
-    return GENERAL_ADVICE
+    return general
 
 
 def _profile_of(session: AioSession) -> str | None:

@@ -61,7 +61,10 @@ class PlanError(RolloutError, ValueError):
 
 @public("workspaces_apps.rollout")
 class JournalError(RolloutError):
-    """The journal cannot be read or written."""
+    """The journal cannot be read or written.
+
+    It is a CredentialsError too where its store takes no credentials, and a ConfigurationError where it is set up wrongly.
+    """
 
 
 @public("workspaces_apps.rollout")

@@ -4,22 +4,33 @@ Under ``prefix/name/`` stand ``segments/000000000001`` and so on, ``lease`` and 
 conditional writes [doc: PutObject, If-None-Match and If-Match], with S3's read-after-write consistency [doc].
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
+from workspaces_apps._base.logs import relay_warnings
+from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
+from workspaces_apps._http.config import is_http_url
+from workspaces_apps.errors import CREDENTIALS_CODES
 from workspaces_apps.rollout._errors import JournalError
 from workspaces_apps.rollout._journal.segments import (
     Lease,
     RealTime,
     SegmentedStore,
     SegmentStorage,
+    StoreConfigurationError,
+    StoreCredentialsError,
     StoreUnavailableError,
 )
 from workspaces_apps.rollout._journal.stores import JournalUrl
+
+if TYPE_CHECKING:
+    from aiobotocore.session import AioSession
 
 T = TypeVar("T")
 
@@ -50,6 +61,16 @@ _TRANSIENT: Final = frozenset(
         "OperationAborted",
     }
 )
+
+
+_OPERATIONS: Final = frozenset({"GetObject", "PutObject", "ListObjectsV2"})
+
+_ADVICE: Final = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` or `aws sso login`, or name another profile in"
+    " AWS_PROFILE or in the journal's URL"
+)
+
+_NO_ENDPOINT: Final = "S3 cannot be called: its endpoint URL or its Region is not valid"
 
 
 class _Body(Protocol):
@@ -88,6 +109,7 @@ class S3Storage:
 
     Args:
         client: The client.
+        session: The client's session, which knows what to do about its credentials.
         bucket: The bucket.
         prefix: What every key of the journal begins with, its name included.
         encryption: The parameters of PutObject that ask for server-side encryption.
@@ -95,9 +117,17 @@ class S3Storage:
     """
 
     def __init__(
-        self, client: _S3, bucket: str, prefix: str, encryption: dict[str, str], *, page: int = _PAGE
+        self,
+        client: _S3,
+        session: AioSession,
+        bucket: str,
+        prefix: str,
+        encryption: dict[str, str],
+        *,
+        page: int = _PAGE,
     ) -> None:
         self._client = client
+        self._session = session
         self._bucket = bucket
         self._prefix = prefix
         self._encryption = encryption
@@ -222,11 +252,58 @@ class S3Storage:
                 raise _AbsentError from error
             if code in _TRANSIENT or (isinstance(status, int) and status >= 500):
                 raise StoreUnavailableError(f"S3 answers {code or status}") from error
+            # Whoever is asked for credentials on the way to S3 answers as another operation.
+            if code in CREDENTIALS_CODES or error.operation_name not in _OPERATIONS:
+                raise _refusal(self._session, error) from error
             raise JournalError(f"S3 refuses the bucket {self._bucket}: {code or status}") from error
         except (exceptions.HTTPClientError, exceptions.ConnectionError, OSError) as error:
             raise StoreUnavailableError(f"S3 does not answer ({type(error).__name__})") from error
         except exceptions.BotoCoreError as error:
-            raise JournalError(f"S3 cannot be called: {error}") from error
+            raise _refusal(self._session, error) from error
+
+
+def _refusal(session: AioSession, error: Exception) -> JournalError:
+    """Return what keeps S3 from being called as an error of this package."""
+    from botocore import exceptions
+
+    from workspaces_apps._http.credentials import load_failure
+
+    if isinstance(
+        error,
+        exceptions.ClientError
+        | exceptions.NoCredentialsError
+        | exceptions.PartialCredentialsError
+        | exceptions.CredentialRetrievalError
+        | exceptions.MetadataRetrievalError
+        | exceptions.RefreshWithMFAUnsupportedError
+        | exceptions.UnknownCredentialError
+        | exceptions.SSOError
+        | exceptions.TokenRetrievalError
+        | exceptions.LoginError,
+    ):
+        return StoreCredentialsError(f"S3 cannot be called: {load_failure(session, error, _ADVICE).message}")
+    if isinstance(error, exceptions.ProfileNotFound):
+        return StoreConfigurationError(
+            f"{error}. Check profile in the journal's URL, AWS_PROFILE and ~/.aws/config"
+        )
+    if isinstance(error, exceptions.NoRegionError):
+        return StoreConfigurationError(
+            "no AWS Region for S3: add region=eu-west-1 to the journal's URL, or set AWS_DEFAULT_REGION, or `region` in"
+            " the profile"
+        )
+    if isinstance(error, exceptions.EndpointProviderError):
+        # Its words hold the endpoint too.
+        return StoreConfigurationError(_NO_ENDPOINT)
+    said = f"S3 cannot be called: {harmless(error, MESSAGE_LIMIT)}"
+    is_configuration = isinstance(
+        error,
+        exceptions.ParamValidationError
+        | exceptions.ValidationError
+        | exceptions.ConfigNotFound
+        | exceptions.ConfigParseError
+        | exceptions.InvalidConfigError,
+    )
+    return StoreConfigurationError(said) if is_configuration else JournalError(said)
 
 
 class _TakenError(Exception):
@@ -256,6 +333,9 @@ def s3_store(
             ``aws:kms:dsse``) and ``kms_key_id`` for server-side encryption with another key than the bucket's.
         real_time: The time that leases run on.
         page: Keys of a page of a listing, 1 to 1000.
+
+    Raises:
+        JournalError: Its endpoint is none.
     """
     options = url.options
     encryption: dict[str, str] = {}
@@ -266,6 +346,11 @@ def s3_store(
         }
     elif "sse" in options:
         encryption = {"ServerSideEncryption": options["sse"]}
+    endpoint = options.get("endpoint_url")
+    if endpoint is not None and ("@" in endpoint or not is_http_url(endpoint)):
+        raise StoreConfigurationError(
+            f"endpoint_url of {url} is no URL of http or https, or has a user or a password"
+        )
     bucket, _, prefix = url.place.partition("/")
 
     @asynccontextmanager
@@ -274,6 +359,7 @@ def s3_store(
         from aiobotocore.session import AioSession
         from botocore.exceptions import BotoCoreError
 
+        relay_warnings()
         # One retry layer, and it is ours: a segment is tried until its outcome is known.
         config = AioConfig(
             retries={"total_max_attempts": 1},
@@ -281,20 +367,23 @@ def s3_store(
             read_timeout=10,
             max_pool_connections=_AT_ONCE + 4,
         )
+        session = AioSession(profile=options.get("profile"))
         try:
-            session = cast("_Session", AioSession(profile=options.get("profile")))
-            made = session.create_client(
+            made = cast("_Session", session).create_client(
                 "s3",
                 region_name=options.get("region"),
-                endpoint_url=options.get("endpoint_url"),
+                endpoint_url=endpoint,
                 config=config,
             )
             client = await made.__aenter__()
         except BotoCoreError as error:
-            raise JournalError(f"S3 cannot be called: {error}") from error
+            raise _refusal(session, error) from error
+        except ValueError:
+            # An endpoint of the environment or the profile; its words hold it, and it may hold a password.
+            raise StoreConfigurationError(_NO_ENDPOINT) from None
         try:
             key = f"{prefix}/{name}/" if prefix else f"{name}/"
-            yield S3Storage(client, bucket, key, encryption, page=page)
+            yield S3Storage(client, session, bucket, key, encryption, page=page)
         finally:
             await made.__aexit__(None, None, None)
 

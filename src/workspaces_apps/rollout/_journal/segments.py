@@ -25,6 +25,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar
@@ -32,6 +33,7 @@ from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workspaces_apps._base.logs import field_logger
+from workspaces_apps.errors import ConfigurationError, CredentialsError
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 from workspaces_apps.rollout._journal.lines import GroupCommit, LineReader, to_line
 from workspaces_apps.rollout._journal.stores import JournalWriter, check_name
@@ -79,6 +81,14 @@ class RealTime:
 
 class StoreUnavailableError(Exception):
     """A store did not answer, or cannot serve now; whether a request had its effect is unknown."""
+
+
+class StoreCredentialsError(JournalError, CredentialsError):
+    """There are no credentials for a store, or none that it takes."""
+
+
+class StoreConfigurationError(JournalError, ConfigurationError):
+    """A store is set up wrongly: an unknown profile, no Region, an endpoint that is none."""
 
 
 class Lease(BaseModel, frozen=True):
@@ -199,10 +209,10 @@ class LeaseKeeper:
             await self._changed.wait()
         return self.lost
 
-    def lose(self, message: str) -> JournalError:
+    def lose(self, message: str, kind: type[JournalError] = JournalError) -> JournalError:
         """Give it up for lost; the first reason stays."""
         if self.lost is None:
-            self.lost = JournalError(message)
+            self.lost = kind(message)
             log.warning("%s", message)
             self._changed.set()
         return self.lost
@@ -237,7 +247,10 @@ class LeaseKeeper:
                     log.warning("waiting for the journal %s: %s", self._journal, error)
                 self.trouble = str(error)
             except JournalError as error:
-                self.lose(f"the lease of the journal {self._journal} cannot be renewed: {error.message}")
+                self.lose(
+                    f"the lease of the journal {self._journal} cannot be renewed: {error.message}",
+                    type(error),
+                )
 
     async def _renew(self) -> None:
         since = self._time.steady()
@@ -548,7 +561,7 @@ class SegmentJournal:
         if failure is None:
             return JournalError(f"the journal {self._name} is closed")
         if isinstance(failure, JournalError):
-            return JournalError(failure.message)
+            return copy(failure)
         return JournalError(
             f"cannot write to the journal {self._name}: {failure}; no new deployments start, what the service has taken"
             " goes on there, and applying again goes on with it"
