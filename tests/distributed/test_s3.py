@@ -205,7 +205,7 @@ async def write_segments(url: str, count: int) -> list[Event]:
     return events
 
 
-@pytest.mark.parametrize("count,listings", [(2, 1), (3, 9), (26, 9), (27, 17), (40, 17)])
+@pytest.mark.parametrize("count,listings", [(2, 1), (3, 1), (4, 9), (26, 9), (27, 9), (40, 17)])
 async def test_a_long_journal_is_listed_several_pages_at_a_time(
     s3_bucket: Bucket, proxy: S3Proxy, count: int, listings: int
 ) -> None:
@@ -233,6 +233,41 @@ async def test_a_long_journal_is_listed_several_pages_at_a_time(
     starts = sorted(int(one.query["start-after"].rpartition("/")[2]) for one in asked)
     assert starts == [number * PAGE for number in range(listings)]
     assert {one.query["max-keys"] for one in asked} == {str(PAGE)}
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+async def test_pages_that_are_shorter_than_asked_for_lose_nothing(
+    s3_bucket: Bucket, proxy: S3Proxy, most: int
+) -> None:
+    """S3 may answer fewer keys than it was asked for, or none at first, and says that there are more."""
+    name = f"short{most}"
+    url = s3_bucket.url(name, through=proxy.endpoint)
+    events = await write_segments(url, 29)
+
+    async def shorten(request: web.Request, forward: Forward) -> web.Response:
+        query = request.query
+        if "list-type" not in query:
+            return await forward()
+        before = query.get("continuation-token") or query["start-after"]
+        since = int(before.rpartition("/")[2]) + 1
+        short = min(most or int(query["max-keys"]), int(query["max-keys"]))
+        is_first = most == 0 and "start-after" in query
+        some = range(since, since if is_first else min(since + short, 30))
+        folder = before.rpartition("/")[0]
+        keys = [f"{folder}/{number:012}" for number in some]
+        contents = "".join(f"<Contents><Key>{key}</Key></Contents>" for key in keys)
+        more = f"<NextContinuationToken>{[before, *keys][-1]}</NextContinuationToken>"
+        truncated = some.stop < 30
+        body = f"<IsTruncated>{str(truncated).lower()}</IsTruncated>{contents}{more if truncated else ''}"
+        return web.Response(
+            body=f"<ListBucketResult>{body}</ListBucketResult>".encode(), content_type="application/xml"
+        )
+
+    proxy.interfere = shorten
+    assert await store_of(url).read(name) == events
+    again = await store_of(url).open(name)
+    assert again.past == events
+    await again.close()
 
 
 @pytest.mark.parametrize(

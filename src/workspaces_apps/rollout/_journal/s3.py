@@ -170,11 +170,11 @@ class S3Storage:
         count, pages = 0, 1
         while True:
             starts = [first + count + page * self._page for page in range(pages)]
-            lengths = await _side_by_side(map(self._listed_from, starts))
-            count += sum(lengths)
-            if min(lengths) < self._page:
+            listed = await _side_by_side(map(self._listed_from, starts))
+            count += sum(length for length, _ in listed)
+            if not all(more for _, more in listed):
                 break
-            # The first page was full, so there may be many.
+            # The first page was not the last, so there may be many.
             pages = _AHEAD
         return await _side_by_side(map(body, range(first, first + count)))
 
@@ -186,29 +186,37 @@ class S3Storage:
         """Write the control record in the place of the one with that ETag."""
         return await self._put("control", content, instead_of) is not None
 
-    async def _listed_from(self, number: int) -> int:
-        """Return how many segments stand from a number on, at most a page.
+    async def _listed_from(self, number: int) -> tuple[int, bool]:
+        """Return how many segments stand from a number on, at most a page of them, and if S3 has more.
+
+        An answer may have fewer keys than were asked for although there are more [doc: ListObjectsV2, MaxKeys].
 
         Raises:
             JournalError: A number between them is missing.
         """
-        answer = await self._ask(
-            self._client.list_objects_v2(
-                Bucket=self._bucket,
-                Prefix=f"{self._prefix}segments/",
-                StartAfter=f"{self._prefix}{_segment(number - 1)}",
-                MaxKeys=self._page,
+        count, more = 0, True
+        place = {"StartAfter": f"{self._prefix}{_segment(number - 1)}"}
+        while more and count < self._page:
+            answer = await self._ask(
+                self._client.list_objects_v2(
+                    Bucket=self._bucket,
+                    Prefix=f"{self._prefix}segments/",
+                    MaxKeys=self._page - count,
+                    **place,
+                )
             )
-        )
-        rows = cast("list[dict[str, str]]", answer.get("Contents", []))
-        keys = [row["Key"].removeprefix(self._prefix) for row in rows]
-        wanted = [_segment(one) for one in range(number, number + len(keys))]
-        if keys != wanted:
-            missing = next(want for key, want in zip(keys, wanted, strict=True) if key != want)
-            raise JournalError(
-                f"s3://{self._bucket}/{self._prefix}{missing} is missing, or another stands in its place"
-            )
-        return len(keys)
+            rows = cast("list[dict[str, str]]", answer.get("Contents", []))
+            keys = [row["Key"].removeprefix(self._prefix) for row in rows]
+            wanted = [_segment(one) for one in range(number + count, number + count + len(keys))]
+            if keys != wanted:
+                missing = next(want for key, want in zip(keys, wanted, strict=True) if key != want)
+                raise JournalError(
+                    f"s3://{self._bucket}/{self._prefix}{missing} is missing, or another stands in its place"
+                )
+            count += len(keys)
+            more = answer.get("IsTruncated") is True
+            place = {"ContinuationToken": str(answer.get("NextContinuationToken"))}
+        return count, more
 
     async def _get(self, key: str) -> tuple[bytes, str] | None:
         async def get() -> tuple[bytes, str]:
