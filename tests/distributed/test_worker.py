@@ -1,8 +1,8 @@
 """Runs on the queue: submitted, carried out by workers, taken over, told what to do, and reported on as one."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -271,6 +271,80 @@ async def test_waves_of_all_targets_are_approved_at_once(database: str) -> None:
 def wave_ended() -> Event:
     """A canary that waits for approval."""
     return ApprovalRequested(at=NOW, run="r1", wave=1, digest="d1", workspaces=1)
+
+
+@contextmanager
+def no_delays(database: str) -> Iterator[Callable[[], Awaitable[None]]]:
+    """Let jobs that are to be tried again be due, each time that this is called."""
+    with psycopg.connect(database, autocommit=True) as connection:
+
+        async def hasten() -> None:
+            connection.execute(
+                "UPDATE procrastinate_jobs SET scheduled_at = '2000-01-01' WHERE status = 'todo'"
+            )
+            await asyncio.sleep(0.05)
+
+        yield hasten
+
+
+async def test_handing_a_target_over_uses_up_no_try(database: str) -> None:
+    """After three restarts of the workers, one read that fails is tried again like any other."""
+    async with two_sites() as (here, there):
+        clients = {"eu": here.client, "us": there.client}
+        run = await submit(two_targets(), database=database)
+        await command(database, run, "pause")
+        for _ in range(3):
+            async with working(database, clients):
+                await until(database, run, lambda one: one.state == "running" and one.planned is not None)
+            assert {one.message for one in (await status(database, run)).targets} == {"handed over"}
+        await command(database, run, "resume")
+        async with working(database, {}):
+            await until(database, run, lambda one: "has no client for the target" in one.message)
+        assert {one.state for one in (await status(database, run)).targets} == {"waiting"}
+        with no_delays(database) as hasten:
+            await hasten()
+            async with working(database, clients):
+                assert (await ended(database, run)).ending == "complete"
+
+
+async def until(database: str, run: str, condition: Callable[[TargetStatus], bool]) -> None:
+    """Wait until something is true of all targets of a run."""
+    for _ in range(1200):
+        if all(map(condition, (await status(database, run)).targets)):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(await status(database, run))
+
+
+async def test_a_target_that_cannot_be_read_fails_after_four_tries(database: str) -> None:
+    """Neither earlier nor later, and nothing of it is left in the queue."""
+    async with two_sites() as (here, _):
+        run = await submit(two_targets(), database=database)
+        tries = "SELECT tries FROM workspaces_apps.run_target WHERE run = %s AND target = 'us'"
+        with no_delays(database) as hasten, psycopg.connect(database, autocommit=True) as connection:
+            async with working(database, {"eu": here.client}):
+                for _ in range(1200):
+                    await hasten()
+                    if (found := await status(database, run)).is_over:
+                        break
+            left = connection.execute("SELECT count(*) FROM procrastinate_jobs").fetchone()
+            last = connection.execute(tries, (run,)).fetchone()
+    assert [(one.target, one.state) for one in found.targets] == [("eu", "done"), ("us", "failed")]
+    assert (found.exit_code, last, left) == (1, (4,), (0,))
+
+
+async def test_a_target_that_gets_on_may_fail_as_often_again(database: str) -> None:
+    """What failed weeks ago is no try of today's."""
+    async with two_sites() as (here, there):
+        run = await submit(two_targets(), database=database)
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("UPDATE workspaces_apps.run_target SET tries = 3")
+            async with working(database, {"eu": here.client, "us": there.client}):
+                assert (await ended(database, run)).ending == "complete"
+            assert connection.execute("SELECT tries FROM workspaces_apps.run_target").fetchall() == [
+                (0,),
+                (0,),
+            ]
 
 
 def test_a_target_whose_lease_is_renewed_stays_with_its_worker() -> None:

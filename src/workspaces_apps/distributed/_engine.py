@@ -40,9 +40,6 @@ _AT_ONCE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _BUSY_SECONDS: Final = 3
 _FAULT_SECONDS: Final = 15
 
-TRIES: Final = 4
-"""Times that a target which cannot be read is tried."""
-
 FUNCTIONS: Final = (
     "procrastinate_cancel_job_v1",
     "procrastinate_defer_jobs_v1",
@@ -95,35 +92,32 @@ class _Again(BaseRetryStrategy):
     def __init__(self, clock: DatabaseClock) -> None:
         self._clock = clock
 
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        """Return when; None for never."""
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:  # noqa: ARG002
+        """Return when. Not by the attempts of the job, which grow with every hand-over too."""
         if isinstance(exception, HandOverError):
             return RetryDecision(retry_at=_AT_ONCE)
         if isinstance(exception, JournalError | StoreUnavailableError):
             # Somebody else has it, or will have it: whoever comes later finds it done, or goes on with it.
             return RetryDecision(retry_at=self._clock.in_seconds(_BUSY_SECONDS))
-        if job.attempts + 1 < TRIES:
-            return RetryDecision(retry_at=self._clock.in_seconds(_FAULT_SECONDS))
-        return None
+        return RetryDecision(retry_at=self._clock.in_seconds(_FAULT_SECONDS))
 
 
 def make_app(
-    url: JournalUrl, clock: DatabaseClock, apply_target: Callable[[str, str, int], Awaitable[None]]
+    url: JournalUrl, clock: DatabaseClock, apply_target: Callable[[str, str], Awaitable[None]]
 ) -> App:
     """Return the app with its one task.
 
     Args:
         url: The database.
         clock: Its clock, for jobs that are retried.
-        apply_target: Carries a target of a run out; gets the run, the target, and how often that was tried before.
+        apply_target: Carries a target of a run out; gets the run and the target. Where it raises, it is called again.
     """
     connector = PsycopgConnector(conninfo=conninfo_of(url), min_size=1, max_size=4, timeout=5.0)
     app = App(connector=connector)
 
-    @app.task(name=TASK, queue=QUEUE, retry=_Again(clock), pass_context=True)
-    async def task(context: object, *, run: str, target: str) -> None:
-        job: Job | None = getattr(context, "job", None)
-        await apply_target(run, target, job.attempts if job is not None else 0)
+    @app.task(name=TASK, queue=QUEUE, retry=_Again(clock))
+    async def task(*, run: str, target: str) -> None:
+        await apply_target(run, target)
 
     del task
     return app

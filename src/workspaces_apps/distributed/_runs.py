@@ -30,6 +30,9 @@ RunCommand: TypeAlias = Literal["run", "pause", "drain", "stop"]
 
 STATES: Final[tuple[RunState, ...]] = get_args(RunState)
 
+TRIES: Final = 4
+"""Times that a target which cannot be read is tried."""
+
 
 @public("workspaces_apps.distributed")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,11 +195,13 @@ class JobPart(NamedTuple):
         target: The target.
         number: The number of the slice, from 1.
         slices: How many slices the target has; 1 for the target as a whole.
+        tries: How often it failed to be carried out since it last got on.
     """
 
     target: str
     number: int
     slices: int
+    tries: int = 0
 
 
 def _parts(targets: Sequence[str], slices: Mapping[str, int]) -> dict[str, JobPart]:
@@ -240,7 +245,7 @@ def _lock(run: str, part: JobPart, target: Target | None) -> str:
     return f"slices/{target.name}/{target.profile or ''}/{region}"
 
 
-async def _nobody(_run: str, _target: str, _tries: int) -> None:
+async def _nobody(_run: str, _target: str) -> None:
     raise AssertionError
 
 
@@ -393,6 +398,30 @@ async def leave(
         message[:1000],
         run,
         target,
+    )
+
+
+async def count_try(opened: Database, run: str, target: str, message: str, most: int = TRIES) -> RunState:
+    """Count a try that failed, and return the state of the target: it waits, or has failed after so many.
+
+    Only such tries count, not those that were handed over or found the journal busy.
+    """
+    rows = await opened.rows(
+        "UPDATE workspaces_apps.run_target SET tries = tries + 1, ending = NULL, message = %s, changed_at = now(),"
+        " state = CASE WHEN tries + 1 >= %s THEN 'failed' ELSE 'waiting' END"
+        " WHERE run = %s AND target = %s RETURNING state",
+        message[:1000],
+        most,
+        run,
+        target,
+    )
+    return rows[0][0] if rows else "failed"
+
+
+async def forget_tries(opened: Database, run: str, target: str) -> None:
+    """Note that a target gets on."""
+    await opened.rows(
+        "UPDATE workspaces_apps.run_target SET tries = 0 WHERE run = %s AND target = %s", run, target
     )
 
 

@@ -25,6 +25,7 @@ from workspaces_apps.rollout import (
     JournalWriter,
     Manifest,
     Rollout,
+    Succeeded,
     Target,
     open_targets,
 )
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from procrastinate import App
 
     from workspaces_apps.distributed._engine import DatabaseClock
-    from workspaces_apps.distributed._runs import RunCommand, RunState
+    from workspaces_apps.distributed._runs import RunCommand
 
 T = TypeVar("T")
 
@@ -132,8 +133,8 @@ class Worker:
 
         store = store_in(database, lease=LEASE_SECONDS, patience=_PATIENCE_SECONDS)
 
-        async def apply_target(run: str, target: str, tries: int) -> None:
-            await self._hold(database, store, run, target, last_try=tries + 1 >= _engine.TRIES)
+        async def apply_target(run: str, target: str) -> None:
+            await self._hold(database, store, run, target)
 
         clock = _engine.DatabaseClock()
         app = _engine.make_app(self._url, clock, apply_target)
@@ -201,27 +202,21 @@ class Worker:
             if run in wanted:
                 _pass_on(events, *wanted[run])
 
-    async def _hold(
-        self, database: Database, store: JournalStore, run: str, target: str, *, last_try: bool
-    ) -> None:
+    async def _hold(self, database: Database, store: JournalStore, run: str, target: str) -> None:
         """Carry a target out, whatever becomes of the queue meanwhile."""
         key = run, target
         task = self._targets.get(key)
         if task is None:
-            task = self._targets[key] = asyncio.create_task(
-                self._carry_out(database, store, run, target, last_try)
-            )
+            task = self._targets[key] = asyncio.create_task(self._carry_out(database, store, run, target))
             task.add_done_callback(lambda _: self._targets.pop(key, None))
         await asyncio.shield(task)
 
-    async def _carry_out(
-        self, database: Database, store: JournalStore, run: str, target: str, last_try: bool
-    ) -> None:
+    async def _carry_out(self, database: Database, store: JournalStore, run: str, target: str) -> None:
         from workspaces_apps.distributed._engine import HandOverError
 
         rows = await database.rows(
             "SELECT run.manifest, run.command, run.command_by, run.spent, part.state,"
-            " coalesce(part.part_of, part.target), part.slice, part.slices FROM workspaces_apps.run"
+            " coalesce(part.part_of, part.target), part.slice, part.slices, part.tries FROM workspaces_apps.run"
             " JOIN workspaces_apps.run_target part ON part.run = run.id WHERE run.id = %s AND part.target = %s",
             run,
             target,
@@ -245,9 +240,9 @@ class Worker:
             # Also a fault of our own, or a manifest that this release cannot read: whoever follows the run must hear of it.
             message = str(error)
             log.warning("%s of the run %s: %s", target, run, message)
-            state: RunState = "failed" if last_try else "waiting"
-            await _patiently(lambda: _runs.leave(database, run, target, state, None, message))
-            raise
+            if await _patiently(lambda: _runs.count_try(database, run, target, message)) == "waiting":
+                raise
+            return
         finally:
             if writer is not None:
                 await writer.close()
@@ -285,9 +280,11 @@ class Worker:
                 try:
                     if self._draining.is_set():
                         events.stop()
-                    # Nobody follows it here, and its events would be kept for whoever might.
-                    async for _ in events:
-                        pass
+                    # Also where nobody asks: its events would be kept for whoever might follow it.
+                    async for event in events:
+                        if part.tries and isinstance(event, Succeeded):
+                            part = part._replace(tries=0)
+                            await _patiently(lambda: _runs.forget_tries(database, run, target))
                     return await events.finished()
                 finally:
                     del self._applies[run, target]

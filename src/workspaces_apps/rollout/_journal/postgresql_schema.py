@@ -71,6 +71,7 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
         ADD COLUMN slice integer NOT NULL DEFAULT 1,
         ADD COLUMN slices integer NOT NULL DEFAULT 1;
     """,
+    "ALTER TABLE workspaces_apps.run_target ADD COLUMN tries integer NOT NULL DEFAULT 0",
 )
 """The steps from an empty schema to today's; each is made in one transaction with its number."""
 
@@ -100,6 +101,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "part_of",
         "slice",
         "slices",
+        "tries",
     ),
     "run_failure": ("run", "target", "workspace_id"),
 }
