@@ -333,6 +333,39 @@ async def test_a_target_that_cannot_be_read_fails_after_four_tries(database: str
     assert (found.exit_code, last, left) == (1, (4,), (0,))
 
 
+async def test_a_target_that_no_rule_is_for_is_done(database: str) -> None:
+    """As for apply, to which such a manifest says nothing about it; nobody connects to it."""
+    idle = two_targets()
+    (rule,) = idle.rules
+    idle = idle.model_copy(update={"rules": (rule.model_copy(update={"targets": ("eu",)}),)})
+    async with two_sites() as (here, _):
+        run = await submit(idle, database=database, slices={"us": 2})
+        async with working(database, {"eu": here.client}):
+            found = await ended(database, run)
+        report = await Report.load(database, run=run)
+
+    assert (found.ending, found.exit_code, report.ending) == ("complete", 0, "complete")
+    assert [(one.target, one.planned, one.message) for one in found.targets[1:]] == [
+        ("us.1of2", 0, "no rule is for it"),
+        ("us.2of2", 0, "no rule is for it"),
+    ]
+
+
+async def test_a_mistake_of_the_manifest_is_not_tried_again(database: str) -> None:
+    """An application that does not exist will not exist in 15 seconds either."""
+    wrong = two_targets().model_dump(mode="json")
+    wrong["rules"][0]["present"] = [{"name": "Nothing of the kind"}]
+    async with two_sites() as (here, there):
+        run = await submit(Manifest.model_validate(wrong), database=database)
+        async with working(database, {"eu": here.client, "us": there.client}):
+            found = await ended(database, run)
+        with psycopg.connect(database) as connection:
+            tries = connection.execute("SELECT tries FROM workspaces_apps.run_target").fetchall()
+
+    assert ([one.state for one in found.targets], tries) == (["failed", "failed"], [(1,), (1,)])
+    assert all("Nothing of the kind" in one.message for one in found.targets)
+
+
 async def test_a_target_that_gets_on_may_fail_as_often_again(database: str) -> None:
     """What failed weeks ago is no try of today's."""
     async with two_sites() as (here, there):

@@ -401,7 +401,7 @@ async def leave(
     )
 
 
-async def count_try(opened: Database, run: str, target: str, message: str, most: int = TRIES) -> RunState:
+async def count_try(opened: Database, run: str, target: str, message: str, most: int) -> RunState:
     """Count a try that failed, and return the state of the target: it waits, or has failed after so many.
 
     Only such tries count, not those that were handed over or found the journal busy.

@@ -24,6 +24,7 @@ from workspaces_apps.rollout import (
     JournalStore,
     JournalWriter,
     Manifest,
+    ManifestError,
     Rollout,
     Succeeded,
     Target,
@@ -230,7 +231,14 @@ class Worker:
         wanted, part = (said, by, spent), _runs.JobPart(*described)
         writer: JournalWriter | None = None
         try:
-            manifest = Manifest.model_validate_json(text).only(part.target)
+            whole = Manifest.model_validate_json(text)
+            if not whole.rules_for(part.target):
+                await _patiently(lambda: _runs.note_planned(database, run, target, 0))
+                await _patiently(
+                    lambda: _runs.leave(database, run, target, "done", "complete", "no rule is for it")
+                )
+                return
+            manifest = whole.only(part.target)
             writer = await store.open(f"{run}/{target}", of=manifest.name)
             await _patiently(lambda: _runs.begin(database, run, target, self.name))
             result = await self._apply(database, _Opened(store, writer), run, target, part, manifest, wanted)
@@ -240,7 +248,9 @@ class Worker:
             # Also a fault of our own, or a manifest that this release cannot read: whoever follows the run must hear of it.
             message = str(error)
             log.warning("%s of the run %s: %s", target, run, message)
-            if await _patiently(lambda: _runs.count_try(database, run, target, message)) == "waiting":
+            # What is wrong with a manifest is wrong the next time too.
+            most = 1 if isinstance(error, ManifestError) else _runs.TRIES
+            if await _patiently(lambda: _runs.count_try(database, run, target, message, most)) == "waiting":
                 raise
             return
         finally:
