@@ -269,6 +269,25 @@ async def test_suspicious_manifests_get_warnings() -> None:
         assert (empty.exit_code, nobody.exit_code, missing.exit_code) == (0, 2, 2)
 
 
+async def test_a_removal_whose_replacement_is_blocked_is_warned_of() -> None:
+    """Visio goes, and Office cannot come: the user would be left with neither."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(2)
+        (losing,) = here.sim.fleet.add_workspaces(1, operating_system="WINDOWS_SERVER_2019")
+        for one in here.sim.fleet.workspace_ids:
+            here.sim.fleet.set_association(one, here.sim.fleet.application(VISIO), "COMPLETED")
+        plan = await here.rollout.plan(manifest([LARGE], [VISIO]))
+        kept = await here.rollout.plan(manifest([LARGE]))
+
+    actions = {one.workspace_id: sorted(change.action for change in one.changes) for one in plan.workspaces}
+    assert actions.pop(losing) == ["blocked", "uninstall"]
+    assert list(actions.values()) == [["install", "uninstall"]] * 2
+    assert plan.warnings == (
+        f"default: something is removed where what should be installed is blocked, on {losing}",
+    )
+    assert kept.warnings == ()
+
+
 async def test_a_workspace_that_does_not_exist_is_no_success() -> None:
     """A typo in a night job: the plan, the status and the apply tell, whatever else there was to do."""
     async with site() as here:

@@ -252,6 +252,8 @@ class _Planner:
         self._at_odds: dict[tuple[str, str], str] = {}
         self._obstacles: dict[object, Obstacle | None] = {}
         self._unknown_connections: dict[str, WorkSpacesError] = {}
+        # Something is removed there, and what should be installed is blocked.
+        self._only_losing: list[str] = []
 
     def add_connections(self, readings: Mapping[str, ConnectionReading]) -> None:
         """Take the connections of WorkSpaces in."""
@@ -340,6 +342,11 @@ class _Planner:
             error = next(iter(self._unknown_connections.values()))
             ids = some(tuple(self._unknown_connections))
             found.append(f"{self._target}: connections could not be read, of {ids}: {bounded(str(error))}")
+        if self._only_losing:
+            ids = some(self._only_losing)
+            found.append(
+                f"{self._target}: something is removed where what should be installed is blocked, on {ids}"
+            )
         # Ids that do not exist are told by themselves.
         if not self._fleet.workspaces and (scope.everything or scope.directory_ids or scope.bundle_ids):
             found.append(f"{self._target}: there are no WorkSpaces")
@@ -398,6 +405,9 @@ class _Planner:
                 blocked(change, Reason.FOREIGN_STAGED, message) if change.application_id in acted else change
                 for change in changes
             ]
+        removes = any(one.action == "uninstall" for one in changes)
+        if removes and any(one.action == "blocked" and one.direction == "install" for one in changes):
+            self._only_losing.append(workspace.workspace_id)
         return PlannedWorkspace(
             target=self._target,
             workspace_id=workspace.workspace_id,
