@@ -9,14 +9,15 @@ import sys
 import time
 from asyncio import CancelledError
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, cast
 from urllib.parse import urlsplit
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from workspaces_apps._base import VERSION
-from workspaces_apps._base.logs import rpc_method
+from workspaces_apps._base.logs import field_logger, rpc_method
 from workspaces_apps._telemetry.metrics import METRICS, ProcessCounters, WatchedGauges
 from workspaces_apps._telemetry.port import CURRENT_POLL, SERVED
 from workspaces_apps.errors import ServiceError, WorkSpacesError
@@ -45,8 +46,26 @@ MESSAGE_LIMIT: Final = 500
 
 _NOTHING: Final = nullcontext()
 
+_log = field_logger("workspaces_apps.telemetry")
+
 _LABELS_AT_MOST: Final = 2048
 """Sets of labels that are kept: there are as many as operations and endpoints."""
+
+
+P = ParamSpec("P")
+
+
+def _harmless(report: Callable[P, None]) -> Callable[P, None]:
+    """Log what a report raises: what it tells of has been done, and goes on."""
+
+    @wraps(report)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            report(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - samplers, processors and readers are strangers' code and may raise anything
+            _log.exception("OpenTelemetry raised in %s", report.__qualname__)
+
+    return guarded
 
 
 class Labels:
@@ -162,8 +181,11 @@ class OpenTelemetry:
 
     def begin(self, name: str, attributes: Attributes) -> _Span:
         """Begin a span under the current one."""
-        return _Span(self.tracer.start_span(name, attributes=attributes))
+        span = _Span()
+        span.start(self.tracer, name, attributes)
+        return span
 
+    @_harmless
     def measure(self, metric: MetricName, amount: float, attributes: Attributes) -> None:
         """Add to a counter, or record a value of a histogram."""
         record = self._record.get(metric)
@@ -207,8 +229,13 @@ class _Span:
 
     __slots__ = ("_span",)
 
-    def __init__(self, span: trace.Span) -> None:
-        self._span = span
+    def __init__(self) -> None:
+        self._span: trace.Span = trace.INVALID_SPAN
+
+    @_harmless
+    def start(self, tracer: trace.Tracer, name: str, attributes: Attributes) -> None:
+        """Begin it, under the current one."""
+        self._span = tracer.start_span(name, attributes=attributes)
 
     def use(self) -> AbstractContextManager[object]:
         """Make it current in a block, and what polls link to."""
@@ -224,15 +251,18 @@ class _Span:
         finally:
             SERVED.reset(served)
 
+    @_harmless
     def set(self, attributes: Attributes) -> None:
         """Set attributes."""
         self._span.set_attributes(attributes)
 
+    @_harmless
     def fail(self, reason: str, message: str) -> None:
         """Mark it as failed."""
         self._span.set_attribute("error.type", reason)
         self._span.set_status(Status(StatusCode.ERROR, message[:MESSAGE_LIMIT]))
 
+    @_harmless
     def end(self, error: BaseException | None = None) -> None:
         """End it, as failed where there is an error."""
         if error is not None:
@@ -278,12 +308,20 @@ class _CallSpan:
         self._attempts = 0
         self._unreported = False
         self._sent_at: int | None = None
+        self._labels = telemetry.labels(operation, None, None)
+        self._poll: Poll | None = CURRENT_POLL.get()
+        self._span: trace.Span = trace.INVALID_SPAN
+        self._recording = self._makes_attempts = False
+        self._token: Token[Context] | None = None
 
     def __enter__(self) -> CallTrace:
-        telemetry = self._telemetry
-        labels = self._labels = telemetry.labels(self._operation, None, None)
-        poll: Poll | None = CURRENT_POLL.get()
-        self._poll = poll
+        self._begin()
+        self._began = time.perf_counter()
+        return self
+
+    @_harmless
+    def _begin(self) -> None:
+        telemetry, labels, poll = self._telemetry, self._labels, self._poll
         links = None if poll is None else _links(poll.links())
         # Asked for once: the tracer, its sampler and the new context would each ask for it.
         around = context.get_current()
@@ -294,12 +332,9 @@ class _CallSpan:
         # OpenTelemetry's own instrumentation makes spans of requests, where it is there.
         self._makes_attempts = recording and not instrumented
         # Where nothing below begins a span, one that is dropped need not be known as its parent.
-        self._token: Token[Context] | None = None
         if recording or instrumented:
             self._context = trace.set_span_in_context(span, around)
             self._token = context.attach(self._context)
-        self._began = time.perf_counter()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace_back: TracebackType | None
@@ -310,6 +345,11 @@ class _CallSpan:
         if self._token is not None:
             with suppress(ValueError):
                 self._token.var.reset(self._token)
+        self._measure(elapsed, error)
+        self._end(error)
+
+    @_harmless
+    def _measure(self, elapsed: float, error: BaseException | None) -> None:
         if self._sent_at is not None:
             self._end_attempt()
         labels = self._labels
@@ -324,9 +364,14 @@ class _CallSpan:
             self._telemetry.measure(
                 "workspaces_apps.client.poll.resources", self._poll.resources, labels.where
             )
-        if self._recording:
-            self._finish(error)
-        self._span.end()
+
+    @_harmless
+    def _end(self, error: BaseException | None) -> None:
+        try:
+            if self._recording:
+                self._finish(error)
+        finally:
+            self._span.end()
 
     def goes_to(self, endpoint: str, region: str) -> None:
         """Note the endpoint and the Region."""
@@ -337,6 +382,7 @@ class _CallSpan:
         """Time a wait for a turn."""
         return _Queued(self)
 
+    @_harmless
     def left_queue(self, seconds: float) -> None:
         """Note a wait for a turn that has ended."""
         self._telemetry.measure("workspaces_apps.client.queue.duration", seconds, self._labels.where)
@@ -405,6 +451,7 @@ class _CallSpan:
                 {"workspaces_apps.attempt": record.attempt, **learned, **_answer(record.request_id, None)},
             )
 
+    @_harmless
     def _end_attempt(self, error: BaseException | None = None) -> None:
         """Make the span of the last request: only now, with all its attributes at once, which is a third cheaper."""
         sent_at, self._sent_at = self._sent_at, None
