@@ -28,7 +28,8 @@ from workspaces_apps.rollout import (
     write_control,
 )
 from workspaces_apps.rollout._controller.control import POLL_SECONDS
-from workspaces_apps.rollout._journal.stores import locate
+from workspaces_apps.rollout._journal.files import FileJournalStore
+from workspaces_apps.rollout._journal.stores import JournalLocation, locate
 from workspaces_apps.rollout._run_telemetry import CallMetrics
 
 
@@ -201,6 +202,38 @@ async def test_what_cannot_be_read_is_told_and_ignored(
     assert len(caplog.records) == bool(content)
     await write_control(path, "resume")
     assert not (await mine.poll()).paused
+
+
+class SlowStore(FileJournalStore):
+    """A store whose first answer comes when the test says so."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.read_one = asyncio.Event()
+        self.answer_one = asyncio.Event()
+
+    async def read_control(self, name: str) -> bytes | None:
+        """Read at once, and answer the first time when the test says so."""
+        content = await super().read_control(name)
+        if not self.read_one.is_set():
+            self.read_one.set()
+            await self.answer_one.wait()
+        return content
+
+
+async def test_of_two_polls_that_overlap_the_one_that_began_later_counts(tmp_path: Path) -> None:
+    """An answer from before a pause may come after one that has it."""
+    path = tmp_path / "journal"
+    await start_a_run(path, "one")
+    store = SlowStore(tmp_path)
+    mine = ControlReader(JournalLocation(store, "journal"), run="one")
+    earlier = asyncio.create_task(mine.poll())
+    await store.read_one.wait()
+    await write_control(path, "pause")
+    later = await mine.poll()
+    store.answer_one.set()
+
+    assert [state.paused for state in (later, await earlier, await mine.poll())] == [True] * 3
 
 
 async def test_a_record_that_is_no_file_is_told_and_ignored(

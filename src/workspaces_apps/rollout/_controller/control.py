@@ -108,20 +108,24 @@ class ControlReader:
         self._content: bytes | None = None
         self._problem: str | None = None
         self._told = 0
+        self._reads = self._last_read = 0
         self._state = ControlState()
 
     async def poll(self) -> ControlState:
-        """Return which commands hold now; never fails."""
+        """Return which commands hold now; never fails. Of two that overlap, what the one that began later reads counts."""
+        self._reads += 1
+        number = self._reads
         try:
             content = await self._location.store.read_control(self._location.name)
         except JournalError as error:
             if str(error) != self._problem:
                 self._problem = str(error)
                 log.warning("%s; what was said before holds on", error)
-            content = self._content
-        if content != self._content:
+            content, number = self._content, 0
+        if number > self._last_read and content != self._content:
             self._content = content
             self._state = self._fold(_records(content, self._location.name))
+        self._last_read = max(self._last_read, number)
         state, self._state = (
             self._state,
             ControlState(pause=self._state.pause, decisions=self._state.decisions),
