@@ -23,6 +23,7 @@ from workspaces_apps.rollout import (
     write_control,
 )
 from workspaces_apps.rollout._journal.lines import LineReader
+from workspaces_apps.rollout._journal.segments import SegmentJournal
 from workspaces_apps.rollout._journal.stores import locate, parse_database, parse_url
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -206,3 +207,40 @@ async def test_a_journal_is_copied_from_store_to_store(journal_url: str, tmp_pat
         await copy_journal(file, journal_url)
     with pytest.raises(JournalError, match="there is none"):
         await copy_journal(tmp_path / "nothing.journal", journal_url)
+
+
+async def copied_in_part(to: str, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy the first group of a journal's events, and break off."""
+    append = SegmentJournal.append
+
+    async def append_once(journal: SegmentJournal, *events: Event, durable: bool = False) -> None:
+        await append(journal, *events, durable=durable)
+        raise JournalError("the machine is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentJournal, "append", append_once)
+        with pytest.raises(JournalError, match="the machine is gone"):
+            await copy_journal(source, to)
+
+
+async def test_a_copy_that_was_broken_off_is_gone_on_with(
+    journal_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the beginning of the source, and the same command writes the rest; what goes on otherwise is left alone."""
+    file = tmp_path / "office.journal"
+    journal = await open_journal(file)
+    await journal.append(started(), *(intent(number) for number in range(2500)), durable=True)
+    await journal.close()
+    await copied_in_part(journal_url, file, monkeypatch)
+    assert len(await read_events(journal_url)) == 1000
+
+    assert await copy_journal(file, journal_url) == 2501
+    assert list(await read_events(journal_url)) == list(await read_events(file))
+    with pytest.raises(JournalError, match="is a journal already, with 2,501 events"):
+        await copy_journal(file, journal_url)
+
+    other = await open_journal(tmp_path / "other.journal")
+    await other.append(started(), *(intent(number + 1) for number in range(3000)), durable=True)
+    await other.close()
+    with pytest.raises(JournalError, match="is a journal already, with 2,501 events"):
+        await copy_journal(tmp_path / "other.journal", journal_url)

@@ -3,7 +3,10 @@
 import asyncio
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cli.process import PATIENCE
 from workspaces_apps.rollout import (
     Event,
     Failed,
@@ -25,6 +29,7 @@ from workspaces_apps.rollout import (
     Report,
     Started,
     Succeeded,
+    copy_journal,
     open_journal,
     read_events,
     read_journal,
@@ -370,3 +375,66 @@ async def free_again(path: Path) -> bool:
             return True
     except JournalBusyError:
         return False
+
+
+KILLED = """
+import asyncio, resource, signal, sys
+from workspaces_apps.rollout import copy_journal
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+asyncio.run(copy_journal(sys.argv[1], sys.argv[2]))
+"""
+"""A copy that the system kills once it has written so many bytes of a file."""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows limits no file's size")
+async def test_a_copy_that_was_killed_passes_for_no_journal(tmp_path: Path) -> None:
+    """The file holds nothing until it holds everything, and the second copy completes it, readable by its owner only."""
+    source, copy = tmp_path / "source.journal", tmp_path / "copy.journal"
+    async with opened(source) as journal:
+        await journal.append(STARTED, *[INTENT] * 2500, durable=True)
+    half = str(source.stat().st_size // 2)
+    command = [sys.executable, "-c", KILLED, str(source), str(copy), half]
+    killed = await asyncio.to_thread(subprocess.run, command, check=False, timeout=PATIENCE)
+    assert killed.returncode == -signal.SIGXFSZ
+    assert not copy.exists() or list(await read_events(copy)) == []
+
+    assert await copy_journal(source, copy) == 2501
+    assert list(await read_events(copy)) == list(await read_events(source))
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with pytest.raises(JournalError, match="is a journal already, with 2,501 events"):
+        await copy_journal(source, copy)
+
+
+async def test_the_beginning_of_a_copy_is_replaced_by_the_whole(tmp_path: Path) -> None:
+    """An earlier release may have left it; a link to it stays one."""
+    source, copy, link = tmp_path / "source.journal", tmp_path / "copy.journal", tmp_path / "link.journal"
+    async with opened(source) as journal:
+        await journal.append(STARTED, INTENT, INTENT, durable=True)
+    async with opened(copy) as journal:
+        await journal.append(STARTED, INTENT, durable=True)
+        with pytest.raises(JournalBusyError):
+            await copy_journal(source, copy)
+    link.symlink_to(copy)
+
+    assert await copy_journal(source, link) == 3
+    assert link.is_symlink()
+    assert list(await read_events(copy)) == [STARTED, INTENT, INTENT]
+
+
+async def test_a_file_whose_place_a_copy_has_taken_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has opened it before, and locks it afterwards, would write to a file that nobody reads."""
+    path, other = tmp_path / "journal", tmp_path / "other"
+    other.write_bytes(to_line(STARTED))
+    lock = files.lock
+
+    def lock_late(descriptor: int) -> None:
+        other.replace(path)
+        lock(descriptor)
+
+    monkeypatch.setattr(files, "lock", lock_late)
+    with pytest.raises(JournalBusyError):
+        await open_journal(path)
+    assert path.read_bytes() == to_line(STARTED)

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from workspaces_apps._base.public import public
+from workspaces_apps._base.system import replace_file
 from workspaces_apps.rollout._errors import JournalBusyError, JournalError
 from workspaces_apps.rollout._journal.lines import GroupCommit, LineReader, WritingThread, to_line
-from workspaces_apps.rollout._journal.stores import JournalWriter, check_name, path_of
+from workspaces_apps.rollout._journal.stores import JournalWriter, check_beginning, check_name, path_of
 from workspaces_apps.rollout._log.events import Event
 
 _BEGINNING: Final = b'{"at":"'
@@ -201,6 +202,31 @@ def read_journal(path: str | Path) -> Sequence[Event]:
     return JournalReader(path).read()
 
 
+async def copy_to_file(path: Path, events: Sequence[Event]) -> None:
+    """Make a journal's file of events, all of them or none: killed meanwhile, it holds what it held before.
+
+    Args:
+        path: The file.
+        events: The events.
+
+    Raises:
+        JournalBusyError: An apply writes to it.
+        JournalError: It holds others, or cannot be written.
+    """
+    held = await FileJournalStore(path.parent).open(path.name)
+    try:
+        check_beginning(held.past, events, str(path))
+        if sys.platform == "win32":  # pragma: no cover - the checks run on POSIX
+            # No open file is replaced there.
+            await held.close()
+        await asyncio.to_thread(lambda: replace_file(path, b"".join(map(to_line, events))))
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise JournalError(f"cannot write to the journal {path}: {error.strerror}") from error
+    finally:
+        await held.close()
+
+
 def check_journal(path: str | Path, *, of: str) -> None:
     """Find out before anything is done whether a journal can be written to. Makes no file.
 
@@ -266,12 +292,14 @@ def _open(path: Path, flags: int) -> int:
 
 
 def _lock(descriptor: int, path: Path) -> None:
+    busy = f"another apply writes to the journal {path}; wait for it, or give this one a journal of its own"
     try:
         lock(descriptor)
+        # A copy may have taken the place of the file that was opened.
+        if not os.path.samestat(os.fstat(descriptor), path.stat()):
+            raise JournalBusyError(busy)
     except OSError as error:
-        raise JournalBusyError(
-            f"another apply writes to the journal {path}; wait for it, or give this one a journal of its own"
-        ) from error
+        raise JournalBusyError(busy) from error
     if sys.platform != "win32":
         os.fchmod(descriptor, 0o600)
         _sync_folder(path.parent)

@@ -239,36 +239,56 @@ async def copy_journal(source: str | Path, to: str | Path) -> int:
         await copy_journal("office.journal", "s3://my-bucket/rollouts/office")
 
     Nobody may write to the source meanwhile: what they added would be missing from the copy. The control record is not
-    copied; the source stays as it is.
+    copied; the source stays as it is. A file is there once it is whole. In a store, a copy that was broken off holds the
+    beginning of the source, and copying again goes on with it.
 
     Args:
         source: The path or URL of the journal.
         to: The path or URL of the copy.
 
     Returns:
-        How many events were copied.
+        How many events the source has.
 
     Raises:
         JournalBusyError: An apply writes to one of them.
-        JournalError: There is no source, or the copy exists already, or one of them cannot be read or written.
+        JournalError: There is no source, or there is another journal already where the copy is to be, or one of them
+            cannot be read or written.
     """
     # Opening would make it where there is none.
     await read_events(source)
     original = await open_journal(source)
     try:
-        copy = await open_journal(to)
-        try:
-            if copy.past:
-                raise JournalError(
-                    f"{title_of(to)} is a journal already, with {len(copy.past):,} events; it is left as it is"
-                )
-            for start in range(0, len(original.past), _AT_ONCE):
-                await copy.append(*original.past[start : start + _AT_ONCE], durable=True)
-        finally:
-            await copy.close()
+        events = original.past
+        if parse_url(str(to)) is None:
+            from workspaces_apps.rollout._journal.files import copy_to_file
+
+            await copy_to_file(Path(to), events)
+        else:
+            copy = await open_journal(to)
+            try:
+                check_beginning(copy.past, events, title_of(to))
+                for start in range(len(copy.past), len(events), _AT_ONCE):
+                    await copy.append(*events[start : start + _AT_ONCE], durable=True)
+            finally:
+                await copy.close()
     finally:
         await original.close()
-    return len(original.past)
+    return len(events)
+
+
+def check_beginning(found: Sequence[Event], events: Sequence[Event], journal: str) -> None:
+    """Refuse to write events where there are others already; what a copy left that was broken off is their beginning.
+
+    Args:
+        found: What the journal holds.
+        events: What it is to hold.
+        journal: What it is called.
+
+    Raises:
+        JournalError: It holds others, or all of them.
+    """
+    if found and (len(found) >= len(events) or list(found) != list(events[: len(found)])):
+        raise JournalError(f"{journal} is a journal already, with {len(found):,} events; it is left as it is")
 
 
 def title_of(journal: str | Path) -> str:
