@@ -367,7 +367,7 @@ async def test_a_mistake_of_the_manifest_is_not_tried_again(database: str) -> No
 
 
 async def test_a_target_that_gets_on_may_fail_as_often_again(database: str) -> None:
-    """What failed weeks ago is no try of today's."""
+    """A try that failed weeks ago is none of today."""
     async with two_sites() as (here, there):
         run = await submit(two_targets(), database=database)
         with psycopg.connect(database, autocommit=True) as connection:

@@ -149,12 +149,18 @@ def named_database(given: str | None) -> str:
     """Return the database that was named.
 
     Raises:
-        UsageError: None was.
+        UsageError: None was, or what was given is no URL of one.
     """
     from workspaces_apps.cli._failures import UsageError
+    from workspaces_apps.rollout import JournalError
+    from workspaces_apps.rollout._journal.stores import parse_database
 
     if given is None:
         raise UsageError("pass --database postgresql://…/database, or set WORKSPACES_APPS_DATABASE")
+    try:
+        parse_database(given)
+    except JournalError as error:
+        raise UsageError(str(error)) from error
     return given
 
 

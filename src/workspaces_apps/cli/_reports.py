@@ -16,7 +16,7 @@ from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import out, print_output
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._formats import BOM, check_bom, print_csv
-from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption, journal_name
+from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption, journal_name, named_database
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Event, Price
@@ -170,7 +170,7 @@ async def loaded(journals: Sequence[str], run: str | None, database: str | None)
     if database is not None and not journals:
         if run is None:
             raise UsageError("with --database, report takes the --run that submit has printed")
-        return await Report.load(database, run=run)
+        return await Report.load(named_database(database), run=run)
     if not journals:
         raise UsageError("report takes a journal, or --database and --run")
     if len(journals) == 1:

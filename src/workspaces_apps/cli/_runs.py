@@ -169,6 +169,9 @@ FORMAT: Final = 1
 
 _FOLLOW_SECONDS: Final = 2.0
 
+_MOST_SLICES: Final = 10_000
+"""Slices at most of a target; each is a job."""
+
 SUBMIT_EPILOG: Final = "Exit codes: 0 submitted; with --follow those of apply, for the gravest of its targets; 1 an error; 64 usage."
 WORKER_EPILOG: Final = (
     "SIGTERM or Ctrl-C hands its targets over and ends it. Exit codes: 0 ended so; 1 an error; 64 usage."
@@ -211,8 +214,11 @@ def _slices(values: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for value in values:
         target, _, number = value.rpartition("=")
-        if not target or not number.isdecimal() or int(number) < 1:
-            raise typer.BadParameter(f"--slices is TARGET=N, with N of 1 or more, not {value!r}")
+        # Python reads no number of thousands of digits.
+        if not target or not number.isdecimal() or len(number) > 9 or not 1 <= int(number) <= _MOST_SLICES:
+            raise typer.BadParameter(
+                f"--slices is TARGET=N, with N of 1 or more, {_MOST_SLICES:,} at most, not {value[:80]!r}"
+            )
         found[target] = int(number)
     return found
 

@@ -12,10 +12,10 @@ from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout import EXIT_CODES, ControlCommand, Ending, JournalError, Manifest, Target
 from workspaces_apps.rollout._controller.control import NothingToDecideError, whoever, write_control
-from workspaces_apps.rollout._journal.postgresql import Database, open_database, store_in
+from workspaces_apps.rollout._journal.postgresql import Database, UnknownRunError, open_database, store_in
 from workspaces_apps.rollout._journal.segments import StoreUnavailableError
 from workspaces_apps.rollout._journal.stores import parse_database
-from workspaces_apps.rollout._log.events import GRAVEST_ENDINGS
+from workspaces_apps.rollout._log.events import GRAVEST_ENDINGS, bounded
 from workspaces_apps.rollout._manifest.policy import Amount
 
 RunState: TypeAlias = Literal["waiting", "running", "done", "failed"]
@@ -281,7 +281,7 @@ async def status(database: str, run: str) -> RunStatus:
     async with _connected(database) as opened:
         rows = await opened.rows(f"{_INFO} WHERE run.id = %s GROUP BY run.id, part.state", run)
         if not rows:
-            raise _no_run(run, opened)
+            raise UnknownRunError(run, opened)
         targets = await opened.rows(
             "SELECT target, state, worker, planned, ending, message, changed_at FROM workspaces_apps.run_target"
             " WHERE run = %s ORDER BY position",
@@ -338,7 +338,7 @@ async def command(
         return
     if wave is not None:
         raise ValueError(f"{word} takes no wave")
-    said = f"{word}, by {who if who is not None else whoever()}{f': {reason}' if reason else ''}"
+    said = bounded(f"{word}, by {who if who is not None else whoever()}{f': {reason}' if reason else ''}")
     async with _connected(database) as opened:
         changed = await opened.rows(
             "UPDATE workspaces_apps.run SET command = %s, command_by = %s"
@@ -351,7 +351,7 @@ async def command(
         if not changed:
             known = await opened.rows("SELECT command_by FROM workspaces_apps.run WHERE id = %s", run)
             if not known:
-                raise _no_run(run, opened)
+                raise UnknownRunError(run, opened)
             raise JournalError(f"the run {run} cannot {word} any more: {known[0][0]}")
 
 
@@ -364,7 +364,7 @@ async def _decide(
             "SELECT target FROM workspaces_apps.run_target WHERE run = %s ORDER BY position", run
         )
         if not rows:
-            raise _no_run(run, opened)
+            raise UnknownRunError(run, opened)
         store, count = store_in(opened), 0
         for (target,) in rows:
             with suppress(NothingToDecideError):
@@ -488,7 +488,3 @@ def _info(rows: Sequence[Sequence[object]]) -> RunInfo:
             "counts": counts,
         }
     )
-
-
-def _no_run(run: str, opened: Database) -> JournalError:
-    return JournalError(f"there is no run {run!r} in {opened.shown}")

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import read_file
+from workspaces_apps._base.text import harmless
 from workspaces_apps.rollout._manifest.fields import Part
 from workspaces_apps.rollout._manifest.file import MAX_BYTES
 
@@ -114,3 +115,8 @@ def read_prices(path: Path) -> Mapping[str, object]:
         raise UnreadableError(f"is not UTF-8 (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         raise UnreadableError(f"is not TOML: {error}") from None
+    except RecursionError:
+        raise UnreadableError("is nested too deeply") from None
+    except (ArithmeticError, ValueError) as error:
+        # What the parser makes of a number or a date, and cannot.
+        raise UnreadableError(f"holds a value that cannot be read: {harmless(error, 200)}") from None

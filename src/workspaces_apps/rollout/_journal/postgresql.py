@@ -95,7 +95,8 @@ class Database:
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.InternalError_) as error:
             # A restart, a full disk, too many connections, a deadlock: each passes.
             raise StoreUnavailableError(f"the database {self.shown}: {error_line(error)}") from error
-        except psycopg.Error as error:
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            # A word of a command line that is not UTF-8 is no text for a database.
             raise JournalError(f"the database {self.shown} refuses: {error_line(error)}") from error
 
     async def rows(self, query: LiteralString, *parameters: object) -> Sequence[TupleRow]:
@@ -137,7 +138,8 @@ async def open_database(url: JournalUrl, *, connections: int = 2) -> Database:
         # By itself first: a pool tries for ever, and tells nobody why.
         async with await psycopg.AsyncConnection.connect(place) as connection:
             await migrate(connection, url.shown)
-    except psycopg.ProgrammingError as error:
+    except (psycopg.ProgrammingError, UnicodeError) as error:
+        # Of a host that no name can be, the resolver says that it cannot be encoded.
         raise JournalError(f"the database {url.shown} cannot be used: {error_line(error)}") from error
     except psycopg.Error as error:
         raise JournalError(f"cannot reach the database {url.shown}: {error_line(error)}") from error
@@ -415,6 +417,13 @@ def store_in(
     return SegmentedStore(connect, where=database.shown, lease=lease, real_time=real_time)
 
 
+class UnknownRunError(JournalError, ValueError):
+    """A database has no such run."""
+
+    def __init__(self, run: str, database: Database) -> None:
+        super().__init__(f"there is no run {run!r} in {database.shown}")
+
+
 async def read_run(database: str, run: str) -> Sequence[Sequence[Event]]:
     """Return the events of each target of a submitted run; of those that have begun.
 
@@ -433,7 +442,7 @@ async def read_run(database: str, run: str) -> Sequence[Sequence[Event]]:
             "SELECT target FROM workspaces_apps.run_target WHERE run = %s ORDER BY position", run
         )
         if not rows:
-            raise JournalError(f"there is no run {run!r} in {opened.shown}")
+            raise UnknownRunError(run, opened)
         store = store_in(opened)
         parts = [await store.read(f"{run}/{target}") for (target,) in rows]
     except StoreUnavailableError as error:

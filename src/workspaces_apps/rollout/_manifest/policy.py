@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class Amount:
         """
         if self.percent and not 0 <= self.number <= 100:
             raise _mistake("a percentage is from 0% to 100%")
-        if not self.percent and (self.number < 0 or self.number != int(self.number)):
+        if not self.percent and not (0 <= self.number < math.inf and self.number == int(self.number)):
             raise _mistake("a count is a whole number, 0 or more")
 
     @classmethod
@@ -83,7 +84,10 @@ class Amount:
         return int(total * self.number // 100) if self.percent else int(self.number)
 
     def __str__(self) -> str:
-        return f"{self.number:g}%" if self.percent else f"{self.number:g}"
+        if not self.percent:
+            return str(int(self.number))
+        # As `parse` takes it: without an exponent, and in eight characters.
+        return f"{f'{self.number:.6f}'.rstrip('0')[:8].rstrip('.')}%"
 
 
 def _mistake(rule: str) -> ManifestError:
