@@ -425,7 +425,7 @@ async def test_the_beginning_of_a_copy_is_replaced_by_the_whole(tmp_path: Path) 
 async def test_a_file_whose_place_a_copy_has_taken_is_not_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who has opened it before, and locks it afterwards, would write to a file that nobody reads."""
+    """Another apply that has opened it before, and locks it afterwards, would write to a file that nobody reads."""
     path, other = tmp_path / "journal", tmp_path / "other"
     other.write_bytes(to_line(STARTED))
     lock = files.lock
