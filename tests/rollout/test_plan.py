@@ -358,13 +358,38 @@ async def test_a_workspace_whose_associations_cannot_be_read_is_blocked_alone() 
         assert (changes[ids[1]].reason, changes[ids[1]].state) == (Reason.UNKNOWN, "UNKNOWN")
         assert "InternalServerException" in str(changes[ids[1]].message)
         assert (plan.errors, plan.exit_code) == (
-            (f"default: the associations of {ids[1]} cannot be read",),
+            (f"default: not everything about {ids[1]} can be read",),
             1,
         )
         assert status.exit_code == 1
         here.sim.faults.add("internal_error", operation="DescribeWorkspaceAssociations")
         with pytest.raises(ServiceError):
             await here.rollout.plan(wanted)
+
+
+@pytest.mark.parametrize(
+    "select,policy,operation",
+    [
+        ({"tags": {"ring": "pilot"}}, {}, "DescribeTags"),
+        ({"everything": True}, {"order_by": {"key": "ring", "values": ["pilot"]}}, "DescribeTags"),
+        ({"never_connected": True}, {}, "DescribeWorkspacesConnectionStatus"),
+    ],
+)
+async def test_a_workspace_of_which_it_cannot_be_told_if_a_rule_is_for_it_is_blocked(
+    select: dict[str, object], policy: dict[str, Any], operation: str
+) -> None:
+    """Neither planned nor forgotten: the rule may be for it."""
+    async with site() as here:
+        ids = here.sim.fleet.add_workspaces(3, tags={"ring": "pilot"})
+        for one in ids:
+            here.sim.fleet.workspace(one).last_connection = None
+        here.sim.faults.add("error", operation=operation, workspace_id=ids[1], code="ValidationException")
+        plan = await here.rollout.plan(manifest(select=select, **policy))
+        changes = {one.workspace_id: one.changes[0] for one in plan.workspaces}
+
+        assert [changes[one].action for one in ids] == ["install", "blocked", "install"]
+        assert (changes[ids[1]].reason, plan.exit_code) == (Reason.UNKNOWN, 1)
+        assert "ValidationException" in str(changes[ids[1]].message)
 
 
 async def test_tags_are_asked_for_only_where_they_decide() -> None:

@@ -404,14 +404,12 @@ async def read_inventory(
         directory_ids=frozenset({directory_id} if directory_id is not None else ()),
     )
     fleet = await read_fleet(client, scope)
-    for error in fleet.unread.values():
-        raise error
     ids = list(fleet.workspaces)
-    known_tags = await read_tags(client, ids) if tags else {}
+    known_tags = await read_tags(client, ids if tags else [])
     readings = await read_connections(client, client.clock, ids) if connections else {}
-    for read in readings.values():
-        if read.error is not None:
-            raise read.error
+    unread = [read.error for read in readings.values() if read.error is not None]
+    for error in (*fleet.unread.values(), *known_tags.errors.values(), *unread):
+        raise error
     items: list[Item] = []
     for one in fleet.workspaces.values():
         installed = [
@@ -428,7 +426,7 @@ async def read_inventory(
         items.append(
             Item(
                 workspace=one,
-                tags=known_tags.get(one.workspace_id) if tags else None,
+                tags=known_tags.found.get(one.workspace_id) if tags else None,
                 applications=sorted(installed, key=lambda each: (each.name or "", each.application_id)),
                 connection=str(status.connection_state) if status and status.connection_state else None,
                 last_connection=reading.last_connected if reading is not None else None,

@@ -45,7 +45,7 @@ _STRICT: Final = ConfigDict(extra="forbid")
 """A key of a saved plan that this release does not know is refused: it may be a condition for what is done."""
 
 UNREAD: Final = "UNKNOWN"
-"""The state in a plan of an association that could not be read, where those of other WorkSpaces could."""
+"""The state in a plan of an association on a WorkSpace that could not be read, where others could."""
 
 ACTIONABLE: Final = frozenset({"install", "uninstall", "retry"})
 """The actions that an apply carries out."""
@@ -273,7 +273,7 @@ class Plan:
             if any(change.state == UNREAD for change in workspace.changes):
                 unread.setdefault(workspace.target, []).append(workspace.workspace_id)
         failed += [
-            f"{target}: the associations of {some(ids)} cannot be read" for target, ids in unread.items()
+            f"{target}: not everything about {some(ids)} can be read" for target, ids in unread.items()
         ]
         return tuple(failed)
 

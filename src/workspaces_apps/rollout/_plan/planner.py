@@ -138,10 +138,12 @@ async def plan_target(
     planner = _Planner(manifest, target, fleet, resolved, history, review)
     if any(rule.select.wants_connections for rule in resolved):
         # 25 a call, and so before the tags, of which each costs one.
-        planner.add_connections(
-            await read_connections(metrics.client, metrics.client.clock, planner.undecided())
-        )
-    tags = await read_tags(metrics.client, planner.undecided())
+        connections = await read_connections(metrics.client, metrics.client.clock, planner.undecided())
+        planner.add_connections(connections)
+        planner.add_errors({one: read.error for one, read in connections.items() if read.error is not None})
+    read = await read_tags(metrics.client, planner.undecided())
+    planner.add_errors(read.errors)
+    tags = read.found
     planned = planner.plan(tags)
     changed = [workspace for workspace in planned if workspace.pending]
     policy = manifest.policy
@@ -150,7 +152,12 @@ async def plan_target(
     )
     if wants_more:
         missing = [one.workspace_id for one in changed if one.workspace_id not in tags]
-        tags |= await read_tags(metrics.client, missing)
+        more = await read_tags(metrics.client, missing)
+        tags |= more.found
+        planned = [
+            unreadable(one, more.errors[one.workspace_id]) if one.workspace_id in more.errors else one
+            for one in planned
+        ]
     by_hours = any(hours.select is not None and hours.select.wants_connections for hours in policy.hours)
     if policy.show_connected or policy.minds_users or policy.order_by == LEAST_RECENTLY or by_hours:
         unread = planner.without_connection(workspace.workspace_id for workspace in changed)
@@ -254,6 +261,12 @@ class _Planner:
         self._unknown_connections: dict[str, WorkSpacesError] = {}
         # Something is removed there, and what should be installed is blocked.
         self._only_losing: list[str] = []
+        self._errors: dict[str, WorkSpacesError] = {}
+        self._unread: dict[str, WorkSpacesError] = dict(fleet.unread)
+
+    def add_errors(self, errors: Mapping[str, WorkSpacesError]) -> None:
+        """Take in why it cannot be told of WorkSpaces which rules are for them."""
+        self._errors |= errors
 
     def add_connections(self, readings: Mapping[str, ConnectionReading]) -> None:
         """Take the connections of WorkSpaces in."""
@@ -356,7 +369,11 @@ class _Planner:
         wanted: Wanted = {}
         by: dict[str, str] = {}
         for rule in self._rules:
-            if not rule.select.fits(workspace, tags):
+            fits = rule.select.fits(workspace, tags)
+            if fits is None and workspace.workspace_id in self._errors:
+                # The rule may be for it, which is a reason to leave it alone.
+                self._unread.setdefault(workspace.workspace_id, self._errors[workspace.workspace_id])
+            elif not fits:
                 continue
             self._selected[rule.label] += 1
             for application, direction in rule.wanted.items():
@@ -367,18 +384,6 @@ class _Planner:
         return wanted
 
     def _workspace(self, workspace: WorkspaceFacts, wanted: Wanted) -> PlannedWorkspace:
-        error = self._fleet.unread.get(workspace.workspace_id)
-        if error is not None:
-            changes = [_planned(one, "blocked", wanted[one], UNREAD) for one in wanted]
-            message = f"its associations cannot be read: {bounded(str(error))}"
-            changes = [blocked(one, Reason.UNKNOWN, message) for one in changes]
-            return PlannedWorkspace(
-                target=self._target,
-                workspace_id=workspace.workspace_id,
-                user_name=workspace.user_name,
-                state=workspace.state,
-                changes=tuple(changes),
-            )
         seen = self._fleet.states.get(workspace.workspace_id, {})
         changes = [self._change(workspace, seen, wanted, application) for application in wanted]
         if self._review is not None:
@@ -405,10 +410,7 @@ class _Planner:
                 blocked(change, Reason.FOREIGN_STAGED, message) if change.application_id in acted else change
                 for change in changes
             ]
-        removes = any(one.action == "uninstall" for one in changes)
-        if removes and any(one.action == "blocked" and one.direction == "install" for one in changes):
-            self._only_losing.append(workspace.workspace_id)
-        return PlannedWorkspace(
+        planned = PlannedWorkspace(
             target=self._target,
             workspace_id=workspace.workspace_id,
             user_name=workspace.user_name,
@@ -416,6 +418,13 @@ class _Planner:
             changes=tuple(changes),
             foreign=foreign,
         )
+        error = self._unread.get(workspace.workspace_id)
+        if error is not None:
+            return unreadable(planned, error)
+        removes = any(one.action == "uninstall" for one in changes)
+        if removes and any(one.action == "blocked" and one.direction == "install" for one in changes):
+            self._only_losing.append(workspace.workspace_id)
+        return planned
 
     def _beside_what_stays(
         self,
@@ -525,6 +534,17 @@ class _Planner:
                 rest += [one] if one is not None else []
             self._obstacles[key] = obstacle(found, workspace, rest) if found is not None else None
         return self._obstacles[key]
+
+
+def unreadable(workspace: PlannedWorkspace, error: WorkSpacesError) -> PlannedWorkspace:
+    """Return a WorkSpace that is left alone because not all of it could be read."""
+    message = f"it cannot be read: {bounded(str(error))}"
+    return replace(
+        workspace,
+        changes=tuple(
+            blocked(replace(one, state=UNREAD), Reason.UNKNOWN, message) for one in workspace.changes
+        ),
+    )
 
 
 def _staying(application: str, seen: Mapping[str, AssociationRecord], wanted: Wanted) -> Iterable[str]:

@@ -13,7 +13,6 @@ import re
 from collections.abc import (
     AsyncGenerator,
     Collection,
-    Iterable,
     Mapping,
     Sequence,
 )
@@ -29,6 +28,7 @@ from workspaces_apps._model.models import PageResult
 from workspaces_apps._model.paginator import Paginated
 from workspaces_apps._observe.reads import (
     AssociationRecord,
+    Readings,
     portions,
     read_in_portions,
     read_workspace,
@@ -208,8 +208,10 @@ async def read_fleet(client: WorkSpacesClient, scope: Scope) -> FleetReading:
     if only_ids and len(scope.workspace_ids) <= len(catalogue):
         # Each application costs a call at least, so this is the cheaper way.
         workspaces = await read_workspaces(client, scope)
-        states, unread = await read_each(client, list(workspaces))
-        return FleetReading(catalogue=catalogue, workspaces=workspaces, states=states, unread=unread)
+        found = await read_each(client, list(workspaces))
+        return FleetReading(
+            catalogue=catalogue, workspaces=workspaces, states=found.found, unread=found.errors
+        )
     reading = asyncio.ensure_future(read_workspaces(client, scope))
     listing = asyncio.ensure_future(read_applications(client, catalogue.ids))
     try:
@@ -278,10 +280,8 @@ async def read_applications(client: WorkSpacesClient, application_ids: Collectio
 
 async def read_each(
     client: WorkSpacesClient, workspace_ids: Sequence[str]
-) -> tuple[States, Mapping[str, WorkSpacesError]]:
-    """Return the associations of these WorkSpaces, a call for each, and the errors of those that could not be read.
-
-    One that is gone has no associations.
+) -> Readings[dict[str, AssociationRecord]]:
+    """Read the associations of these WorkSpaces, a call for each; one that is gone has none.
 
     Raises:
         WorkSpacesError: None of them could be read.
@@ -292,24 +292,28 @@ async def read_each(
         snapshots = [await read_workspace(client, one, 0.0) for one in ids]
         return {one.workspace_id: dict(one.associations) for one in snapshots}
 
-    readings = await read_in_portions(read, workspace_ids, 1)
-    return readings.found, readings.errors
+    return await read_in_portions(read, workspace_ids, 1)
 
 
-async def read_tags(client: WorkSpacesClient, workspace_ids: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the tags of WorkSpaces, a call for each; one that is gone has none."""
-    tags: dict[str, dict[str, str]] = {}
+async def read_tags(client: WorkSpacesClient, workspace_ids: Sequence[str]) -> Readings[dict[str, str]]:
+    """Read the tags of WorkSpaces, a call for each; one that is gone has none.
 
-    async def one(workspace_id: str) -> None:
-        try:
-            answer = await client.describe_tags(resource_id=workspace_id)
-        except ResourceNotFoundException:
-            tags[workspace_id] = {}
-        else:
-            tags[workspace_id] = {tag.key: tag.value or "" for tag in answer.tag_list}
+    Raises:
+        WorkSpacesError: None of them could be read.
+    """
 
-    await side_by_side(one, workspace_ids)
-    return tags
+    async def read(ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        tags: dict[str, dict[str, str]] = {}
+        for one in ids:
+            try:
+                answer = await client.describe_tags(resource_id=one)
+            except ResourceNotFoundException:
+                tags[one] = {}
+            else:
+                tags[one] = {tag.key: tag.value or "" for tag in answer.tag_list}
+        return tags
+
+    return await read_in_portions(read, workspace_ids, 1)
 
 
 async def patiently(listing: Paginated[PageResult, ItemT]) -> AsyncGenerator[ItemT, None]:
