@@ -25,4 +25,6 @@ def test_slices_are_a_target_and_a_number(
     )
 
     assert code == ExitCode.USAGE
-    assert f"--slices is TARGET=N, with N of 1 or more, 10,000 at most, not '{value}'" in capsys.readouterr().err
+    assert (
+        f"--slices is TARGET=N, with N of 1 or more, 10,000 at most, not '{value}'" in capsys.readouterr().err
+    )

@@ -158,8 +158,16 @@ async def test_a_raw_body_stays_where_it_is(server: ScriptedServer, connect: Con
     assert (type(again), str(again), again.raw) == (MalformedResponseError, str(error), b"")
 
 
+@pytest.mark.parametrize(
+    "library,ours",
+    [
+        ("aiobotocore.tokens", "workspaces_apps.aws"),
+        ("procrastinate.utils", "workspaces_apps.distributed"),
+        ("psycopg.pool", "workspaces_apps.distributed"),
+    ],
+)
 def test_warnings_of_the_libraries_are_ours(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    library: str, ours: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One line without a traceback, where nobody else has a handler for them."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
@@ -170,13 +178,13 @@ def test_warnings_of_the_libraries_are_ours(
     try:
         raise ValueError
     except ValueError:
-        logging.getLogger("aiobotocore.tokens").warning("refresh failed\x1b[2J\nat once", exc_info=True)
-        logging.getLogger("botocore.credentials").info("nothing of note")
+        logging.getLogger(library).warning("refresh failed\x1b[2J\nat once", exc_info=True)
+        logging.getLogger(library).info("nothing of note")
 
     (record,) = caplog.records
     assert (record.name, record.getMessage()) == (
-        "workspaces_apps.aws",
-        "aiobotocore.tokens: refresh failed [2J at once",
+        ours,
+        f"{library}: refresh failed [2J at once",
     )
     assert record.exc_info is None
 

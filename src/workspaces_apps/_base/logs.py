@@ -96,12 +96,15 @@ def log_scope(**known: str | int | None) -> Generator[None]:
 WAITING: Final = "workspaces_apps.waiting"
 """The logger of what is waited for."""
 
-BENEATH: Final = ("botocore", "aiobotocore")
-"""The loggers of the libraries that call AWS for us."""
+BENEATH: Final[Mapping[str, str]] = {
+    "botocore": "workspaces_apps.aws",
+    "aiobotocore": "workspaces_apps.aws",
+    "procrastinate": "workspaces_apps.distributed",
+    "psycopg": "workspaces_apps.distributed",
+}
+"""The loggers of the libraries that work for us, and the logger that has their warnings in its own words."""
 
 _LINE_LIMIT: Final = 4000
-
-_log = field_logger("workspaces_apps.aws")
 
 
 class HarmlessFormatter(logging.Formatter):
@@ -124,11 +127,19 @@ def harmless_line(line: str) -> str:
 
 
 class _Relay(logging.Handler):
-    """Hands warnings of the libraries on as ours, in one line, where nobody else has a handler for them."""
+    """Hands warnings of the libraries on as ours, in one line, where nobody else has a handler for them.
+
+    Args:
+        name: The logger that they are handed to.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(logging.WARNING)
+        self._log = field_logger(name)
 
     def emit(self, record: logging.LogRecord) -> None:
         if not _is_heard(record.name):
-            _log.log(record.levelno, "%s: %s", record.name, harmless(record.getMessage(), _LINE_LIMIT))
+            self._log.log(record.levelno, "%s: %s", record.name, harmless(record.getMessage(), _LINE_LIMIT))
 
 
 def _is_heard(name: str) -> bool:
@@ -142,10 +153,10 @@ def _is_heard(name: str) -> bool:
 
 def relay_warnings() -> None:
     """Keep the libraries from printing by themselves, tracebacks and all; may be called again."""
-    for name in BENEATH:
+    for name, ours in BENEATH.items():
         logger = logging.getLogger(name)
         if not any(isinstance(one, _Relay) for one in logger.handlers):
-            logger.addHandler(_Relay(logging.WARNING))
+            logger.addHandler(_Relay(ours))
 
 
 LONG: Final = 2.0

@@ -17,7 +17,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Final, TextIO
 
-from workspaces_apps._base.logs import BENEATH, FIELDS, WAITING, HarmlessFormatter
+from workspaces_apps._base.logs import BENEATH, FIELDS, WAITING, HarmlessFormatter, field_logger
 from workspaces_apps._base.text import harmless, redacted
 
 if TYPE_CHECKING:
@@ -188,6 +188,15 @@ def complain(message: str) -> None:
         print(line, file=sys.stderr)
     except BrokenPipeError:
         discard(sys.stderr)
+
+
+def note(message: str) -> None:
+    """Print a line about how something goes on to standard error; where logs are JSON, it is one of them."""
+    logger = logging.getLogger("workspaces_apps")
+    if any(isinstance(handler.formatter, JsonLines) for handler in logger.handlers):
+        field_logger("workspaces_apps.cli").info("%s", message)
+    else:
+        say(err(), message)
 
 
 class _Complaints(logging.Handler):

@@ -11,7 +11,7 @@ import typer
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._connection import ConnectionOptions, connecting, on_signals
 from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import complain, err, out, print_document, say
+from workspaces_apps.cli._console import err, note, out, print_document, say
 from workspaces_apps.cli._failures import UsageError
 from workspaces_apps.cli._options import (
     DatabaseOption,
@@ -279,11 +279,11 @@ async def _work(database: str, concurrency: int, client: Callable[[Target], Work
     working = Worker(database, concurrency=concurrency, clients=client)
 
     def drain() -> None:
-        complain("handing over")
+        note("handing over")
         working.drain()
 
     with on_signals(drain):
-        say(err(), f"worker {working.name}: waiting for targets")
+        note(f"worker {working.name}: waiting for targets")
         await working.run()
 
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Final, Generic, LiteralString, TypeVar
 
+from workspaces_apps._base.logs import relay_warnings
 from workspaces_apps._base.system import start_detached
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout._errors import JournalError
@@ -133,6 +134,7 @@ async def open_database(url: JournalUrl, *, connections: int = 2) -> Database:
         raise ConfigurationError(
             'journals in PostgreSQL need the extra distributed: pip install "workspaces-apps[distributed]"'
         ) from error
+    relay_warnings()
     try:
         place = conninfo_of(url)
         # By itself first: a pool tries for ever, and tells nobody why.
