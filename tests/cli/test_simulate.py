@@ -126,6 +126,23 @@ async def test_the_state_survives_a_restart(tmp_path: Path) -> None:
     assert len(workspaces) == 3
 
 
+def test_another_account_survives_a_restart_as_it_is(tmp_path: Path) -> None:
+    """With --other-account at each start, the state has its WorkSpaces once."""
+    state = tmp_path / "fleet.json"
+    for _ in range(2):
+        with simulating(
+            "--workspaces", "1", "--state", str(state), "--other-account", "210987654321:2"
+        ) as one:
+            one.process.terminate()
+            one.process.communicate(timeout=PATIENCE)
+
+    stores = json.loads(state.read_text(encoding="utf-8"))["stores"]
+    assert {one["account_id"]: len(one["workspaces"]) for one in stores} == {
+        "123456789012": 1,
+        "210987654321": 2,
+    }
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}'])
 def test_a_broken_state_file_is_told_in_one_line(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -109,3 +109,31 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """Said at saving."""
     with pytest.raises(ConfigurationError, match="cannot write"):
         Simulator(state_file=tmp_path / "no" / "where.json").save()
+
+
+def test_another_account_keeps_its_fleet(path: Path) -> None:
+    """Adding it at each start gives its credentials, and no WorkSpaces besides those that were saved."""
+    found: list[list[str]] = []
+    for workspaces in (3, 3, 5):
+        with Simulator.in_thread(workspaces=2, state_file=path) as sim:
+            other = sim.add_account("210987654321", workspaces=workspaces)
+            with peer_of(sim, credentials=other) as call:
+                rows = call("describe_workspaces")["Workspaces"]
+                found.append([row["WorkspaceId"] for row in rows])
+            with peer_of(sim) as call:
+                assert len(call("describe_workspaces")["Workspaces"]) == 2
+
+    assert len(found[0]) == 3
+    assert found == [found[0]] * 3
+
+
+def test_an_account_that_the_file_does_not_have_gets_its_fleet(path: Path) -> None:
+    """The file is of a run before the account was asked for, or of another Region of it."""
+    regions = {"region": "eu-west-1", "other_regions": ["eu-west-2"]}
+    with Simulator.in_thread(**regions, state_file=path) as sim:  # type: ignore[arg-type]  # the two of them
+        sim.add_account("210987654321", workspaces=1)
+
+    with Simulator.in_thread(**regions, state_file=path) as sim:  # type: ignore[arg-type]  # the two of them
+        for account, region in (("210987654321", "eu-west-2"), ("333333333333", "eu-west-1")):
+            sim.add_account(account, workspaces=4, region=region)
+            assert len(sim.fleet_of(account, region).workspace_ids) == 4

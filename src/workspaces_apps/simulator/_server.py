@@ -178,6 +178,7 @@ class Simulator:
         self._sample = (workspaces, associations_per_workspace)
         self._fleet_file = Path(fleet_file) if fleet_file is not None else None
         self._others: list[Credentials] = []
+        self._restored: frozenset[tuple[str, str]] = frozenset()
         self._state_file = Path(state_file) if state_file is not None else None
         regions = (region, *other_regions)
         model = service_model()
@@ -220,6 +221,7 @@ class Simulator:
         workspaces, associations = self._sample
         if self._state_file is not None and self._state_file.exists():
             self.clock.catch_up(load(self._state_file, self.accounts))
+            self._restored = frozenset((one.account_id, one.region) for one in self.accounts.stores())
             return
         store = self.accounts.store(self.account_id, self.region, now)
         if self._fleet_file is not None:
@@ -270,17 +272,18 @@ class Simulator:
 
         Args:
             account_id: 12 digits.
-            workspaces: How many WorkSpaces.
+            workspaces: How many WorkSpaces; none are added to what the state file has of the account in the Region.
             region: Where; the simulator's first Region if None.
 
         Returns:
             The account's credentials.
         """
         _check_account(account_id)
-        if workspaces:
+        region = region or self.region
+        if workspaces and (account_id, region) not in self._restored:
             now = self.clock.timestamp()
             with self.accounts.lock:
-                store = self.accounts.store(account_id, region or self.region, now)
+                store = self.accounts.store(account_id, region, now)
                 seed_store(store, now, workspaces, 0, self.settings)
         credentials = self._keys.issue(account_id)
         self._others.append(credentials)
