@@ -3,6 +3,8 @@
 import logging
 import pickle
 import re
+import sys
+import threading
 from urllib.parse import quote
 
 import pytest
@@ -187,6 +189,32 @@ def test_warnings_of_the_libraries_are_ours(
         f"{library}: refresh failed [2J at once",
     )
     assert record.exc_info is None
+
+
+def test_secrets_of_several_threads_are_hidden() -> None:
+    """Each client refreshes its credentials in a thread of its own: none of that fails, more secrets than are kept or not."""
+    failures: list[Exception] = []
+
+    def refresh(client: int) -> None:
+        try:
+            for number in range(2000):
+                hide(f"secret/{client}/{number}")
+        except Exception as error:  # noqa: BLE001 - whichever it is, it must be known in the test's own thread
+            failures.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=refresh, args=(client,)) for client in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not failures
+    hide("secret/0/0")
+    assert harmless("keys secret/0/0, secret/0/1") == f"keys {HIDDEN}, secret/0/1"
 
 
 def test_a_traceback_keeps_its_lines() -> None:

@@ -7,6 +7,7 @@ no line, has no end, and gives no secret away. Ids and hashes stay as they are: 
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -41,11 +42,11 @@ _SECRET: Final = (
 _SHORTEST: Final = 8
 _MOST: Final = 256
 
-_known: dict[str, None] = {}
-"""The secrets of this process that were used last, as they are and as they stand in URLs and in JSON."""
+_known: tuple[int, tuple[str, ...]] = 0, ()
+"""The secrets of this process that were used last, as they are and as they stand in URLs and in JSON; the shortest's length
+before them. Replaced whole: other threads read it meanwhile."""
 
-_least = 0
-"""The length of the shortest of them."""
+_replacing: Final = threading.Lock()
 
 
 def hide(*secrets: str | None) -> None:
@@ -54,23 +55,25 @@ def hide(*secrets: str | None) -> None:
     Args:
         secrets: A secret access key, a session token. What is shorter than 8 characters is none.
     """
-    global _least  # noqa: PLW0603 - it belongs to `_known`
-    for secret in secrets:
-        if secret is None or len(secret) < _SHORTEST:
-            continue
-        for form in (secret, quote(secret, safe=""), quote(secret), secret.replace("/", "\\/")):
-            _known.pop(form, None)
-            _known[form] = None
-    while len(_known) > _MOST:
-        del _known[next(iter(_known))]
-    _least = min(map(len, _known), default=0)
+    global _known  # noqa: PLW0603 - the one place where it is replaced
+    forms = [
+        form
+        for secret in secrets
+        if secret is not None and len(secret) >= _SHORTEST
+        for form in (secret, quote(secret, safe=""), quote(secret), secret.replace("/", "\\/"))
+    ]
+    with _replacing:
+        # The last used at the end.
+        kept = tuple(dict.fromkeys([*forms[::-1], *_known[1][::-1]]))[:_MOST][::-1]
+        _known = min(map(len, kept), default=0), kept
 
 
 def redacted(text: str) -> str:
     """Return the text without secrets."""
     # Ids, of which an event has several and a journal millions, are shorter than secrets, and have no separator in them.
-    if len(text) >= _least:
-        for secret in tuple(_known):
+    least, known = _known
+    if len(text) >= least:
+        for secret in known:
             if secret in text:
                 text = text.replace(secret, HIDDEN)
     if not ("=" in text or ":" in text or "%" in text or "," in text):
