@@ -3,12 +3,13 @@
 import pytest
 
 from tests.pytest_plugin.run import INI, plugin_arguments
-from workspaces_apps.pytest_plugin._marker import MarkerError, fault_options, simulator_options
+from workspaces_apps.pytest_plugin._marker import MarkerError, add_faults, simulator_options, told
 from workspaces_apps.simulator import (
     ManualClock,
     Rate,
     RealClock,
     ScaledClock,
+    Simulator,
     SimulatorSettings,
     Span,
     Throttle,
@@ -110,12 +111,28 @@ def test_a_wrong_argument_is_told(given: dict[str, object], message: str) -> Non
         ({"kind": "throttle", "time": 3}, "'time' is no argument of a fault; did you mean 'times'"),
         ({"kind": "throttle", "operation": "Deploy"}, "'Deploy' is no operation of WorkSpaces"),
         ({"kind": "throttle", "operation": ["Deploy"]}, "'Deploy' is no operation of WorkSpaces"),
+        ({"kind": "throttle", "times": "x"}, "times is a whole number, 1 or more, not 'x'"),
+        ({"kind": "throttle", "times": True}, "times is a whole number, 1 or more, not True"),
+        ({"kind": "throttle", "times": 0}, "times is a whole number, 1 or more, not 0"),
+        ({"kind": "throttle", "skip": -1}, "skip is a whole number, 0 or more, not -1"),
+        ({"kind": "throttle", "probability": "x"}, "probability is a number from 0 to 1, not 'x'"),
+        ({"kind": "throttle", "probability": float("nan")}, "probability is a number from 0 to 1, not nan"),
+        ({"kind": "slow", "delay": float("inf")}, "delay is a number of seconds, 0 or more, not inf"),
+        ({"kind": "error", "code": 3}, "code is a text, not 3"),
+        ({"kind": "error", "workspace_id": 3}, "workspace_id is a text, not 3"),
     ],
 )
 def test_a_wrong_fault_is_told(fault: object, message: str) -> None:
     """A fault that could never go off is refused."""
-    with pytest.raises(MarkerError, match=message):
-        fault_options({"faults": [fault]})
+    with Simulator.in_thread(workspaces=0) as sim, pytest.raises(pytest.fail.Exception, match=message):
+        told(lambda: add_faults(sim, {"faults": [fault]}))
+
+
+@pytest.mark.parametrize("given", [{"region": ""}, {"region": "eu west"}, {"other_regions": ["EU-WEST-1"]}])
+def test_a_region_is_a_name(given: dict[str, object]) -> None:
+    """An empty one would be told by a client, far from the marker."""
+    with pytest.raises(pytest.fail.Exception, match="a region is a name such as eu-west-1, unlike"):
+        told(lambda: Simulator(**simulator_options(given)))
 
 
 def test_without_a_marker_time_jumps_and_nothing_is_throttled() -> None:

@@ -7,10 +7,11 @@ sim.faults.add("deployment_error", workspace_id="ws-...", reason="ValidationErro
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 from workspaces_apps._base.public import public
 from workspaces_apps._base.text import advice
@@ -167,10 +168,19 @@ class Faults:
         """
         if kind not in KINDS:
             raise ConfigurationError(f"{kind!r} is no kind of fault; {advice(kind, KINDS)}")
-        if probability is not None and not 0 <= probability <= 1:
-            raise ConfigurationError(f"probability is 0 to 1, not {probability}")
-        if (times is not None and times < 1) or skip < 0 or delay < 0:
-            raise ConfigurationError("times is 1 or more, skip and delay are 0 or more")
+        if probability is not None and not (_is_number(probability) and probability <= 1):
+            raise ConfigurationError(f"probability is a number from 0 to 1, not {probability!r}")
+        if times is not None and not (_is_whole(times) and times >= 1):
+            raise ConfigurationError(f"times is a whole number, 1 or more, not {times!r}")
+        if not (_is_whole(skip) and skip >= 0):
+            raise ConfigurationError(f"skip is a whole number, 0 or more, not {skip!r}")
+        if not _is_number(delay):
+            raise ConfigurationError(f"delay is a number of seconds, 0 or more, not {delay!r}")
+        texts = {"code": code, "message": message, "reason": reason}
+        ids = {"workspace_id": workspace_id, "application_id": application_id}
+        for name, text in (texts | {name: one for name, one in ids.items() if one is not None}).items():
+            if not _is_text(text):
+                raise ConfigurationError(f"{name} is a text, not {text!r}")
         operations = (
             None if operation is None else frozenset([operation] if isinstance(operation, str) else operation)
         )
@@ -238,6 +248,18 @@ class Faults:
             ):
                 return fault
         return None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return (_is_whole(value) or isinstance(value, float)) and 0 <= cast("float", value) < math.inf
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _mentioned(value: JsonValue, members: frozenset[str]) -> set[str]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import re
 import socket
 import struct
 import threading
@@ -158,6 +159,9 @@ class Simulator:
         if workspaces < 0 or not 0 <= associations_per_workspace <= 5:
             raise ConfigurationError("workspaces is 0 or more, associations_per_workspace 0 to 5")
         _check_account(account_id)
+        for name in (region, *other_regions):
+            if not re.fullmatch(r"[a-z0-9-]+", name):
+                raise ConfigurationError(f"a region is a name such as eu-west-1, unlike {name!r}")
         if not 0 <= port <= 65535:
             raise ConfigurationError(f"port is 0 to 65535, not {port}")
         if not allow_remote and not _is_loopback(host):
