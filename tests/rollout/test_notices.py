@@ -22,6 +22,10 @@ from workspaces_apps.rollout import (
     Skipped,
     read_journal,
 )
+from workspaces_apps.simulator import SimulatorSettings, Span
+
+SLOW = SimulatorSettings(pending_delay=Span(1, 5), install_duration=Span(1800, 1800))
+"""Deployments of half an hour."""
 
 
 class Answers:
@@ -243,6 +247,110 @@ async def test_who_comes_within_a_long_notice_is_waited_for() -> None:
         (deployed,) = [event.at - plan.created for event in events if isinstance(event, Deployed)]
 
         assert timedelta(hours=25) <= deployed <= timedelta(hours=25, minutes=10)
+
+
+@pytest.mark.parametrize("notice", [0, "15m", "12h"])
+async def test_planned_times_are_spread_over_the_permits(notice: str | int) -> None:
+    """With a permit for two at a time, everybody is told once, and of a time at which the deployment begins."""
+    async with site(settings=SLOW) as here:
+        here.sim.fleet.add_workspaces(10)
+        hook = Answers(Proceed())
+        plan = await here.rollout.plan(manifest(notice=notice, max_in_flight=2))
+        _, events = await here.carry_out(plan, before_deploy=hook)
+        planned = {one.workspace_id: one.planned_at for one in hook.heard}
+        late = [one.at - planned[one.workspace_id] for one in events if isinstance(one, Deployed)]
+        noticed = [one.planned_at - one.at for one in events if isinstance(one, Noticed)]
+
+        assert len(hook.heard) == len(late) == 10
+        assert all(timedelta(0) <= one <= timedelta(minutes=45) for one in late)
+        assert max(noticed) - min(noticed) <= timedelta(minutes=1)
+
+
+async def test_who_comes_before_the_notice_is_not_told() -> None:
+    """The second hears of it when a permit can be expected; connected by then, its user is waited for first."""
+    async with site(settings=SLOW) as here:
+        users = [here.sim.fleet.workspace(one) for one in here.sim.fleet.add_workspaces(2)]
+        for one in users:
+            one.connected = False
+        plan = await here.rollout.plan(manifest(when_connected="wait", max_in_flight=1))
+        left: datetime | None = None
+
+        async def work() -> None:
+            nonlocal left
+            await here.clock.sleep(1200)
+            (second,) = [one for one in users if one.id != hook.heard[0].workspace_id]
+            second.connected = True
+            await here.clock.sleep(3600)
+            second.connected = False
+            left = here.clock.now()
+
+        hook, working = Answers(Proceed()), asyncio.create_task(work())
+        _, events = await here.carry_out(plan, before_deploy=hook)
+        await working
+        told = [event.at for event in events if isinstance(event, Noticed)]
+        assert left is not None
+
+        assert len(told) == 2
+        assert told[1] - left >= timedelta(minutes=5)
+
+
+async def test_nobody_is_told_once_nothing_more_starts() -> None:
+    """A drain ends the queue for a planned time, and that for a call of the hook."""
+    async with site(settings=SLOW) as here:
+        here.sim.fleet.add_workspaces(30)
+        plan = await here.rollout.plan(manifest(notice="15m", max_in_flight=20))
+
+        async def drain(notice: DeployNotice) -> NoticeAnswer:
+            heard.append(notice)
+            await here.clock.sleep(30)
+            run.drain()
+            return Proceed()
+
+        heard: list[DeployNotice] = []
+        async with here.rollout.apply(plan, before_deploy=drain) as run:
+            events = [event async for event in run]
+        assert run.result is not None
+
+        assert set(last_words(events).values()) == {"skipped: drained"}
+        assert len(heard) == 16
+        assert run.result.elapsed < 60
+
+
+async def test_the_notice_is_as_long_for_those_whose_hook_is_called_late() -> None:
+    """A hundred slow hooks take minutes, sixteen at a time; nobody is told of a time that is nearer than the notice."""
+    async with site() as here:
+        here.sim.fleet.add_workspaces(40)
+        plan = await here.rollout.plan(manifest(notice="1m"))
+        ahead: list[timedelta] = []
+
+        async def slow(notice: DeployNotice) -> NoticeAnswer:
+            ahead.append(notice.planned_at - here.clock.now())
+            await here.clock.sleep(50)
+            return Proceed()
+
+        await here.carry_out(plan, before_deploy=slow)
+
+        assert len(ahead) == 40
+        assert min(ahead) >= timedelta(seconds=59)
+
+
+async def test_a_notice_does_not_outlast_the_queue_for_a_permit() -> None:
+    """A deployment takes longer than was expected: by the time of the permit the notice is too old, and another is given."""
+    settings = SimulatorSettings(pending_delay=Span(1, 5), install_duration=Span(7000, 7000))
+    async with site(settings=settings) as here:
+        (first, second) = here.sim.fleet.add_workspaces(2)
+        hook = Answers(Proceed())
+        plan = await here.rollout.plan(manifest(notice="15m", max_in_flight=1, expected_deployment="5m"))
+        _, events = await here.carry_out(plan, before_deploy=hook)
+        planned = {one.workspace_id: one.planned_at for one in hook.heard}
+        late = {
+            one.workspace_id: one.at - planned[one.workspace_id]
+            for one in events
+            if isinstance(one, Deployed)
+        }
+
+        assert [one.workspace_id for one in hook.heard] == [first, second, second]
+        assert late[second] <= timedelta(minutes=1)
 
 
 def test_a_moment_without_a_zone_is_refused() -> None:

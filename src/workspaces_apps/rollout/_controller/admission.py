@@ -8,6 +8,7 @@ back to ask again once the run's own conditions hold.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from workspaces_apps._reconcile.decisions import ErrorAction, Reason, action_for
 from workspaces_apps._reconcile.writes import LogFailed, Refusal
 from workspaces_apps.errors import WorkSpacesError, lost_credentials, told
 from workspaces_apps.rollout._controller.users import (
+    POLL_SECONDS,
     ConnectionWatch,
     HookFailed,
     Notifier,
@@ -190,7 +192,7 @@ class RunConditions:
 
     def is_admitted(self) -> bool:
         """Tell if the hours are open, the user is away, where that matters, and the hook has agreed, where there is one."""
-        return self.is_open() and (self._admission is None or self._admission.given)
+        return self.is_open() and (self._admission is None or self._admission.holds())
 
     def is_recent(self, longest_age: float) -> bool:
         """Tell if the user's connection was read so many seconds ago at most, where users matter."""
@@ -315,7 +317,7 @@ class Admission:
         next_opening: Returns the first moment, from the one given, at which the hours allow a deployment.
 
     Attributes:
-        given: Whether a Deploy may leave, as far as the user and the hook are concerned.
+        given: Whether the user and the hook have let a Deploy leave; a notice holds for a while only.
         read_at: When the connection was last read for this WorkSpace alone, in seconds of the clock's `monotonic`.
     """
 
@@ -369,6 +371,14 @@ class Admission:
         self._planned: datetime | None = None
         self._postponed: datetime | None = None
 
+    def holds(self) -> bool:
+        """Tell if a Deploy may leave, as far as the user and the hook are concerned."""
+        return self.given and not self._is_past()
+
+    def _is_past(self) -> bool:
+        """Tell if the planned time of the notice lies back too far."""
+        return self._planned is not None and self._clock.now() > self._planned + NOTICE_HOLDS
+
     def use(self) -> None:
         """Note that a Deploy was taken: the next one needs a permission of its own."""
         self.given = self._policy.when_connected != "wait" and self._notifier is None
@@ -417,7 +427,7 @@ class Admission:
             if refusal is not None or not self._is_idle():
                 return refusal
         if self._notifier is not None:
-            return await self._until_noticed(self._notifier)
+            return await self._until_noticed(self._notifier, goes_on)
         self.given = True
         return None
 
@@ -499,11 +509,11 @@ class Admission:
             return Refusal(Reason.CONNECTED, "the user is connected")
         return Refusal(Reason.CONNECTION_UNKNOWN, "the service does not tell whether the user is connected")
 
-    async def _until_noticed(self, notifier: Notifier) -> Refusal | None:
-        if self._planned is not None and self._clock.now() > self._planned + NOTICE_HOLDS:
+    async def _until_noticed(self, notifier: Notifier, goes_on: Callable[[], bool]) -> Refusal | None:
+        if self._is_past():
             self._planned = None
         if self._planned is None:
-            refusal = await self._notify(notifier)
+            refusal = await self._notify(notifier, goes_on)
             if refusal is not None or self._planned is None:
                 return refusal
         if self._clock.now() < self._planned:
@@ -514,30 +524,65 @@ class Admission:
         self.given = True
         return None
 
-    async def _notify(self, notifier: Notifier) -> Refusal | None:
-        now, notice = self._clock.now(), timedelta(seconds=self._policy.notice)
-        planned = self._next_opening(now + notice) or now + notice
-        if planned - notice > now:
-            await self._rest_until(planned - notice)
-            return None
+    async def _notify(self, notifier: Notifier, goes_on: Callable[[], bool]) -> Refusal | None:
+        """Call the hook, once the time for which a permit can be expected is no further away than the notice."""
+        schedule, began = notifier.schedules[self._workspace.hours], self._clock.monotonic()
+        with schedule.turn() as turn:
+            await self._breaker.rest(math.inf, self._workspace.target, turn)
+            planned = self._next_opening_after(schedule.earliest(self._after_notice))
+            while planned > self._after_notice and not self._is_stopped:
+                # No longer than this: deployments may turn out to be shorter than was expected.
+                rest = min(planned - self._after_notice, timedelta(seconds=POLL_SECONDS))
+                await self._rest_until(self._clock.now() + rest)
+                planned = self._next_opening_after(schedule.earliest(self._after_notice))
+            if self._policy.minds_users and self._clock.monotonic() - began > POLL_SECONDS:
+                # The user may have come meanwhile.
+                self._take(await self._watch.read(self._workspace.workspace_id))
+                if not self._is_idle():
+                    return None
+            if self._is_stopped or not goes_on():
+                return None
+            schedule.plan(planned)
         late = self._left < TINY
+
+        def planned_time() -> datetime | None:
+            # Hooks take their time, and the notice begins when this one is called.
+            soonest = max(planned, self._next_opening_after(self._after_notice))
+            self._planned = None if self._is_stopped else soonest
+            return self._planned
+
         try:
-            answer = await notifier.call(self._workspace, planned)
+            answer = await notifier.call(self._workspace, planned_time)
         except HookFailed as error:
+            schedule.cancel(planned)
             return Refusal(Reason.HOOK_FAILED, str(error))
         except JournalError as error:
             raise LogFailed from error
         match answer:
             case Skip(reason=reason):
+                schedule.cancel(planned)
                 return Refusal(reason or Reason.HOOK_SKIPPED, f"before_deploy: {reason or 'skip'}")
             case Postpone(until=until):
+                schedule.cancel(planned)
                 if late:
                     return Refusal(Reason.POSTPONED, "before_deploy postponed it until its time was up")
                 # A moment that has passed would have the hook called again and again.
                 self._postponed = max(until, self._clock.now() + SHORTEST_POSTPONEMENT)
+                self._planned = None
             case _:
-                self._planned = planned
+                pass
         return None
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._breaker.reason_for(self._workspace.target) is not None
+
+    @property
+    def _after_notice(self) -> datetime:
+        return self._clock.now() + timedelta(seconds=self._policy.notice)
+
+    def _next_opening_after(self, moment: datetime) -> datetime:
+        return self._next_opening(moment) or moment
 
     async def _rest_postponed(self, until: datetime) -> None:
         end = self._clock.now() + timedelta(seconds=self._left)

@@ -7,10 +7,11 @@ target are shared by all WorkSpaces whose users are waited for: 25 a call.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workspaces_apps._base.clock import Clock, sleep_or, timeout
@@ -23,8 +24,6 @@ from workspaces_apps.rollout._log.events import Direction, Noticed
 from workspaces_apps.rollout._plan.reading import PAGE, STOPPED, ConnectionReading, Presence, read_connections
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps.rollout._log.event_log import EventLog
     from workspaces_apps.rollout._plan.plan import Plan, PlannedWorkspace
@@ -127,6 +126,57 @@ class HookFailed(Exception):
     """The hook gave no answer that counts; the text says why."""
 
 
+class NoticeSchedule:
+    """The planned times of deployments: as many at once as there are permits, then as those can be expected to come back.
+
+    A notice of a time at which no permit comes would be of no use to anybody, and would have to be given again.
+
+    Args:
+        permits: WorkSpaces that may be changed at the same time.
+        deployment: Returns the seconds that a deployment is expected to take.
+    """
+
+    def __init__(self, permits: int, deployment: Callable[[], float]) -> None:
+        self._permits = permits
+        self._deployment = deployment
+        # The last planned times, one for each permit at most.
+        self._planned: deque[datetime] = deque()
+        self._turns: deque[asyncio.Future[None]] = deque()
+
+    @contextmanager
+    def turn(self) -> Generator[asyncio.Future[None]]:
+        """Queue for the next planned time: the future is done when the turn has come; leaving the block ends it."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
+        try:
+            self._call_first()
+            yield turn
+        finally:
+            self._turns.remove(turn)
+            self._call_first()
+
+    def _call_first(self) -> None:
+        if self._turns and not self._turns[0].done():
+            self._turns[0].set_result(None)
+
+    def earliest(self, moment: datetime) -> datetime:
+        """Return when, from that moment on, the next permit can be expected."""
+        if len(self._planned) < self._permits:
+            return moment
+        return max(moment, self._planned[0] + timedelta(seconds=self._deployment()))
+
+    def plan(self, moment: datetime) -> None:
+        """Note that a deployment is planned for that moment."""
+        if len(self._planned) == self._permits:
+            self._planned.popleft()
+        self._planned.append(moment)
+
+    def cancel(self, moment: datetime) -> None:
+        """Note that one that was planned for that moment does not come."""
+        if moment in self._planned:
+            self._planned.remove(moment)
+
+
 class Notifier:
     """Calls the hook of one apply.
 
@@ -136,6 +186,9 @@ class Notifier:
         plan: Whose names it tells.
         clock: The time of the limit.
         log: Where each call is recorded before it is made.
+
+    Attributes:
+        schedules: The planned times of WorkSpaces, by their hours: None for those without.
     """
 
     def __init__(
@@ -147,32 +200,49 @@ class Notifier:
         self._clock = clock
         self._log = log
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self.schedules: defaultdict[int | None, NoticeSchedule] = defaultdict(
+            lambda: NoticeSchedule(plan.policy.max_in_flight, self._expected_deployment)
+        )
 
-    async def call(self, workspace: PlannedWorkspace, planned_at: datetime) -> NoticeAnswer:
+    def _expected_deployment(self) -> float:
+        return self._log.summary.mean_deployment or self._plan.policy.expected_deployment
+
+    async def call(
+        self, workspace: PlannedWorkspace, planned_time: Callable[[], datetime | None]
+    ) -> NoticeAnswer | None:
         """Call the hook for one deployment.
+
+        Args:
+            workspace: Its WorkSpace.
+            planned_time: Returns its time, when the call's own turn has come; None if it is not to be made any more.
 
         Raises:
             HookFailed: It raised, took too long, or answered something else.
             JournalError: The call could not be recorded, and was not made.
         """
         target, workspace_id = workspace.target, workspace.workspace_id
-        notice = DeployNotice(
-            target=target,
-            workspace_id=workspace_id,
-            user_name=workspace.user_name,
-            directions={
-                one.application_id: one.direction for one in workspace.pending if one.direction is not None
-            },
-            application_names={
-                one.application_id: self._plan.application_name(target, one.application_id)
-                or one.application_id
-                for one in workspace.pending
-            },
-            planned_at=planned_at,
-            attempt=self._log.history.notices(target, workspace_id) + 1,
-            run=self._log.run,
-        )
         async with self._slots:
+            planned_at = planned_time()
+            if planned_at is None:
+                return None
+            notice = DeployNotice(
+                target=target,
+                workspace_id=workspace_id,
+                user_name=workspace.user_name,
+                directions={
+                    one.application_id: one.direction
+                    for one in workspace.pending
+                    if one.direction is not None
+                },
+                application_names={
+                    one.application_id: self._plan.application_name(target, one.application_id)
+                    or one.application_id
+                    for one in workspace.pending
+                },
+                planned_at=planned_at,
+                attempt=self._log.history.notices(target, workspace_id) + 1,
+                run=self._log.run,
+            )
             # After a crash nobody knows whether the user was told: so it counts, and is told again.
             await self._log.record(
                 self._log.event(
