@@ -98,7 +98,19 @@ def test_what_is_wrong_with_a_list_is_told_once_with_its_file(
     assert "rules[0].select.user_names" in mistake.key
 
 
-def test_ids_of_a_list_are_checked_like_others(tmp_path: Path) -> None:
-    """A column that holds no ids is a mistake, not an empty selection."""
-    with pytest.raises(ManifestError, match=r"workspace_ids\[0\]"):
-        loaded(tmp_path, "a\nanna\n", 'workspace_ids = { csv = "users.csv", column = "a" }')
+@pytest.mark.parametrize(
+    "text,told",
+    [
+        ("a\nanna\n", "line 2: 'anna' is not a valid WorkSpace id"),
+        ("a\nws-00000001\n\nws-1\nx\ny\n", "line 4: 'ws-1' is not a valid WorkSpace id (and 2 more)"),
+    ],
+)
+def test_an_id_of_a_list_that_is_none_is_told_with_its_line(text: str, told: str, tmp_path: Path) -> None:
+    """As the only mistake: a column that holds no ids is no empty selection, and thousands are told once."""
+    with pytest.raises(ManifestError) as caught:
+        loaded(tmp_path, text, 'workspace_ids = { csv = "users.csv", column = "a" }')
+    (mistake,) = caught.value.mistakes
+    assert (mistake.key, mistake.rule) == (
+        "rules[0].select.workspace_ids",
+        f"{tmp_path / 'users.csv'}: {told}",
+    )

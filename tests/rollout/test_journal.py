@@ -173,7 +173,23 @@ async def test_a_text_without_a_line_break_is_not_taken_for_a_torn_journal(tmp_p
 
     with pytest.raises(JournalError, match="no journal"):
         await open_journal(path)
+    with pytest.raises(JournalError, match="no journal"):
+        await read_events(path)
     assert path.read_bytes() == b"my only notes"
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b'{"at', to_line(STARTED)[:-1], b"\xef\xbb\xbf" + to_line(STARTED)[:30]]
+)
+async def test_a_journal_whose_first_line_is_being_written_holds_nothing_yet(
+    begun: bytes, tmp_path: Path
+) -> None:
+    """It is no other file, and whoever opens it begins anew."""
+    path = tmp_path / "journal"
+    path.write_bytes(begun)
+    assert list(await read_events(path)) == []
+    async with opened(path) as journal:
+        assert list(journal.past) == []
 
 
 async def test_only_one_can_write(tmp_path: Path) -> None:

@@ -150,16 +150,48 @@ def test_what_is_wrong_is_named(change: dict[str, Any], key: str, rule: str) -> 
 
 
 @pytest.mark.parametrize(
+    "rules,told",
+    [
+        ('present = "Office"', "rules[0].present: must be a list, not 'Office'"),
+        ("present = [5]", "rules[0].present[0]: must be text or a table, not 5"),
+        ('targets = "eu"', "rules[0].targets: must be a list, not 'eu'"),
+        ("select.tags = { Ring = 1 }", "select.tags.Ring: must be text or a list of texts, not 1"),
+        ("select.tags.Ring = [1]", "select.tags.Ring[0]: must be text, not 1"),
+        ('select.tags = "Ring"', "select.tags: must be a table, not 'Ring'"),
+        ("select.user_names = true", "select.user_names: must be text or a list of texts, not true"),
+        ('select.everything = "yes"', "select.everything: must be true or false, not 'yes'"),
+        ("select = 3", "rules[0].select: must be a table, not 3"),
+        ("select.none_of = { everything = true }", "select.none_of: must be a list, not a table"),
+        (
+            'select.workspace_ids = ["ws-00000001", "desk 7"]',
+            "workspace_ids[1]: 'desk 7' is not valid: it should match",
+        ),
+        ("present = [{ name = 'Office', owner = 123456789012 }]", "owner: must be text, not 123456789012"),
+    ],
+)
+def test_a_value_of_another_type_is_told_in_the_words_of_manifests(
+    rules: str, told: str, tmp_path: Path
+) -> None:
+    """With the value, and not by the types of Python."""
+    with pytest.raises(ManifestError) as caught:
+        Manifest.load(write(tmp_path, "m.toml", f'name = "x"\n[[rules]]\n{rules}\n'))
+    lines = [str(mistake) for mistake in caught.value.mistakes]
+    assert any(told in line for line in lines), lines
+    assert not any("Input" in line or "tuple" in line for line in lines)
+
+
+@pytest.mark.parametrize(
     "name,content,rule",
     [
         ("m.toml", "name = ", "is not TOML"),
         ("m.json", "{", "is not JSON"),
-        ("m.json", "[1]", "valid dictionary"),
+        ("m.json", "[1]", "m.json: is a list: a manifest is a table with a name and rules"),
         ("m.json", "[" * 100_000, "nested too deeply"),
         ("m.yaml", "a: [", "is not YAML"),
         ("m.yaml", "a: &x [1]\nb: *x", "aliases"),
         ("m.yaml", "a: !!python/object/apply:os.system [x]", "is not YAML"),
-        ("m.yaml", "", "valid dictionary"),
+        ("m.yaml", "", "m.yaml: is empty: a manifest is a table with a name and rules"),
+        ("m.yaml", "office", "is 'office': a manifest is a table"),
         ("m.json", '{"name": "a", "name": "b"}', "the key 'name' is there twice"),
         ("m.yaml", "name: a\nname: b", "duplicate key"),
         ("m.toml", 'name = "a"\nname = "b"', "is not TOML"),

@@ -181,10 +181,23 @@ class JournalReader:
                 rest = b""
                 while part := file.read(_PART):
                     lines, rest = _whole_lines(rest + part)
+                    if not self._offset and not lines:
+                        _check_beginning_of(rest, self.path)
                     yield from self._lines.read(_without_mark(lines, self._offset))
                     self._offset += len(lines)
         except OSError as error:
             raise JournalError(f"cannot read the journal {self.path}: {error.strerror}") from error
+
+
+def _check_beginning_of(content: bytes, path: Path) -> None:
+    """Refuse a file without a line break that is no line of a journal still being written.
+
+    Raises:
+        JournalError: It is another file.
+    """
+    content = _without_mark(content)
+    if not content.startswith(_BEGINNING[: len(content)]):
+        raise JournalError(f"{path} is no journal of a roll-out; it is left as it is")
 
 
 def _whole_lines(content: bytes) -> tuple[bytes, bytes]:
@@ -266,8 +279,8 @@ def _claim(path: Path, of: str | None) -> _Claim:
         lines, torn = _whole_lines(content)
         past = tuple(LineReader(str(path)).read(_without_mark(lines)))
         check_name(past, str(path), of)
-        if not lines and not content.startswith(_BEGINNING[: len(content)]):
-            raise JournalError(f"{path} is no journal of a roll-out; it is left as it is")
+        if not lines:
+            _check_beginning_of(content, path)
         if torn:
             os.ftruncate(descriptor, len(lines))
             os.fsync(descriptor)

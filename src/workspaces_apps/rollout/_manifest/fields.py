@@ -42,6 +42,10 @@ def listed(value: object) -> object:
 
 def several(value: object) -> object:
     """Return one string where a list of them is meant."""
+    if value is not None and not isinstance(value, str) and not is_collection(value):
+        raise PydanticCustomError(
+            "texts", "must be text or a list of texts, not {given}", {"given": shown(value)}
+        )
     return (value,) if isinstance(value, str) else listed(value)
 
 
@@ -109,13 +113,45 @@ class Part(AttributesInSchema, BaseModel, frozen=True):
             self.__pydantic_validator__.validate_python(data, self_instance=self)
         except ValidationError as error:
             mistakes = [
-                mistake_of(detail["loc"], detail["type"], detail["msg"], None, root=type(self))
-                for detail in error.errors(include_url=False, include_context=False, include_input=False)
+                mistake_of(
+                    detail["loc"], detail["type"], detail["msg"], None, root=type(self), given=detail["input"]
+                )
+                for detail in error.errors(include_url=False, include_context=False)
             ]
             raise ManifestError(mistakes) from None
 
     # Without this mark pydantic would come back to __init__ for every part that it finds in a manifest.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # pydantic's own mark, as on BaseModel
+
+
+_RULES: Final[Mapping[str, str]] = {
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a table",
+    "int_type": "must be a whole number",
+    "model_type": "must be a table",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+}
+"""The words of a manifest for what pydantic calls the types of Python."""
+
+_LONGEST: Final = 80
+"""Characters of a value that a mistake shows."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a mistake shows it: what is no single one only by its type."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, str | int | float):
+        return repr(value if not isinstance(value, str) else value[:_LONGEST])
+    return (
+        "a list"
+        if is_collection(value)
+        else "a table"
+        if isinstance(value, Mapping)
+        else type(value).__name__
+    )
 
 
 def mistake_of(
@@ -126,6 +162,7 @@ def mistake_of(
     *,
     root: type[BaseModel],
     raw: KeyPath | None = None,
+    given: object = None,
 ) -> Mistake:
     """Return a mistake in words.
 
@@ -136,18 +173,23 @@ def mistake_of(
         document: The file, if it came from one.
         root: The model that the path begins in.
         raw: The path as the file has it, if that differs.
+        given: The value.
     """
-    rules = {"missing": "is missing"}
+    rule = _RULES.get(kind, message)
     if kind == "extra_forbidden":
-        rules[kind] = f"unknown key{_meant(location, root)}"
-    if kind in ("too_short", "string_too_short") and " at least 1 " in message:
-        rules[kind] = "must not be empty"
+        rule = f"unknown key{_meant(location, root)}"
+    elif kind in ("too_short", "string_too_short") and " at least 1 " in message:
+        rule = "must not be empty"
+    elif kind == "string_pattern_mismatch":
+        rule = f"{shown(given)} is not valid: {message.replace('String', 'it')}"
+    elif kind.endswith("_type") and kind in _RULES:
+        rule = f"{rule}, not {shown(given)}"
     key = ""
     for part in location:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
     return Mistake(
         key=key,
-        rule=rules.get(kind, message),
+        rule=rule,
         file=str(document.path) if document is not None else None,
         line=document.line(raw or location) if document is not None else None,
     )
@@ -197,6 +239,9 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
 CONDITIONS: Final[Mapping[str, str]] = {"workspace_ids": "ws-00000000", "user_names": "nobody"}
 """The conditions of a selector whose values may stand in a file, each with a value that is valid. It takes the place of a
 list that has a mistake, so that nothing is said of it a second time."""
+
+WORKSPACE_ID: Final = r"^ws-[0-9a-z]{8,63}$"
+"""The pattern of a WorkSpace's id."""
 
 _NESTED: Final = frozenset({"all_of", "any_of", "none_of"})
 
@@ -284,17 +329,22 @@ def _values(item: Mapping[object, object], key: KeyPath, folder: Path, report: R
         return None
     path = folder / source.csv
     try:
-        return _column(path, source.column)
+        return _column(path, source.column, ids=key[-1] == "workspace_ids")
     except _UnreadableError as error:
         report(key, f"{path}: {error}")
         return None
 
 
-def _column(path: Path, column: str) -> list[str]:
+def _column(path: Path, column: str, *, ids: bool) -> list[str]:
     """Return the values of a column, each once.
 
+    Args:
+        path: The file.
+        column: The heading of the column.
+        ids: Whether each must be the id of a WorkSpace.
+
     Raises:
-        _UnreadableError: The file cannot be read, or has no such column, or nothing in it.
+        _UnreadableError: The file cannot be read, or has no such column, or nothing in it, or something else.
     """
     try:
         # Excel begins its files with a mark.
@@ -305,13 +355,14 @@ def _column(path: Path, column: str) -> list[str]:
         raise _UnreadableError(f"is not UTF-8 (byte {error.start}): save it as CSV UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     values: dict[str, None] = {}
+    wrong: list[tuple[str, int]] = []
     try:
         head = [one.strip() for one in next(reader, list[str]())]
         places = [number for number, one in enumerate(head) if one.casefold() == column.strip().casefold()]
         if len(places) != 1:
-            shown = ", ".join(head[:_SHOWN]) or "no headings at all"
+            headings = ", ".join(head[:_SHOWN]) or "no headings at all"
             many = "no column" if not places else f"{len(places)} columns"
-            raise _UnreadableError(f"has {many} {column!r}, but {shown}")
+            raise _UnreadableError(f"has {many} {column!r}, but {headings}")
         for row in reader:
             value = row[places[0]].strip() if len(row) > places[0] else ""
             if not value:
@@ -319,9 +370,15 @@ def _column(path: Path, column: str) -> list[str]:
             flaw = flaw_of(value)
             if flaw is not None:
                 raise _UnreadableError(f"line {reader.line_num}: {flaw}")
+            if ids and not re.match(WORKSPACE_ID, value):
+                wrong.append((value, reader.line_num))
             values[value] = None
     except csv.Error as error:
         raise _UnreadableError(f"is not CSV: line {reader.line_num}: {error}") from error
+    if wrong:
+        (value, line), *others = wrong
+        more = f" (and {len(others):,} more)" if others else ""
+        raise _UnreadableError(f"line {line}: {shown(value)} is not a valid WorkSpace id{more}")
     if not values:
         raise _UnreadableError(f"the column {column!r} is empty, so nothing would be selected")
     return list(values)

@@ -34,6 +34,7 @@ from workspaces_apps.rollout._manifest.fields import (
     listed,
     mistake_of,
     models_of,
+    shown,
     with_lists,
     without_flaws,
 )
@@ -126,6 +127,10 @@ class ApplicationRef(Part, frozen=True):
 def _read_ref(value: object) -> object:
     if isinstance(value, str):
         return {"id": value} if value.startswith("wsa-") else {"name": value}
+    if not isinstance(value, ApplicationRef) and not is_mapping(value):
+        raise PydanticCustomError(
+            "application", "must be text or a table, not {given}", {"given": shown(value)}
+        )
     return value
 
 
@@ -387,6 +392,11 @@ class Manifest(Part, frozen=True):
         try:
             # Without what pydantic would stumble over, so that it still finds everything else.
             clean = _cleaned(data, (), (), flaws, document)
+            if not is_mapping(clean):
+                flaw = "is empty" if clean is None else f"is {shown(clean)}"
+                raise ManifestError(
+                    [_mistake((), "", f"{flaw}: a manifest is a table with a name and rules", document)]
+                )
             folder = document.path.parent if document is not None else Path()
             listed: dict[KeyPath, Mistake] = {}
 
@@ -401,8 +411,8 @@ class Manifest(Part, frozen=True):
             raise ManifestError([_mistake((), "", "is nested too deeply", document)]) from None
         except ValidationError as error:
             mistakes += [
-                _mistake(detail["loc"], detail["type"], detail["msg"], document)
-                for detail in error.errors(include_url=False, include_context=False, include_input=False)
+                _mistake(detail["loc"], detail["type"], detail["msg"], document, given=detail["input"])
+                for detail in error.errors(include_url=False, include_context=False)
                 if not any(detail["loc"][: len(key)] == key for key in flaws)
             ]
             raise ManifestError(mistakes) from None
@@ -467,9 +477,14 @@ def _with_prices(data: object, folder: Path, report: Callable[[KeyPath, str], No
 
 
 def _mistake(
-    location: KeyPath, kind: str, message: str, document: SourceFile | None, raw: KeyPath | None = None
+    location: KeyPath,
+    kind: str,
+    message: str,
+    document: SourceFile | None,
+    raw: KeyPath | None = None,
+    given: object = None,
 ) -> Mistake:
-    return mistake_of(location, kind, message, document, root=Manifest, raw=raw)
+    return mistake_of(location, kind, message, document, root=Manifest, raw=raw, given=given)
 
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

@@ -20,11 +20,12 @@ from pydantic_core import PydanticCustomError
 
 from workspaces_apps._base.public import Datetime, public
 from workspaces_apps._model.operations import Many
-from workspaces_apps._model.values import is_list, is_mapping
+from workspaces_apps._model.values import is_list
 from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike
 from workspaces_apps.api.workspaces import RunningMode, RunningModeLike
 from workspaces_apps.rollout._manifest.fields import (
     PLAIN,
+    WORKSPACE_ID,
     CsvList,
     Part,
     Seconds,
@@ -132,16 +133,15 @@ def _words(kind: Callable[[str], object], names: Iterable[str]) -> Callable[[obj
     return read
 
 
-def _read_tags(value: object) -> object:
-    if not is_mapping(value):
-        return value
-    return {key: several(item) for key, item in value.items()}
-
-
-_WorkspaceId: TypeAlias = Annotated[str, Field(pattern=r"^ws-[0-9a-z]{8,63}$")]
+_WorkspaceId: TypeAlias = Annotated[str, Field(pattern=WORKSPACE_ID)]
 _DirectoryId: TypeAlias = Annotated[str, Field(pattern=r"^(d-[0-9a-f]{8,63}|wsd-[0-9a-z]{8,63})$")]
 _BundleId: TypeAlias = Annotated[str, Field(pattern=r"^wsb-[0-9a-z]{8,63}$")]
 _Plain: TypeAlias = Annotated[str, PLAIN]
+_Values: TypeAlias = Annotated[
+    tuple[_Plain, ...],
+    Field(min_length=1),
+    BeforeValidator(several, json_schema_input_type=str | tuple[str, ...]),
+]
 _NonEmpty = Field(default=None, min_length=1)
 _Several: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str, ...] | None)
 _Listed: Final = BeforeValidator(several, json_schema_input_type=str | tuple[str, ...] | CsvList | None)
@@ -188,10 +188,7 @@ class Selector(Part, frozen=True):
     """By user name, in any case, as Active Directory has none; in a file also a column of a CSV file."""
     bundle_ids: Annotated[tuple[_BundleId, ...] | None, _Several] = _NonEmpty
     """By bundle."""
-    tags: Annotated[
-        dict[_Plain, Annotated[tuple[_Plain, ...], Field(min_length=1)]] | None,
-        BeforeValidator(_read_tags, json_schema_input_type=dict[str, str | tuple[str, ...]] | None),
-    ] = _NonEmpty
+    tags: dict[_Plain, _Values] | None = _NonEmpty
     """By tag: for each key the value or values it may have. Costs a call for each WorkSpace that the
     other conditions leave open."""
     compute_types: Annotated[
