@@ -13,6 +13,7 @@ from workspaces_apps import ConfigurationError, WorkSpacesClient
 from workspaces_apps.rollout import (
     EXIT_CODES,
     ApprovalRequested,
+    ControlCommand,
     ControlRecord,
     Ending,
     Event,
@@ -240,6 +241,21 @@ async def test_a_run_is_paused_and_drained_from_elsewhere(database: str) -> None
     word: Any = "begin"
     with pytest.raises(ValueError, match="unknown command 'begin': there are pause, resume"):
         await command(database, run, word)
+
+
+@pytest.mark.parametrize("word", ["pause", "resume", "drain", "stop"])
+async def test_a_run_that_is_over_takes_no_command(word: ControlCommand, database: str) -> None:
+    """Nobody would hear it, and it would stand in the list of runs."""
+    run = await submit(two_targets(), database=database)
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE workspaces_apps.run_target SET state = 'done' WHERE target = 'eu'")
+        connection.execute("UPDATE workspaces_apps.run_target SET state = 'failed' WHERE target = 'us'")
+
+    with pytest.raises(JournalError, match=f"there is nothing to {word}: every target of the run {run} has"):
+        await command(database, run, word)
+
+    (found,) = await runs(database)
+    assert (found.command, found.command_by) == ("run", "")
 
 
 async def test_waves_of_all_targets_are_approved_at_once(database: str) -> None:

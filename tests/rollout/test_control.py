@@ -28,7 +28,7 @@ from workspaces_apps.rollout import (
     write_control,
 )
 from workspaces_apps.rollout._controller.control import POLL_SECONDS
-from workspaces_apps.rollout._journal.files import FileJournalStore
+from workspaces_apps.rollout._journal.files import FileJournalStore, lock
 from workspaces_apps.rollout._journal.stores import JournalLocation, locate
 from workspaces_apps.rollout._run_telemetry import CallMetrics
 
@@ -124,8 +124,10 @@ async def test_a_request_is_told_once_and_only_to_its_run(tmp_path: Path) -> Non
     await start_a_run(path, "one")
     mine, later = reader(path, "one"), reader(path, "two", "one")
     assert (await mine.poll()).requests == ()
+    journal = await open_journal(path)
     drain = await write_control(path, "drain")
     stop = await write_control(path, "stop")
+    await journal.close()
 
     assert (await mine.poll()).requests == (drain, stop)
     assert (await mine.poll()).requests == ()
@@ -168,12 +170,11 @@ async def test_a_decision_is_about_a_wave_of_that_content(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("command", ["drain", "stop"])
 async def test_without_a_run_there_is_nothing_to_stop(command: str, tmp_path: Path) -> None:
-    """No journal, or one whose last run has ended: told, and nothing is written for the next run to find."""
+    """No journal, or one whose last run was killed or has ended: nothing is written for the next run to find."""
     path = tmp_path / "journal"
     for prepare in (None, start_a_run, end_a_run):
         if prepare is start_a_run:
             await start_a_run(path, "one")
-            continue
         if prepare is end_a_run:
             await end_a_run(path)
         with pytest.raises(JournalError, match=f"nothing to {command}"):
@@ -313,9 +314,12 @@ def test_the_commands_write_the_record(tmp_path: Path, capsys: pytest.CaptureFix
     path = tmp_path / "office.journal"
     assert main(["pause", str(path)]) == ExitCode.FAILED
     asyncio.run(start_a_run(path, "one"))
-    codes = [
-        main([command, str(path), "--reason", "lunch"]) for command in ("pause", "resume", "drain", "stop")
-    ]
+    with path.open("r+b") as held:
+        lock(held.fileno())
+        codes = [
+            main([command, str(path), "--reason", "lunch"])
+            for command in ("pause", "resume", "drain", "stop")
+        ]
     shown = capsys.readouterr()
     written = [json.loads(line) for line in (tmp_path / "office.journal.control").read_text().splitlines()]
 
@@ -323,6 +327,8 @@ def test_the_commands_write_the_record(tmp_path: Path, capsys: pytest.CaptureFix
     assert [one["command"] for one in written] == ["pause", "resume", "drain", "stop"]
     assert shown.out.count("lunch") == 4
     assert f"there is no journal {path}" in shown.err
+    assert main(["drain", str(path)]) == ExitCode.FAILED
+    assert "its last one was broken off" in capsys.readouterr().err
     asyncio.run(end_a_run(path))
     assert main(["stop", str(path)]) == ExitCode.FAILED
     assert main(["pause", "redis://host/name"]) == ExitCode.USAGE

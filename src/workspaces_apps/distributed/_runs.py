@@ -328,8 +328,8 @@ async def command(
 
     Raises:
         ValueError: The command is none of these, or a wave is given with one that has none.
-        JournalError: There is no such run, or it was drained or stopped, or the database cannot be reached; or no wave of
-            it waits for approval.
+        JournalError: There is no such run, or it was drained or stopped, or is over, or the database cannot be reached; or
+            no wave of it waits for approval.
     """
     if word not in get_args(ControlCommand):
         raise ValueError(f"unknown command {word!r}: there are {', '.join(get_args(ControlCommand))}")
@@ -342,17 +342,23 @@ async def command(
     async with _connected(database) as opened:
         changed = await opened.rows(
             "UPDATE workspaces_apps.run SET command = %s, command_by = %s"
-            " WHERE id = %s AND (command IN ('run', 'pause') OR %s = 'stop') RETURNING id",
+            " WHERE id = %s AND (command IN ('run', 'pause') OR %s = 'stop') AND EXISTS (SELECT FROM"
+            " workspaces_apps.run_target WHERE run = run.id AND state IN ('waiting', 'running')) RETURNING id",
             _COMMANDS[word],
             said if word != "resume" else "",
             run,
             word,
         )
         if not changed:
-            known = await opened.rows("SELECT command_by FROM workspaces_apps.run WHERE id = %s", run)
+            known = await opened.rows(
+                "SELECT command, command_by FROM workspaces_apps.run WHERE id = %s", run
+            )
             if not known:
                 raise UnknownRunError(run, opened)
-            raise JournalError(f"the run {run} cannot {word} any more: {known[0][0]}")
+            held, by = known[0]
+            if held in ("drain", "stop") and word != "stop":
+                raise JournalError(f"the run {run} cannot {word} any more: {by}")
+            raise JournalError(f"there is nothing to {word}: every target of the run {run} has ended")
 
 
 async def _decide(

@@ -27,6 +27,7 @@ from workspaces_apps._base.attribute_docs import AttributesInSchema
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps.rollout._errors import JournalError, RolloutError
+from workspaces_apps.rollout._journal.files import FileJournalStore
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate
 from workspaces_apps.rollout._log.events import ApprovalRequested, Event, Finished, Text
 from workspaces_apps.rollout._log.projections import RunHistory
@@ -187,6 +188,15 @@ async def write_control(
     run = last.run if last is not None else None
     if command in ("drain", "stop") and (last is None or isinstance(last, Finished)):
         raise JournalError(f"there is nothing to {command}: no run of the journal {location.name} goes on")
+    # A process that was killed has said no last word, and left its lock.
+    if (
+        command in ("drain", "stop")
+        and isinstance(location.store, FileJournalStore)
+        and not await location.store.is_open(location.name)
+    ):
+        raise JournalError(
+            f"there is nothing to {command}: no apply writes to the journal {location.name}; its last one was broken off"
+        )
     if decides:
         wave, digest = _ended_wave(events or (), command, wave, digest)
     written: list[ControlRecord] = []

@@ -129,6 +129,10 @@ class FileJournalStore:
         """Replace the control record beside a journal. See `JournalStore.update_control`."""
         await asyncio.to_thread(_update_control, self._control(name), change)
 
+    async def is_open(self, name: str) -> bool:
+        """Tell if somebody writes to a journal just now, on this machine or on one that shares its folder's locks."""
+        return await asyncio.to_thread(_is_locked, self._path(name))
+
     def _path(self, name: str) -> Path:
         # A separator, or "..": what a store calls a roll-out must not lead out of the folder.
         if name in {"", ".", ".."} or Path(name).name != name:
@@ -340,6 +344,21 @@ def _read_all(descriptor: int) -> bytes:
 def _without_mark(content: bytes, offset: int = 0) -> bytes:
     # An editor's mark at the beginning is no reason to forget everything.
     return content if offset else content.removeprefix(codecs.BOM_UTF8)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = _open(path, os.O_RDWR)
+    except OSError:
+        # Nothing is known of it.
+        return path.exists()
+    try:
+        lock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _read_if_there(path: Path) -> Sequence[Event] | None:
