@@ -226,7 +226,7 @@ REAL_TIME = {
     "_http/signing.py": "credentials end in real time, whatever the client's clock shows",
     "cli/_console.py": "a screen, for eyes",
     "cli/_programs.py": "programs of the operating system",
-    "cli/_runs.py": "a screen that follows runs of other machines",
+    "distributed/_runs.py": "a screen that follows runs of other machines",
     "cli/_status.py": "programs of the operating system",
     "distributed/_worker.py": "a queue in PostgreSQL, and other machines",
     "pytest_plugin/_watched.py": "a thread of real time, which looks at the simulated one",

@@ -59,8 +59,10 @@ def _console(*, stderr: bool) -> Console:
     return Output(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-def discard(stream: TextIO) -> None:
-    """Let all that is written to a stream of the process from now on be lost."""
+def discard(stream: TextIO | None) -> None:
+    """Let all that is written to a stream of the process, if it has it, from now on be lost."""
+    if stream is None:
+        return
     void = os.open(os.devnull, os.O_WRONLY)
     os.dup2(void, stream.fileno())
     os.close(void)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -167,8 +167,6 @@ async def _said_to_run(
 FORMAT: Final = 1
 """The version of the documents of `--output json`."""
 
-_FOLLOW_SECONDS: Final = 2.0
-
 _MOST_SLICES: Final = 10_000
 """Slices at most of a target; each is a job."""
 
@@ -206,7 +204,7 @@ def submit(
     from workspaces_apps.rollout import Manifest
 
     wanted = _slices(slices or ())
-    return run_loop(_submit(Manifest.load(manifest), named_database(database), wanted, follow=follow))
+    return run_loop(submitted(Manifest.load(manifest), named_database(database), wanted, follow=follow))
 
 
 def _slices(values: Sequence[str]) -> dict[str, int]:
@@ -223,23 +221,31 @@ def _slices(values: Sequence[str]) -> dict[str, int]:
     return found
 
 
-async def _submit(manifest: Manifest, database: str, slices: Mapping[str, int], *, follow: bool) -> int:
+async def submitted(manifest: Manifest, database: str, slices: Mapping[str, int], *, follow: bool) -> int:
     from workspaces_apps import distributed
 
     run = await distributed.submit(manifest, database=database, slices=slices)
     out().print(run)
-    if not follow:
-        return 0
-    shown = ""
-    while True:
-        found = await distributed.status(database, run)
-        line = summary(found.info)
-        if line != shown:
-            say(err(), line)
-            shown = line
-        if found.is_over:
-            return found.exit_code
-        await asyncio.sleep(_FOLLOW_SECONDS)
+    return await followed(database, run) if follow else 0
+
+
+async def followed(database: str, run: str, **options: float) -> int:
+    """Show how a run stands until it is over, and return its exit code."""
+    from workspaces_apps.distributed._runs import follow
+    from workspaces_apps.rollout import JournalError
+
+    code, shown = 1, ""
+    try:
+        async with aclosing(follow(database, run, **options)) as statuses:
+            async for found in statuses:
+                if (line := summary(found.info)) != shown:
+                    say(err(), line)
+                    shown = line
+                code = found.exit_code
+    except JournalError as error:
+        error.add_note(f"the run {run} goes on without anybody who follows it: status --run {run} shows it")
+        raise
+    return code
 
 
 @connecting

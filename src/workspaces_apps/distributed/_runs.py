@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.public import Datetime, public
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.rollout import EXIT_CODES, ControlCommand, Ending, JournalError, Manifest, Target
 from workspaces_apps.rollout._controller.control import NothingToDecideError, whoever, write_control
 from workspaces_apps.rollout._journal.postgresql import Database, UnknownRunError, open_database, store_in
-from workspaces_apps.rollout._journal.segments import StoreUnavailableError
+from workspaces_apps.rollout._journal.segments import StoreUnavailableError, steady_seconds
 from workspaces_apps.rollout._journal.stores import parse_database
 from workspaces_apps.rollout._log.events import GRAVEST_ENDINGS, bounded
 from workspaces_apps.rollout._manifest.policy import Amount
@@ -29,6 +31,11 @@ RunCommand: TypeAlias = Literal["run", "pause", "drain", "stop"]
 """The desired state of a run: that it goes on, or the command that was given."""
 
 STATES: Final[tuple[RunState, ...]] = get_args(RunState)
+
+PATIENCE_SECONDS: Final = 300.0
+"""Seconds for which a database that a run is followed in may be away."""
+
+_FOLLOW_SECONDS: Final = 2.0
 
 TRIES: Final = 4
 """Times that a target which cannot be read is tried."""
@@ -113,6 +120,8 @@ class RunStatus:
             return 1
         return EXIT_CODES[self.ending]
 
+
+log = field_logger("workspaces_apps.distributed")
 
 _COMMANDS: Final[Mapping[ControlCommand, RunCommand]] = {
     "pause": "pause",
@@ -279,14 +288,50 @@ async def status(database: str, run: str) -> RunStatus:
         JournalError: There is no such run, or the database cannot be reached.
     """
     async with _connected(database) as opened:
-        rows = await opened.rows(f"{_INFO} WHERE run.id = %s GROUP BY run.id, part.state", run)
-        if not rows:
-            raise UnknownRunError(run, opened)
-        targets = await opened.rows(
-            "SELECT target, state, worker, planned, ending, message, changed_at FROM workspaces_apps.run_target"
-            " WHERE run = %s ORDER BY position",
-            run,
-        )
+        return await _status(opened, run)
+
+
+async def follow(
+    database: str, run: str, *, patience: float = PATIENCE_SECONDS
+) -> AsyncGenerator[RunStatus, None]:
+    """Yield how a run stands every two seconds, until it is over; a database that is away is told of once, and waited for.
+
+    Args:
+        database: The database's URL.
+        run: The run's id.
+        patience: Seconds for which a database may be away.
+
+    Raises:
+        JournalError: There is no such run, or the database cannot be reached at first or is away for longer.
+    """
+    away_since: float | None = None
+    async with _connected(database) as opened:
+        while True:
+            try:
+                found = await _status(opened, run)
+            except StoreUnavailableError as error:
+                if away_since is None:
+                    away_since = steady_seconds()
+                    log.warning("waiting for the database: %s", error)
+                elif steady_seconds() - away_since >= patience:
+                    raise
+            else:
+                away_since = None
+                yield found
+                if found.is_over:
+                    return
+            await asyncio.sleep(_FOLLOW_SECONDS)
+
+
+async def _status(opened: Database, run: str) -> RunStatus:
+    rows = await opened.rows(f"{_INFO} WHERE run.id = %s GROUP BY run.id, part.state", run)
+    if not rows:
+        raise UnknownRunError(run, opened)
+    targets = await opened.rows(
+        "SELECT target, state, worker, planned, ending, message, changed_at FROM workspaces_apps.run_target"
+        " WHERE run = %s ORDER BY position",
+        run,
+    )
     return RunStatus(
         info=_info(rows),
         targets=tuple(
