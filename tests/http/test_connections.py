@@ -144,7 +144,7 @@ async def test_what_a_server_says_first_is_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
 ) -> None:
     """Nothing is sent on a new connection on which something lies already, and there is one error."""
-    create = GuardedConnector._create_connection
+    create = GuardedConnector._create_connection  # pyright: ignore[reportPrivateUsage]
 
     async def create_late(
         connector: GuardedConnector, req: ClientRequest, *options: Any, **named: Any

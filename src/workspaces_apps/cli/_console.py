@@ -182,14 +182,17 @@ def complain(message: str) -> None:
     """
     said = harmless(message if len(message) <= COMPLAINT_LIMIT else f"{message[:COMPLAINT_LIMIT]}…")
     line = f"workspaces-apps: {said}"
+    stream = sys.stderr
     # A process may have none.
-    if sys.stderr is not None and sys.stderr.isatty():
+    if stream is None:
+        return
+    if stream.isatty():
         width = shutil.get_terminal_size().columns
         line = textwrap.fill(line, max(width, NARROWEST), break_long_words=False, break_on_hyphens=False)
     try:
-        print(line, file=sys.stderr)
+        print(line, file=stream)
     except BrokenPipeError:
-        discard(sys.stderr)
+        discard(stream)
 
 
 def note(message: str) -> None:
