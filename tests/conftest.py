@@ -49,8 +49,7 @@ def nothing_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def untouched_loggers() -> Iterator[None]:
     """Put back what a command that runs in the process of the tests changes of loggers, `--debug` above all."""
-    names = ("workspaces_apps", "workspaces_apps.waiting", "botocore", "aiobotocore")
-    loggers = [logging.getLogger(name) for name in names]
+    loggers = [logging.getLogger(name) for name in ("workspaces_apps", logs.WAITING, *logs.BENEATH)]
     before = [(one, list(one.handlers), one.level, one.propagate) for one in loggers]
     yield
     for logger, handlers, level, propagate in before:

@@ -295,8 +295,10 @@ def no_delays(database: str) -> Generator[Callable[[], Awaitable[None]]]:
     with psycopg.connect(database, autocommit=True) as connection:
 
         async def hasten() -> None:
-            connection.execute(
-                "UPDATE procrastinate_jobs SET scheduled_at = '2000-01-01' WHERE status = 'todo'"
+            # In a thread: a row that the worker holds is freed on this loop.
+            await asyncio.to_thread(
+                connection.execute,
+                "UPDATE procrastinate_jobs SET scheduled_at = '2000-01-01' WHERE status = 'todo'",
             )
             await asyncio.sleep(0.05)
 

@@ -169,7 +169,7 @@ async def test_a_source_that_keeps_credentials_until_their_end_is_not_asked_by_e
         await source.current()
         time.passed = min(time.passed + every, 239.0)
 
-    assert script.loads <= (1 if every == 0.0 else 10)
+    assert script.loads <= (2 if every == 0.0 else 10)
     time.passed = 240.0
     script.until(end + timedelta(hours=1))
     loads = script.loads
@@ -178,7 +178,7 @@ async def test_a_source_that_keeps_credentials_until_their_end_is_not_asked_by_e
     assert script.loads == loads + 1
 
 
-async def test_credentials_that_live_for_minutes_only_are_refreshed_halfway() -> None:
+async def test_credentials_that_live_for_minutes_only_are_refreshed_once_a_minute() -> None:
     """Though they are always in their last five minutes."""
     source, script, time = source_of(*[180.0] * 99)
 
@@ -186,7 +186,7 @@ async def test_credentials_that_live_for_minutes_only_are_refreshed_halfway() ->
         time.passed = float(second)
         await source.current()
 
-    assert script.loads == 7
+    assert script.loads == 11
     await source.close()
 
 

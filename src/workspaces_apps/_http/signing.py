@@ -294,13 +294,13 @@ class Signer:
 _log = field_logger("workspaces_apps.credentials")
 
 EARLY: Final = timedelta(minutes=5)
-"""Time before their expiry at which credentials are refreshed; half of what is left of them when got, where that is less."""
+"""Time before their expiry at which credentials are refreshed."""
 
 GRACE: Final = 1.0
 """Seconds that a call waits for the early refresh that it begins: most take less, and it then goes with the newer ones."""
 
 SHORTEST_PAUSE: Final = 1.0
-"""Seconds at least between two early refreshes."""
+"""Seconds at least between two early refreshes, after the first."""
 
 LONGEST_PAUSE: Final = 60.0
 """Seconds at most between two of them that came to nothing."""
@@ -374,7 +374,6 @@ class RefreshingSource:
         self._tell = refreshed
         self._held: Loaded | None = None
         self._ended_when_got = False
-        self._early = EARLY
         self._refresh: asyncio.Task[Loaded] | None = None
         self._refused: ReadOnlyCredentials | None = None
         self._vain = 0
@@ -402,7 +401,7 @@ class RefreshingSource:
         left = held.expires_at - self._now()
         if left <= timedelta(0) and not self._ended_when_got:
             return (await self._refreshed(None)).credentials
-        if left < self._early:
+        if left < EARLY:
             await self._refresh_early()
             # What a refusal has taken away meanwhile is not in hand any more.
             return self._held.credentials if self._held is not None else await self.current()
@@ -492,20 +491,25 @@ class RefreshingSource:
         if task.cancelled():
             return
         error = task.exception()
+        pause = 0.0
         if error is None:
+            is_first = self._held is None
             loaded = self._held = task.result()
             left = None if loaded.expires_at is None else loaded.expires_at - self._now()
             # Got this moment, so that it is rather the clock that is wrong: the service will say.
             self._ended_when_got = left is not None and left <= timedelta(0)
             self._vain = self._vain + 1 if self._ended_when_got else 0
-            # Some sources keep what they have until its end, and some have nothing that lasts for minutes: either would be
-            # asked by each call.
-            self._early = EARLY if left is None else min(EARLY, left / 2)
+            if left is not None and left < EARLY and not is_first:
+                # Some sources keep what they have until its end, and some have nothing that lasts for minutes: either
+                # would be asked by each call.
+                pause = max(SHORTEST_PAUSE, left.total_seconds() / 2)
         else:
             self._vain += 1
             if self._held is not None:
                 _log.warning("AWS credentials in hand are used on, because a refresh failed: %s", error)
-        pause = min(SHORTEST_PAUSE * 2.0 ** min(max(self._vain - 1, 0), 10), LONGEST_PAUSE)
+        if self._vain:
+            pause = SHORTEST_PAUSE * 2.0 ** min(self._vain - 1, 10)
+        pause = min(pause, LONGEST_PAUSE)
         self._next_try = self._monotonic() + pause
 
 
