@@ -49,8 +49,8 @@ TRY_AGAIN: Final = 75
 _LATER: Final = 900.0
 """Seconds until a program that names none is asked again."""
 
-_SOONEST: Final = 60.0
-"""Seconds until a program is asked again, at least."""
+_AT_ONCE: Final = 60.0
+"""Seconds until a program is asked again that names less than one."""
 
 _REAL_TIME: Final = SystemClock()
 """The time of programs, whatever the client's clock shows."""
@@ -87,7 +87,7 @@ class Ended:
         return f"exit code {self.code}{f': {last}' if last else ''}"
 
     def seconds(self) -> float:
-        """Return the seconds that it printed, a minute at least; 15 minutes where it printed nothing.
+        """Return the seconds that it printed, a minute where that is less than one; 15 minutes where it printed nothing.
 
         Raises:
             ValueError: It printed something else.
@@ -97,7 +97,7 @@ class Ended:
         seconds = float(self.first_line)
         if not 0 <= seconds < 10_000_000:
             raise ValueError(f"{self.first_line!r} is no number of seconds")
-        return max(seconds, _SOONEST)
+        return seconds if seconds >= 1 else _AT_ONCE
 
 
 def words_of(command: str, option: str) -> tuple[str, ...]:

@@ -294,8 +294,10 @@ class RunConditions:
 NOTICE_HOLDS: Final = timedelta(hours=1)
 """Time after the planned one at which a deployment may still begin without another notice."""
 
-SHORTEST_POSTPONEMENT: Final = timedelta(minutes=1)
-"""Time after which a hook that postponed is called again, at the earliest."""
+SHORTEST_POSTPONEMENT: Final = timedelta(seconds=1)
+
+POSTPONED_TO_THE_PAST: Final = timedelta(minutes=1)
+"""Time after which a hook is called again that postponed by less than `SHORTEST_POSTPONEMENT`."""
 
 _PERMANENT: Final = frozenset({ErrorAction.STOP_TARGET, ErrorAction.GIVE_UP})
 """The reactions to errors after which the connection will not be read either."""
@@ -567,7 +569,10 @@ class Admission:
                 if late:
                     return Refusal(Reason.POSTPONED, "before_deploy postponed it until its time was up")
                 # A moment that has passed would have the hook called again and again.
-                self._postponed = max(until, self._clock.now() + SHORTEST_POSTPONEMENT)
+                now = self._clock.now()
+                self._postponed = (
+                    until if until >= now + SHORTEST_POSTPONEMENT else now + POSTPONED_TO_THE_PAST
+                )
                 self._planned = None
             case _:
                 pass

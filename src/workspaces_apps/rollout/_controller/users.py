@@ -78,7 +78,7 @@ class Postpone:
     """
 
     until: Datetime
-    """That moment, with a time zone: a minute from now at least, and at most when the policy's `connected_timeout` is up."""
+    """That moment, with a time zone; a minute from now where it has passed, and at most when the policy's `connected_timeout` is up."""
 
     def __post_init__(self) -> None:
         """Refuse a time without a zone.
