@@ -228,7 +228,7 @@ def sessions_of(ws: WorkSpacesClient) -> list[aiohttp.ClientSession]:
 async def test_closing_that_is_cancelled_goes_on(
     server: ScriptedServer, connect: Connect, turns: int, again: bool
 ) -> None:
-    """Whenever its caller is cancelled: a deadline around it, or Ctrl-C; and closing again waits for its end."""
+    """A deadline around it or Ctrl-C cancels its caller at any turn; closing again waits for its end."""
     clock, before = ManualClock(), asyncio.all_tasks()
     server.respond(lambda _: ok({"Workspaces": [], "Associations": []}))
     ws = connect(clock=clock)
@@ -257,7 +257,7 @@ async def test_closing_that_is_cancelled_goes_on(
 
 
 async def test_closing_twice_at_once_waits_for_one_end(server: ScriptedServer, connect: Connect) -> None:
-    """Whoever comes second does not return before the connections are closed."""
+    """The second call does not return before the connections are closed."""
     server.script(ok())
     ws = connect()
     await ws.describe_account()

@@ -126,7 +126,7 @@ def test_an_amount_is_read_as_it_is_written(amount: Amount) -> None:
 
 @pytest.mark.parametrize("number", [float("inf"), float("nan"), 0.5])
 def test_what_is_no_count_is_refused(number: float) -> None:
-    """Whatever Python calls a number."""
+    """Infinity, no number at all and a fraction count no failures."""
     with pytest.raises(ManifestError, match="a count is a whole number"):
         Amount(number)
 

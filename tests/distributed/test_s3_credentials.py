@@ -135,7 +135,7 @@ async def test_an_apply_ends_without_credentials_for_its_journal(
 
 
 async def test_a_lease_that_is_lost_with_the_credentials_says_so(s3_bucket: Bucket, proxy: S3Proxy) -> None:
-    """Whoever waits for the loss hears of it, and so does who writes afterwards."""
+    """A writer that waits for the loss hears of it, and so does one that writes afterwards."""
     url = s3_bucket.url("lost-lease", through=proxy.endpoint)
     quick = RealTime(steady=lambda: steady_seconds() * 10, sleep=lambda seconds: asyncio.sleep(seconds / 10))
     journal = await store_of(url, quick).open("lost-lease")

@@ -190,3 +190,12 @@ async def test_a_wait_for_approval_names_the_journal_without_its_password(
     assert "hunter2" in url
     assert f"waiting for approval: workspaces-apps approve {title_of(url)}" in " ".join(shown.out.split())
     assert "hunter2" not in shown.out + shown.err
+
+
+def test_an_access_point_of_s3_is_a_bucket() -> None:
+    """Its ARN has colons, and no secret behind them."""
+    arn = "arn:aws:s3:eu-west-1:123456789012:accesspoint:rollouts"
+    url = parse_url(f"s3://{arn}/apps/office")
+
+    assert url is not None
+    assert (url.place, url.name) == (f"{arn}/apps", "office")

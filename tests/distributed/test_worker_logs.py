@@ -58,7 +58,7 @@ def started(database: str, form: str, log: Path) -> "subprocess.Popen[bytes]":
 
 @pytest.mark.parametrize("form", ["text", "json"])
 async def test_a_worker_writes_lines_of_its_own(form: str, tmp_path: Path) -> None:
-    """Whatever fails for good, and although the database restarts: JSON where that is asked for, and no traceback."""
+    """JSON where that is asked for, and no traceback, although targets fail for good and the database restarts."""
     log = tmp_path / "worker.log"
     with postgresql() as server:
         database = server.make("roll")

@@ -127,7 +127,7 @@ async def test_operations_share_the_connections_whatever_the_number_of_their_cal
 async def test_a_turn_that_cannot_come_in_time_is_refused_before_a_connection_is_free(
     server: ScriptedServer, connect: Connect
 ) -> None:
-    """Whoever queues for a connection already is counted as ahead."""
+    """Calls that queue for a connection already are counted as ahead."""
     clock = ManualClock()
     stalled(server, 1)
     ws = connect(clock=clock, max_connections=1, pacing=Pacing.fixed(1.0, burst=1))

@@ -41,7 +41,7 @@ async def test_who_is_too_late_lets_the_others_begin(outside: str) -> None:
 
 
 async def test_who_is_early_begins_as_soon_as_the_hours_open() -> None:
-    """However many others still wait for a permit: the hours would be over before all those have had one."""
+    """Others that still wait for a permit keep it from nothing: the hours would be over before all had one."""
     async with site() as here:
         ids = here.sim.fleet.add_workspaces(20)
         evening = from_to(here, timedelta(minutes=5), timedelta(minutes=20))

@@ -97,6 +97,32 @@ async def test_a_listing_and_a_wait_keep_what_they_found(server: ScriptedServer,
     await ws.wait_until_available("ws-123456789")
 
 
+@pytest.mark.parametrize(
+    "status,code", [(503, None), (400, "ThrottlingException")], ids=["retry", "throttle"]
+)
+@pytest.mark.usefixtures("record")
+async def test_a_span_that_takes_no_events_harms_nobody(
+    server: ScriptedServer,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    code: str | None,
+) -> None:
+    """A provider's own spans may raise too: the call is retried, and gives its result."""
+    refused: list[str] = []
+
+    def refuse(_: Span, name: str, *__: object, **___: object) -> None:
+        refused.append(name)
+        raise RuntimeError("a defect of the provider")
+
+    monkeypatch.setattr(Span, "add_event", refuse)
+    server.script(fault(code, status=status), ok())
+    await connect(clock=ManualClock(autojump=True), retry=RetryPolicy(max_attempts=2)).describe_account()
+
+    assert len(server.requests) == 2
+    assert {"retry"} | ({"throttle"} if code else set()) <= set(refused)
+
+
 async def test_a_sampler_that_raises_harms_nobody(server: ScriptedServer, connect: Connect) -> None:
     """Without a span the call is made all the same."""
 

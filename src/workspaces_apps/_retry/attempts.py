@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from workspaces_apps._base.clock import Clock, to_seconds
-from workspaces_apps._base.hooks import AttemptRecord, Hooks, Outcome, RetryRecord, ThrottleRecord, notify
+from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._retry.classification import (
     FailureKind,
@@ -163,7 +163,7 @@ async def run_attempts(
         if budget is not None:
             budget.succeeded()
         if trace is not None:
-            _trace_attempt(trace, operation, 1, "success", *_info_of(response_info, result))
+            trace.on_attempt(operation, 1, "success", *_info_of(response_info, result))
         if watched:
             _report_success(hooks, operation, 1, clock.monotonic() - began, response_info, result)
         return result
@@ -186,21 +186,6 @@ async def run_attempts(
         error=first,
     )
     return await call.run(first, clock.monotonic() - began if watched else 0.0)
-
-
-def _trace_attempt(
-    trace: "CallTrace",
-    operation: str,
-    number: int,
-    outcome: Outcome,
-    request_id: str | None,
-    http_status: int | None,
-) -> None:
-    """Tell the logical call how an attempt ended; telemetry that fails changes nothing about it."""
-    try:
-        trace.on_attempt(operation, number, outcome, request_id, http_status)
-    except Exception:  # noqa: BLE001 - a span processor is a stranger's code and may raise anything
-        _log.exception("%s: the telemetry of attempt %d failed", operation, number)
 
 
 def _info_of(response_info: ResponseInfo[T] | None, result: T) -> tuple[str | None, int | None]:
@@ -258,7 +243,7 @@ def report_failure(
         extra={"operation": operation, "attempt": number, "request_id": error.request_id},
     )  # fmt: skip
     if trace is not None:
-        _trace_attempt(trace, operation, number, kind.value, error.request_id, error.http_status)
+        trace.on_attempt(operation, number, kind.value, error.request_id, error.http_status)
     if hooks.on_attempt is not None:
         record = AttemptRecord(
             operation=operation,
@@ -365,7 +350,7 @@ class _RetriedCall(Generic[T]):
             self.held = 0
         if self.trace is not None:
             info = _info_of(self.response_info, result)
-            _trace_attempt(self.trace, self.operation, self.number, "success", *info)
+            self.trace.on_attempt(self.operation, self.number, "success", *info)
         if self.watched:
             elapsed = self.clock.monotonic() - began
             _report_success(self.hooks, self.operation, self.number, elapsed, self.response_info, result)
@@ -401,7 +386,7 @@ class _RetriedCall(Generic[T]):
                 operation=self.operation, attempt=self.number, rate=rate, request_id=error.request_id
             )
             if self.trace is not None:
-                notify(self.trace.on_throttle, record)
+                self.trace.on_throttle(record)
             notify(self.hooks.on_throttle, record)
 
     async def _worth_repeating(self) -> bool:
@@ -505,7 +490,7 @@ class _RetriedCall(Generic[T]):
                 request_id=error.request_id,
             )
             if self.trace is not None:
-                notify(self.trace.on_retry, record)
+                self.trace.on_retry(record)
             notify(self.hooks.on_retry, record)
 
     def _end(self) -> T:

@@ -426,6 +426,7 @@ class _CallSpan:
             self._unreported = False
             labels.attempts(outcome).add()
 
+    @_harmless
     def on_retry(self, record: RetryRecord, /) -> None:
         """Count it, and make it an event."""
         self._telemetry.measure("workspaces_apps.client.retries", 1, self._labels.with_outcome(record.kind))
@@ -441,6 +442,7 @@ class _CallSpan:
                 },
             )
 
+    @_harmless
     def on_throttle(self, record: ThrottleRecord, /) -> None:
         """Count it, and make it an event."""
         self._telemetry.measure("workspaces_apps.client.throttles", 1, self._labels.where)

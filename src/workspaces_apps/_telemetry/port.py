@@ -45,7 +45,7 @@ class TraceSpan(Protocol):
 
 
 class CallTrace(Protocol):
-    """A logical call as the steps below it report to it."""
+    """A logical call as the steps below it report to it. None of them fails because a report does."""
 
     def goes_to(self, endpoint: str, region: str) -> None:
         """Note where the call goes, once that is resolved."""

@@ -222,6 +222,7 @@ def _slices(values: Sequence[str]) -> dict[str, int]:
 
 
 async def submitted(manifest: Manifest, database: str, slices: Mapping[str, int], *, follow: bool) -> int:
+    """Submit a run, print its id, and return the exit code: with `follow`, that of the run."""
     from workspaces_apps import distributed
 
     run = await distributed.submit(manifest, database=database, slices=slices)

@@ -418,8 +418,9 @@ def _s3(text: str) -> JournalUrl:
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
         raise JournalError("the URL of the journal cannot be read: s3://bucket/prefix/name") from None
-    # A colon stands in no bucket's name, but between a key and its secret, in which a / may end the bucket too early.
-    if "@" in parts.netloc or ":" in parts.netloc:
+    # A colon stands in no bucket's name but the ARN of an access point, and else between a key and its secret, in which a /
+    # may end the bucket too early.
+    if "@" in parts.netloc or (":" in parts.netloc and not parts.netloc.startswith("arn:")):
         raise JournalError(
             "the URL of a journal in S3 has no credentials: they come from the profile or the environment"
         )
