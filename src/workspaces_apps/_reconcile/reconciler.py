@@ -147,7 +147,6 @@ class Reconciler:
         "_acted",
         "_acting",
         "_asked",
-        "_begun",
         "_cannot_restage",
         "_conditions",
         "_context",
@@ -169,6 +168,7 @@ class Reconciler:
         "_refusals",
         "_restaged",
         "_staged",
+        "_started",
         "_stop_target",
         "_subscription",
         "_taken_back",
@@ -219,7 +219,7 @@ class Reconciler:
         self._refusals = 0
         self._asked = False
         # Whether the service has taken a write, and nothing but our own deployment was waited for since.
-        self._begun = False
+        self._started = False
         self._deployed = False
         self._acted: dict[str, None] = {}
         # Staged here and not deployed, and so to be taken back if the WorkSpace is left alone.
@@ -282,7 +282,7 @@ class Reconciler:
                 await self._read_patiently(with_state=True)
                 continue
             if self._leads_to_write(decision):
-                self._check_may_begin()
+                self._check_may_start()
             if isinstance(decision, Stage | Deploy) and await self._was_held_up():
                 continue
             if not isinstance(decision, Wait):
@@ -342,9 +342,9 @@ class Reconciler:
             case _:
                 return isinstance(decision, Stage | Deploy)
 
-    def _check_may_begin(self) -> None:
-        """Give up where nothing more starts, unless this has begun."""
-        stopped = None if self._begun else self._conditions.stopped()
+    def _check_may_start(self) -> None:
+        """Give up where nothing more starts, unless this has started."""
+        stopped = None if self._started else self._conditions.stopped()
         if stopped is not None:
             raise _GiveUp(stopped.reason, stopped.message, take_back=True)
 
@@ -358,7 +358,7 @@ class Reconciler:
         direction = self._desired[application]
         if not restages and self.observed.state(application) not in STAGED:
             self._staged[application] = None
-        guard = AttemptGuard(self._conditions, None, self._context.clock, begins=not self._begun)
+        guard = AttemptGuard(self._conditions, None, self._context.clock, starts=not self._started)
         try:
             await self._send_staging(application, direction, guard)
         except GuardClosed as closed:
@@ -377,7 +377,7 @@ class Reconciler:
             await self._cope(error, action, (application,))
             return False
         self._acted[application] = None
-        self._begun = True
+        self._started = True
         self._limits.reset()
         self.refusal = None
         if restages:
@@ -478,12 +478,12 @@ class Reconciler:
             for application in decision.applications
         ]
         guard = AttemptGuard(
-            self._conditions, self.observed, self._context.clock, self._refusals, begins=not self._begun
+            self._conditions, self.observed, self._context.clock, self._refusals, starts=not self._started
         )
         client = self._context.guarded(guard, once=True)
 
         async def take_in(answer: Answer) -> None:
-            self._begun = self._deployed = True
+            self._started = self._deployed = True
             self._conditions.deployed()
             self._refusals = 0
             self._staged.clear()
@@ -513,7 +513,7 @@ class Reconciler:
             soonest = min(until, deployed_at + self._policy.grace + 1.0)
         self._acting.release()
         if decision.for_others and not self._deployed:
-            self._begun = False
+            self._started = False
         applications = None if decision.for_others else frozenset(self.results.open)
         snapshot = await self._next(applications, soonest, before_write=decision.for_others)
         await self._acting.acquire()
@@ -540,7 +540,7 @@ class Reconciler:
             await self._come_back()
         await self._acting.acquire()
         if not in_time:
-            self._check_may_begin()
+            self._check_may_start()
             minutes = self._policy.ready_timeout / 60
             state = self.observed.workspace_state or "unknown"
             raise _GiveUp(
@@ -589,7 +589,7 @@ class Reconciler:
         limit = until if self._deadline is None else min(until, self._deadline)
         news = self._subscribed(applications).next(limit)
         try:
-            if before_write and not self._begun:
+            if before_write and not self._started:
                 snapshot = await self._unless_stopped(news)
             else:
                 snapshot = await news
@@ -716,7 +716,7 @@ class Reconciler:
     def _leave(self) -> None:
         """Give the permit back while there is nothing to do but wait: whoever comes back may find that nothing more starts."""
         self._in_flight.release()
-        self._begun = False
+        self._started = False
         self._park(True)
 
     async def _come_back(self) -> None:
@@ -724,7 +724,7 @@ class Reconciler:
         await self._in_flight.acquire()
 
     async def _until_conditions_hold(self, *, deploy: bool) -> None:
-        self._check_may_begin()
+        self._check_may_start()
         self._close_subscription()
         self._acting.release()
         self._leave()

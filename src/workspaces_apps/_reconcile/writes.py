@@ -380,7 +380,7 @@ class AttemptGuard:
         observed: The WorkSpace, as it was read; None for Associate and Disassociate, which need no recent read.
         clock: The time of reads.
         refusals: How often in a row the read was too old.
-        begins: Whether the write would begin something: then it is not sent either once nothing more starts.
+        starts: Whether the write would start something: then it is not sent either once nothing more starts.
 
     Attributes:
         passed: Whether an attempt was let through: the service may have got it.
@@ -388,11 +388,11 @@ class AttemptGuard:
     """
 
     __slots__ = (
-        "_begins",
         "_clock",
         "_conditions",
         "_longest_age",
         "_observed",
+        "_starts",
         "arrived",
         "passed",
     )
@@ -404,11 +404,11 @@ class AttemptGuard:
         clock: Clock,
         refusals: int = 0,
         *,
-        begins: bool = False,
+        starts: bool = False,
     ) -> None:
         self.passed: bool = False
         self.arrived: bool = False
-        self._begins = begins
+        self._starts = starts
         doublings = max(0, min(refusals - _PATIENCE, 10))
         self._longest_age = min(READ_AGE * 2.0**doublings, MOST_READ_AGE)
         self._conditions = conditions
@@ -431,7 +431,7 @@ class AttemptGuard:
             GuardClosed: It must not be sent.
         """
         self.arrived = arrived
-        stopped = self._conditions.stopped() if self._begins else None
+        stopped = self._conditions.stopped() if self._starts else None
         if stopped is not None or not self._conditions.holds(deploy=self._observed is not None):
             raise GuardClosed(conditions_hold=False)
         if self._observed is not None and not self.is_recent(self._observed):
