@@ -4,8 +4,8 @@ from typing import Final
 
 from docsite.api import directive, event_names
 from workspaces_apps import api, errors, rollout
-from workspaces_apps._base.attribute_docs import attribute_docs
-from workspaces_apps.cli._failures import FAILURE_CODES, ExitCode
+from workspaces_apps._base.public import attribute_docs
+from workspaces_apps.cli._console import FAILURE_CODES, ExitCode
 from workspaces_apps.simulator import SimulatorSettings
 
 WHERE_ERRORS_COME_FROM: Final = "Everything raised on purpose is a `WorkSpacesError`. [Calls](../calls.md#errors) tells when each is raised."

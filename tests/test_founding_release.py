@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from workspaces_apps import WorkSpacesClient, api
 from workspaces_apps._model.models import Model, Request
-from workspaces_apps._model.values import OpenEnum
+from workspaces_apps._model.validation import OpenEnum
 
 RELEASE = tomllib.loads((Path(__file__).parent / "facts" / "founding_release.toml").read_text("utf-8"))
 OPERATIONS: dict[str, str] = {name: entry["method"] for name, entry in RELEASE["operations"].items()}

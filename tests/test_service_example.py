@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from workspaces_apps._model.values import JsonObject
+from workspaces_apps._model.validation import JsonObject
 from workspaces_apps.rollout import JournalBusyError, Started, read_journal
 from workspaces_apps.simulator import Simulator, Throttle
 

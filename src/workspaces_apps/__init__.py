@@ -16,7 +16,14 @@ if TYPE_CHECKING:
         CredentialsProvider,
         RefusableCredentialsProvider,
     )
-    from workspaces_apps._base.hooks import (
+    from workspaces_apps._client.client import WorkSpacesClient
+    from workspaces_apps._http.config import ClientConfig
+    from workspaces_apps._model.models import Model, Request, ResponseMeta, Result
+    from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
+    from workspaces_apps._model.validation import OpenEnum
+    from workspaces_apps._pacing import Pacing, PacingRegistry
+    from workspaces_apps._retry import FailureKind, RetryBudgetPolicy, RetryPolicy
+    from workspaces_apps._telemetry.port import (
         AttemptRecord,
         Hooks,
         PollRecord,
@@ -24,13 +31,6 @@ if TYPE_CHECKING:
         RetryRecord,
         ThrottleRecord,
     )
-    from workspaces_apps._client.client import WorkSpacesClient
-    from workspaces_apps._http.config import ClientConfig
-    from workspaces_apps._model.models import Model, Request, ResponseMeta, Result
-    from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
-    from workspaces_apps._model.values import OpenEnum
-    from workspaces_apps._pacing import Pacing, PacingRegistry
-    from workspaces_apps._retry import FailureKind, RetryBudgetPolicy, RetryPolicy
     from workspaces_apps._waiters import AssociationChange, AssociationStatus, DeploymentOutcome, PollPolicy
     from workspaces_apps.api.founding import *  # noqa: F403 - the generated list is the one place for them
     from workspaces_apps.errors import (
@@ -127,9 +127,9 @@ if not TYPE_CHECKING:
             TransportError WaiterError WaiterTimeoutError WorkSpacesError WorkspaceNotReadyError
             WorkspaceNotReadyInTimeError
         """,
-        "_base.hooks": "AttemptRecord Hooks PollRecord RefreshRecord RetryRecord ThrottleRecord",
+        "_telemetry.port": "AttemptRecord Hooks PollRecord RefreshRecord RetryRecord ThrottleRecord",
         "_model.models": "Model Request ResponseMeta Result",
-        "_model.values": "OpenEnum",
+        "_model.validation": "OpenEnum",
         "_pacing": "Pacing PacingRegistry",
         "_model.paginator": "ItemIterator PageIterator Paginated",
         "_retry": "FailureKind RetryBudgetPolicy RetryPolicy",

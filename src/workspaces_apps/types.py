@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from workspaces_apps._base.clock import Duration
-    from workspaces_apps._base.hooks import Outcome
     from workspaces_apps._http.config import RequestChecks, Session, Unset
     from workspaces_apps._model.models import (
         BatchResult,
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     )
     from workspaces_apps._model.operations import Many, OperationSpec, PageSpec, Rule, Rules
     from workspaces_apps._model.paginator import ItemIterator, PageIterator, Paginated
-    from workspaces_apps._model.values import Blob, Items, JsonObject, OpenEnum, Timestamp
+    from workspaces_apps._model.validation import Blob, Items, JsonObject, OpenEnum, Timestamp
+    from workspaces_apps._telemetry.port import Outcome
     from workspaces_apps._waiters import AssociationChange as AssociationChange  # noqa: PLC0414 - public elsewhere
     from workspaces_apps._waiters import DeploymentOutcome as DeploymentOutcome  # noqa: PLC0414 - public elsewhere
     from workspaces_apps._waiters import OnChange, WantedState
@@ -79,8 +79,8 @@ if not TYPE_CHECKING:
         "workspaces_apps._http.config": "RequestChecks Session Unset",
         "workspaces_apps._model.operations": "Many OperationSpec PageSpec Rule Rules",
         "workspaces_apps._model.models": "BatchResult Headers Input Model Operation PageResult Request ResponseMeta Result",
-        "workspaces_apps._base.hooks": "Outcome",
-        "workspaces_apps._model.values": "Blob Items JsonObject OpenEnum Timestamp",
+        "workspaces_apps._telemetry.port": "Outcome",
+        "workspaces_apps._model.validation": "Blob Items JsonObject OpenEnum Timestamp",
         "workspaces_apps._model.paginator": "ItemIterator PageIterator Paginated",
         "workspaces_apps._waiters": "AssociationChange DeploymentOutcome OnChange WantedState",
         "workspaces_apps._waiters.deployment_wait": "AllDeployed DeploymentWatch",
@@ -88,7 +88,7 @@ if not TYPE_CHECKING:
     _RECORDS = {
         "workspaces_apps.distributed": "RunInfo RunStatus TargetStatus",
         "workspaces_apps.errors": "FailedAssociation Problem",
-        "workspaces_apps._base.hooks": "AttemptRecord PollRecord RefreshRecord RetryRecord ThrottleRecord",
+        "workspaces_apps._telemetry.port": "AttemptRecord PollRecord RefreshRecord RetryRecord ThrottleRecord",
         "workspaces_apps._model.models": "ResponseMeta",
         "workspaces_apps.rollout": """
             Amount ApprovalRequested Approved BundleDrift Changed ConnectionFacts DeployNotice Deployed Estimate Failed Finished ForeignChange Intent

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, TypeAdapter
 
 from workspaces_apps import AttemptRecord
-from workspaces_apps._base.attribute_docs import AttributesInSchema, attribute_docs
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import AttributesInSchema, attribute_docs, public
 from workspaces_apps.rollout import Manifest, Policy, Skip
 
 

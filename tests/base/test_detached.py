@@ -15,7 +15,7 @@ from workspaces_apps import (
     WorkSpacesClient,
     WorkSpacesError,
 )
-from workspaces_apps._base.system import start_detached
+from workspaces_apps._base.clock import start_detached
 from workspaces_apps._pacing.rate_limiter import RateLimiter
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._clocks import run_virtual

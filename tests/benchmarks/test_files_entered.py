@@ -1,7 +1,7 @@
 """Counting the files that something enters."""
 
 from benchmarks.files_entered import entered
-from workspaces_apps._model.values import is_list
+from workspaces_apps._model.validation import is_list
 from workspaces_apps._pacing import Pacing
 
 
@@ -13,4 +13,4 @@ def test_only_what_was_entered_meanwhile_counts() -> None:
         assert is_list([])
         assert not []
     Pacing.adaptive()
-    assert files == {"_model/values.py"}
+    assert files == {"_model/validation.py"}

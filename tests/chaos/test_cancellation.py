@@ -12,8 +12,8 @@ import pytest
 
 from tests.chaos.site import NOTHING, SCALE, SEED, SLOW, Site, site
 from workspaces_apps import Hooks, Pacing, RetryPolicy, WorkSpacesClient, WorkSpacesError
-from workspaces_apps._base.hooks import AttemptRecord, RetryRecord
 from workspaces_apps._retry import RetryBudgetPolicy
+from workspaces_apps._telemetry.port import AttemptRecord, RetryRecord
 from workspaces_apps.simulator import FaultKind
 
 pytestmark = pytest.mark.campaign

@@ -15,8 +15,8 @@ from workspaces_apps import (
     ThrottlingException,
     WorkSpacesError,
 )
-from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
 from workspaces_apps._retry import FailureKind, RetryBudgetPolicy
+from workspaces_apps._telemetry.port import AttemptRecord, RetryRecord, ThrottleRecord
 from workspaces_apps.simulator import FaultKind
 
 OPERATION = "DescribeAccount"

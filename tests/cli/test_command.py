@@ -14,7 +14,7 @@ from tests.cli.process import run_command
 from workspaces_apps._base import VERSION
 from workspaces_apps.cli import main
 from workspaces_apps.cli._app import COMMANDS, CommandGroup, build, new_app
-from workspaces_apps.cli._failures import OPTIONS, ExitCode
+from workspaces_apps.cli._console import OPTIONS, ExitCode
 
 HEAVY = {"aiohttp", "aiobotocore", "botocore", "pydantic", "rich", "workspaces_apps._client.client"}
 
@@ -37,14 +37,14 @@ def test_without_the_extra_it_says_how_to_get_it() -> None:
 def test_a_broken_installation_is_not_taken_for_a_missing_extra() -> None:
     """A module that is missing for another reason is told as what it is."""
     script = (
-        "import sys; sys.modules['workspaces_apps.cli._failures'] = None\n"
+        "import sys; sys.modules['workspaces_apps.cli._console'] = None\n"
         "from workspaces_apps.cli import main; sys.exit(main([]))"
     )
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert ended.returncode == 1
-    assert "workspaces_apps.cli._failures" in ended.stderr
+    assert "workspaces_apps.cli._console" in ended.stderr
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,8 @@ from rich.console import Console
 
 from tests.cli.process import run_command
 from workspaces_apps.cli import main
-from workspaces_apps.cli._console import out
+from workspaces_apps.cli._console import ExitCode, out
 from workspaces_apps.cli._demo import Demonstration, live, picture, posing, save_picture
-from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.rollout.report import Report
 from workspaces_apps.simulator import ManualClock
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.rollout.report.journals import rolled_out, write
 from workspaces_apps.cli import _formats as tables
 from workspaces_apps.cli import main
-from workspaces_apps.cli._failures import ExitCode, UsageError
+from workspaces_apps.cli._console import ExitCode, UsageError
 from workspaces_apps.cli._reports import check_paths
 from workspaces_apps.cli._reports import write as write_file
 

@@ -15,7 +15,7 @@ from workspaces_apps.cli._app import COMMANDS
 from workspaces_apps.cli._apply import Settings
 from workspaces_apps.cli._apply import run as apply
 from workspaces_apps.cli._connection import ConnectionOptions
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.cli._install import run as install
 from workspaces_apps.cli._offline import PERMISSIONS, PermissionCondition, needed
 from workspaces_apps.rollout import Manifest

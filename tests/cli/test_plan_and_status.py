@@ -14,7 +14,7 @@ from rich.console import Console
 from tests.cli.fleet import OFFICE, VISIO, in_environment, run_json, write_manifest
 from workspaces_apps._base.clock import SystemClock
 from workspaces_apps.cli import main
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.rollout import Plan, Started
 from workspaces_apps.rollout._journal.lines import to_line
 from workspaces_apps.simulator import Simulator

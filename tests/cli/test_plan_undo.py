@@ -9,7 +9,7 @@ from tests.cli.fleet import OFFICE, in_environment, in_simulated_time, run_json,
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, take_back
 from workspaces_apps.cli._apply import run as apply
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.rollout import Manifest, Plan, Started
 from workspaces_apps.rollout._journal.lines import to_line
 

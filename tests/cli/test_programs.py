@@ -17,7 +17,7 @@ from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
 from workspaces_apps.cli._connection import ConnectionOptions
-from workspaces_apps.cli._failures import ExitCode, UsageError
+from workspaces_apps.cli._console import ExitCode, UsageError
 from workspaces_apps.cli._programs import (
     OUTPUT_LIMIT,
     Approver,

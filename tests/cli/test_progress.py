@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
+from workspaces_apps._telemetry.port import AttemptRecord, ThrottleRecord
 from workspaces_apps.cli._live import CallCounter
 from workspaces_apps.cli._progress import LAST, Board, Lines, panel
 from workspaces_apps.cli._screens import show_end, show_plan, show_status, waves

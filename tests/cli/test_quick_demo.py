@@ -8,8 +8,8 @@ from rich.console import Console
 
 from tests.cli.process import run_command
 from workspaces_apps.cli import main
+from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.cli._demo import NAMES, install_everywhere
-from workspaces_apps.cli._failures import ExitCode
 from workspaces_apps.simulator import ManualClock
 
 

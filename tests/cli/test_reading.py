@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from tests.cli.fleet import in_environment, in_simulated_time, write_manifest
-from workspaces_apps._base.hooks import AttemptRecord, ThrottleRecord
+from workspaces_apps._telemetry.port import AttemptRecord, ThrottleRecord
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.cli._live import EVERY, CallCounter, reading, reading_progress
 from workspaces_apps.rollout import Manifest
 from workspaces_apps.simulator import Simulator

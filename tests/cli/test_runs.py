@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workspaces_apps.cli import main
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 
 
 @pytest.mark.parametrize("value", ["eu", "eu=", "=2", "eu=0", "eu=two"])

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.fleet import OFFICE, in_environment, run_json, write_manifest
 from tests.rollout.report.journals import rolled_out, write
 from workspaces_apps.cli import main
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.cli._formats import PLAN_COLUMNS, STATUS_COLUMNS, as_csv
 from workspaces_apps.cli._listing import INVENTORY_COLUMNS
 from workspaces_apps.simulator import Simulator

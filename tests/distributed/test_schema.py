@@ -10,7 +10,7 @@ from tests.distributed.test_stores import intent, started
 from tests.rollout.site import manifest
 from workspaces_apps.rollout import JournalError, open_journal, read_events
 from workspaces_apps.rollout._journal.lines import to_line
-from workspaces_apps.rollout._journal.postgresql_schema import COLUMNS, MIGRATIONS
+from workspaces_apps.rollout._journal.postgresql import COLUMNS, MIGRATIONS
 from workspaces_apps.rollout._journal.segments import SegmentHeader
 
 pytest.importorskip("procrastinate", reason="the extra distributed is not installed")

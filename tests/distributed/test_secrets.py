@@ -15,7 +15,7 @@ from workspaces_apps import Credentials, WorkSpacesClient
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings
 from workspaces_apps.cli._apply import run as apply
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.rollout import JournalError, Manifest, open_journal
 from workspaces_apps.rollout._journal.stores import parse_database, parse_url, title_of
 

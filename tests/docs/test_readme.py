@@ -6,7 +6,7 @@ import pytest
 
 from tests.docs.pages import ROOT, blocks, fleet, run_program
 from workspaces_apps.cli import main
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 
 pytestmark = [pytest.mark.checkout, pytest.mark.campaign]
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, Self, TypeAlias
 
 from aiohttp import web
 
-from workspaces_apps._model.values import JsonObject
+from workspaces_apps._model.validation import JsonObject
 
 REQUEST_ID: Final = "11111111-2222-3333-4444-555555555555"
 

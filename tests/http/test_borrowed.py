@@ -130,7 +130,7 @@ OTHERS = {
         "_transport"
     },  # asyncio's own way to let go of a pipe, of which it has no public one
     "_http/transport.py": {"_replace"},  # documented, of named tuples
-    "_model/values.py": {"_name_", "_value_", "_value2member_map_"},  # documented, of enums
+    "_model/validation.py": {"_name_", "_value_", "_value2member_map_"},  # documented, of enums
     "simulator/_clocks.py": {"_current_frames"},  # documented, of `sys`
 }
 """Private names of the standard library, by the module that reads them."""

@@ -14,7 +14,7 @@ from tests.http.ways import PATIENCE, client_of, posts, slow_client
 from tests.model.service_model import OPERATIONS, SHAPES, request, request_shape
 from workspaces_apps import MalformedResponseError, WorkSpacesError
 from workspaces_apps._model.models import Request, Result
-from workspaces_apps._model.values import JsonObject
+from workspaces_apps._model.validation import JsonObject
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._clocks import run_virtual
 

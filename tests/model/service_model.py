@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from workspaces_apps import api
 from workspaces_apps._model.models import BatchResult, Model, Request, Result
-from workspaces_apps._model.values import OpenEnum
+from workspaces_apps._model.validation import OpenEnum
 
 
 class Reference(TypedDict):

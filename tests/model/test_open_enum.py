@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from tests.model.service_model import SHAPES, enums
-from workspaces_apps._model import values
-from workspaces_apps._model.values import OpenEnum
+from workspaces_apps._model import validation
+from workspaces_apps._model.validation import OpenEnum
 from workspaces_apps.api import (
     AssociationErrorCode,
     AssociationState,
@@ -27,7 +27,7 @@ from workspaces_apps.api import (
 def strangers() -> int:
     """Count the unknown values that are remembered."""
     gc.collect()
-    return len(values._strangers)  # pyright: ignore[reportPrivateUsage] # what it keeps is the property tested
+    return len(validation._strangers)  # pyright: ignore[reportPrivateUsage] # what it keeps is the property tested
 
 
 @pytest.mark.parametrize("enum", enums(), ids=lambda enum: enum.__name__)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tests.waiters.world import deploy, world
 from workspaces_apps import ClientStateError
-from workspaces_apps._base.hooks import AttemptRecord, PollRecord, RetryRecord, ThrottleRecord
 from workspaces_apps._observe.lanes import Watched
 from workspaces_apps._observe.reads import Snapshot
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Durations, Experience, Schedule
 from workspaces_apps._observe.subscription import Subscription
+from workspaces_apps._telemetry.port import AttemptRecord, PollRecord, RetryRecord, ThrottleRecord
 from workspaces_apps.api.errors import AccessDeniedException
 from workspaces_apps.errors import ServiceError
 from workspaces_apps.simulator import SimulatorSettings, Span

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.pacing.bucket import Bucket
 from workspaces_apps._base.clock import SystemClock
-from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._pacing import Pacing, Permit, RateLimiter
 from workspaces_apps._retry import RetryPolicy, run_attempts
+from workspaces_apps._telemetry.port import Hooks
 from workspaces_apps.errors import DeadlineExceededError, ThrottlingException, WorkSpacesError
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._clocks import run_virtual

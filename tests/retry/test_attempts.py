@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
 from workspaces_apps._retry import Resolution, Resolved, RetryBudget, RetryPolicy, rule_for, run_attempts
+from workspaces_apps._telemetry.port import AttemptRecord, Hooks, RetryRecord, ThrottleRecord
 from workspaces_apps.errors import (
     CredentialsError,
     DeadlineExceededError,

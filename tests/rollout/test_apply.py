@@ -8,8 +8,8 @@ from typing import Literal
 import pytest
 
 from tests.rollout.site import LARGE, OFFICE, OTHER_EDITION, VISIO, connection_to, last_words, manifest, site
-from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._reconcile.reconciler import Reconciler
+from workspaces_apps._telemetry.port import Hooks
 from workspaces_apps.errors import ClientStateError
 from workspaces_apps.rollout import (
     Deployed,

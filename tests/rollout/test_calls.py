@@ -5,7 +5,7 @@ from collections import Counter
 
 from tests.rollout.site import OFFICE, manifest, site
 from workspaces_apps import WorkSpacesClient
-from workspaces_apps._base.hooks import AttemptRecord, Hooks
+from workspaces_apps._telemetry.port import AttemptRecord, Hooks
 from workspaces_apps.rollout import Rollout
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.rollout.site import Site, manifest, site
-from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._telemetry.port import Hooks
 from workspaces_apps.cli import main
-from workspaces_apps.cli._failures import ExitCode
+from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.rollout import (
     Apply,
     ApplyOptions,

@@ -18,7 +18,7 @@ import pytest
 
 from tests.rollout.dying import DyingStore
 from tests.rollout.site import OFFICE, Site, connection_to, last_words, manifest, site
-from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._telemetry.port import Hooks
 from workspaces_apps.rollout import (
     Apply,
     ApplyOptions,

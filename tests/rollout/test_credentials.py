@@ -6,7 +6,7 @@ import pytest
 
 from tests.rollout.site import OFFICE, connection_to, last_words, manifest, site
 from workspaces_apps import AttemptRecord, Credentials, CredentialsError
-from workspaces_apps._base.hooks import Hooks
+from workspaces_apps._telemetry.port import Hooks
 from workspaces_apps.errors import CREDENTIALS_CODES
 from workspaces_apps.rollout import EXIT_CODES, Manifest, Rollout
 from workspaces_apps.simulator import Simulator

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.rollout.site import OFFICE, VISIO, Site, last_words, manifest, site
-from workspaces_apps._model.values import JsonObject
+from workspaces_apps._model.validation import JsonObject
 from workspaces_apps.api.workspaces import ConnectionState, WorkspaceConnectionStatus
 from workspaces_apps.errors import WorkSpacesError
 from workspaces_apps.rollout import Deployed, Event, ManifestError, Plan, PlanError, Progress, Skipped, Staged

@@ -7,8 +7,7 @@ from opentelemetry.trace import StatusCode
 
 from tests.rollout.site import manifest, site
 from tests.telemetry.recording import Recording, attributes_of, id_of
-from workspaces_apps._telemetry.metrics import METRICS
-from workspaces_apps._telemetry.port import load
+from workspaces_apps._telemetry.port import METRICS, load
 from workspaces_apps.rollout import (
     Event,
     Failed,

@@ -1,19 +1,24 @@
 """Time as a parameter: every wait, backoff, deadline and pace in this package goes through a `Clock`.
 
-There is one way to bound a block, `timeout`, and one to cut a sleep short, `sleep_or`.
+There is one way to bound a block, `timeout`, one to cut a sleep short, `sleep_or`, and one to start a task that outlives whoever
+needs it first, `start_detached`.
 """
 
 import asyncio
+import contextvars
 import math
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import BuiltinFunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
+
+T = TypeVar("T")
 
 Duration: TypeAlias = timedelta | float
 """A length of time: a `timedelta`, or a number of seconds."""
@@ -337,3 +342,41 @@ def _number_of_seconds(value: object, name: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     raise ConfigurationError(f"{name} must be a timedelta or a number of seconds, not {type(value).__name__}")
+
+
+def start_detached(work: Callable[[], Awaitable[T]], *, name: str) -> asyncio.Task[T]:
+    """Start a task without the context of whoever happens to need it first.
+
+    It sees no context variable of the caller's, and so no span, request id or tenant of it, and no segment of
+    X-Ray's. The event loop's task factory is passed by: X-Ray's would hand on the caller's segment, and an eager
+    one would run the beginning of the work here and now, maybe under a lock.
+
+    Args:
+        work: Called and awaited in the task.
+        name: The task's.
+    """
+    loop = asyncio.get_running_loop()
+    return asyncio.Task(_run(work), loop=loop, name=name, context=contextvars.Context())
+
+
+async def _run(work: Callable[[], Awaitable[T]]) -> T:
+    _leave_xray()
+    return await work()
+
+
+def _leave_xray() -> None:
+    """Give this task a segment of X-Ray's that is never sent.
+
+    Without one X-Ray logs an error, or raises, at each call of a client of aiobotocore's that it has patched.
+    """
+    # Where it was not imported nothing is patched. Nothing of it is typed.
+    core: Any = sys.modules.get("aws_xray_sdk.core")
+    contexts: Any = sys.modules.get("aws_xray_sdk.core.async_context")
+    if core is None or contexts is None:
+        return
+    recorder = core.xray_recorder
+    # Its other context is one for the whole thread, and what is put there others would see.
+    if isinstance(recorder.context, contexts.AsyncContext):
+        from aws_xray_sdk.core.models.dummy_entities import DummySegment
+
+        recorder.set_trace_entity(DummySegment("workspaces-apps"))

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from workspaces_apps import types
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
-from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import paused
 from workspaces_apps._http.config import CallOptions, ClientConfig, ConnectionSettings, RequestChecks, Unset
 from workspaces_apps._pacing import Pacing
 from workspaces_apps._retry import RetryPolicy
-from workspaces_apps._telemetry.port import load
+from workspaces_apps._telemetry.port import Hooks, load
 from workspaces_apps._waiters.methods import Waiters
 from workspaces_apps.errors import ClientStateError, RequestValidationError
 

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from workspaces_apps._base.clock import Clock, Duration, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, CredentialsProvider, check_credentials
-from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.public import public
 from workspaces_apps._pacing import DEFAULT_REGISTRY, Pacing, PacingRegistry
 from workspaces_apps._retry import RetryPolicy
+from workspaces_apps._telemetry.port import Hooks
 from workspaces_apps.errors import ConfigurationError
 
 RequestChecks: TypeAlias = Literal["all", "structure"]

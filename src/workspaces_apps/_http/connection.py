@@ -53,7 +53,7 @@ from workspaces_apps._http.session import (
 )
 from workspaces_apps._http.signing import Signer, SigningContext, SigningTemplate
 from workspaces_apps._model.models import Headers, Result
-from workspaces_apps._model.values import as_utc
+from workspaces_apps._model.validation import as_utc
 from workspaces_apps._retry import FailureKind, classify, read_retry_after
 from workspaces_apps.api.errors import ERRORS
 from workspaces_apps.errors import (

@@ -31,13 +31,13 @@ from botocore.utils import parse_timestamp
 from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._base.connections import HttpSession, with_limit
 from workspaces_apps._base.credentials import call_sts
-from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
 from workspaces_apps._http.borrowed import end_of, given_to, member_for, refresh_of
 from workspaces_apps._http.config import custom_endpoint
 from workspaces_apps._http.connection import describe_failure, printable_name
 from workspaces_apps._http.signing import Loaded, frozen
 from workspaces_apps._retry import EXPIRED_CREDENTIALS_CODES, RetryPolicy, run_attempts
+from workspaces_apps._telemetry.port import Hooks
 from workspaces_apps.errors import CredentialsError, ServiceError, TransportError, WorkSpacesError
 
 if TYPE_CHECKING:

@@ -26,12 +26,11 @@ from botocore.auth import SIGNED_HEADERS_BLACKLIST, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from workspaces_apps._base.clock import SystemClock, sleep_or
+from workspaces_apps._base.clock import SystemClock, sleep_or, start_detached
 from workspaces_apps._base.credentials import UNFIT, Credentials, RefusableCredentialsProvider, is_fit
-from workspaces_apps._base.hooks import RefreshRecord
 from workspaces_apps._base.logs import field_logger, told_when_long
-from workspaces_apps._base.system import start_detached
 from workspaces_apps._base.text import hide
+from workspaces_apps._telemetry.port import RefreshRecord
 from workspaces_apps.errors import ClientStateError, CredentialsError, WorkSpacesError
 
 if TYPE_CHECKING:

@@ -9,10 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from workspaces_apps._base.clock import timeout, to_seconds
+from workspaces_apps._base.clock import start_detached, timeout, to_seconds
 from workspaces_apps._base.credentials import AssumeRole, Credentials, StaticProvider
-from workspaces_apps._base.hooks import notify
-from workspaces_apps._base.system import start_detached
 from workspaces_apps._http.config import ClientIdentity, custom_endpoint
 from workspaces_apps._http.connection import Connection, HttpCall, open_connection, resolve_region
 from workspaces_apps._http.session import make_session
@@ -35,7 +33,7 @@ from workspaces_apps._retry import (
     rule_for,
     run_attempts,
 )
-from workspaces_apps._telemetry.port import load
+from workspaces_apps._telemetry.port import load, notify
 from workspaces_apps.errors import (
     ClientStateError,
     DeadlineExceededError,
@@ -53,12 +51,10 @@ if TYPE_CHECKING:
 
     from workspaces_apps._base.clock import Clock, Timeout
     from workspaces_apps._base.credentials import CredentialsProvider
-    from workspaces_apps._base.hooks import RefreshRecord
     from workspaces_apps._http.config import CallOptions, ConnectionSettings
     from workspaces_apps._http.signing import CredentialsSource
     from workspaces_apps._pacing import Permit, RateLimiter
-    from workspaces_apps._telemetry.metrics import MetricName
-    from workspaces_apps._telemetry.port import Attributes, CallTrace
+    from workspaces_apps._telemetry.port import Attributes, CallTrace, MetricName, RefreshRecord
 
 ResultT = TypeVar("ResultT", bound=Result)
 AnswerT = TypeVar("AnswerT", bound=Result)

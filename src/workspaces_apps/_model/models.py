@@ -44,22 +44,20 @@ from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, c
 from workspaces_apps._base.public import public
 from workspaces_apps._model.operations import Many, OperationSpec
 from workspaces_apps._model.validation import (
-    invalid_unicode,
-    problem_of,
-    raw_structures,
-    sentence,
-    unknown_name,
-)
-from workspaces_apps._model.values import (
     CONSTRUCTED,
     FROM_WIRE,
     TO_WIRE,
     JsonObject,
     descriptions_of,
     fields_by_wire_name,
+    invalid_unicode,
     is_list,
     is_mapping,
+    problem_of,
+    raw_structures,
     read_leniently,
+    sentence,
+    unknown_name,
     with_whole_text,
 )
 from workspaces_apps.errors import PartialFailureError, Problem, RequestValidationError

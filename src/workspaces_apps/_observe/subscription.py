@@ -11,19 +11,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
-from workspaces_apps._base.hooks import Hooks, PollRecord, notify
-from workspaces_apps._base.system import start_detached
+from workspaces_apps._base.clock import start_detached
 from workspaces_apps._observe.reads import Snapshot
 from workspaces_apps._observe.schedule import AWRY_FIRST, TINY, Timers
-from workspaces_apps._telemetry.port import CURRENT_POLL, SERVED, Poll
+from workspaces_apps._telemetry.port import CURRENT_POLL, SERVED, Hooks, Poll, PollRecord, notify
 from workspaces_apps.errors import ClientStateError, WorkSpacesError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._base.hooks import AttemptRecord, RetryRecord, ThrottleRecord
     from workspaces_apps._observe.schedule import Durations, Schedule, Timer
+    from workspaces_apps._telemetry.port import AttemptRecord, RetryRecord, ThrottleRecord
     from workspaces_apps.api.operations import Operations
 
 

@@ -4,11 +4,11 @@ A `Pacing` says how, a `PacingRegistry` keeps one `RateLimiter` per operation, a
 `RateLimiter` gives out `Permit`s.
 """
 
-from workspaces_apps._pacing.policy import Pacing
 from workspaces_apps._pacing.rate_limiter import (
     DEFAULT_REGISTRY,
     AdaptiveRate,
     FixedRate,
+    Pacing,
     PacingKey,
     PacingRegistry,
     Permit,

@@ -8,7 +8,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from workspaces_apps._base.clock import Clock, to_seconds
-from workspaces_apps._base.hooks import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._retry.classification import (
     FailureKind,
@@ -18,6 +17,7 @@ from workspaces_apps._retry.classification import (
     rule_for,
 )
 from workspaces_apps._retry.policy import RetryBudgetPolicy, RetryPolicy
+from workspaces_apps._telemetry.port import AttemptRecord, Hooks, RetryRecord, ThrottleRecord, notify
 from workspaces_apps.errors import DeadlineExceededError, ServiceError, TransportError, WorkSpacesError
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from workspaces_apps._base import VERSION
 from workspaces_apps._base.logs import field_logger, rpc_method
-from workspaces_apps._telemetry.metrics import METRICS, ProcessCounters, WatchedGauges
-from workspaces_apps._telemetry.port import CURRENT_POLL, SERVED
+from workspaces_apps._telemetry.port import CURRENT_POLL, METRICS, SERVED, ProcessCounters, WatchedGauges
 from workspaces_apps.errors import ServiceError, WorkSpacesError
 
 if TYPE_CHECKING:
@@ -31,9 +30,17 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.metrics import CallbackOptions, Observation
 
-    from workspaces_apps._base.hooks import Outcome, RetryRecord, ThrottleRecord
-    from workspaces_apps._telemetry.metrics import Count, MetricName
-    from workspaces_apps._telemetry.port import Attributes, CallTrace, Gauges, Poll
+    from workspaces_apps._telemetry.port import (
+        Attributes,
+        CallTrace,
+        Count,
+        Gauges,
+        MetricName,
+        Outcome,
+        Poll,
+        RetryRecord,
+        ThrottleRecord,
+    )
 
 SCOPE: Final = "workspaces_apps"
 """The name of the instrumentation scope."""

@@ -1,24 +1,384 @@
-"""The port through which calls, polls, waits and roll-outs are reported; without OpenTelemetry nothing is behind it.
+"""Reports of calls, polls, waits and roll-outs: the user's hooks, the metrics, and the port to OpenTelemetry.
 
-Everything here costs some tenths of a microsecond while there is none.
+Without hooks or OpenTelemetry a report costs some tenths of a microsecond.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypeVar
+from weakref import WeakSet
+
+from workspaces_apps._base.logs import field_logger
+from workspaces_apps._base.public import public
+from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from contextlib import AbstractContextManager
 
-    from workspaces_apps._base.hooks import Outcome, RetryRecord, ThrottleRecord
-    from workspaces_apps._telemetry.metrics import MetricName
+
+_log = field_logger("workspaces_apps.hooks")
+
+Outcome: TypeAlias = Literal["success", "throttle", "transient", "in_progress", "fatal"]
+"""The end of one attempt: success, or a failure of that kind."""
+
+_Record = TypeVar("_Record")
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One attempt of a call, after it ended."""
+
+    operation: str
+    """The API operation."""
+    attempt: int
+    """Its number, from 1."""
+    elapsed: float
+    """Seconds from its beginning to its end, waiting for its turn included."""
+    outcome: Outcome
+    """``success``, or the kind of its failure."""
+    error: WorkSpacesError | None = None
+    """The error it failed with; None after a success."""
+    request_id: str | None = None
+    """The service's id of the answer, if one came."""
+    http_status: int | None = None
+    """The HTTP status of the answer, if one came."""
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRecord:
+    """A retry that is about to be waited for."""
+
+    operation: str
+    """The API operation."""
+    attempt: int
+    """The number of the attempt that failed."""
+    wait: float
+    """Seconds until the next attempt begins."""
+    cause: WorkSpacesError
+    """The error of the attempt."""
+    kind: Outcome
+    """The kind of failure."""
+    request_id: str | None = None
+    """The service's id of the answer, if one came."""
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottleRecord:
+    """An answer by which the service refused the rate of calls."""
+
+    operation: str
+    """The API operation."""
+    attempt: int
+    """The number of the attempt that was refused."""
+    rate: float | None = None
+    """The rate learned for this operation, the refusal counted in, in calls a second; None if none is."""
+    request_id: str | None = None
+    """The service's id of the answer."""
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRecord:
+    """A poll that has ended: a read that waits, jobs and roll-outs share."""
+
+    operation: str
+    """The API operation."""
+    resources: int
+    """WorkSpaces, images or directories that it was for, those of others included; 1 or more."""
+    elapsed: float
+    """Seconds that it took, its attempts and backoff included."""
+    error: WorkSpacesError | None = None
+    """The error it failed with; None after a success."""
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRecord:
+    """Credentials that were loaded or refreshed, or could not be."""
+
+    elapsed: float
+    """Seconds that it took."""
+    error: WorkSpacesError | None = None
+    """The error it failed with; None after a success."""
+
+
+@public("workspaces_apps")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """Functions to be told of attempts, retries, throttles, polls and refreshes of credentials.
+
+    They run on the event loop, between the steps of a call, so they must be quick. What they raise is logged
+    and goes no further: watching a call must not change how it ends.
+
+    Examples:
+        >>> from workspaces_apps import ClientConfig, Hooks, RetryRecord
+        >>> def on_retry(record: RetryRecord) -> None:
+        ...     print(f"{record.operation}: attempt {record.attempt} failed, the next is in {record.wait:.1f} s")
+        >>> config = ClientConfig(hooks=Hooks(on_retry=on_retry))
+    """
+
+    on_attempt: Callable[[AttemptRecord], None] | None = None
+    """After every attempt."""
+    on_retry: Callable[[RetryRecord], None] | None = None
+    """Before the wait that a retry begins with."""
+    on_throttle: Callable[[ThrottleRecord], None] | None = None
+    """After every attempt that was throttled."""
+    on_poll: Callable[[PollRecord], None] | None = None
+    """After every poll that served a wait, a job or a roll-out of the view with these hooks."""
+    on_refresh: Callable[[RefreshRecord], None] | None = None
+    """After credentials were loaded or refreshed, or could not be: those of the client, so that the hooks of
+    its `ClientConfig` are told, and not those of a view. What botocore refreshes by itself, it does not tell."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be called between the steps of a call.
+
+        Raises:
+            ConfigurationError: A hook cannot be called, or is a coroutine function, which nobody would await.
+        """
+        for name in ("on_attempt", "on_retry", "on_throttle", "on_poll", "on_refresh"):
+            hook: object = getattr(self, name)
+            if hook is None:
+                continue
+            if not callable(hook):
+                raise ConfigurationError(f"{name} must be a function, not {type(hook).__name__}")
+            if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__):
+                raise ConfigurationError(
+                    f"{name} must be a plain function: hooks are not awaited. An `async def` can be started from one"
+                    " with asyncio.create_task()"
+                )
+
+
+def notify(hook: Callable[[_Record], None] | None, record: _Record) -> None:
+    """Hand `record` to `hook`, if there is one; an exception of the hook's is logged."""
+    if hook is None:
+        return
+    try:
+        returned: object = hook(record)
+        if inspect.iscoroutine(returned):
+            returned.close()
+            _log.warning("a hook gave a coroutine on %s: hooks are not awaited", type(record).__name__)
+    except Exception:  # noqa: BLE001 - a hook is a stranger's code and may raise anything
+        _log.exception("a hook raised on %s", type(record).__name__)
+
+
+MetricName: TypeAlias = Literal[
+    "rpc.client.call.duration",
+    "workspaces_apps.client.attempts",
+    "workspaces_apps.client.retries",
+    "workspaces_apps.client.throttles",
+    "workspaces_apps.client.queue.duration",
+    "workspaces_apps.client.rate",
+    "workspaces_apps.client.in_flight",
+    "workspaces_apps.client.retry_budget",
+    "workspaces_apps.client.credentials.refreshes",
+    "workspaces_apps.client.polls",
+    "workspaces_apps.client.poll.resources",
+    "workspaces_apps.rollout.changes",
+    "workspaces_apps.rollout.waiting",
+    "workspaces_apps.rollout.journal.duration",
+]
+"""A metric of this package."""
+
+Kind: TypeAlias = Literal["counter", "histogram", "gauge"]
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
+"""Bounds of histograms of durations: the conventions' own, and two more, because a queue may be long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A row of the table.
+
+    Attributes:
+        kind: A counter that only grows, a histogram, or a gauge that is read when metrics are collected.
+        unit: Its unit in UCUM, as the conventions want it.
+        description: One sentence.
+        attributes: The names of its attributes.
+        bounds: The bounds of a histogram's buckets.
+        merge: The value of a gauge of several clients with equal attributes: the sum or the least.
+    """
+
+    kind: Kind
+    unit: str
+    description: str
+    attributes: tuple[str, ...]
+    bounds: tuple[float, ...] = SECONDS
+    merge: Literal["sum", "least"] = "sum"
+
+
+_CALL: Final = ("rpc.method", "cloud.region")
+
+METRICS: Final[dict[MetricName, Metric]] = {
+    "rpc.client.call.duration": Metric(
+        kind="histogram",
+        unit="s",
+        description="Duration of logical calls, with their queueing, attempts and backoff.",
+        attributes=("rpc.system.name", *_CALL, "server.address", "server.port", "error.type"),
+    ),
+    "workspaces_apps.client.attempts": Metric(
+        kind="counter",
+        unit="{attempt}",
+        description="Requests sent, by how they ended; `renewed` was sent again with other credentials or another date.",
+        attributes=(*_CALL, "workspaces_apps.outcome"),
+    ),
+    "workspaces_apps.client.retries": Metric(
+        kind="counter",
+        unit="{retry}",
+        description="Retries, by the kind of failure before.",
+        attributes=(*_CALL, "workspaces_apps.outcome"),
+    ),
+    "workspaces_apps.client.throttles": Metric(
+        kind="counter",
+        unit="{throttle}",
+        description="Attempts that the service refused for their rate.",
+        attributes=_CALL,
+    ),
+    "workspaces_apps.client.queue.duration": Metric(
+        kind="histogram",
+        unit="s",
+        description="Time of attempts in the rate limiter's queue; none for those whose turn came at once.",
+        attributes=_CALL,
+    ),
+    "workspaces_apps.client.rate": Metric(
+        kind="gauge",
+        unit="{request}/s",
+        description="The rate that the rate limiter sets; the least where accounts share a Region.",
+        attributes=_CALL,
+        merge="least",
+    ),
+    "workspaces_apps.client.in_flight": Metric(
+        kind="gauge",
+        unit="{request}",
+        description="Requests under way.",
+        attributes=_CALL,
+    ),
+    "workspaces_apps.client.retry_budget": Metric(
+        kind="gauge",
+        unit="{token}",
+        description="Tokens left in the retry budget; the least of the process's clients.",
+        attributes=(),
+        merge="least",
+    ),
+    "workspaces_apps.client.credentials.refreshes": Metric(
+        kind="counter",
+        unit="{refresh}",
+        description="Credentials loaded or refreshed, by outcome.",
+        attributes=("workspaces_apps.outcome",),
+    ),
+    "workspaces_apps.client.polls": Metric(
+        kind="counter",
+        unit="{poll}",
+        description="Calls that poll for waits, jobs and roll-outs.",
+        attributes=_CALL,
+    ),
+    "workspaces_apps.client.poll.resources": Metric(
+        kind="histogram",
+        unit="{workspace}",
+        description="WorkSpaces, images or directories that one poll is for.",
+        attributes=_CALL,
+        bounds=(1, 2, 5, 10, 25, 50, 100, 250, 1000),
+    ),
+    "workspaces_apps.rollout.changes": Metric(
+        kind="counter",
+        unit="{change}",
+        description="Changes of roll-outs, by outcome.",
+        attributes=("workspaces_apps.outcome", "workspaces_apps.reason"),
+    ),
+    "workspaces_apps.rollout.waiting": Metric(
+        kind="gauge",
+        unit="{workspace}",
+        description="WorkSpaces of roll-outs that wait, by reason.",
+        attributes=("workspaces_apps.reason",),
+    ),
+    "workspaces_apps.rollout.journal.duration": Metric(
+        kind="histogram",
+        unit="s",
+        description="Duration of appends to the journal.",
+        attributes=("workspaces_apps.durable",),
+    ),
+}
+"""By name."""
+
+
+class Count:
+    """A sum that only grows, of one metric with one set of attributes; safe between threads."""
+
+    __slots__ = ("_lock", "attributes", "value")
+
+    def __init__(self, attributes: Attributes, lock: threading.Lock) -> None:
+        self.attributes = attributes
+        self.value: float = 0
+        self._lock = lock
+
+    def add(self, amount: float = 1) -> None:
+        """Add to it."""
+        with self._lock:
+            self.value += amount
+
+
+class ProcessCounters:
+    """The counters of a process, since it began."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[MetricName, dict[frozenset[tuple[str, object]], Count]] = {}
+
+    def of(self, metric: MetricName, attributes: Attributes) -> Count:
+        """Return the one count of a metric with these attributes."""
+        key = frozenset(attributes.items())
+        with self._lock:
+            counts = self._counts.setdefault(metric, {})
+            found = counts.get(key)
+            if found is None:
+                found = counts[key] = Count(dict(attributes), self._lock)
+        return found
+
+    def read(self, metric: MetricName) -> Iterable[tuple[float, Attributes]]:
+        """Return what a metric has come to, for each set of attributes."""
+        with self._lock:
+            return [(one.value, one.attributes) for one in self._counts.get(metric, {}).values()]
+
+
+class WatchedGauges:
+    """The objects whose values are read; safe between threads, because collection has a thread of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sources: WeakSet[Gauges] = WeakSet()
+
+    def add(self, source: Gauges) -> None:
+        """Read the object's values from now on, for as long as it lives."""
+        with self._lock:
+            self._sources.add(source)
+
+    def read(self, name: MetricName) -> Iterable[tuple[float, Attributes]]:
+        """Return the values of one gauge, one for each set of attributes, merged as its row says."""
+        with self._lock:
+            sources = list(self._sources)
+        merged: dict[frozenset[tuple[str, object]], tuple[float, Attributes]] = {}
+        least = METRICS[name].merge == "least"
+        for source in sources:
+            for metric, value, attributes in source.gauges():
+                if metric == name:
+                    key = frozenset(attributes.items())
+                    before = merged[key][0] if key in merged else None
+                    if before is not None:
+                        value = min(before, value) if least else before + value
+                    merged[key] = (value, attributes)
+        return merged.values()
+
 
 Attributes: TypeAlias = Mapping[str, str | int | float | bool]
 """Attributes of a span, an event or a measurement, by OpenTelemetry's rules for their names."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._model.values import OpenEnum
+    from workspaces_apps._model.validation import OpenEnum
     from workspaces_apps._observe.reads import AssociationRecord, Snapshot
     from workspaces_apps._reconcile.observed_state import StateChange
 

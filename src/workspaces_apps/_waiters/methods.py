@@ -21,13 +21,12 @@ from workspaces_apps.errors import ConfigurationError, Problem, RequestValidatio
 
 if TYPE_CHECKING:
     from workspaces_apps._model.models import Request
-    from workspaces_apps._observe.resources import ResourceObserver
     from workspaces_apps._observe.schedule import Schedule
     from workspaces_apps._observe.subscription import PollAudience
     from workspaces_apps._reconcile.writes import TargetContext
     from workspaces_apps._telemetry.port import Telemetry
     from workspaces_apps._waiters.deployment_wait import DeploymentWait
-    from workspaces_apps._waiters.resources import Hub, Judge, Waiter
+    from workspaces_apps._waiters.resources import Hub, Judge, ResourceObserver, Waiter
 
 
 def _require_between(value: object, name: str, low: float, high: float) -> None:
@@ -178,7 +177,7 @@ class Waiters(Operations):
         self._checked(api.DescribeWorkspaceAssociationsRequest(workspace_id=workspace_id))
 
     def _check_wanted(self, wanted: object, member: str) -> None:
-        from workspaces_apps._model.values import is_mapping
+        from workspaces_apps._model.validation import is_mapping
 
         if not is_mapping(wanted):
             raise invalid(member, "must be a mapping from application ids", type(wanted).__name__)

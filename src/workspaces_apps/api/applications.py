@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
 from workspaces_apps._model.operations import Many, OperationSpec, PageSpec, Rule, Rules
-from workspaces_apps._model.values import Items, OpenEnum, Timestamp
+from workspaces_apps._model.validation import Items, OpenEnum, Timestamp
 from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike
 
 

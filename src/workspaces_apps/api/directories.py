@@ -7,7 +7,7 @@ from pydantic import Field
 
 from workspaces_apps._model.models import Input, Model, PageResult, Request, Result
 from workspaces_apps._model.operations import Many, OperationSpec, PageSpec, Rule, Rules
-from workspaces_apps._model.values import Items, OpenEnum
+from workspaces_apps._model.validation import Items, OpenEnum
 from workspaces_apps.api.shared import ReconnectEnum, ReconnectEnumLike, Tag
 
 

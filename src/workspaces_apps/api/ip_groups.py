@@ -7,7 +7,7 @@ from pydantic import Field
 
 from workspaces_apps._model.models import Model, PageResult, Request, Result
 from workspaces_apps._model.operations import Many, OperationSpec, PageSpec, Rule, Rules
-from workspaces_apps._model.values import Items
+from workspaces_apps._model.validation import Items
 from workspaces_apps.api.shared import Tag
 
 

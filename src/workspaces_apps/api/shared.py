@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from workspaces_apps._model.models import Model
 from workspaces_apps._model.operations import Rule, Rules
-from workspaces_apps._model.values import OpenEnum
+from workspaces_apps._model.validation import OpenEnum
 
 
 class Compute(OpenEnum):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from workspaces_apps._model.models import Request, Result
 from workspaces_apps._model.operations import Many, OperationSpec, Rule, Rules
-from workspaces_apps._model.values import Items
+from workspaces_apps._model.validation import Items
 from workspaces_apps.api.shared import Tag
 
 

@@ -7,7 +7,7 @@ from workspaces_apps._base.system import paused
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command, and return its exit code (`workspaces_apps.cli._failures.ExitCode`).
+    """Run the command, and return its exit code (`workspaces_apps.cli._console.ExitCode`).
 
     Args:
         arguments: What follows the command's name; None for what the process was started with.

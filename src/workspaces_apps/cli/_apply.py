@@ -11,21 +11,9 @@ import typer
 
 from workspaces_apps._base.system import keep
 from workspaces_apps.cli._connection import (
-    ConnectionOptions,
-    check_targets,
-    connecting,
-    journal_path,
-    load_manifest,
-    load_plan,
-    on_signals,
-)
-from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import complain, out, print_document, print_output
-from workspaces_apps.cli._failures import ExitCode, UsageError
-from workspaces_apps.cli._formats import check_bom, print_csv
-from workspaces_apps.cli._options import (
     AllowEmptyOption,
     BomOption,
+    ConnectionOptions,
     DebugOption,
     HookTimeoutOption,
     JournalOption,
@@ -34,8 +22,17 @@ from workspaces_apps.cli._options import (
     OutputOption,
     TableOutputOption,
     YesOption,
+    check_targets,
+    connecting,
     journal_name,
+    journal_path,
+    load_manifest,
+    load_plan,
+    on_signals,
 )
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import ExitCode, UsageError, complain, out, print_document, print_output
+from workspaces_apps.cli._formats import check_bom, print_csv
 from workspaces_apps.cli._programs import words_of
 
 if TYPE_CHECKING:

@@ -13,18 +13,29 @@ import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._apply import agreed, check_answerable
-from workspaces_apps.cli._connection import ConnectionOptions, connecting, meant, on_signals
-from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import complain, is_live, out, print_document, say
-from workspaces_apps.cli._failures import ExitCode, exit_code, notes
-from workspaces_apps.cli._live import FAILED, Deployments, count, following, table
-from workspaces_apps.cli._options import (
+from workspaces_apps.cli._connection import (
+    ConnectionOptions,
     DebugOption,
     Output,
     OutputOption,
     YesOption,
+    connecting,
     like_workspace_ids,
+    meant,
+    on_signals,
 )
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import (
+    ExitCode,
+    complain,
+    exit_code,
+    is_live,
+    notes,
+    out,
+    print_document,
+    say,
+)
+from workspaces_apps.cli._live import FAILED, Deployments, count, following, table
 from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:

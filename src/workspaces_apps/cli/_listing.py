@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from workspaces_apps.cli._connection import ConnectionOptions, connecting, meant
-from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._failures import UsageError
-from workspaces_apps.cli._formats import as_csv, check_bom, print_csv, show
-from workspaces_apps.cli._options import (
+from workspaces_apps.cli._connection import (
     BomOption,
+    ConnectionOptions,
     DebugOption,
     Output,
     TableOutputOption,
+    connecting,
     like_bundle_ids,
     like_directory_ids,
     like_workspace_ids,
+    meant,
 )
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import UsageError
+from workspaces_apps.cli._formats import as_csv, check_bom, print_csv, show
 
 if TYPE_CHECKING:
     from datetime import datetime

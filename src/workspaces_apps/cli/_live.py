@@ -14,8 +14,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._associations.states import NO_ASSOCIATION, STATES, Phase, StateInfo
-from workspaces_apps._base.hooks import AttemptRecord, Hooks, ThrottleRecord
 from workspaces_apps._base.text import harmless
+from workspaces_apps._telemetry.port import AttemptRecord, Hooks, ThrottleRecord
 from workspaces_apps.cli._console import complain, drawn_again, err, is_live
 
 if TYPE_CHECKING:

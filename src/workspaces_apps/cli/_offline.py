@@ -12,10 +12,9 @@ import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._app import COMMANDS
-from workspaces_apps.cli._console import out, print_document, print_output, say
-from workspaces_apps.cli._failures import UsageError
+from workspaces_apps.cli._connection import DebugOption, ManifestArgument, Output, OutputOption
+from workspaces_apps.cli._console import UsageError, out, print_document, print_output, say
 from workspaces_apps.cli._live import count
-from workspaces_apps.cli._options import DebugOption, ManifestArgument, Output, OutputOption
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest
@@ -41,7 +40,7 @@ def validate(
     Makes no call and needs no credentials. Whether applications, users and WorkSpaces exist, only the service knows: plan tells.
     """
     del debug
-    from workspaces_apps.cli._failures import ExitCode
+    from workspaces_apps.cli._console import ExitCode
     from workspaces_apps.rollout import Manifest, ManifestError
 
     try:
@@ -304,7 +303,7 @@ def roles_of(manifest: Manifest) -> list[str]:
 
 def _keys(value: object) -> Iterable[str]:
     """Yield every key of a document that something is set for."""
-    from workspaces_apps._model.values import is_list, is_mapping
+    from workspaces_apps._model.validation import is_list, is_mapping
 
     if is_mapping(value):
         for key, item in value.items():

@@ -15,8 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.clock import SystemClock, sleep_or, timeout
-from workspaces_apps.cli._console import complain
-from workspaces_apps.cli._failures import UsageError
+from workspaces_apps.cli._console import UsageError, complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from workspaces_apps._base.clock import Clock
-    from workspaces_apps._model.values import JsonObject
+    from workspaces_apps._model.validation import JsonObject
     from workspaces_apps.cli._progress import Board
     from workspaces_apps.rollout import (
         Apply,

@@ -15,14 +15,10 @@ import typer
 from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps._base.system import replace_file
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import ConnectionOptions, connecting, journal_path, load_manifest
-from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import complain, is_live, out, print_document, print_json, say
-from workspaces_apps.cli._failures import ExitCode, UsageError
-from workspaces_apps.cli._formats import check_bom, print_csv
-from workspaces_apps.cli._options import (
+from workspaces_apps.cli._connection import (
     AllowEmptyOption,
     BomOption,
+    ConnectionOptions,
     DatabaseOption,
     DebugOption,
     HookTimeoutOption,
@@ -32,12 +28,27 @@ from workspaces_apps.cli._options import (
     Output,
     OutputOption,
     TableOutputOption,
+    connecting,
+    journal_path,
+    load_manifest,
     named_database,
 )
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import (
+    ExitCode,
+    UsageError,
+    complain,
+    is_live,
+    out,
+    print_document,
+    print_json,
+    say,
+)
+from workspaces_apps.cli._formats import check_bom, print_csv
 from workspaces_apps.cli._programs import run_program, words_of
 
 if TYPE_CHECKING:
-    from workspaces_apps._model.values import JsonObject
+    from workspaces_apps._model.validation import JsonObject
     from workspaces_apps.rollout import Manifest, Status
 
 EPILOG = "Exit codes: 0 in sync; 2 out of sync; 1 an error, or a target that could not be read; 64 usage."

@@ -9,12 +9,11 @@ from typing import Final, Self
 
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, to_seconds
 from workspaces_apps._base.credentials import Credentials, CredentialsProvider
-from workspaces_apps._base.hooks import Hooks
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.public import public
 from workspaces_apps._client.client import WorkSpacesClient, identity_of, telemetry_of
 from workspaces_apps._http.config import ClientConfig, ClientIdentity
-from workspaces_apps._telemetry.port import Telemetry, span
+from workspaces_apps._telemetry.port import Hooks, Telemetry, span
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._apply import Apply, ApplyOptions
 from workspaces_apps.rollout._controller.users import BeforeDeploy

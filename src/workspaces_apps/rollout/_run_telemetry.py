@@ -7,9 +7,19 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
-from workspaces_apps._base.hooks import AttemptRecord, Hooks, PollRecord, RetryRecord, ThrottleRecord, notify
 from workspaces_apps._base.logs import FIELDS, log_scope, scope_attributes
-from workspaces_apps._telemetry.port import Attributes, Telemetry, begin, span
+from workspaces_apps._telemetry.port import (
+    AttemptRecord,
+    Attributes,
+    Hooks,
+    PollRecord,
+    RetryRecord,
+    Telemetry,
+    ThrottleRecord,
+    begin,
+    notify,
+    span,
+)
 from workspaces_apps.rollout._log.events import Event, Failed, Finished, Skipped, Started, Succeeded
 
 if TYPE_CHECKING:
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
 
     from workspaces_apps._client.client import WorkSpacesClient
     from workspaces_apps._reconcile.reconciler import ReconcileResult
-    from workspaces_apps._telemetry.metrics import MetricName
+    from workspaces_apps._telemetry.port import MetricName
 
 _FAULTS: Final = 500
 """The least HTTP status of answers that are none."""

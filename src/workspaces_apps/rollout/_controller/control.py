@@ -23,9 +23,8 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from workspaces_apps._base.attribute_docs import AttributesInSchema
 from workspaces_apps._base.logs import field_logger
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import AttributesInSchema, public
 from workspaces_apps.rollout._errors import JournalError, RolloutError
 from workspaces_apps.rollout._journal.files import FileJournalStore
 from workspaces_apps.rollout._journal.stores import AnyJournal, JournalLocation, locate

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from workspaces_apps._base.clock import Clock, sleep_or, timeout
+from workspaces_apps._base.clock import Clock, sleep_or, start_detached, timeout
 from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.public import Datetime, public
-from workspaces_apps._base.system import start_detached
 from workspaces_apps._observe.subscription import polled
 from workspaces_apps.errors import ConfigurationError, WorkSpacesError
 from workspaces_apps.rollout._log.events import Direction, Noticed

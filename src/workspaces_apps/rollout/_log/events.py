@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
-from workspaces_apps._base.attribute_docs import AttributesInSchema
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import AttributesInSchema, public
 from workspaces_apps._base.text import redacted
 
 FORMAT: Final = 2

@@ -19,9 +19,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeIs
 
-from workspaces_apps._base.attribute_docs import AttributesInSchema
+from workspaces_apps._base.public import AttributesInSchema
 from workspaces_apps._base.system import read_file
-from workspaces_apps._model.values import is_list, is_mapping
+from workspaces_apps._model.validation import is_list, is_mapping
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._manifest.file import MAX_BYTES, KeyPath, SourceFile
 

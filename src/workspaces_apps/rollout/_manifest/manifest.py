@@ -20,10 +20,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from workspaces_apps._base.attribute_docs import attribute_docs, without_examples
-from workspaces_apps._base.public import public
+from workspaces_apps._base.public import attribute_docs, public, without_examples
 from workspaces_apps._model.operations import Many
-from workspaces_apps._model.values import JsonObject, is_list, is_mapping
+from workspaces_apps._model.validation import JsonObject, is_list, is_mapping
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price, UnreadableError, read_prices
 from workspaces_apps.rollout._manifest.fields import (

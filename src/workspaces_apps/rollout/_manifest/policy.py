@@ -25,7 +25,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.operations import Many
-from workspaces_apps._model.values import is_mapping
+from workspaces_apps._model.validation import is_mapping
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._manifest.fields import PLAIN, Part, Seconds, SecondsLike, listed
 from workspaces_apps.rollout._manifest.selectors import Selector

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from workspaces_apps._base.public import Datetime, public
 from workspaces_apps._model.operations import Many
-from workspaces_apps._model.values import is_list
+from workspaces_apps._model.validation import is_list
 from workspaces_apps.api.shared import Compute, ComputeLike, OperatingSystemName, OperatingSystemNameLike
 from workspaces_apps.api.workspaces import RunningMode, RunningModeLike
 from workspaces_apps.rollout._manifest.fields import (
