@@ -31,6 +31,9 @@ HEARTBEAT_SECONDS: Final = 2.0
 STALLED_SECONDS: Final = 6.0
 """Seconds without a heartbeat after which a worker's jobs are given to others."""
 
+_SUSPECT_SECONDS: Final = 3.0
+"""Seconds without a heartbeat after which the leases of a worker's targets are watched: a heartbeat is late by then."""
+
 _UNCHANGED_SECONDS: Final = 3.0
 """Seconds without a renewal after which a target whose worker has no heartbeat is given to others."""
 
@@ -188,22 +191,28 @@ async def rescue(database: Database, app: App, sightings: Sightings) -> int:
         cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,))
         if await cursor.fetchone() != (True,):
             return 0
-        stalled = await app.job_manager.get_stalled_jobs(
-            queue=QUEUE, task_name=TASK, seconds_since_heartbeat=STALLED_SECONDS
-        )
-        jobs = {f"{job.task_kwargs['run']}/{job.task_kwargs['target']}": job for job in stalled}
+        suspected = await _jobs_without_heartbeat(app, _SUSPECT_SECONDS)
+        stalled = await _jobs_without_heartbeat(app, STALLED_SECONDS) if suspected else {}
         rows = await (
             await connection.execute(
                 "SELECT name, epoch, beat FROM workspaces_apps.journal WHERE name = ANY(%s) AND NOT released",
-                (sorted(jobs),),
+                (sorted(suspected),),
             )
         ).fetchall()
         leases = {row[0]: (row[1], row[2]) for row in rows}
-        gone = sightings.unchanged(leases, steady_seconds()) | (jobs.keys() - leases.keys())
-        count = 0
-        for name in sorted(gone & jobs.keys()):
-            await app.job_manager.retry_job(jobs[name], retry_at=_AT_ONCE)
-            count += 1
-    if count:
-        log.warning("%d targets of workers that are gone were given to others", count)
-    return count
+        # Watched from the first late heartbeat on, so that both have been silent for long enough at about the same time.
+        gone = sightings.unchanged(leases, steady_seconds()) | (stalled.keys() - leases.keys())
+        given = sorted(gone & stalled.keys())
+        for name in given:
+            await app.job_manager.retry_job(stalled[name], retry_at=_AT_ONCE)
+    if given:
+        log.warning("%d targets of workers that are gone were given to others", len(given))
+    return len(given)
+
+
+async def _jobs_without_heartbeat(app: App, seconds: float) -> dict[str, Job]:
+    """Return the jobs whose workers have been silent for so long, by the name of their target's journal."""
+    jobs = await app.job_manager.get_stalled_jobs(
+        queue=QUEUE, task_name=TASK, seconds_since_heartbeat=seconds
+    )
+    return {f"{job.task_kwargs['run']}/{job.task_kwargs['target']}": job for job in jobs}
