@@ -15,7 +15,8 @@ Scenario: TypeAlias = Callable[[Place], object]
 PEER: Final = f"boto3 at moto's server {importlib.metadata.version('moto')}, for contrast"
 
 
-@pytest.fixture(scope="module", params=["moto", "simulator"])
+# What moto does says nothing of us: it fills the table of `nox -s peers`.
+@pytest.fixture(scope="module", params=[pytest.param("moto", marks=pytest.mark.long), "simulator"])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """Either, with a directory and two WorkSpaces."""
     there: AbstractContextManager[Place] = at_moto() if request.param == "moto" else at_simulator()
