@@ -457,6 +457,43 @@ def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
         Plan.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "path, value, message",
+    [
+        (("name",), "", "name: String should have at least 1 character"),
+        (("name",), "a\nb", r"name: holds the control character U\+000A"),
+        (("workspaces", 0, "target"), "eu", r"workspaces\[0\]: the plan has no target eu"),
+        (("workspaces", 0, "workspace_id"), "hello", r"workspaces\[0\]: hello is no id of a WorkSpace, such as ws-"),
+        (("workspaces", 1), 0, r"workspaces\[1\]: ws-\w+ of the target default is there twice"),
+        (("workspaces", 0, "changes", 0, "direction"), "uninstall", r"changes\[0\]: an install has the direction install, not uninstall"),
+        (("workspaces", 0, "changes", 0, "direction"), None, r"changes\[0\]: an install has the direction install, not None"),
+        (("workspaces", 0, "changes", 0, "application_id"), "hello", r"changes\[0\]: hello is no id of an application, such as wsa-"),
+        (("workspaces", 0, "changes", 1), 0, r"workspaces\[0\]\.changes\[1\]: wsa-\w+ is there twice"),
+    ],
+)  # fmt: skip
+async def test_a_plan_that_was_edited_into_a_contradiction_is_refused(
+    path: tuple[str | int, ...], value: object, message: str
+) -> None:
+    """What is shown is what is done: the place that is wrong is named, before anything is sent."""
+    async with site(2) as here:
+        data = json.loads((await here.rollout.plan(manifest())).to_json())
+        Plan.from_json(json.dumps(data))
+        *way, last = path
+        place = data
+        for step in way:
+            place = place[step]
+        if isinstance(last, int):
+            # A copy of another entry.
+            place.insert(last, place[value])
+        else:
+            place[last] = value
+        before = len(here.sim.requests)
+
+        with pytest.raises(PlanError, match=f"not a saved plan: .*{message}"):
+            Plan.from_json(json.dumps(data))
+        assert len(here.sim.requests) == before
+
+
 async def test_a_plan_of_another_format_is_refused() -> None:
     """The message says which format this release reads."""
     async with site() as here:

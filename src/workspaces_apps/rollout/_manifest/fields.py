@@ -241,6 +241,7 @@ CONDITIONS: Final[Mapping[str, str]] = {"workspace_ids": "ws-00000000", "user_na
 list that has a mistake, so that nothing is said of it a second time."""
 
 WORKSPACE_ID: Final = r"^ws-[0-9a-z]{8,63}$"
+APPLICATION_ID: Final = r"^wsa-[0-9a-z]{8,63}$"
 """The pattern of a WorkSpace's id."""
 
 _NESTED: Final = frozenset({"all_of", "any_of", "none_of"})

@@ -26,6 +26,7 @@ from workspaces_apps._model.validation import JsonObject, is_list, is_mapping
 from workspaces_apps.rollout._errors import ManifestError, Mistake
 from workspaces_apps.rollout._licences import Price, UnreadableError, read_prices
 from workspaces_apps.rollout._manifest.fields import (
+    APPLICATION_ID,
     PLAIN,
     CsvList,
     Part,
@@ -70,7 +71,7 @@ _PRICES_SCHEMA: Final[JsonObject] = {
     ]
 }
 
-_ApplicationId: TypeAlias = Annotated[str, Field(pattern=r"^wsa-[0-9a-z]{8,63}$")]
+_ApplicationId: TypeAlias = Annotated[str, Field(pattern=APPLICATION_ID)]
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), PLAIN]
 
 

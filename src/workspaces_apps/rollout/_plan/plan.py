@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
 from zlib import crc32
 
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from workspaces_apps._associations.states import HELD, SETTLED
@@ -23,6 +24,7 @@ from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._licences import LicenceCount, Price
 from workspaces_apps.rollout._log.events import Action, Direction
+from workspaces_apps.rollout._manifest.fields import APPLICATION_ID, PLAIN, WORKSPACE_ID
 from workspaces_apps.rollout._manifest.policy import Amount, Policy, cut, wave_sizes
 from workspaces_apps.rollout._manifest.selectors import UnmatchedValue, in_words
 from workspaces_apps.rollout._plan.reading import PAGE
@@ -196,7 +198,7 @@ class Plan:
 
     format: int = FORMAT
     """The version of the format: 3."""
-    name: str
+    name: Annotated[str, Field(min_length=1), PLAIN]
     """The manifest's name."""
     created: Datetime
     """The time it was made."""
@@ -337,7 +339,7 @@ class Plan:
         """Read a plan back.
 
         Raises:
-            PlanError: It is none, or of another format.
+            PlanError: It is none, or of another format, or contradicts itself.
         """
         try:
             found = _PLAN.validate_json(text)
@@ -350,6 +352,8 @@ class Plan:
             place = ".".join(map(str, first["loc"]))
             raise PlanError(f"not a saved plan: {place}: {first['msg']}") from None
         cls._check_format(found.format)
+        for mistake in _contradictions(found):
+            raise PlanError(f"not a saved plan: {mistake}")
         return cls(**{one.name: getattr(found, one.name) for one in fields(cls)})
 
     @staticmethod
@@ -442,6 +446,37 @@ class Plan:
                 if before[key] != after[key]
             },
         )
+
+
+def _contradictions(plan: Plan) -> Iterator[str]:
+    """Give what no plan is made with, place by place: what is shown of a plan is what an apply must do."""
+    targets = {reading.name for reading in plan.targets}
+    seen: set[tuple[str, str]] = set()
+    for number, workspace in enumerate(plan.workspaces):
+        place, key = f"workspaces[{number}]", (workspace.target, workspace.workspace_id)
+        if workspace.target not in targets:
+            yield f"{place}: the plan has no target {workspace.target}"
+        if key in seen:
+            yield f"{place}: {workspace.workspace_id} of the target {workspace.target} is there twice"
+        seen.add(key)
+        if workspace.pending and not re.match(WORKSPACE_ID, workspace.workspace_id):
+            yield f"{place}: {workspace.workspace_id} is no id of a WorkSpace, such as ws-00000000"
+        applications: set[str] = set()
+        for index, change in enumerate(workspace.changes):
+            yield from (f"{place}.changes[{index}]: {mistake}" for mistake in _mistakes(change))
+            if change.application_id in applications:
+                yield f"{place}.changes[{index}]: {change.application_id} is there twice"
+            applications.add(change.application_id)
+
+
+def _mistakes(change: PlannedChange) -> Iterator[str]:
+    action, direction = change.action, change.direction
+    if action in ("install", "uninstall") and direction != action:
+        yield f"an {action} has the direction {action}, not {direction}"
+    if action == "retry" and direction is None:
+        yield "a retry has a direction, install or uninstall"
+    if action in ACTIONABLE and not re.match(APPLICATION_ID, change.application_id):
+        yield f"{change.application_id} is no id of an application, such as wsa-00000000"
 
 
 def slice_of(plan: Plan, number: int, slices: int) -> Plan:
