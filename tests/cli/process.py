@@ -10,8 +10,12 @@ import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "workspaces_apps")
+FULL = Path("/dev/full")
+"""A device that takes nothing, where the system has it."""
+
 PATIENCE = 240.0
 """Real seconds after which a process is taken for hung; nothing waits that long when it works."""
 

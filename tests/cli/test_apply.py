@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from tests.cli.fleet import OFFICE, environment, in_simulated_time, write_manifest
-from tests.cli.process import COMMAND, PATIENCE, child_environment
+from tests.cli.process import COMMAND, FULL, PATIENCE, child_environment
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
 from workspaces_apps.cli._connection import Output, journal_path
@@ -311,3 +311,28 @@ def test_an_apply_whose_reader_leaves_comes_to_its_end(stderr: int, tmp_path: Pa
     assert isinstance(last, Finished)
     assert last.ending == "complete"
     assert said.count("nobody reads the output any more") == (stderr == subprocess.PIPE)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_an_apply_whose_log_is_on_a_full_disk_comes_to_its_end(output: str, tmp_path: Path) -> None:
+    """The journal has all of it; what is lost is told, and is an exit code of its own."""
+    manifest = write_manifest(tmp_path)
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(0, 0))
+    with Simulator.in_thread(workspaces=3, throttle=None, settings=settings) as sim, FULL.open("w") as full:
+        ended = subprocess.run(
+            [*COMMAND, "apply", str(manifest), "--yes", "--output", output],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=child_environment(environment(sim)),
+            timeout=PATIENCE,
+            check=False,
+        )
+    last = read_journal(tmp_path / "office.journal")[-1]
+
+    assert isinstance(last, Finished)
+    assert (last.ending, ended.returncode) == ("complete", ExitCode.FAILED)
+    lost = "workspaces-apps: standard output: No space left on device; the rest of it is left out"
+    assert ended.stderr.splitlines().count(lost) == 1

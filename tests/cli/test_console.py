@@ -5,11 +5,15 @@ import io
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from tests.cli.process import COMMAND, FULL
 from workspaces_apps.cli._console import COMPLAINT_LIMIT, complain, drawn_again, is_live, out, say
+
+JOURNALS = Path(__file__).parents[1] / "rollout" / "journals"
 
 
 class Terminal(io.StringIO):
@@ -137,3 +141,25 @@ def test_what_is_indented_goes_on_below_itself(width: int, shown: list[str]) -> 
     say(console, "  blocked  Office 2024 (operating-system: the application does not support it)")
 
     assert file.getvalue().splitlines() == shown
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize(
+    "arguments",
+    [("schema",), ("iam-policy",), ("report", "JOURNAL"), ("report", "JOURNAL", "--output", "csv")],
+)
+def test_output_that_cannot_be_written_is_told_and_exits_with_1(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The line names the stream, and not only the disk."""
+    journal = tmp_path / "office.journal"
+    journal.write_bytes((JOURNALS / "format-2-stopped.journal").read_bytes())
+    line = [str(journal) if one == "JOURNAL" else one for one in arguments]
+    with FULL.open("w") as full:
+        ended = subprocess.run([*COMMAND, *line], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert (
+        ended.stderr
+        == "workspaces-apps: standard output: No space left on device; the rest of it is left out\n"
+    )

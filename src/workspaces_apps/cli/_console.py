@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Final, Protocol, TextIO, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO, runtime_checkable
 
 import typer
 
@@ -65,11 +65,18 @@ def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
     class Output(Console):
-        """A console whose reader may leave: work on WorkSpaces is not given up because nobody watches."""
+        """A console that may go away: work on WorkSpaces is not given up because nobody watches, or a log's disk is full."""
 
         def on_broken_pipe(self) -> None:
-            """Write into the void from now on."""
+            """Write into the void from now on; otherwise rich would end the process."""
             discard(sys.stderr if stderr else sys.stdout)
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            """Print, as rich does."""
+            try:
+                super().print(*objects, **options)
+            except OSError as error:
+                _lose(error, stderr=stderr)
 
     # Neither markup nor emoji codes nor colours found in text: much of it comes from the service.
     return Output(stderr=stderr, markup=False, emoji=False, highlight=False)
@@ -154,7 +161,8 @@ def say(console: Console, text: str, style: str = "") -> None:
 def print_output(text: str | bytes) -> None:
     """Write what was asked for to standard output, at once: whoever waits for it reads a pipe.
 
-    A reader that leaves, such as ``head``, is told of once, and ends nothing.
+    A reader that leaves, such as ``head``, and a full disk are told of once, and end nothing; with the latter, the command that
+    has done everything else exits with 1.
 
     Args:
         text: All of it, its line ends included; bytes are written as they are.
@@ -169,9 +177,24 @@ def print_output(text: str | bytes) -> None:
             sys.stdout.flush()
             sys.stdout.buffer.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        discard(sys.stdout)
+    except OSError as error:
+        _lose(error, stderr=False)
+
+
+_lost: Final[list[OSError]] = []
+"""The error that took the rest of this run's output away, but for a reader that left."""
+
+
+def _lose(error: OSError, *, stderr: bool) -> None:
+    """Go on without a stream that takes nothing any more, and say so where that can be read."""
+    discard(sys.stderr if stderr else sys.stdout)
+    if stderr:
+        return
+    if isinstance(error, BrokenPipeError):
         complain("nobody reads the output any more: the rest of it is left out")
+    else:
+        complain(f"standard output: {error.strerror}; the rest of it is left out")
+        _lost.append(error)
 
 
 def print_json(value: object) -> None:
@@ -207,7 +230,7 @@ def complain(message: str) -> None:
         line = textwrap.fill(line, max(width, NARROWEST), break_long_words=False, break_on_hyphens=False)
     try:
         print(line, file=stream)
-    except BrokenPipeError:
+    except OSError:
         discard(stream)
 
 
@@ -374,6 +397,7 @@ def guarded(command: Callable[[], object], invocation: Invocation) -> int:
         command: Returns an exit code, or None for 0.
         invocation: Says whether the traceback is wanted; looked at only once the command has ended.
     """
+    _lost.clear()
     try:
         code = command()
     except typer.Abort:
@@ -391,7 +415,8 @@ def guarded(command: Callable[[], object], invocation: Invocation) -> int:
         return tell(error)
     if code == ExitCode.INTERRUPTED:
         complain("interrupted")
-    return code if isinstance(code, int) else ExitCode.DONE
+    done = code if isinstance(code, int) else ExitCode.DONE
+    return ExitCode.FAILED if done == ExitCode.DONE and _lost else done
 
 
 def tell(error: Exception) -> int:
