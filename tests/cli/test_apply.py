@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
 from workspaces_apps.cli._connection import Output, journal_path
 from workspaces_apps.cli._console import ExitCode, UsageError
-from workspaces_apps.rollout import Finished, Manifest, Plan, read_journal
+from workspaces_apps.rollout import Finished, Manifest, Plan, Started, read_journal
+from workspaces_apps.rollout._journal.lines import to_line
 from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span
 
 
@@ -194,10 +196,25 @@ async def test_without_a_terminal_yes_must_be_said(tmp_path: Path, monkeypatch: 
 
 
 def test_the_journal_is_named_after_the_rollout() -> None:
-    """So that plan, apply and status of one manifest find the same one."""
+    """So that plan, apply and status of one manifest find the same one, and two roll-outs two."""
     assert journal_path(None, "Office 2021/EMEA") == "Office-2021-EMEA.journal"
     assert journal_path(None, "../..") == "rollout.journal"
     assert journal_path("mine", "x") == "mine"
+    assert [journal_path(None, name) for name in ("東京", "大阪")] == ["東京.journal", "大阪.journal"]
+    assert journal_path(None, "Bu\u0308ro") == journal_path(None, "Büro") == "Büro.journal"
+
+
+def test_a_journal_of_a_former_name_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that of the roll-out, and only while it has none of today's name."""
+    monkeypatch.chdir(tmp_path)
+    about = {"at": datetime(2026, 1, 5, tzinfo=UTC), "run": "r", "target": "*"}
+    started = Started.model_validate({**about, "name": "Büro", "plan": "p", "workspaces": 1, "changes": 1})
+    Path("B-ro.journal").write_bytes(to_line(started))
+
+    assert journal_path(None, "Büro") == "B-ro.journal"
+    assert journal_path(None, "Bäro") == "Bäro.journal"
+    Path("Büro.journal").touch()
+    assert journal_path(None, "Büro") == "Büro.journal"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -163,3 +165,23 @@ def test_output_that_cannot_be_written_is_told_and_exits_with_1(
         ended.stderr
         == "workspaces-apps: standard output: No space left on device; the rest of it is left out\n"
     )
+
+
+@pytest.mark.parametrize("form", ["html", "junit", "json", "csv"])
+def test_what_a_report_declares_is_its_encoding(form: str, tmp_path: Path) -> None:
+    """UTF-8, also where the terminal, or Windows behind a `>`, has another one."""
+    journal = tmp_path / "office.journal"
+    lines = (JOURNALS / "format-2-stopped.journal").read_text(encoding="utf-8").splitlines(keepends=True)
+    started = json.loads(lines[0]) | {"name": "Büro"}
+    journal.write_text("".join([f"{json.dumps(started)}\n", *lines[1:]]), encoding="utf-8")
+    ended = subprocess.run(
+        [*COMMAND, "report", str(journal), "--output", form],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )
+    text = ended.stdout.decode("utf-8")
+
+    assert "\\xfc" not in text
+    if form in ("html", "junit"):
+        assert "Büro" in text

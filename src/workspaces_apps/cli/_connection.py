@@ -7,13 +7,14 @@ import gc
 import re
 import signal
 from collections.abc import Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar, get_type_hints
+from unicodedata import normalize
 
 import typer
 
@@ -148,7 +149,7 @@ JournalOption: TypeAlias = Annotated[
         "--journal",
         metavar="FILE-OR-URL",
         help="The roll-out's journal: a file, s3://bucket/prefix/name or postgresql://…/database?name=…;"
-        " NAME.journal if left out, by the manifest's name.",
+        " NAME.journal if left out, by the manifest's name, with a hyphen for what is no letter, digit, . or _.",
         show_default=False,
         parser=journal_name,
     ),
@@ -245,7 +246,8 @@ YesOption: TypeAlias = Annotated[
 
 T = TypeVar("T")
 
-_NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_NOT_IN_A_FILE_NAME: Final = re.compile(r"[^\w.-]+")
+_FORMERLY_NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,8 +380,29 @@ def journal_path(given: str | None, name: str) -> str:
     """Return the journal that is meant: the one given, or that of the roll-out's name in this folder."""
     if given is not None:
         return given
-    stem = _NOT_IN_A_FILE_NAME.sub("-", name).strip("-.")
+    found = _journal_named(name, _NOT_IN_A_FILE_NAME)
+    former = _journal_named(name, _FORMERLY_NOT_IN_A_FILE_NAME)
+    # What began before letters of all scripts were kept goes on where it is.
+    if found != former and not Path(found).exists() and _name_in(former) == name:
+        return former
+    return found
+
+
+def _journal_named(name: str, replaced: re.Pattern[str]) -> str:
+    stem = replaced.sub("-", normalize("NFC", name)).strip("-.")
     return f"{stem or 'rollout'}.journal"
+
+
+def _name_in(path: str) -> str | None:
+    """Return the name of the roll-out that a journal is of; None if there is none, or it cannot be read."""
+    if not Path(path).exists():
+        return None
+    from workspaces_apps.rollout import JournalError, JournalReader, Started
+
+    with suppress(JournalError):
+        for event in JournalReader(path).stream():
+            return event.name if isinstance(event, Started) else None
+    return None
 
 
 def load_manifest(path: Path | None) -> Manifest | None:

@@ -120,7 +120,9 @@ def report(
     elif form is ReportForm.TEXT and out().is_terminal:
         out().print(found.to_rich())
     else:
-        print_output(rendered(found, form))
+        # The page and the XML say that they are UTF-8, whatever the terminal's encoding is.
+        text = rendered(found, form)
+        print_output(text if form is ReportForm.TEXT else text.encode())
 
 
 def prices_of(path: Path) -> Mapping[str, Price]:
