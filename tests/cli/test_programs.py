@@ -284,9 +284,9 @@ def test_a_wave_check_without_approvals_is_refused(
     assert "--wave-check needs approval" in capsys.readouterr().err
 
 
-def test_approve_needs_a_wave_that_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No journal, or no wave that has ended: told, with 1."""
+def test_approve_needs_a_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No journal is a mistake of the command line; nothing is made of it."""
     for command in ("approve", "reject"):
-        assert main([command, str(tmp_path / "none")]) == ExitCode.FAILED
+        assert main([command, str(tmp_path / "none")]) == ExitCode.USAGE
     assert "there is no journal" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

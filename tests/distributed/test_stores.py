@@ -1,6 +1,7 @@
 """Journals in S3 and PostgreSQL: kept, read back, one writer at a time, and nothing secret in what is shown."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from workspaces_apps.rollout import (
 )
 from workspaces_apps.rollout._journal.lines import LineReader
 from workspaces_apps.rollout._journal.segments import SegmentJournal
-from workspaces_apps.rollout._journal.stores import locate, parse_database, parse_url
+from workspaces_apps.rollout._journal.stores import locate, parse_database, parse_url, title_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -120,7 +121,7 @@ async def test_the_control_record_is_replaced_whoever_writes_at_the_same_time(jo
 
 async def test_there_is_no_journal_until_somebody_writes(journal_url: str) -> None:
     """Reading it says so."""
-    with pytest.raises(JournalError, match="there is none") as refused:
+    with pytest.raises(JournalError, match="there is no journal ") as refused:
         await read_events(journal_url)
     assert "hunter2" not in str(refused.value)
 
@@ -205,8 +206,18 @@ async def test_a_journal_is_copied_from_store_to_store(journal_url: str, tmp_pat
     assert list(await read_events(journal_url)) == list(await read_events(file))
     with pytest.raises(JournalError, match="is a journal already, with 4 events"):
         await copy_journal(file, journal_url)
-    with pytest.raises(JournalError, match="there is none"):
+    with pytest.raises(JournalError, match="there is no journal "):
         await copy_journal(tmp_path / "nothing.journal", journal_url)
+    with pytest.raises(JournalError, match="is both the journal and the place for its copy"):
+        await copy_journal(journal_url, journal_url)
+
+
+async def test_a_busy_journal_is_called_by_its_url(journal_url: str) -> None:
+    """The message names what somebody can pass to `report`."""
+    writer = await open_journal(journal_url)
+    with pytest.raises(JournalBusyError, match=re.escape(title_of(journal_url).partition("&")[0])):
+        await open_journal(journal_url)
+    await writer.close()
 
 
 async def copied_in_part(to: str, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

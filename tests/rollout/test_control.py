@@ -312,7 +312,7 @@ async def test_a_paused_apply_can_be_ended(way: str, tmp_path: Path) -> None:
 def test_the_commands_write_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each says what it wrote; one that would reach nobody fails with a line."""
     path = tmp_path / "office.journal"
-    assert main(["pause", str(path)]) == ExitCode.FAILED
+    assert main(["pause", str(path)]) == ExitCode.USAGE
     asyncio.run(start_a_run(path, "one"))
     with path.open("r+b") as held:
         lock(held.fileno())

@@ -256,9 +256,9 @@ async def test_a_folder_is_no_journal(tmp_path: Path) -> None:
     """A path that cannot be opened is named in one line."""
     with pytest.raises(JournalError, match="cannot open"):
         await open_journal(tmp_path)
-    with pytest.raises(JournalError, match="cannot read"):
+    with pytest.raises(JournalError, match="there is no journal"):
         read_journal(tmp_path / "absent")
-    with pytest.raises(JournalError, match="cannot read"):
+    with pytest.raises(JournalError, match="there is no journal"):
         await read_events(tmp_path / "absent")
 
 

@@ -434,7 +434,7 @@ def tell(error: Exception) -> int:
     else:
         complain(in_options(f"{first}{more}"))
     for note in notes(first):
-        complain(note)
+        complain(in_options(note))
     return code
 
 

@@ -147,13 +147,14 @@ def _say(
 
 
 async def _written(journal: str, command: ControlCommand, reason: str, wave: int | None) -> ControlRecord:
-    from workspaces_apps.rollout import JournalError, write_control
+    from workspaces_apps.rollout import write_control
+    from workspaces_apps.rollout._errors import NoJournalError
     from workspaces_apps.rollout._journal.stores import locate, title_of
 
     location = locate(journal)
     # A name that is mistyped would hold a pause that nobody hears.
     if await location.store.read(location.name) is None:
-        raise JournalError(f"there is no journal {title_of(journal)}")
+        raise NoJournalError(f"there is no journal {title_of(journal)}")
     return await write_control(journal, command, reason=reason, wave=wave)
 
 

@@ -99,6 +99,12 @@ def status(
     if (manifest is None) == (run is None):
         raise UsageError("status takes a MANIFEST, or --run and --database")
     if manifest is None:
+        if output is Output.CSV:
+            raise UsageError("status --run has no table to give as csv; --output json has all of it")
+        if everything or bundles or allow_empty or journal is not None:
+            raise UsageError(
+                "--all, --bundles, --allow-empty and --journal are for a MANIFEST, and not for --run"
+            )
         from workspaces_apps.cli._runs import show_run
 
         return show_run(named_database(database), str(run), output)

@@ -264,7 +264,7 @@ class Apply:
             _log.warning(
                 "the roll-out %s is %s",
                 self._plan.name,
-                state.why or "resumed",
+                f"paused{state.why.removeprefix('pause')}" if state.why else "resumed",
                 extra={"run": self._recorded().run},
             )
             self._pause.set(on=bool(state.paused or self._held_back))

@@ -67,6 +67,10 @@ class JournalError(RolloutError):
     """
 
 
+class NoJournalError(JournalError, ValueError):
+    """There is no journal where one is to be read."""
+
+
 @public("workspaces_apps.rollout")
 class JournalBusyError(JournalError):
     """Another apply has the journal open."""

@@ -69,6 +69,18 @@ async def test_several_journals_are_one_report(tmp_path: Path) -> None:
     assert (await Report.load(paths[0])).seconds == alone[0].seconds
 
 
+async def test_journals_of_several_rollouts_are_named_by_all_of_them(tmp_path: Path) -> None:
+    """Nobody takes the changes of one for those of another."""
+    paths = [tmp_path / f"{name}.journal" for name in ("office", "tools")]
+    async with site(1) as here:
+        for path in paths:
+            wanted = manifest().model_copy(update={"name": path.stem})
+            await here.carry_out(await here.rollout.plan(wanted, journal=path), path)
+
+    assert (await Report.load(*paths)).name == "office, tools"
+    assert (await Report.load(paths[1])).name == "tools"
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=6))
 def test_time_side_by_side_is_the_union_of_the_spans(spans: list[tuple[int, int]]) -> None:
     """Counted second by second; never the sum of what overlaps, nor less than the longest."""

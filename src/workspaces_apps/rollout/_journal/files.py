@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import replace_file
-from workspaces_apps.rollout._errors import JournalBusyError, JournalError
+from workspaces_apps.rollout._errors import JournalBusyError, JournalError, NoJournalError
 from workspaces_apps.rollout._journal.lines import GroupCommit, LineReader, WritingThread, to_line
 from workspaces_apps.rollout._journal.stores import JournalWriter, check_beginning, check_name, path_of
 from workspaces_apps.rollout._log.events import Event
@@ -189,6 +189,8 @@ class JournalReader:
                         _check_beginning_of(rest, self.path)
                     yield from self._lines.read(_without_mark(lines, self._offset))
                     self._offset += len(lines)
+        except FileNotFoundError as error:
+            raise NoJournalError(f"there is no journal {self.path}") from error
         except OSError as error:
             raise JournalError(f"cannot read the journal {self.path}: {error.strerror}") from error
 
@@ -230,6 +232,7 @@ async def copy_to_file(path: Path, events: Sequence[Event]) -> None:
         JournalBusyError: An apply writes to it.
         JournalError: It holds others, or cannot be written.
     """
+    made = not await asyncio.to_thread(path.exists)
     held = await FileJournalStore(path.parent).open(path.name)
     try:
         check_beginning(held.past, events, str(path))
@@ -239,6 +242,9 @@ async def copy_to_file(path: Path, events: Sequence[Event]) -> None:
         await asyncio.to_thread(lambda: replace_file(path, b"".join(map(to_line, events))))
         _sync_folder(path.parent)
     except OSError as error:
+        if made:
+            # An empty journal would pass for a copy of one.
+            await asyncio.to_thread(path.unlink, missing_ok=True)
         raise JournalError(f"cannot write to the journal {path}: {error.strerror}") from error
     finally:
         await held.close()

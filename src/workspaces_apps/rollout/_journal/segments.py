@@ -710,7 +710,8 @@ class SegmentedStore:
         return await act()
 
     def _title(self, name: str) -> str:
-        return f"{self._where.rstrip('/')}/{name}"
+        joint = "?name=" if self._where.startswith("postgresql:") else "/"
+        return f"{self._where.rstrip('/')}{joint}{name}"
 
     def _unreachable(self, error: StoreUnavailableError) -> JournalError:
         return JournalError(f"cannot reach the journals of {self._where}: {error}")

@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from workspaces_apps._base.public import public
-from workspaces_apps.rollout._errors import JournalError
+from workspaces_apps.rollout._errors import JournalError, NoJournalError
 from workspaces_apps.rollout._log.events import Event, Started, bounded
 
 
@@ -225,7 +225,7 @@ async def read_events(journal: str | Path) -> Sequence[Event]:
     location = locate(journal)
     events = await location.store.read(location.name)
     if events is None:
-        raise JournalError(f"cannot read the journal {title_of(journal)}: there is none")
+        raise NoJournalError(f"there is no journal {title_of(journal)}")
     return events
 
 
@@ -254,6 +254,8 @@ async def copy_journal(source: str | Path, to: str | Path) -> int:
         JournalError: There is no source, or there is another journal already where the copy is to be, or one of them
             cannot be read or written.
     """
+    if title_of(source) == title_of(to) or _is_one_file(source, to):
+        raise JournalError(f"{title_of(source)} is both the journal and the place for its copy")
     # Opening would make it where there is none.
     await read_events(source)
     original = await open_journal(source)
@@ -274,6 +276,14 @@ async def copy_journal(source: str | Path, to: str | Path) -> int:
     finally:
         await original.close()
     return len(events)
+
+
+def _is_one_file(source: str | Path, to: str | Path) -> bool:
+    try:
+        return Path(source).samefile(to)
+    except OSError:
+        # One is a URL, or not there.
+        return False
 
 
 def check_beginning(found: Sequence[Event], events: Sequence[Event], journal: str) -> None:

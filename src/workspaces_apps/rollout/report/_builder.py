@@ -326,7 +326,7 @@ class ReportBuilder:
         runs = self._frozen_runs()
         traffic = self._summary.traffic()
         return Report(
-            name=next((run.name for run in reversed(runs) if run.name), ""),
+            name=self._name(runs),
             began=min((run.began for run in runs), default=None),
             ended=self._last,
             seconds=self._time.seconds,
@@ -517,6 +517,12 @@ class ReportBuilder:
             run.frozen(self._summary.traffic(name), interrupted=run.finished is None and name not in latest)
             for name, run in self._runs.items()
         )
+
+    def _name(self, runs: Sequence[Run]) -> str:
+        """Return the name that was told last; of journals of several roll-outs, all of theirs."""
+        latest = self._latest_runs() if self._latest is not None else ()
+        names = dict.fromkeys(run.name for run in runs if run.name and run.run in latest)
+        return ", ".join(names) or next((run.name for run in reversed(runs) if run.name), "")
 
     def _unmatched(self) -> tuple[str, ...]:
         """Return what the last run's plan found missing; of several journals, that of the last run of each."""

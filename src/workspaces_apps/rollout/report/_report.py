@@ -47,7 +47,7 @@ class Report:
     """
 
     name: str
-    """The manifest's name."""
+    """The manifest's name; of journals of several roll-outs, all of them."""
     began: Datetime | None
     """The first event; None where there is none."""
     ended: Datetime | None
