@@ -17,8 +17,9 @@ from tests.cli.fleet import OFFICE, environment, in_simulated_time, write_manife
 from tests.cli.process import COMMAND, FULL, PATIENCE, child_environment
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
-from workspaces_apps.cli._connection import Output, journal_path
+from workspaces_apps.cli._connection import journal_path
 from workspaces_apps.cli._console import ExitCode, UsageError
+from workspaces_apps.cli._options import Output
 from workspaces_apps.rollout import Finished, Manifest, Plan, Started, read_journal
 from workspaces_apps.rollout._journal.lines import to_line
 from workspaces_apps.simulator import ScaledClock, Simulator, SimulatorSettings, Span

@@ -16,8 +16,8 @@ from workspaces_apps import (
     WaiterTimeoutError,
     WorkSpacesError,
 )
-from workspaces_apps.cli._connection import Invocation
 from workspaces_apps.cli._console import ExitCode, exit_code, guarded, leaves
+from workspaces_apps.cli._options import Invocation
 from workspaces_apps.rollout import JournalBusyError, ManifestError, Mistake, PlanError
 
 

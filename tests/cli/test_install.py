@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from tests.cli.fleet import OFFICE, VISIO, in_simulated_time
-from workspaces_apps.cli._connection import Output
 from workspaces_apps.cli._console import ExitCode, UsageError
 from workspaces_apps.cli._formats import show
 from workspaces_apps.cli._install import Doing, Task, run
+from workspaces_apps.cli._options import Output
 from workspaces_apps.rollout import ManifestError
 
 

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from tests.cli.fleet import OFFICE
 from tests.cli.test_install import task
-from workspaces_apps.cli._connection import ConnectionOptions, Output
+from workspaces_apps.cli._connection import ConnectionOptions
 from workspaces_apps.cli._console import ExitCode
 from workspaces_apps.cli._install import in_words, run
+from workspaces_apps.cli._options import Output
 from workspaces_apps.simulator import Simulator, SimulatorSettings, Span
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")

@@ -92,6 +92,21 @@ def test_an_inventory_joins_all_that_is_known(sim: Simulator, capsys: pytest.Cap
     assert sim.requests.count(operation="DescribeWorkspacesConnectionStatus") == 1
 
 
+@pytest.mark.parametrize("listing", ["workspaces", "inventory"])
+def test_a_workspace_that_is_not_there_is_told(
+    listing: str, sim: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typo in a night job is no empty table: the rest is listed, and the exit code is 1."""
+    (first, *_) = sim.fleet.workspace_ids
+    code = main(["list", listing, "--workspace", first, "--workspace", "ws-000000000", "--output", "csv"])
+    shown = capsys.readouterr()
+
+    assert code == ExitCode.FAILED
+    assert first in shown.out
+    assert shown.err == "workspaces-apps: there is no WorkSpace ws-000000000\n"
+    assert main(["list", listing, "--workspace", first]) == ExitCode.DONE
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["plan", "m.toml", "--bom"], ["install", "x", "--workspace", "ws-12345678", "--output", "csv"]],

@@ -10,8 +10,8 @@ import pytest
 
 from tests.cli.fleet import OFFICE, in_simulated_time, write_manifest
 from workspaces_apps.cli import main
-from workspaces_apps.cli._connection import Output
 from workspaces_apps.cli._console import ExitCode
+from workspaces_apps.cli._options import Output
 from workspaces_apps.cli._status import Alarms, Watching, rendered
 from workspaces_apps.rollout import Manifest, Rollout
 

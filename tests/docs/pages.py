@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.fleet import environment
 from workspaces_apps import SystemClock
+from workspaces_apps.cli._simulate import variables
 from workspaces_apps.simulator import ManualClock, Simulator
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -60,7 +61,8 @@ def fleet(monkeypatch: pytest.MonkeyPatch, *, workspaces: int = 20) -> Generator
         await clock.sleep(seconds)
 
     with Simulator.in_thread(workspaces=workspaces, clock=clock) as sim:
-        for name, value in environment(sim).items():
+        # What `--env` sets, STS among it; nothing of this machine's own.
+        for name, value in {**environment(sim), **variables(sim.describe())}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(SystemClock, "now", now)
         monkeypatch.setattr(SystemClock, "monotonic", monotonic)

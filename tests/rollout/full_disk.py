@@ -53,6 +53,7 @@ def main(folder: Path) -> None:
     found = asyncio.run(run(folder))
     allow(4096)
     found["report"] = command(["report", str(folder / "x.journal"), "--to", str(folder / "x.html")])
+    found["copy"] = command(["journal", "copy", str(folder / "x.journal"), str(folder / "y.journal")])
     found["left"] = (folder / "x.html").read_bytes().decode()
     sys.stdout.write(json.dumps(found))
 

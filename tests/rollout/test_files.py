@@ -167,7 +167,7 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows limits no file's size")
 def test_a_full_disk_is_told_and_survived(tmp_path: Path) -> None:
-    """Journal, plan, state and report name the file and the cause; the roll-out goes on once there is room."""
+    """Journal, plan, state, report and copy name the file and the cause; the roll-out goes on once there is room."""
     root = Path(__file__).parents[2]
     ended = subprocess.run(
         [sys.executable, "-m", "tests.rollout.full_disk", str(tmp_path)],
@@ -183,7 +183,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path) -> None:
         assert f"x.{name}: File too large" in found[name]
     assert "x.html" in ended.stderr
     assert "File too large" in ended.stderr
-    assert (found["report"], found["left"]) == (1, "old")
+    assert (found["report"], found["copy"], found["left"]) == (1, 1, "old")
     assert found["kept"] > 0
     assert (found["ending"], found["deployments"]) == ("complete", [1] * 20)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.html", "x.journal"]

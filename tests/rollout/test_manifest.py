@@ -112,6 +112,15 @@ def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
     assert "5 mistakes" in str(caught.value)
 
 
+@pytest.mark.parametrize("key, value", [("workspace_ids", "WS-ABC"), ("user_names", 123)])
+def test_a_list_of_mistakes_is_not_called_empty(key: str, value: object) -> None:
+    """There is one mistake for each entry, and none about the list."""
+    with pytest.raises(ManifestError) as caught:
+        Manifest.from_data({"name": "x", "rules": [{"select": {key: [value]}, "present": ["a"]}]})
+
+    assert [mistake.key for mistake in caught.value.mistakes] == [f"rules[0].select.{key}[0]"]
+
+
 @pytest.mark.parametrize(
     "change,key,rule",
     [
@@ -133,6 +142,16 @@ def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
             "",
             "rules[0].targets: there is no target b",
         ),
+        (
+            {
+                "targets": [{"name": "a"}, {"name": "a"}],
+                "rules": [{"select": {"everything": True}, "present": ["a"], "targets": ["b"]}],
+            },
+            "",
+            "targets of the same name: a; rules[0].targets: there is no target b",
+        ),
+        ({"policy": {"canary": 0}}, "policy", "a canary is of 1 WorkSpace or more"),
+        ({"policy": {"canary": "0%"}}, "policy", "a canary is of 1 WorkSpace or more"),
         ({"policy": {"growth": 0.5}}, "policy.growth", "greater"),
         ({"policy": {"pause": "soon"}}, "policy.pause", "1h30m"),
         ({"policy": {"retries": 11}}, "policy.retries", "10"),

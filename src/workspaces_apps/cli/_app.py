@@ -11,8 +11,8 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from workspaces_apps._base import VERSION
-from workspaces_apps.cli._connection import DebugOption, Invocation, LogFormatOption
 from workspaces_apps.cli._console import ExitCode, LogFormat, guarded, tell_warnings, write_anything
+from workspaces_apps.cli._options import DebugOption, Invocation, LogFormatOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,20 +11,9 @@ import typer
 
 from workspaces_apps._base.system import keep
 from workspaces_apps.cli._connection import (
-    AllowEmptyOption,
-    BomOption,
     ConnectionOptions,
-    DebugOption,
-    HookTimeoutOption,
-    JournalOption,
-    MaybeManifestArgument,
-    Output,
-    OutputOption,
-    TableOutputOption,
-    YesOption,
     check_targets,
     connecting,
-    journal_name,
     journal_path,
     load_manifest,
     load_plan,
@@ -33,6 +22,19 @@ from workspaces_apps.cli._connection import (
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import ExitCode, UsageError, complain, out, print_document, print_output
 from workspaces_apps.cli._formats import check_bom, print_csv
+from workspaces_apps.cli._options import (
+    AllowEmptyOption,
+    BomOption,
+    DebugOption,
+    HookTimeoutOption,
+    JournalOption,
+    MaybeManifestArgument,
+    Output,
+    OutputOption,
+    TableOutputOption,
+    YesOption,
+    journal_name,
+)
 from workspaces_apps.cli._programs import words_of
 
 if TYPE_CHECKING:

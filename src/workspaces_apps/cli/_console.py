@@ -36,7 +36,7 @@ from workspaces_apps.errors import (
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from workspaces_apps.cli._connection import Invocation
+    from workspaces_apps.cli._options import Invocation
 
 
 COMPLAINT_LIMIT: Final = 4000

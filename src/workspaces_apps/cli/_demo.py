@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from workspaces_apps.cli._connection import DebugOption, SeedOption
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import ExitCode, UsageError, is_live, out, print_output
 from workspaces_apps.cli._live import Deployments, following, short_duration, table
+from workspaces_apps.cli._options import DebugOption, SeedOption
 
 if TYPE_CHECKING:
     from rich.console import Console

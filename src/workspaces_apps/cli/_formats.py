@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import Output
 from workspaces_apps.cli._console import UsageError, notes, out, print_document, print_output
 from workspaces_apps.cli._live import count, look_of
+from workspaces_apps.cli._options import Output
 
 if TYPE_CHECKING:
     from rich.text import Text

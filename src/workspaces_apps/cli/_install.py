@@ -13,17 +13,7 @@ import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._apply import agreed, check_answerable
-from workspaces_apps.cli._connection import (
-    ConnectionOptions,
-    DebugOption,
-    Output,
-    OutputOption,
-    YesOption,
-    connecting,
-    like_workspace_ids,
-    meant,
-    on_signals,
-)
+from workspaces_apps.cli._connection import ConnectionOptions, connecting, meant, on_signals
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import (
     ExitCode,
@@ -36,6 +26,7 @@ from workspaces_apps.cli._console import (
     say,
 )
 from workspaces_apps.cli._live import FAILED, Deployments, count, following, table
+from workspaces_apps.cli._options import DebugOption, Output, OutputOption, YesOption, like_workspace_ids
 from workspaces_apps.errors import WorkSpacesError
 
 if TYPE_CHECKING:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from workspaces_apps.cli._connection import (
+from workspaces_apps.cli._connection import ConnectionOptions, connecting, meant
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import ExitCode, UsageError, complain
+from workspaces_apps.cli._formats import as_csv, check_bom, print_csv, show
+from workspaces_apps.cli._options import (
     BomOption,
-    ConnectionOptions,
     DebugOption,
     Output,
     TableOutputOption,
-    connecting,
     like_bundle_ids,
     like_directory_ids,
     like_workspace_ids,
-    meant,
 )
-from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import UsageError
-from workspaces_apps.cli._formats import as_csv, check_bom, print_csv, show
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -133,8 +131,8 @@ def workspaces(
     *,
     connection: ConnectionOptions,
     debug: DebugOption = False,
-) -> None:
-    """List WorkSpaces."""
+) -> int:
+    """List WorkSpaces; of those named with --workspace that do not exist, it says so and exits with 1."""
     del debug
     check_bom(is_csv=output is Output.CSV, bom=bom)
     if sum(given is not None for given in (workspace or None, directory, bundle)) > 1:
@@ -179,6 +177,18 @@ def workspaces(
     )
     spare = ("directory", "mode", "compute")
     show(output, "Workspaces", found, head, rows, spare, columns=columns, bom=bom)
+    return _missed(workspace or (), (one.workspace_id for one in found))
+
+
+def _missed(asked: Sequence[str], found: Iterable[str | None]) -> int:
+    """Tell of WorkSpaces that were asked for and are not there, and return the exit code."""
+    missing = sorted({*asked} - {*found})
+    if not missing:
+        return ExitCode.DONE
+    from workspaces_apps.rollout._plan.plan import some
+
+    complain(f"there is no WorkSpace {some(missing)}")
+    return ExitCode.FAILED
 
 
 def known_states() -> list[str]:
@@ -352,7 +362,7 @@ def inventory(
     *,
     connection: ConnectionOptions,
     debug: DebugOption = False,
-) -> None:
+) -> int:
     """List WorkSpaces with their users, tags, applications, states and last connections.
 
     As CSV a line for each application on each WorkSpace, and one for a WorkSpace without any.
@@ -375,6 +385,7 @@ def inventory(
         print_document({"format": 1, "Inventory": [of_item(one) for one in found]})
     else:
         _show(found)
+    return _missed(workspace or (), (item.workspace.workspace_id for item in found))
 
 
 async def read_inventory(

@@ -12,9 +12,9 @@ import typer
 
 from workspaces_apps._base.text import harmless
 from workspaces_apps.cli._app import COMMANDS
-from workspaces_apps.cli._connection import DebugOption, ManifestArgument, Output, OutputOption
 from workspaces_apps.cli._console import UsageError, out, print_document, print_output, say
 from workspaces_apps.cli._live import count
+from workspaces_apps.cli._options import DebugOption, ManifestArgument, Output, OutputOption
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Manifest

@@ -12,16 +12,10 @@ import typer
 
 from workspaces_apps._base.system import replace_file
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import (
-    BomOption,
-    DatabaseOption,
-    DebugOption,
-    journal_name,
-    named_database,
-)
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import UsageError, out, print_output
 from workspaces_apps.cli._formats import BOM, check_bom, print_csv
+from workspaces_apps.cli._options import BomOption, DatabaseOption, DebugOption, journal_name, named_database
 
 if TYPE_CHECKING:
     from workspaces_apps.rollout import Event, Price

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import (
-    ConnectionOptions,
+from workspaces_apps.cli._connection import ConnectionOptions, connecting, on_signals
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import UsageError, err, note, out, print_document, say
+from workspaces_apps.cli._options import (
     DatabaseOption,
     DebugOption,
     ManifestArgument,
     Output,
     OutputOption,
-    connecting,
     journal_name,
     named_database,
-    on_signals,
 )
-from workspaces_apps.cli._connection import run as run_loop
-from workspaces_apps.cli._console import UsageError, err, note, out, print_document, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

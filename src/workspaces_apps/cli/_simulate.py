@@ -17,9 +17,10 @@ import typer
 from typer.core import TyperCommand
 
 from workspaces_apps._base.system import keep
-from workspaces_apps.cli._connection import DebugOption, SeedOption, on_signals
+from workspaces_apps.cli._connection import on_signals
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import discard, log_to_stderr, print_json, print_output
+from workspaces_apps.cli._options import DebugOption, SeedOption
 from workspaces_apps.errors import ConfigurationError
 
 if TYPE_CHECKING:

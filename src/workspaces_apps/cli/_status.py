@@ -15,24 +15,7 @@ import typer
 from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps._base.system import replace_file
 from workspaces_apps._base.text import harmless
-from workspaces_apps.cli._connection import (
-    AllowEmptyOption,
-    BomOption,
-    ConnectionOptions,
-    DatabaseOption,
-    DebugOption,
-    HookTimeoutOption,
-    JournalOption,
-    ManifestArgument,
-    MaybeManifestArgument,
-    Output,
-    OutputOption,
-    TableOutputOption,
-    connecting,
-    journal_path,
-    load_manifest,
-    named_database,
-)
+from workspaces_apps.cli._connection import ConnectionOptions, connecting, journal_path, load_manifest
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import (
     ExitCode,
@@ -45,6 +28,20 @@ from workspaces_apps.cli._console import (
     say,
 )
 from workspaces_apps.cli._formats import check_bom, print_csv
+from workspaces_apps.cli._options import (
+    AllowEmptyOption,
+    BomOption,
+    DatabaseOption,
+    DebugOption,
+    HookTimeoutOption,
+    JournalOption,
+    ManifestArgument,
+    MaybeManifestArgument,
+    Output,
+    OutputOption,
+    TableOutputOption,
+    named_database,
+)
 from workspaces_apps.cli._programs import run_program, words_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import TypeIs
 
 from workspaces_apps._base.public import AttributesInSchema
@@ -116,7 +116,7 @@ class Part(AttributesInSchema, BaseModel, frozen=True):
                 mistake_of(
                     detail["loc"], detail["type"], detail["msg"], None, root=type(self), given=detail["input"]
                 )
-                for detail in error.errors(include_url=False, include_context=False)
+                for detail in details_of(error)
             ]
             raise ManifestError(mistakes) from None
 
@@ -152,6 +152,15 @@ def shown(value: object) -> str:
         if isinstance(value, Mapping)
         else type(value).__name__
     )
+
+
+def details_of(error: ValidationError) -> list[ErrorDetails]:
+    """Return what pydantic found, but for lists that it calls empty because everything in them is wrong."""
+    return [
+        detail
+        for detail in error.errors(include_url=False, include_context=False)
+        if not (detail["type"] == "too_short" and detail["input"])
+    ]
 
 
 def mistake_of(

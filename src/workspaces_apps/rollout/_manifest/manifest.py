@@ -30,6 +30,7 @@ from workspaces_apps.rollout._manifest.fields import (
     PLAIN,
     CsvList,
     Part,
+    details_of,
     flaw_of,
     listed,
     mistake_of,
@@ -288,19 +289,14 @@ class Manifest(Part, frozen=True):
     def _names_fit(self) -> Self:
         names = [target.name for target in self.targets]
         twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise PydanticCustomError(
-                "targets", "targets of the same name: {names}", {"names": ", ".join(twice)}
-            )
+        problems = [f"targets of the same name: {', '.join(twice)}"] if twice else []
         known = set(names) or {DEFAULT_TARGET}
         for number, rule in enumerate(self.rules):
             strange = sorted(set(rule.targets or ()) - known)
             if strange:
-                raise PydanticCustomError(
-                    "targets",
-                    "rules[{number}].targets: there is no target {names}",
-                    {"number": number, "names": ", ".join(strange)},
-                )
+                problems.append(f"rules[{number}].targets: there is no target {', '.join(strange)}")
+        if problems:
+            raise PydanticCustomError("targets", "{problems}", {"problems": "; ".join(problems)})
         return self
 
     @property
@@ -412,7 +408,7 @@ class Manifest(Part, frozen=True):
         except ValidationError as error:
             mistakes += [
                 _mistake(detail["loc"], detail["type"], detail["msg"], document, given=detail["input"])
-                for detail in error.errors(include_url=False, include_context=False)
+                for detail in details_of(error)
                 if not any(detail["loc"][: len(key)] == key for key in flaws)
             ]
             raise ManifestError(mistakes) from None

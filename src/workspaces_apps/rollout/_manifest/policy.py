@@ -486,6 +486,10 @@ class Policy(Part, frozen=True):
     def _fits(self) -> Self:
         if self.approval == "canary" and self.canary is None:
             raise PydanticCustomError("policy", 'approval = "canary" needs a canary, such as canary = "5%"')
+        if self.canary is not None and not self.canary.number:
+            raise PydanticCustomError(
+                "policy", "a canary is of 1 WorkSpace or more; without one, leave it out"
+            )
         return self
 
     @property
