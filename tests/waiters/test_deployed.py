@@ -557,6 +557,45 @@ async def test_what_was_never_staged_is_said_to_be_missing() -> None:
         assert f"{here.another} (COMPLETED) is not even staged: Disassociate" in str(caught.value)
 
 
+@pytest.mark.parametrize("state", ["AVAILABLE", "UPDATING"])
+@pytest.mark.parametrize("told", [True, False])
+async def test_an_old_failure_counts_after_the_grace(state: str, told: bool) -> None:
+    """What was in ERROR before is read once more when the grace is over, whatever is done to the WorkSpace."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+        here.sim.fleet.set_state(workspace_id, state)
+        changes: list[AssociationChange] = []
+
+        with pytest.raises(DeploymentFailedError) as caught:
+            await here.ws.wait_until_deployed(
+                workspace_id,
+                wanted={here.application: "installed"},
+                start_grace=60,
+                ready_timeout=300,
+                on_change=changes.append if told else None,
+            )
+
+        assert caught.value.elapsed == timedelta(seconds=60 if state == "AVAILABLE" else 360)
+        assert len(here.sim.requests) <= (10 if state == "AVAILABLE" else 40)
+        assert changes == []
+
+
+async def test_an_old_failure_that_cannot_be_read_again_is_still_one() -> None:
+    """After the grace everything is terminal, as far as anybody knows, whether the service answers or not."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
+        waiting = asyncio.create_task(
+            here.ws.wait_until_deployed(workspace_id, wanted={here.application: "installed"}, timeout=300)
+        )
+        await here.sim.clock.sleep(50)
+        here.sim.faults.add("slow", operation="DescribeWorkspaceAssociations", delay=3600)
+
+        with pytest.raises(DeploymentFailedError):
+            await waiting
+
+        assert round(here.sim.clock.monotonic()) == 330
+
+
 async def test_a_failure_is_no_timeout() -> None:
     """If everything is terminal at the deadline and only the WorkSpace is not back, the failure is what counts."""
     async with world() as (here, [workspace_id]):

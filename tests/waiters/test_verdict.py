@@ -227,6 +227,19 @@ def test_an_old_error_is_no_failure_until_the_grace_is_over() -> None:
     assert deployment.step(GRACE) is NextStep.WORKSPACE
 
 
+def test_an_old_error_is_read_once_more_when_the_grace_is_over() -> None:
+    """A state alone that comes first, as a hint for another wait does, leaves the associations to be read."""
+    deployment = Deployment({APP: "installed"}, clock=CLOCK, began=0.0, grace=GRACE)
+    deployment.see(snapshot(1.0, {APP: "ERROR"}), 1.0)
+    deployment.see(
+        Snapshot(workspace_id=WS, at=GRACE, workspace_state=WorkspaceState.UPDATING, state_at=GRACE), GRACE
+    )
+    assert deployment.interest(GRACE) == frozenset({APP})
+
+    deployment.see(snapshot(GRACE + 1, {APP: "ERROR"}), GRACE + 1)
+    assert deployment.interest(GRACE + 1) == frozenset()
+
+
 def test_movement_of_another_application_ends_the_doubt() -> None:
     """When something else on the WorkSpace moves, Deploy has taken hold: what is in ERROR now has failed."""
     deployment = Deployment({APP: "installed", OTHER: "installed"}, clock=CLOCK, began=0.0, grace=GRACE)

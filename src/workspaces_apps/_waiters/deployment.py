@@ -289,7 +289,7 @@ class Deployment:
     def _note_end(self, still_open: Sequence[str], snapshot: Snapshot, now: float) -> None:
         if still_open:
             self._open_at = snapshot.at
-        if not self._is_over(now):
+        if not self.is_over(now):
             self._ended_at = self._terminal_since = None
         elif self._ended_at is None and (snapshot.complete or snapshot.associations or snapshot.absent):
             self._ended_at, self._terminal_since = snapshot.at, now
@@ -298,10 +298,10 @@ class Deployment:
         """Return what is needed next, or how it ended."""
         failed = any(self._phase(one) is Phase.FAILED for one in self.followed or ())
         if self.observed.last_readiness is Readiness.GONE:
-            return NextStep.FAILED if failed and self._is_over(now) else NextStep.GONE
+            return NextStep.FAILED if failed and self.is_over(now) else NextStep.GONE
         if self.followed is None:
             return NextStep.LOOK
-        if not self._is_over(now):
+        if not self.is_over(now):
             return NextStep.UNSTAGED if self._is_overdue(now) else NextStep.LOOK
         ready = None
         if self._ended_at is not None or not self.followed:
@@ -321,7 +321,7 @@ class Deployment:
     def next_moment(self, now: float) -> float:
         """Return the next moment at which the same observations would mean something else; infinity for none."""
         moments = [math.inf]
-        over = self._is_over(now)
+        over = self.is_over(now)
         if self.followed is not None and not over and not self._is_moving():
             moments.append(self._quiet_since + self.grace)
         meanings = (Readiness.GONE, *((Readiness.NEEDS_SOMEBODY,) if over else ()))
@@ -336,7 +336,14 @@ class Deployment:
             return None
         if self.observed.is_absence_unproven:
             return None
+        if self._ended_at is None and self.is_over(now):
+            # Time alone has ended it: what was read last may be from before a Deploy with Force.
+            return frozenset(self.followed)
         return frozenset(one for one in self.followed if not self._is_terminal(one, now))
+
+    def is_over(self, now: float) -> bool:
+        """Tell if every association is terminal; so it is if there is none."""
+        return self.followed is not None and all(self._is_terminal(one, now) for one in self.followed)
 
     def statuses(self) -> tuple[AssociationStatus, ...]:
         """Return every association that is followed, as it was seen last."""
@@ -368,10 +375,6 @@ class Deployment:
             # A Deploy with Force may not show yet, and the record be that of the attempt before.
             return application in self._moved or self._is_quiet(now)
         return action is NextAction.NOTHING
-
-    def _is_over(self, now: float) -> bool:
-        """Tell if every association is terminal; so it is if there is none."""
-        return self.followed is not None and all(self._is_terminal(one, now) for one in self.followed)
 
     def _is_overdue(self, now: float) -> bool:
         """Tell if something is not under way that was to be, and nothing else is."""

@@ -216,7 +216,6 @@ class DeploymentWait:
     def _moment_has_come(self) -> None:
         """Read anew where time alone has changed what the last read means."""
         if self._subscription is not None and not self._subscription.closed:
-            self._subscription.applications = self.deployment.interest(self._observer.clock.monotonic())
             self._subscription.hurry()
 
     def _settle(self, step: NextStep) -> None:
@@ -244,7 +243,7 @@ class DeploymentWait:
     def _late(self) -> None:
         """Fail, because something is in ERROR and the rest terminal; else because it is too late."""
         failed = self.deployment.failures(self.workspace_id)
-        if failed and self.deployment.interest(self._observer.clock.monotonic()) == frozenset():
+        if failed and self.deployment.is_over(self._observer.clock.monotonic()):
             self._fail(self._failed())
             return
         seen = ", ".join(
