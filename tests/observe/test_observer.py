@@ -402,6 +402,24 @@ async def test_closing_the_client_ends_every_subscription() -> None:
         assert not here.observer.tasks
 
 
+@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("started", [True, False])
+async def test_a_task_that_somebody_cancels_ends_the_subscriptions(which: int, started: bool) -> None:
+    """Each of the tasks, also before its first step; and whoever subscribes then is polled for again."""
+    async with world() as (here, (one,)):
+        subscription = here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE)
+        if started:
+            await subscription.next()
+        tasks = sorted(here.observer.tasks, key=lambda task: task.get_name() + repr(task.get_coro()))
+        tasks[which].cancel()
+
+        with pytest.raises(ClientStateError, match="cancelled by other code"):
+            await subscription.next(until=here.sim.clock.monotonic() + 3600)
+
+        with here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE) as again:
+            assert await again.next() is not None
+
+
 async def test_what_may_not_be_read_by_itself_is_listed() -> None:
     """A wait that names its applications does without DescribeWorkspaceAssociations; one that does not is told why it fails."""
     async with world(2) as (here, (one, other)):

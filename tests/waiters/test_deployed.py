@@ -387,6 +387,25 @@ async def test_closing_the_client_ends_every_wait() -> None:
             await here.ws.wait_until_deployed(ids[0])
 
 
+async def test_polls_that_somebody_cancels_end_the_waits() -> None:
+    """A program that cancels every task but its own ends its waits with an error, and can wait anew on the same client."""
+    async with world(2) as (here, [workspace_id, other]):
+        await deploy(here, workspace_id)
+        before = asyncio.all_tasks()
+        deployed = asyncio.create_task(here.ws.wait_until_deployed(workspace_id))
+        stopped = asyncio.create_task(here.ws.wait_until_stopped(other))
+        await here.sim.clock.sleep(30)
+        for observer in (here.observer, here.ws._hub().workspaces):  # pyright: ignore[reportPrivateUsage]  # the part under test
+            for task in observer.tasks - before:
+                task.cancel()
+
+        for ended in await asyncio.gather(deployed, stopped, return_exceptions=True):
+            assert isinstance(ended, ClientStateError)
+            assert "wait again" in str(ended)
+        assert (await here.ws.wait_until_deployed(workspace_id)).changed != ()
+        assert (await here.ws.wait_until_available(other)).state == "AVAILABLE"
+
+
 async def test_views_share_the_polls() -> None:
     """Two waits for one WorkSpace through two views cost what one costs."""
     async with world() as (here, [workspace_id]):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import math
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from workspaces_apps._base.clock import start_detached
@@ -419,20 +419,26 @@ class FeedSource(ABC, Generic[NewsT]):
     def _run(self, *work: Callable[[], Awaitable[None]]) -> None:
         """Begin tasks in contexts of their own: nobody's request, span or log fields, whoever subscribed first."""
         self._changed = asyncio.Event()
-        self._tasks = frozenset(
-            start_detached(partial(self._guarded, one), name="workspaces-apps observer") for one in work
-        )
+        self._tasks = frozenset(start_detached(one, name="workspaces-apps observer") for one in work)
+        for task in self._tasks:
+            task.add_done_callback(self._task_ended, context=contextvars.Context())
 
     def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         self._tasks = frozenset()
 
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a task; an error nobody foresaw ends the subscriptions instead of leaving them for ever."""
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - it is raised again, by whoever subscribes
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """End the subscriptions with what has ended a task, instead of leaving them for ever."""
+        if task not in self._tasks:
+            return
+        if task.cancelled():
+            self._break_off(
+                ClientStateError(
+                    "the client's polls were cancelled by other code, such as a loop over asyncio.all_tasks(); wait again"
+                )
+            )
+        elif isinstance(error := task.exception(), Exception):
             self._break_off(error)
 
     def _break_off(self, error: Exception) -> None:
