@@ -1,6 +1,7 @@
 """`wait_until_deployed` and its kin on the simulator, over real HTTP and in simulated time."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -467,6 +468,41 @@ async def test_a_watch_must_be_entered() -> None:
     async with world() as (here, [workspace_id]):
         with pytest.raises(ClientStateError, match="async with"):
             await anext(here.ws.watch_deployment(workspace_id))
+
+
+async def test_a_watch_that_was_left_cancels_nobody() -> None:
+    """Whoever still iterates comes to the end, and `result` says that the block was left too early."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "INSTALLING")
+
+        async def iterate(changes: AsyncIterator[AssociationChange]) -> int:
+            return len([change async for change in changes])
+
+        async with here.ws.watch_deployment(workspace_id) as changes:
+            reader = asyncio.create_task(iterate(changes))
+            await here.sim.clock.sleep(60)
+            with pytest.raises(ClientStateError, match="not ended yet"):
+                changes.result()
+
+        assert await reader == await iterate(changes) == 0
+        with pytest.raises(ClientStateError, match="left before"):
+            changes.result()
+
+
+async def test_a_watch_is_for_one_block() -> None:
+    """A second entry is refused, and leaves the first one as it is."""
+    async with world() as (here, [workspace_id]):
+        await deploy(here, workspace_id)
+        watch = here.ws.watch_deployment(workspace_id)
+
+        async with watch as changes:
+            with pytest.raises(ClientStateError, match="watch_deployment again"):
+                await watch.__aenter__()
+            assert [change.after async for change in changes][-1] == "COMPLETED"
+
+        assert watch.result().failed == ()
+        with pytest.raises(ClientStateError, match="watch_deployment again"):
+            await watch.__aenter__()
 
 
 async def test_many_come_as_they_end() -> None:

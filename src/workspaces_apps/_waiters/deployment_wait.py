@@ -169,6 +169,9 @@ class DeploymentWait:
             timer.cancel()
         if self._subscription is not None:
             self._subscription.close()
+        # Retrieved, so that an error nobody waits for any more is not reported as lost.
+        if not self.future.cancel() and not self.future.cancelled():
+            self.future.exception()
 
     def outcome(
         self, error: WorkSpacesError | None = None, *, elapsed: timedelta | None = None
@@ -323,7 +326,7 @@ _log = field_logger("workspaces_apps.waiters")
 class DeploymentWatch(AsyncIterator[AssociationChange]):
     """The changes of a deployment, as they are seen; use it with `async with`.
 
-    The iteration ends when the deployment ends; leaving the block early ends the polling. A failed association
+    The iteration ends when the deployment ends, or the block is left, which ends the polling; a watch is for one block. A failed association
     is a change like another, with the reason; `outcome` tells how it all ended.
     """
 
@@ -339,6 +342,8 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        if self._wait is not None:
+            raise ClientStateError("a watch is for one block: call watch_deployment again")
         wait = self._make_wait(self._changed)
         wait.future.add_done_callback(lambda _: self._news.set())
         wait.begin()
@@ -353,9 +358,6 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
     ) -> None:
         if self._wait is not None:
             self._wait.end()
-            # Retrieved, so that an error nobody iterated up to is not reported as lost.
-            if not self._wait.future.cancel():
-                self._wait.future.exception()
 
     def __aiter__(self) -> Self:
         return self
@@ -364,7 +366,7 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
         wait = self._begun()
         while not self._changes:
             if wait.ended:
-                error = wait.future.exception()
+                error = wait.future.exception() if not wait.future.cancelled() else None
                 if error is None or isinstance(error, DeploymentFailedError):
                     raise StopAsyncIteration
                 raise error
@@ -386,12 +388,20 @@ class DeploymentWatch(AsyncIterator[AssociationChange]):
         return wait.outcome(elapsed=error.elapsed)
 
     def result(self) -> DeploymentOutcome:
-        """Return the outcome.
+        """Return the outcome of a deployment that has ended.
 
         Raises:
             WaiterError: As `wait_until_deployed` does.
+            ClientStateError: It has not ended yet, or had not when the block was left.
         """
-        return self._begun().future.result()
+        future = self._begun().future
+        if not future.done():
+            raise ClientStateError(
+                "the deployment has not ended yet: iterate over its changes to the end first"
+            )
+        if future.cancelled():
+            raise ClientStateError("the watch was left before the deployment had ended, so it has no result")
+        return future.result()
 
     def _begun(self) -> DeploymentWait:
         if self._wait is None:
@@ -488,7 +498,6 @@ class AllDeployed(Awaitable["tuple[DeploymentOutcome, ...]"]):
                 yield self._outcome(item)
         finally:
             for wait in waits:
-                wait.future.cancel()
                 wait.end()
 
     def _outcome(self, wait: DeploymentWait) -> DeploymentOutcome:
