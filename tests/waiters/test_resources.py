@@ -1,6 +1,7 @@
 """Waiting for WorkSpaces, images and directories on the simulator, in simulated time."""
 
 import asyncio
+import gc
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from workspaces_apps import (
     WaiterTimeoutError,
     WorkspaceProperties,
 )
+from workspaces_apps._observe.schedule import Timer
 from workspaces_apps.api import RunningMode, StartRequest, StopRequest, TerminateRequest, WorkspaceRequest
 
 
@@ -59,6 +61,26 @@ async def test_absent_after_a_terminate_means_gone() -> None:
         await here.ws.wait_until_terminated(workspace_id)
 
         assert workspace_id not in here.sim.fleet.workspace_ids
+
+
+def live_timers() -> int:
+    """The number of timers in the process that are still to call something."""
+    gc.collect()
+    return sum(isinstance(one, Timer) and one.callback is not None for one in gc.get_objects())
+
+
+async def test_a_wait_that_has_ended_leaves_nothing_behind() -> None:
+    """No timer, and so no feed, lives on until its timeout would have passed, also while others wait."""
+    async with world(2) as (here, [workspace_id, other]):
+        waiting = asyncio.create_task(here.ws.wait_until_stopped(other))
+        await here.sim.clock.sleep(1)
+        before = live_timers()
+
+        for _ in range(3):
+            await here.ws.wait_until_available(workspace_id)
+
+        assert live_timers() == before
+        waiting.cancel()
 
 
 async def test_what_cannot_come_any_more_is_an_error() -> None:

@@ -527,7 +527,7 @@ async def wait_for(
                 error, resource_id, last=seen, elapsed=clock.monotonic() - began, polls=feed.polls
             )
 
-        feed.call_at(deadline, feed.hurry)
+        last_poll = feed.call_at(deadline, feed.hurry)
         try:
             while (reading := await feed.next(deadline + LAST_READ)) is not None:
                 seen = reading.resource
@@ -540,6 +540,8 @@ async def wait_for(
                     break
         except WorkSpacesError as error:
             raise told(error) from error.__cause__
+        finally:
+            last_poll.cancel()
         raise told(WaiterTimeoutError(f"{resource_id} was not {goal} ({_words(seen)}) within {seconds:g} s"))
 
 
