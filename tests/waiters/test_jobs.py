@@ -12,11 +12,13 @@ from workspaces_apps import (
     AssociationChange,
     DeploymentFailedError,
     DeploymentOutcome,
+    Pacing,
     RequestValidationError,
     ResourceNotFoundException,
     ServiceError,
     StagedChangesError,
     WaiterTimeoutError,
+    WorkSpacesError,
 )
 from workspaces_apps.simulator import SimulatorSettings
 from workspaces_apps.simulator._faults import FaultKind
@@ -282,6 +284,74 @@ async def test_what_a_late_job_leaves_staged_is_told() -> None:
         assert here.sim.fleet.associations(workspace_id)[here.application] == "PENDING_INSTALL_DEPLOYMENT"
         (note,) = caught.value.__notes__
         assert f"may be staged still, and the next Deploy would commit it: {here.application}" in note
+
+
+@pytest.mark.parametrize(
+    "operation, kind, skip",
+    [
+        (WRITES[2], "slow", 0),
+        (WRITES[0], "slow_after", 0),
+        (WRITES[0], "slow_after", 1),
+        ("DescribeWorkspaceAssociations", "slow", 1),
+    ],
+)
+async def test_what_a_job_that_hangs_leaves_staged_is_told(
+    operation: str, kind: FaultKind, skip: int
+) -> None:
+    """Whatever call hangs when its time is up: what it staged, or may have, is in the note."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add(kind, operation=operation, delay=5000, skip=skip)
+
+        with pytest.raises(WaiterTimeoutError) as caught:
+            await here.ws.install_applications(workspace_id, [here.application, here.another], timeout=600)
+
+        staged = here.sim.fleet.associations(workspace_id)
+        (note,) = caught.value.__notes__
+        assert note.endswith(f"may be staged still, and the next Deploy would commit it: {', '.join(staged)}")
+
+
+async def test_what_never_left_when_the_time_of_a_job_is_up_is_not_told() -> None:
+    """A call that still waits for its permit has staged nothing."""
+    async with world() as (here, [workspace_id]):
+        slow = here.ws.with_options(pacing=Pacing.fixed(rate=0.001, burst=1))
+
+        with pytest.raises(WaiterTimeoutError) as caught:
+            await slow.install_applications(workspace_id, [here.application, here.another], timeout=600)
+
+        assert here.count(WRITES[0]) == 1
+        (note,) = caught.value.__notes__
+        assert note.endswith(f"would commit it: {here.application}")
+
+
+async def test_what_was_taken_back_before_a_job_hangs_is_not_left() -> None:
+    """Each application is in one of the notes: taken back, or perhaps still staged."""
+    async with world() as (here, [workspace_id]):
+        third = here.sim.fleet.application("visual studio professional 2022")
+        here.sim.faults.add("error", code="AccessDeniedException", operation=WRITES[0], skip=2)
+        here.sim.faults.add("slow", operation=WRITES[1], delay=5000, skip=1)
+
+        with pytest.raises(WaiterTimeoutError) as caught:
+            await here.ws.install_applications(
+                workspace_id, [here.application, here.another, third], timeout=600
+            )
+
+        taken_back, left = caught.value.__notes__
+        assert taken_back.endswith(f"was taken back: {here.application}")
+        assert left.endswith(f"would commit it: {here.another}")
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "unavailable"])
+async def test_what_may_have_been_staged_and_cannot_be_read_is_told(kind: FaultKind) -> None:
+    """An Associate whose answer was lost, in an outage of reads: nobody knows, so somebody should look."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add(kind, operation=WRITES[0])
+        here.sim.faults.add("unavailable", operation="DescribeWorkspaceAssociations", skip=1)
+
+        with pytest.raises(WorkSpacesError) as caught:
+            await here.ws.install_applications(workspace_id, [here.application])
+
+        (note,) = caught.value.__notes__
+        assert note.endswith(f"would commit it: {here.application}")
 
 
 async def test_other_refusals_are_passed_on() -> None:

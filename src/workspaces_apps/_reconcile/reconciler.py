@@ -158,7 +158,6 @@ class Reconciler:
         "_initial",
         "_initial_at",
         "_is_initial",
-        "_left_staged",
         "_limits",
         "_log",
         "_park",
@@ -222,10 +221,10 @@ class Reconciler:
         self._started = False
         self._deployed = False
         self._acted: dict[str, None] = {}
-        # Staged here and not deployed, and so to be taken back if the WorkSpace is left alone.
-        self._staged: dict[str, None] = {}
+        # Staged here and not deployed, and so to be taken back if the WorkSpace is left alone; and whether an answer or a
+        # read has told since what came of it.
+        self._staged: dict[str, bool] = {}
         self._taken_back: dict[str, None] = {}
-        self._left_staged: dict[str, None] = {}
         self._foreign: Mapping[str, str] = {}
         # In ERROR, and staged anew, so that the next Deploy retries them; or the service would not have that.
         self._restaged: set[str] = set()
@@ -246,9 +245,6 @@ class Reconciler:
             await self._give_up(end)
         except _Refused as refused:
             await self._give_up_refused(refused)
-        except DeadlinePassed:
-            self._note_left_staged()
-            raise
         finally:
             self._close_subscription()
         return self.result()
@@ -261,7 +257,7 @@ class Reconciler:
             foreign=self._foreign,
             acted=tuple(self._acted),
             taken_back=tuple(self._taken_back),
-            left_staged=tuple(self._left_staged),
+            left_staged=tuple(self._left_staged()),
             reads=self._reads + (self._subscription.polls if self._subscription is not None else 0),
         )
 
@@ -357,7 +353,7 @@ class Reconciler:
         """Stage a change; False if what follows must be decided anew."""
         direction = self._desired[application]
         if not restages and self.observed.state(application) not in STAGED:
-            self._staged[application] = None
+            self._staged[application] = False
         guard = AttemptGuard(self._conditions, None, self._context.clock, starts=not self._started)
         try:
             await self._send_staging(application, direction, guard)
@@ -366,6 +362,10 @@ class Reconciler:
                 self._staged.pop(application, None)
             await self._until_guard_opens(closed, deploy=False)
             return False
+        except asyncio.CancelledError:
+            if not guard.passed:
+                self._staged.pop(application, None)
+            raise
         except WorkSpacesError as error:
             if not guard.may_have_arrived(error):
                 self._staged.pop(application, None)
@@ -377,6 +377,8 @@ class Reconciler:
             await self._cope(error, action, (application,))
             return False
         self._acted[application] = None
+        if application in self._staged:
+            self._staged[application] = True
         self._started = True
         self._limits.reset()
         self.refusal = None
@@ -664,6 +666,7 @@ class Reconciler:
         snapshot = await context.observer.read(self._workspace_id, via=context.client)
         self._reads += 1
         self._read_since_write = True
+        self._staged = dict.fromkeys(self._staged, True)
         self.observed.answered_at = context.clock.monotonic()
         await self._take_in(snapshot)
 
@@ -819,15 +822,12 @@ class Reconciler:
         if lost_credentials(error):
             # A poll may have told, too. Nothing can be taken back, and what is deploying goes on without us.
             self._stop_target(error)
-            self._note_left_staged()
             await self.results.give_up(Reason.CREDENTIALS, told(error), error=error)
             return
+        # Else a Deploy whose answer was lost may still arrive, and what ends it here, an outage or throttles that do not
+        # end, would meet the calls that take back as well. The next run goes on from there.
         if isinstance(error, ServiceError) and classify(error) is FailureKind.FATAL:
             await self._take_back()
-        else:
-            # Not taken back: a Deploy whose answer was lost may still arrive, and what ends it here, an outage or
-            # throttles that do not end, would meet the calls that take back as well. The next run goes on from there.
-            self._note_left_staged()
         for application in refused.applications:
             # What was staged before the service refused may stay so, and somebody should know.
             message = left_over(self.observed.state(application), error.message)
@@ -836,10 +836,13 @@ class Reconciler:
             Reason.UNKNOWN, f"another change of this WorkSpace was refused: {code_of(error)}"
         )
 
-    def _note_left_staged(self) -> None:
-        for application in self._staged:
-            if self.observed.state(application) in STAGED:
-                self._left_staged[application] = None
+    def _left_staged(self) -> list[str]:
+        """Return what was staged here and may be so still."""
+        return [
+            one
+            for one, is_known in self._staged.items()
+            if not is_known or self.observed.state(one) in STAGED
+        ]
 
     async def _take_back(self) -> None:
         """Leave nothing staged that is not going to be deployed: the next Deploy, whoever's, would commit it.
@@ -859,7 +862,6 @@ class Reconciler:
                     "%s on %s could not be taken back: %s", application, self._workspace_id, trouble,
                     extra={"workspace_id": self._workspace_id, "application_id": application},
                 )  # fmt: skip
-                self._left_staged[application] = None
             else:
                 self._taken_back[application] = None
-        self._staged.clear()
+                del self._staged[application]
