@@ -18,6 +18,7 @@ from workspaces_apps import (
     PartialFailureError,
     PollPolicy,
     RequestValidationError,
+    ResourceNotFoundException,
     ServiceError,
     WaiterError,
     WaiterTimeoutError,
@@ -254,6 +255,45 @@ async def test_the_deadline_holds_while_a_look_hangs() -> None:
             await here.ws.wait_until_deployed(workspace_id, timeout=100)
 
         assert here.sim.clock.monotonic() < 200
+
+
+@pytest.mark.parametrize("operation", ["DescribeWorkspaceAssociations", "DescribeWorkspaces"])
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_an_outage_that_outlasts_a_wait_is_its_cause(operation: str, hangs: bool) -> None:
+    """The timeout tells the error of the last poll that came back, also where the very last one hangs."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("unavailable", operation=operation, times=4 if hangs else None)
+        if hangs:
+            here.sim.faults.add("slow", operation=operation, delay=3600)
+
+        with pytest.raises(WaiterTimeoutError) as caught:
+            await here.ws.wait_until_deployed(workspace_id, timeout=60)
+
+        assert isinstance(caught.value.__cause__, ServiceError)
+        assert caught.value.__cause__.http_status == 503
+
+
+async def test_what_was_never_read_is_not_called_absent() -> None:
+    """Neither in the words of the error, nor in what was seen last."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("unavailable", operation="DescribeWorkspaceAssociations")
+
+        with pytest.raises(WaiterTimeoutError, match=f"{here.application} never read") as caught:
+            await here.ws.wait_until_deployed(
+                workspace_id, wanted={here.application: "installed"}, timeout=60
+            )
+
+        assert caught.value.last == {workspace_id: ()}
+
+
+async def test_a_workspace_that_does_not_exist_is_told_by_the_service() -> None:
+    """The refusal is the cause, with its request id."""
+    async with world() as (here, _):
+        with pytest.raises(WaiterError, match="absent") as caught:
+            await here.ws.wait_until_deployed("ws-000000000")
+
+        assert isinstance(caught.value.__cause__, ResourceNotFoundException)
+        assert caught.value.request_id == caught.value.__cause__.request_id is not None
 
 
 async def test_a_workspace_that_vanishes_ends_the_wait_with_what_was_seen() -> None:

@@ -234,6 +234,32 @@ async def test_the_timeout_is_for_the_whole_job() -> None:
         assert here.sim.clock.monotonic() == pytest.approx(100)
 
 
+async def test_a_late_job_does_not_call_absent_what_it_never_read() -> None:
+    """Neither in the words of the error, nor in what was seen last."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("unavailable", operation="DescribeWorkspaceAssociations")
+
+        with pytest.raises(WaiterTimeoutError, match=f"{here.application} never read") as caught:
+            await here.ws.install_applications(workspace_id, [here.application], timeout=10)
+
+        assert caught.value.last == {workspace_id: ()}
+        assert isinstance(caught.value.__cause__, ServiceError)
+
+
+async def test_an_outage_of_polls_is_the_cause_of_a_late_job() -> None:
+    """The error of the last poll that came back is told where the last read hangs."""
+    async with world() as (here, [workspace_id]):
+        here.sim.fleet.set_association(workspace_id, here.application, "INSTALLING")
+        reads = "DescribeWorkspaceAssociations"
+        here.sim.faults.add("unavailable", operation=reads, skip=1, times=4)
+        here.sim.faults.add("slow", operation=reads, skip=1, delay=3600)
+
+        with pytest.raises(WaiterTimeoutError, match="INSTALLING") as caught:
+            await here.ws.install_applications(workspace_id, [here.application], timeout=600)
+
+        assert isinstance(caught.value.__cause__, ServiceError)
+
+
 async def test_changes_are_told_while_it_works() -> None:
     """`on_change` sees each state, from staging on."""
     async with world() as (here, [workspace_id]):

@@ -104,6 +104,30 @@ async def test_a_wait_for_a_workspace_ends_in_time() -> None:
         assert caught.value.elapsed == timedelta(seconds=100)
 
 
+async def test_an_outage_that_outlasts_a_wait_is_its_cause() -> None:
+    """What was never read is not called absent, and the error of the last poll is told."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("unavailable", operation="DescribeWorkspaces")
+
+        with pytest.raises(WaiterTimeoutError, match="it was never read") as caught:
+            await here.ws.wait_until_stopped(workspace_id, timeout=60)
+
+        assert isinstance(caught.value.__cause__, ServiceError)
+        assert caught.value.__cause__.http_status == 503
+        assert (caught.value.last, caught.value.polls) == ({}, 0)
+
+
+async def test_an_outage_that_is_over_is_no_cause() -> None:
+    """A WorkSpace that could be read again is late for reasons of its own."""
+    async with world() as (here, [workspace_id]):
+        here.sim.faults.add("error", operation="DescribeWorkspaces", code="Odd", times=2)
+
+        with pytest.raises(WaiterTimeoutError, match="it is AVAILABLE") as caught:
+            await here.ws.wait_until_stopped(workspace_id, timeout=60)
+
+        assert caught.value.__cause__ is None
+
+
 async def test_a_modification_is_read_back() -> None:
     """The state does not show it: ModificationStates does, and the property itself."""
     async with world() as (here, [workspace_id]):
@@ -182,6 +206,7 @@ async def test_what_was_there_and_stays_absent_is_gone() -> None:
         with pytest.raises(WaiterError, match="it is absent") as caught:
             await waiting
 
+        assert caught.value.last == {workspace_id: None}
         assert not isinstance(caught.value, WaiterTimeoutError)
         assert 120 <= here.sim.clock.monotonic() < 200
 

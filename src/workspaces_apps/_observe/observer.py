@@ -18,7 +18,6 @@ from workspaces_apps._observe.reads import (
     IDS,
     AssociationRecord,
     Snapshot,
-    is_lasting,
     list_pages,
     read_in_portions,
     read_states,
@@ -320,10 +319,9 @@ class AssociationObserver(FeedSource[Snapshot]):
         now = self.clock.monotonic()
         for one in list(watched.subscriptions):
             if application is None or one.applications is None or application in one.applications:
-                one.failures += 1
-                if is_lasting(error) or one.failures > one.tolerate_failures:
-                    one.fail(error)
-            one.retry(now)
+                one.poll_failed(error, now)
+            else:
+                one.retry(now)
         self._wake_for(watched)
 
     def retry(self, watched: Watched) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from workspaces_apps._base.clock import start_detached
-from workspaces_apps._observe.reads import Snapshot
+from workspaces_apps._observe.reads import Snapshot, is_lasting
 from workspaces_apps._observe.schedule import AWRY_FIRST, TINY, Timers
 from workspaces_apps._telemetry.port import CURRENT_POLL, SERVED, Hooks, Poll, PollRecord, notify
 from workspaces_apps.errors import ClientStateError, WorkSpacesError
@@ -156,6 +156,7 @@ class Feed(Generic[NewsT]):
         optional: When it may be polled along with others.
         delay: Seconds to the next optional poll.
         failures: Polls that failed in a row.
+        trouble: The error of the last of them; None if the last poll was none.
     """
 
     __slots__ = (
@@ -178,6 +179,7 @@ class Feed(Generic[NewsT]):
         "schedule",
         "span",
         "tolerate_failures",
+        "trouble",
     )
 
     def __init__(
@@ -204,6 +206,7 @@ class Feed(Generic[NewsT]):
         self.due: float = source.clock.monotonic()
         self.optional: float = self.due + self.delay
         self.failures: int = 0
+        self.trouble: WorkSpacesError | None = None
         self._source = source
         self._news: NewsT | None = None
         self._error: Exception | None = None
@@ -266,7 +269,7 @@ class Feed(Generic[NewsT]):
         if self.closed:
             return
         self.polls += 1
-        self.failures = 0
+        self.failures, self.trouble = 0, None
         if self.on_news is not None:
             self.on_news(news)
             return
@@ -288,6 +291,13 @@ class Feed(Generic[NewsT]):
         self._end(error)
         if self.on_error is not None:
             self.on_error(error)
+
+    def poll_failed(self, error: WorkSpacesError, now: float) -> None:
+        """Count a poll that failed: the error ends it if it is one too many or does not pass, else there is another poll."""
+        self.failures, self.trouble = self.failures + 1, error
+        if is_lasting(error) or self.failures > self.tolerate_failures:
+            self.fail(error)
+        self.retry(now)
 
     def retry(self, now: float) -> None:
         """Set when it is polled next after a poll that failed."""

@@ -140,7 +140,7 @@ class Reconciler:
     Attributes:
         observed: The WorkSpace, as it was read.
         results: How its changes end.
-        refusal: The last error of a write since the service took one; None if there was none.
+        refusal: The last error of a call since the service took a write; None if there was none.
     """
 
     __slots__ = (
@@ -644,6 +644,7 @@ class Reconciler:
     def _close_subscription(self) -> None:
         if self._subscription is not None:
             self._reads += self._subscription.polls
+            self.refusal = self._subscription.trouble or self.refusal
             self._subscription.close()
             self._subscription = None
 

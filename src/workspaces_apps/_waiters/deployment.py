@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -346,10 +346,11 @@ class Deployment:
         return self.followed is not None and all(self._is_terminal(one, now) for one in self.followed)
 
     def statuses(self) -> tuple[AssociationStatus, ...]:
-        """Return every association that is followed, as it was seen last."""
+        """Return every association that is followed and was read, as it was seen last."""
         return tuple(
             status_of(one, self.observed.records.get(one), direction)
             for one, direction in (self.followed or {}).items()
+            if one in self.observed.first
         )
 
     def net_changes(self) -> list[StateChange]:
@@ -393,9 +394,11 @@ class Deployment:
         return now - self._quiet_since >= self.grace - TINY
 
 
-def described(error: ErrorT, resource_id: str, *, last: object, elapsed: float, polls: int) -> ErrorT:
+def described(
+    error: ErrorT, resource_id: str, *, last: Mapping[str, object], elapsed: float, polls: int
+) -> ErrorT:
     """Return the error that ends a wait, with what was seen last, and how long the wait has taken."""
-    error.last = {resource_id: last}
+    error.last = last
     if isinstance(error, WaiterError):
         error.elapsed = timedelta(seconds=elapsed)
         error.polls, error.resource_id = polls, resource_id
@@ -411,6 +414,14 @@ def status_of(
         state=state_of(record),
         wanted=WANTED_STATES[direction] if direction is not None else None,
         reason=record.reason if record is not None else None,
+    )
+
+
+def states_in_words(applications: Iterable[str], observed: ObservedState) -> str:
+    """Return the states of associations as they were seen last, for a message."""
+    return ", ".join(
+        f"{one} {observed.state(one) or 'absent' if one in observed.first else 'never read'}"
+        for one in applications
     )
 
 

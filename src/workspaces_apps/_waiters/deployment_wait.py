@@ -26,6 +26,7 @@ from workspaces_apps._waiters.deployment import (
     OnChange,
     change_of,
     described,
+    states_in_words,
 )
 from workspaces_apps._waiters.methods import LAST_READ
 from workspaces_apps.errors import (
@@ -231,7 +232,10 @@ class DeploymentWait:
         elif step is NextStep.UNSTAGED:
             self._fail(WaiterError(self._unstaged()))
         elif step is NextStep.GONE:
-            self._fail(WaiterError(f"the WorkSpace is {state}, and will not come back"))
+            refusal = self.deployment.observed.refusal
+            gone = WaiterError(f"the WorkSpace is {state}, and will not come back")
+            gone.request_id = refusal.request_id if refusal is not None else None
+            self._fail(gone, refusal)
         elif step is NextStep.LATE:
             late = WorkspaceNotReadyInTimeError(
                 f"{self.workspace_id} was {state} for {self.deployment.ready_timeout:g} s after everything else had ended"
@@ -249,13 +253,13 @@ class DeploymentWait:
         if failed and self.deployment.is_over(self._observer.clock.monotonic()):
             self._fail(self._failed())
             return
-        seen = ", ".join(
-            f"{one.application_id} {one.state or 'absent'}" for one in self.deployment.statuses()
-        )
-        state = self.deployment.observed.workspace_state
+        followed, observed = self.deployment.followed, self.deployment.observed
+        seen = "never read" if followed is None else states_in_words(followed, observed) or "nothing pending"
+        state = observed.workspace_state
         where = f"; the WorkSpace is {state}" if state is not None else ""
-        what = f"{self.workspace_id} was not deployed ({seen or 'nothing seen'}{where})"
-        self._fail(WaiterTimeoutError(f"{what} within {self._timeout:g} s"))
+        what = f"{self.workspace_id} was not deployed ({seen}{where})"
+        trouble = self._subscription.trouble if self._subscription is not None else None
+        self._fail(WaiterTimeoutError(f"{what} within {self._timeout:g} s"), trouble)
 
     def _failed_poll(self, error: Exception) -> None:
         if isinstance(error, WorkSpacesError):
@@ -268,9 +272,11 @@ class DeploymentWait:
             self.future.set_result(outcome)
         self.end()
 
-    def _fail(self, error: WorkSpacesError) -> None:
+    def _fail(self, error: WorkSpacesError, cause: WorkSpacesError | None = None) -> None:
         """End it with an error, which is told what was seen last."""
-        last = self.deployment.statuses()
+        if cause is not None:
+            error.__cause__ = cause
+        last = {self.workspace_id: self.deployment.statuses()}
         described(error, self.workspace_id, last=last, elapsed=self._elapsed(), polls=self.polls)
         if not self.future.done():
             self.future.set_exception(error)

@@ -24,6 +24,7 @@ from workspaces_apps._waiters.deployment import (
     change_of,
     described,
     failures_of,
+    states_in_words,
     status_of,
 )
 from workspaces_apps._waiters.deployment_wait import tell
@@ -206,7 +207,7 @@ class Job:
             )
             raise self._noted(self._told(restless), result)
         if Reason.TIMEOUT in reasons:
-            raise self._late()
+            raise self._late() from self._reconciler.refusal
         raise self._failed()
 
     def _not_ready(self, message: str) -> WorkspaceNotReadyError:
@@ -253,9 +254,13 @@ class Job:
         )
 
     def _statuses(self) -> tuple[AssociationStatus, ...]:
-        """Return the applications as they were read last."""
+        """Return the applications that were read, as they were read last."""
         records = self._reconciler.observed.records
-        return tuple(status_of(one, records.get(one), self._direction_of(one)) for one in self._applications)
+        return tuple(
+            status_of(one, records.get(one), self._direction_of(one))
+            for one in self._applications
+            if one in self._reconciler.observed.first
+        )
 
     def _direction_of(self, application: str) -> Direction | None:
         # A record in ERROR has the direction that it was seen to take, if it was.
@@ -263,7 +268,7 @@ class Job:
         return self._reconciler.failed_direction(application) if failed else self._direction
 
     def _states(self) -> str:
-        return ", ".join(f"{status.application_id} {status.state or 'absent'}" for status in self._statuses())
+        return states_in_words(self._applications, self._reconciler.observed)
 
     def _late(self) -> WorkSpacesError:
         late = WaiterTimeoutError(
@@ -276,7 +281,7 @@ class Job:
         return described(
             error,
             self._workspace_id,
-            last=self._statuses(),
+            last={self._workspace_id: self._statuses()},
             elapsed=self._clock.monotonic() - self._began,
             polls=self._reconciler.result().reads,
         )

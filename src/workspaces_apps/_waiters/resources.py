@@ -14,7 +14,7 @@ from workspaces_apps._associations import Mark
 from workspaces_apps._associations.states import TERMINATED, WORKSPACES
 from workspaces_apps._base.clock import sleep_or, to_seconds
 from workspaces_apps._observe.observer import AssociationObserver
-from workspaces_apps._observe.reads import is_lasting, is_spoilt, portions
+from workspaces_apps._observe.reads import is_spoilt, portions
 from workspaces_apps._observe.schedule import TINY, TOLERATED_POLLS
 from workspaces_apps._observe.subscription import Feed, FeedSource, polled
 from workspaces_apps._reconcile.writes import DEPLOYING_AT_ONCE
@@ -186,11 +186,7 @@ class ResourceObserver(FeedSource[Reading[ResourceT]], Generic[ResourceT]):
     def _failed(self, ids: list[str], error: WorkSpacesError) -> None:
         now = self.clock.monotonic()
         for feed in self._feeds_of(ids):
-            feed.failures += 1
-            if is_lasting(error) or feed.failures > feed.tolerate_failures:
-                feed.fail(error)
-            else:
-                feed.retry(now)
+            feed.poll_failed(error, now)
 
     def _feeds_of(self, ids: list[str]) -> list[Feed[Reading[ResourceT]]]:
         return [feed for one in ids for feed in self._feeds.get(one, ())]
@@ -513,7 +509,7 @@ async def wait_for(
     clock = observer.clock
     began, seconds = clock.monotonic(), to_seconds(timeout, "timeout")
     deadline = began + seconds
-    seen: ResourceT | None = None
+    seen: dict[str, ResourceT | None] = {}
     name = "workspaces_apps.wait_until_" + judge.waiter.replace(" ", "_")
     with (
         span(telemetry, name, {"workspaces_apps.resource_id": resource_id}),
@@ -523,26 +519,28 @@ async def wait_for(
     ):
 
         def told(error: ErrorT) -> ErrorT:
-            return described(
-                error, resource_id, last=seen, elapsed=clock.monotonic() - began, polls=feed.polls
-            )
+            elapsed = clock.monotonic() - began
+            return described(error, resource_id, last=seen, elapsed=elapsed, polls=feed.polls)
 
         last_poll = feed.call_at(deadline, feed.hurry)
         try:
             while (reading := await feed.next(deadline + LAST_READ)) is not None:
-                seen = reading.resource
-                verdict = judge.judge(seen, clock.monotonic())
+                seen[resource_id] = resource = reading.resource
+                verdict = judge.judge(resource, clock.monotonic())
                 if verdict is Verdict.SUCCESS:
-                    return seen
+                    return resource
                 if verdict is Verdict.FAILURE:
-                    raise told(WaiterError(f"{resource_id} cannot become {goal} any more: {_words(seen)}"))
+                    words = _words(resource)
+                    raise told(WaiterError(f"{resource_id} cannot become {goal} any more: {words}"))
                 if reading.at >= deadline - TINY:
                     break
         except WorkSpacesError as error:
             raise told(error) from error.__cause__
         finally:
             last_poll.cancel()
-        raise told(WaiterTimeoutError(f"{resource_id} was not {goal} ({_words(seen)}) within {seconds:g} s"))
+        words = _words(seen[resource_id]) if seen else "it was never read"
+        late = WaiterTimeoutError(f"{resource_id} was not {goal} ({words}) within {seconds:g} s")
+        raise told(late) from feed.trouble
 
 
 def _words(resource: object) -> str:
