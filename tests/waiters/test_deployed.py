@@ -274,7 +274,7 @@ async def test_an_outage_that_outlasts_a_wait_is_its_cause(operation: str, hangs
 
 
 async def test_what_was_never_read_is_not_called_absent() -> None:
-    """Neither in the words of the error, nor in what was seen last."""
+    """The words of the error say so, and what was seen last leaves it out."""
     async with world() as (here, [workspace_id]):
         here.sim.faults.add("unavailable", operation="DescribeWorkspaceAssociations")
 
@@ -655,7 +655,7 @@ async def test_what_was_never_staged_is_said_to_be_missing() -> None:
 @pytest.mark.parametrize("state", ["AVAILABLE", "UPDATING"])
 @pytest.mark.parametrize("told", [True, False])
 async def test_an_old_failure_counts_after_the_grace(state: str, told: bool) -> None:
-    """What was in ERROR before is read once more when the grace is over, whatever is done to the WorkSpace."""
+    """A record that was in ERROR before is read once more after the grace, whatever is done to the WorkSpace."""
     async with world() as (here, [workspace_id]):
         here.sim.fleet.set_association(workspace_id, here.application, "ERROR")
         here.sim.fleet.set_state(workspace_id, state)

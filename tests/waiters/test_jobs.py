@@ -235,7 +235,7 @@ async def test_the_timeout_is_for_the_whole_job() -> None:
 
 
 async def test_a_late_job_does_not_call_absent_what_it_never_read() -> None:
-    """Neither in the words of the error, nor in what was seen last."""
+    """The words of the error say so, and what was seen last leaves it out."""
     async with world() as (here, [workspace_id]):
         here.sim.faults.add("unavailable", operation="DescribeWorkspaceAssociations")
 
@@ -324,7 +324,7 @@ async def test_what_a_late_job_leaves_staged_is_told() -> None:
 async def test_what_a_job_that_hangs_leaves_staged_is_told(
     operation: str, kind: FaultKind, skip: int
 ) -> None:
-    """Whatever call hangs when its time is up: what it staged, or may have, is in the note."""
+    """The note has all that it staged, or may have, whichever call hangs when its time is up."""
     async with world() as (here, [workspace_id]):
         here.sim.faults.add(kind, operation=operation, delay=5000, skip=skip)
 

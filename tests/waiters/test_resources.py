@@ -105,7 +105,7 @@ async def test_a_wait_for_a_workspace_ends_in_time() -> None:
 
 
 async def test_an_outage_that_outlasts_a_wait_is_its_cause() -> None:
-    """What was never read is not called absent, and the error of the last poll is told."""
+    """A WorkSpace that was never read is not called absent, and the error of the last poll is told."""
     async with world() as (here, [workspace_id]):
         here.sim.faults.add("unavailable", operation="DescribeWorkspaces")
 

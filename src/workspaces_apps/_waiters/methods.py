@@ -150,6 +150,34 @@ def unique(ids: Iterable[str], member: str) -> list[str]:
         raise invalid(member, "must be several ids", type(ids).__name__) from error
 
 
+def check_options(
+    *, poll: object, on_change: object = None, properties: object = None, **switches: object
+) -> None:
+    """Refuse options of a wait or a job that are of the wrong kind.
+
+    Args:
+        poll: What must be a policy, or None.
+        on_change: What must be something to call, or None.
+        properties: What must be the properties of a WorkSpace, or None.
+        switches: What must be True or False, by name.
+
+    Raises:
+        ConfigurationError: One of them is not.
+        RequestValidationError: The properties are none.
+    """
+    if poll is not None and not isinstance(poll, PollPolicy):
+        raise ConfigurationError(f"poll must be a PollPolicy or None, not {type(poll).__name__}")
+    if on_change is not None and not callable(on_change):
+        raise ConfigurationError(
+            f"on_change must be a function, a coroutine function or None, not {type(on_change).__name__}"
+        )
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise ConfigurationError(f"{name} must be True or False, not {type(switch).__name__}")
+    if properties is not None and not isinstance(properties, api.WorkspaceProperties):
+        raise invalid("properties", "must be a WorkspaceProperties", type(properties).__name__)
+
+
 class Waiters(Operations):
     """The methods of the client that take longer than a call."""
 
@@ -237,6 +265,7 @@ class Waiters(Operations):
 
         Source: docs/service-facts.md, "The life of an association".
         """
+        check_options(poll=poll, on_change=on_change)
         make_wait = self._deployment_waits(wanted, timeout, start_grace, ready_timeout, poll)
         if on_change is not None:
             from workspaces_apps._waiters.deployment_wait import DeploymentWatch, tell
@@ -286,6 +315,7 @@ class Waiters(Operations):
         """
         from workspaces_apps._waiters.deployment_wait import AllDeployed
 
+        check_options(poll=poll, on_change=on_change, fail_fast=fail_fast)
         once = unique(workspace_ids, "workspace_ids")
         for workspace_id in once:
             self._check_workspace(workspace_id)
@@ -325,6 +355,7 @@ class Waiters(Operations):
         """
         from workspaces_apps._waiters.deployment_wait import DeploymentWatch
 
+        check_options(poll=poll)
         self._check_workspace(workspace_id)
         make_wait = self._deployment_waits(wanted, timeout, start_grace, ready_timeout, poll)
         return DeploymentWatch(lambda changed: make_wait(workspace_id, changed))
@@ -494,6 +525,9 @@ class Waiters(Operations):
         from workspaces_apps._waiters.deployment import WANTED_STATES
         from workspaces_apps._waiters.jobs import Job
 
+        check_options(
+            poll=poll, on_change=on_change, include_staged=include_staged, retry_failed=retry_failed
+        )
         applications = unique(application_ids, "application_ids")
         self._check_workspace(workspace_id)
         self._check_wanted(dict.fromkeys(applications, WANTED_STATES[direction]), "application_ids")
@@ -581,8 +615,8 @@ class Waiters(Operations):
 
         Args:
             workspace_id: The WorkSpace.
-            properties: What was asked for: every property set here must be read back. None: until there is no
-                entry in ModificationStates, which does not see a change of the running mode.
+            properties: What was asked for: every property set here must be read back. None, or none set: until there
+                is no entry in ModificationStates, which does not see a change of the running mode.
             timeout: How long to wait, as a timedelta or in seconds; there is one last poll at the end.
             start_grace: How long an entry may take to show up, without `properties`; and for how long an entry in
                 UPDATE_FAILED that was there at the first poll may be left over from a change before.
@@ -595,6 +629,7 @@ class Waiters(Operations):
         """
         from workspaces_apps._waiters.resources import ModifiedJudge
 
+        check_options(poll=poll, properties=properties)
         began = self._hub().clock.monotonic()
         judge = ModifiedJudge(properties, began, to_seconds(start_grace, "start_grace"))
         self._check_workspace(workspace_id)
@@ -672,6 +707,7 @@ class Waiters(Operations):
     ) -> ResourceT | None:
         from workspaces_apps._waiters.resources import wait_for
 
+        check_options(poll=poll)
         return await wait_for(
             observer,
             judge,

@@ -433,13 +433,13 @@ class ModifiedJudge(Judge["Workspace"]):
         """Judge a change of properties.
 
         Args:
-            properties: What must be read back; None to go by ModificationStates alone.
+            properties: What must be read back; None, or none set, to go by ModificationStates alone.
             began: When the wait began.
             grace: For how many seconds an entry need not show yet, where nothing is read back, and a failure
                 that was there at the first poll may be an old one.
         """
         super().__init__("modified", "WorkSpace")
-        self._properties = properties
+        self._properties = properties if properties is not None and properties.model_fields_set else None
         self._quiet_until = began + grace
         self._entered = False
         self._old: frozenset[str | None] | None = None
