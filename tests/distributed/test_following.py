@@ -72,3 +72,17 @@ async def test_a_database_that_stays_away_is_given_up_with_the_way_back_to_the_r
     assert "waiting for the database" in caplog.text
     (note,) = given_up.value.__notes__
     assert note.endswith(f"status --run {run} shows it")
+
+
+async def test_a_followed_run_that_fails_says_why(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `apply` does at once: the targets, and what was wrong with each."""
+    following = asyncio.create_task(submitted(manifest(), database, {}, follow=True))
+    await begun(capsys)
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "UPDATE workspaces_apps.run_target SET state = 'failed', message = 'no such application'"
+        )
+
+    assert await following == 1
+    last = capsys.readouterr().err.splitlines()[-1].split()
+    assert last == ["default", "failed:", "no", "such", "application"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from workspaces_apps._client.client import WorkSpacesClient
-    from workspaces_apps.distributed import RunInfo, RunStatus
+    from workspaces_apps.distributed import RunInfo, RunStatus, TargetStatus
     from workspaces_apps.rollout import ControlCommand, ControlRecord, Manifest, Target
 
 
@@ -167,6 +167,9 @@ async def _said_to_run(
 FORMAT: Final = 1
 """The version of the documents of `--output json`."""
 
+_NAMED: Final = 20
+"""Targets at most that `--follow` names at the end."""
+
 _MOST_SLICES: Final = 10_000
 """Slices at most of a target; each is a job."""
 
@@ -236,6 +239,7 @@ async def followed(database: str, run: str, **options: float) -> int:
     from workspaces_apps.rollout import JournalError
 
     code, shown = 1, ""
+    unhappy: Sequence[TargetStatus] = ()
     try:
         async with aclosing(follow(database, run, **options)) as statuses:
             async for found in statuses:
@@ -243,9 +247,14 @@ async def followed(database: str, run: str, **options: float) -> int:
                     say(err(), line)
                     shown = line
                 code = found.exit_code
+                unhappy = [one for one in found.targets if one.state == "failed" or one.ending != "complete"]
     except JournalError as error:
         error.add_note(f"the run {run} goes on without anybody who follows it: status --run {run} shows it")
         raise
+    for target in unhappy[:_NAMED]:
+        say(err(), of_target(target))
+    if len(unhappy) > _NAMED:
+        say(err(), f"  and {len(unhappy) - _NAMED:,} more: status --run {run} shows them")
     return code
 
 
@@ -321,13 +330,17 @@ def show_run(database: str, run: str, output: Output) -> int:
         return found.exit_code
     out().print(summary(found.info), soft_wrap=True)
     for target in found.targets:
-        planned = f", {target.planned:,} WorkSpaces to change" if target.planned is not None else ""
-        ending = f" ({target.ending})" if target.ending is not None else ""
-        worker = f", {target.worker}" if target.worker and target.state == "running" else ""
-        message = f": {target.message}" if target.message else ""
-        line = f"  {target.target:<24} {target.state}{ending}{planned}{worker}{message}"
-        out().print(harmless(line), soft_wrap=True)
+        out().print(of_target(target), soft_wrap=True)
     return found.exit_code
+
+
+def of_target(target: TargetStatus) -> str:
+    """Return a target of a run in one line."""
+    planned = f", {target.planned:,} WorkSpaces to change" if target.planned is not None else ""
+    ending = f" ({target.ending})" if target.ending is not None else ""
+    worker = f", {target.worker}" if target.worker and target.state == "running" else ""
+    message = f": {target.message}" if target.message else ""
+    return harmless(f"  {target.target:<24} {target.state}{ending}{planned}{worker}{message}")
 
 
 def summary(info: RunInfo) -> str:

@@ -50,7 +50,7 @@ class ManifestError(RolloutError, ValueError):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.mistakes: tuple[Mistake, ...] = tuple(mistakes)
         count = len(self.mistakes)
-        head = "the manifest has a mistake" if count == 1 else f"the manifest has {count} mistakes"
+        head = "the manifest has a mistake:" if count == 1 else f"the manifest has {count} mistakes:"
         super().__init__("\n  ".join([head, *map(str, self.mistakes)]))
 
 
