@@ -119,3 +119,28 @@ def test_a_call_may_be_collected_while_the_pacer_is_at_work() -> None:
     thread.join(60)
     assert not thread.is_alive()
     assert pacer.in_flight == 1
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("turns", [1, 3])
+def test_an_alarm_that_somebody_cancels_rings_all_the_same(turns: int, later: bool) -> None:
+    """A program cancels all tasks but its own: whoever else is in the line, or comes later, gets a turn."""
+    clock = ManualClock()
+    pacer = RateLimiter(Pacing.fixed(1.0, 1), clock)
+
+    async def main() -> None:
+        (await pacer.acquire()).succeeded()
+        calls = [asyncio.create_task(pacer.acquire())]
+        # Before the first step of the alarm, and after it.
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), *calls}:
+            task.cancel()
+        if later:
+            await asyncio.sleep(0)
+            calls.append(asyncio.create_task(pacer.acquire()))
+        for call in calls:
+            (await call).succeeded()
+
+    run_virtual(main(), clock)
+    assert clock.monotonic() > 0

@@ -1,6 +1,7 @@
 """Rate limiters: the policy `Pacing`, the rules of a rate, permits to send, and one limiter per operation, account, Region and endpoint."""
 
 import asyncio
+import contextvars
 import heapq
 import math
 import os
@@ -749,6 +750,7 @@ class RateLimiter:
         elif due < math.inf:
             # It serves all who wait.
             timer.alarm = start_detached(partial(self._on_timer, timer, due), name="workspaces-apps pacer")
+            timer.alarm.add_done_callback(partial(self._alarm_ended, timer), context=contextvars.Context())
         return False
 
     async def _on_timer(self, timer: _LoopTimer, due: float) -> None:
@@ -757,12 +759,21 @@ class RateLimiter:
             await timer.clock.sleep(max(0.0, due - self._clock.monotonic()))
         except Exception as error:  # noqa: BLE001 - it is raised again, in the tasks that wait
             self._fail_all(error)
-        finally:
-            with self._lock:
-                # An alarm that was replaced must not take its successor for itself.
-                if timer.alarm is me:
-                    timer.alarm, timer.due = None, math.inf
+        self._put_away(timer, me)
         self._turn()
+
+    def _alarm_ended(self, timer: _LoopTimer, alarm: asyncio.Task[None]) -> None:
+        """Set another alarm where one was cancelled by others, such as a program that cancels all tasks but its own."""
+        if alarm.cancelled() and self._put_away(timer, alarm):
+            self._turn()
+
+    def _put_away(self, timer: _LoopTimer, alarm: object) -> bool:
+        """Note that an alarm has ended; False for one that was replaced, which must not take its successor for itself."""
+        with self._lock:
+            if timer.alarm is not alarm:
+                return False
+            timer.alarm, timer.due = None, math.inf
+            return True
 
     def _fail_all(self, error: Exception) -> None:
         """Pass on the failure of a clock: whoever waits for it would wait for ever."""
