@@ -84,6 +84,59 @@ PACING = """
         seen.append(workspaces_client)
         assert len(DEFAULT_REGISTRY) == 0
 """
+MARKED_AS_A_WHOLE = """
+    import unittest
+
+    import boto3
+    import pytest
+    from botocore.config import Config
+
+    pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+    def listed():
+        patience = Config(connect_timeout=5, read_timeout=5, retries={"total_max_attempts": 1})
+        return boto3.client("workspaces", config=patience).describe_workspaces()["Workspaces"]
+
+    @pytest.mark.filterwarnings("ignore:The test .* is marked with:pytest.PytestWarning")
+    def test_that_blocks(workspaces_simulator):
+        assert len(listed()) == 25
+
+    class Blocking(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def simulator(self, workspaces_simulator):
+            self.fleet = workspaces_simulator.fleet
+
+        def test_method(self):
+            assert len(listed()) == len(self.fleet)
+
+    async def test_coroutine(workspaces_simulator, workspaces_client):
+        found = await workspaces_client.describe_workspaces().collect()
+        assert len(found) == len(workspaces_simulator.fleet)
+"""
+ANYIO = """
+    import asyncio
+
+    import pytest
+    from workspaces_apps import WorkSpacesClient
+
+    pytestmark = pytest.mark.anyio
+
+    @pytest.fixture
+    def anyio_backend():
+        return "asyncio"
+
+    async def test_simulator(workspaces_simulator):
+        async with WorkSpacesClient() as ws:
+            assert len(await ws.describe_workspaces().collect()) == 25
+
+    class TestClient:
+        async def test_wait(self, workspaces_simulator, workspaces_client):
+            fleet = workspaces_simulator.fleet
+            office = fleet.application("office 2021 professional")
+            (desktop,) = fleet.compatible(office)
+            await workspaces_client.install_applications(desktop, [office])
+            assert fleet.associations(desktop) == {office: "COMPLETED"}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +161,27 @@ def test_they_get_them_where_pytest_asyncio_takes_every_coroutine(pytester: pyte
     result = pytester.runpytest_subprocess(*plugin_arguments(), "--asyncio-mode=auto")
 
     result.assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_an_ordinary_test_may_stand_in_a_marked_module(pytester: pytest.Pytester, mode: str) -> None:
+    """Whatever the marks, the simulator is in a thread unless pytest-asyncio runs the test."""
+    pytester.makepyfile(MARKED_AS_A_WHOLE)
+
+    result = pytester.runpytest_subprocess(*plugin_arguments(), f"--asyncio-mode={mode}")
+
+    result.assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_they_get_them_beside_anyio(pytester: pytest.Pytester, mode: str) -> None:
+    """In auto mode anyio runs the asynchronous fixtures and pytest-asyncio the tests, on two loops."""
+    pytest.importorskip("anyio")
+    pytester.makepyfile(ANYIO)
+
+    result = pytester.runpytest_subprocess(*plugin_arguments(), f"--asyncio-mode={mode}", timeout=60)
+
+    result.assert_outcomes(passed=2)
 
 
 def test_boto3_users_need_nothing_but_the_simulator(

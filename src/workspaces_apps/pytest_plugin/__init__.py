@@ -53,20 +53,19 @@ def _has_asyncio(plugins: pytest.PytestPluginManager) -> bool:
 
 @pytest.fixture
 def workspaces_simulator(request: pytest.FixtureRequest) -> types.Simulator:
-    """Run a simulator: on the event loop of a coroutine test, in a thread of its own for any other test.
+    """Run a simulator: on the event loop of a coroutine test of pytest-asyncio's, in a thread for any other test.
 
     While the test runs, the AWS settings of the machine are hidden, and the environment names the simulator as the
     endpoint of WorkSpaces, with its credentials and Region: ``boto3.client("workspaces")`` finds it by itself.
     The test fails at its end if a request, a client or a wait on the simulator's clock is left over.
     """
-    fixture = "_workspaces_simulator_in_thread"
-    coroutine = request.node.get_closest_marker("asyncio") is not None
+    fixture = None
     in_thread = told(lambda: read_marker(request.node)).get("thread", False)
-    if coroutine and not in_thread and request.config.pluginmanager.hasplugin(_ON_LOOP):
-        from workspaces_apps.pytest_plugin._on_loop import loop_scope_of, simulator_fixture
+    if not in_thread and request.config.pluginmanager.hasplugin(_ON_LOOP):
+        from workspaces_apps.pytest_plugin._on_loop import simulator_fixture
 
-        fixture = simulator_fixture(loop_scope_of(request))
-    simulator: types.Simulator = request.getfixturevalue(fixture)
+        fixture = simulator_fixture(request)
+    simulator: types.Simulator = request.getfixturevalue(fixture or "_workspaces_simulator_in_thread")
     return simulator
 
 
@@ -111,7 +110,7 @@ def workspaces_client(request: pytest.FixtureRequest) -> types.WorkSpacesClient:
     """
     if not request.config.pluginmanager.hasplugin(_ON_LOOP):
         pytest.fail(_NEEDS_ASYNCIO, pytrace=False)
-    from workspaces_apps.pytest_plugin._on_loop import client_fixture, loop_scope_of
+    from workspaces_apps.pytest_plugin._on_loop import client_fixture
 
-    client: types.WorkSpacesClient = request.getfixturevalue(client_fixture(loop_scope_of(request)))
+    client: types.WorkSpacesClient = request.getfixturevalue(client_fixture(request))
     return client

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
@@ -30,28 +31,46 @@ _PACKAGE: Final = Path(__file__).parent.parent
 _NO_CALLERS: Final = (_PACKAGE / "simulator", _PACKAGE / "pytest_plugin")
 """Modules that run the simulator's side."""
 
+_CLIENT_WITHIN_TEST: Final = "_workspaces_client_within_test"
+
 _SETTLING: Final = 10
 """Turns of the loop for tasks that are ending."""
 
 
-def loop_scope_of(request: pytest.FixtureRequest) -> LoopScope:
-    """Tell on which of pytest-asyncio's loops the test runs."""
+def simulator_fixture(request: pytest.FixtureRequest) -> str | None:
+    """Return the name of the fixture that is a simulator on the loop of the test; None if it cannot be on that loop."""
+    if not pytest_asyncio.is_async_test(request.node) or _anyio_runs_fixtures(request):
+        return None
+    return _simulator_on(_loop_scope_of(request))
+
+
+def client_fixture(request: pytest.FixtureRequest) -> str:
+    """Return the name of the fixture that is a client on the loop of the test, or of the fixture that asks."""
+    if pytest_asyncio.is_async_test(request.node) and _anyio_runs_fixtures(request):
+        return _CLIENT_WITHIN_TEST
+    return _client_on(_loop_scope_of(request))
+
+
+def _anyio_runs_fixtures(request: pytest.FixtureRequest) -> bool:
+    """Tell if anyio runs the asynchronous fixtures of a test, as it does wherever its mark is, on a loop of its own."""
+    return "anyio_backend" in request.fixturenames
+
+
+def _loop_scope_of(request: pytest.FixtureRequest) -> LoopScope:
     marker = request.node.get_closest_marker("asyncio")
-    if marker is None:
-        # No coroutine test: whoever asks is an asynchronous fixture.
+    if marker is None or not pytest_asyncio.is_async_test(request.node):
+        # No coroutine test, though its module may be marked: whoever asks is an asynchronous fixture.
         found: object = request.config.getini("asyncio_default_fixture_loop_scope")
     else:
         found = marker.kwargs.get("loop_scope") or request.config.getini("asyncio_default_test_loop_scope")
     return next((scope for scope in get_args(LoopScope) if scope == found), "function")
 
 
-def client_fixture(scope: LoopScope) -> str:
-    """Return the name of the fixture that is a client on a loop."""
+def _client_on(scope: LoopScope) -> str:
     return f"_workspaces_client_on_{scope}_loop"
 
 
-def simulator_fixture(scope: LoopScope) -> str:
-    """Return the name of the fixture that is a simulator on a loop."""
+def _simulator_on(scope: LoopScope) -> str:
     return f"_workspaces_simulator_on_{scope}_loop"
 
 
@@ -72,17 +91,21 @@ async def _running(request: pytest.FixtureRequest) -> AsyncGenerator[Simulator]:
         pytest.fail("left over at the end of the test: " + "; ".join(leaks), pytrace=False)
 
 
-@asynccontextmanager
-async def _connected(simulator: Simulator) -> AsyncGenerator[WorkSpacesClient]:
+def _client_of(simulator: Simulator) -> WorkSpacesClient:
     from workspaces_apps import ClientConfig, PacingRegistry, WorkSpacesClient
 
-    async with WorkSpacesClient(
+    return WorkSpacesClient(
         region=simulator.region,
         endpoint_url=simulator.url,
         credentials=simulator.credentials,
         clock=simulator.clock,
         config=ClientConfig(pacing_registry=PacingRegistry()),
-    ) as client:
+    )
+
+
+@asynccontextmanager
+async def _opened(client: WorkSpacesClient) -> AsyncGenerator[WorkSpacesClient]:
+    async with client:
         yield client
         for _ in range(_SETTLING):
             await asyncio.sleep(0)
@@ -117,17 +140,35 @@ def _inside(running: object) -> str | None:
     return None
 
 
+@pytest.fixture(name=_CLIENT_WITHIN_TEST)
+def _workspaces_client_within_test(
+    request: pytest.FixtureRequest, workspaces_simulator: Simulator
+) -> Iterator[WorkSpacesClient]:
+    """Give a client that the test opens: no asynchronous fixture would be on its loop."""
+    client, item = _client_of(workspaces_simulator), request.node
+    test: Callable[..., Coroutine[None, None, None]] = item.obj
+
+    @functools.wraps(test)
+    async def with_client(*arguments: object, **fixtures: object) -> None:
+        async with _opened(client):
+            await test(*arguments, **fixtures)
+
+    item.obj = with_client
+    yield client
+    item.obj = test
+
+
 def _register(scope: LoopScope) -> None:
     # Functions for each: pytest-asyncio notes the loop on the function.
     async def client(workspaces_simulator: Simulator) -> AsyncIterator[WorkSpacesClient]:
-        async with _connected(workspaces_simulator) as connected:
-            yield connected
+        async with _opened(_client_of(workspaces_simulator)) as opened:
+            yield opened
 
     async def simulator(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
         async with _running(request) as running:
             yield running
 
-    for name, function in ((client_fixture(scope), client), (simulator_fixture(scope), simulator)):
+    for name, function in ((_client_on(scope), client), (_simulator_on(scope), simulator)):
         globals()[name] = pytest_asyncio.fixture(function, name=name, loop_scope=scope)
 
 
