@@ -30,6 +30,7 @@ from typing import Final, Protocol, TypeVar, runtime_checkable
 from workspaces_apps._base.clock import Clock, Duration, SystemClock, running_loop, to_seconds
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator._arguments import check_flag, check_kind, check_whole, is_number, unfit
 
 EPOCH = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 """The start of a manual clock: a Monday morning, always the same, so that runs can be compared."""
@@ -146,8 +147,8 @@ class ScaledClock:
     """
 
     def __init__(self, factor: float) -> None:
-        if not 0 < factor < float("inf"):
-            raise ConfigurationError(f"a clock's factor is a number above 0, not {factor}")
+        if not is_number(factor) or factor <= 0:
+            raise unfit("a clock's factor", "a number above 0", factor)
         self.factor = factor
         self._start = time.time()
         self._origin = time.monotonic()
@@ -228,10 +229,11 @@ class ManualClock:
     def __init__(
         self, *, autojump: bool = False, start: datetime = EPOCH, quiet_checks: int = _QUIET_CHECKS
     ) -> None:
+        check_kind("start", start, datetime, "a datetime with a time zone")
         if start.tzinfo is None:
             raise ConfigurationError("a clock's start needs a time zone")
-        if quiet_checks < 1:
-            raise ConfigurationError(f"quiet_checks is 1 or more, not {quiet_checks}")
+        check_flag("autojump", autojump)
+        check_whole("quiet_checks", quiet_checks, least=1)
         self.autojump = autojump
         self._quiet_checks = quiet_checks
         self._start = start.timestamp()

@@ -7,15 +7,21 @@ sim.faults.add("deployment_error", workspace_id="ws-...", reason="ValidationErro
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
 from workspaces_apps._base.public import public
-from workspaces_apps._base.text import advice
-from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator._arguments import (
+    check_kind,
+    check_known,
+    check_number,
+    check_text,
+    check_texts,
+    check_whole,
+    unfit,
+)
 from workspaces_apps.simulator._model import ServiceModel, check_operations
 from workspaces_apps.simulator._wire import JsonObject, JsonValue
 
@@ -164,27 +170,22 @@ class Faults:
             reason: An AssociationErrorCode.
 
         Raises:
-            ConfigurationError: An argument is out of range, or there is no such kind or operation.
+            ConfigurationError: An argument is out of range, or there is no such kind, operation or reason.
         """
-        if kind not in KINDS:
-            raise ConfigurationError(f"{kind!r} is no kind of fault; {advice(kind, KINDS)}")
-        if probability is not None and not (_is_number(probability) and probability <= 1):
-            raise ConfigurationError(f"probability is a number from 0 to 1, not {probability!r}")
-        if times is not None and not (_is_whole(times) and times >= 1):
-            raise ConfigurationError(f"times is a whole number, 1 or more, not {times!r}")
-        if not (_is_whole(skip) and skip >= 0):
-            raise ConfigurationError(f"skip is a whole number, 0 or more, not {skip!r}")
-        if not _is_number(delay):
-            raise ConfigurationError(f"delay is a number of seconds, 0 or more, not {delay!r}")
+        check_known(kind, KINDS, "kind of fault")
+        if probability is not None:
+            check_number("probability", probability, most=1)
+        if times is not None:
+            check_whole("times", times, least=1)
+        check_whole("skip", skip)
+        check_number("delay", delay, noun="number of seconds")
         texts = {"code": code, "message": message, "reason": reason}
         ids = {"workspace_id": workspace_id, "application_id": application_id}
         for name, text in (texts | {name: one for name, one in ids.items() if one is not None}).items():
-            if not _is_text(text):
-                raise ConfigurationError(f"{name} is a text, not {text!r}")
-        operations = (
-            None if operation is None else frozenset([operation] if isinstance(operation, str) else operation)
-        )
-        check_operations(operations or ())
+            check_text(name, text)
+        if kind == "deployment_error":
+            check_known(reason, REASONS, "reason of a deployment's error")
+        operations = None if operation is None else _operations(operation)
         fault = Fault(
             kind,
             operations=operations,
@@ -250,16 +251,16 @@ class Faults:
         return None
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return (_is_whole(value) or isinstance(value, float)) and 0 <= cast("float", value) < math.inf
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _operations(given: str | Iterable[str]) -> frozenset[str]:
+    names = [given] if isinstance(given, str) else given
+    check_kind("operation", names, Iterable, "an operation, or a list of them")
+    names = list(names)
+    check_texts("operation", names)
+    check_operations(names)
+    if not names:
+        # Such a fault would never go off.
+        raise unfit("operation", "an operation, or a list of at least one", given)
+    return frozenset(names)
 
 
 def _mentioned(value: JsonValue, members: frozenset[str]) -> set[str]:

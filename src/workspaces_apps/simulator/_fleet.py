@@ -9,6 +9,7 @@ from typing import Final
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import paused
 from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator._arguments import check_known, check_mapping, check_text, check_whole
 from workspaces_apps.simulator._catalogue import AMAZON, application_id, installable
 from workspaces_apps.simulator._operations.directories import default_properties, role_arn
 from workspaces_apps.simulator._operations.workspaces import address
@@ -391,12 +392,9 @@ class Fleet:
         Raises:
             ConfigurationError: There are not so many, or no such application.
         """
+        check_whole("count", count)
         with self._locked() as store:
-            wanted = store.applications.get(application)
-            if wanted is None:
-                raise ConfigurationError(
-                    f"the catalogue has no application {application!r}: give its id, as application(name) returns it"
-                )
+            wanted = _in_catalogue(store, application)
             found: list[str] = []
             for workspace in store.all_workspaces:
                 if len(found) == count:
@@ -444,14 +442,28 @@ class Fleet:
 
         Returns:
             Their ids.
+
+        Raises:
+            ConfigurationError: An argument is of the wrong kind, or there is no such directory.
         """
+        check_whole("count", count)
+        for name, text in (
+            ("operating_system", operating_system),
+            ("compute", compute),
+            ("state", state),
+            ("running_mode", running_mode),
+        ):
+            check_text(name, text)
+        check_mapping("tags", tags or {})
         kind = SampleBundle(
             f"Test {operating_system} {compute}", operating_system, compute, "WSP", 175, 100, 0
         )
         added: list[str] = []
         with self._locked() as store:
             now = self._now()
-            directory = store.directories[directory_id or next(iter(store.directories))]
+            directory_id = directory_id or next(iter(store.directories))
+            check_known(directory_id, store.directories, "directory")
+            directory = store.directories[directory_id]
             known = [bundle for bundle in store.bundles.values() if bundle.name == kind.name]
             bundle = known[0] if known else add_bundle(store, kind, now)
             for _ in range(count):
@@ -467,6 +479,7 @@ class Fleet:
 
     def set_state(self, workspace_id: str, state: str) -> None:
         """Put a WorkSpace into a state; whatever it was on its way to is off."""
+        check_text("state", state)
         with self._locked() as store:
             workspace = store.workspaces[workspace_id]
             workspace.state = state
@@ -505,6 +518,15 @@ class Fleet:
             if state == "ERROR":
                 association.reason_code = reason or "DeploymentError.InternalServerError"
                 association.reason_message = "Set by a test."
+
+
+def _in_catalogue(store: RegionStore, application: str) -> Application:
+    found = store.applications.get(application)
+    if found is None:
+        raise ConfigurationError(
+            f"the catalogue has no application {application!r}: give its id, as application(name) returns it"
+        )
+    return found
 
 
 def _direction(state: State) -> Direction:

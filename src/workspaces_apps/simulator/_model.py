@@ -372,7 +372,7 @@ def check_operations(names: Iterable[str]) -> None:
     Raises:
         ConfigurationError: One of them is no operation; the message has the nearest.
     """
-    for name in sorted(set(names) - _operations()):
+    for name in sorted(set(names) - _operations(), key=str):
         raise ConfigurationError(f"{name!r} is no operation; {advice(name, _operations())}")
 
 

@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import re
+import math
 import socket
 import struct
 import threading
 from collections.abc import Generator, Sequence
 from inspect import Parameter, Signature, get_annotations
+from os import PathLike
 from pathlib import Path
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
 import aiohttp
@@ -22,6 +23,18 @@ from workspaces_apps._base.clock import SystemClock, timeout
 from workspaces_apps._base.credentials import Credentials
 from workspaces_apps._base.public import public
 from workspaces_apps.errors import ClientStateError, ConfigurationError
+from workspaces_apps.simulator._arguments import (
+    check_account,
+    check_flag,
+    check_kind,
+    check_known,
+    check_number,
+    check_region,
+    check_text,
+    check_texts,
+    check_whole,
+    unfit,
+)
 from workspaces_apps.simulator._authentication import CredentialStore, Identity
 from workspaces_apps.simulator._clocks import Activity, RealClock, SimulatorClock
 from workspaces_apps.simulator._control import CONTROL_PATH, Control
@@ -156,14 +169,24 @@ class Simulator:
         control_token: str | None = None,
         host_names: Sequence[str] = (),
     ) -> None:
-        if workspaces < 0 or not 0 <= associations_per_workspace <= 5:
-            raise ConfigurationError("workspaces is 0 or more, associations_per_workspace 0 to 5")
-        _check_account(account_id)
+        check_whole("workspaces", workspaces)
+        check_whole("associations_per_workspace", associations_per_workspace, most=5)
+        check_whole("seed", seed, least=-math.inf)
+        check_account(account_id)
+        check_texts("other_regions", other_regions)
         for name in (region, *other_regions):
-            if not re.fullmatch(r"[a-z0-9-]+", name):
-                raise ConfigurationError(f"a region is a name such as eu-west-1, unlike {name!r}")
-        if not 0 <= port <= 65535:
-            raise ConfigurationError(f"port is 0 to 65535, not {port}")
+            check_region(name)
+        _check_clock(clock)
+        check_kind("settings", settings, (SimulatorSettings, NoneType), "a SimulatorSettings, or None")
+        _check_throttle(throttle)
+        check_flag("verify_signatures", verify_signatures)
+        check_text("host", host)
+        check_whole("port", port, most=65535)
+        check_flag("allow_remote", allow_remote)
+        check_kind("state_file", state_file, (str, PathLike, NoneType), "a path, or None")
+        check_kind("fleet_file", fleet_file, (str, PathLike, NoneType), "a path, or None")
+        check_kind("control_token", control_token, (str, NoneType), "a text, or None")
+        check_texts("host_names", host_names)
         if not allow_remote and not _is_loopback(host):
             raise ConfigurationError(
                 f"the simulator listens on loopback only, not on {host!r}; allow_remote=True opens it to others"
@@ -248,6 +271,7 @@ class Simulator:
 
     @throttle.setter
     def throttle(self, throttle: Throttle | None) -> None:
+        _check_throttle(throttle)
         self._throttler.throttle = throttle or Throttle.off()
 
     @property
@@ -263,7 +287,12 @@ class Simulator:
         return f"http://{host}:{self._port}"
 
     def fleet_of(self, account_id: str, region: str) -> Fleet:
-        """Return the way into what an account has in a Region, for tests."""
+        """Return the way into what an account has in a Region, for tests.
+
+        Raises:
+            ConfigurationError: There is no such account or Region.
+        """
+        self._check_place(account_id, region)
         return Fleet(
             lambda: self._service.settled_store(account_id, region),
             self.settings,
@@ -281,9 +310,13 @@ class Simulator:
 
         Returns:
             The account's credentials.
+
+        Raises:
+            ConfigurationError: An argument is out of range, or the simulator does not serve the Region.
         """
-        _check_account(account_id)
         region = region or self.region
+        check_whole("workspaces", workspaces)
+        self._check_place(account_id, region)
         if workspaces and (account_id, region) not in self._restored:
             now = self.clock.timestamp()
             with self.accounts.lock:
@@ -299,8 +332,18 @@ class Simulator:
         Args:
             lifetime: Simulated seconds.
             account_id: The simulator's first account if None.
+
+        Raises:
+            ConfigurationError: An argument is out of range.
         """
-        return self._keys.issue(account_id or self.account_id, expires=self.clock.timestamp() + lifetime)
+        account_id = account_id or self.account_id
+        check_number("lifetime", lifetime, least=-math.inf, noun="number of seconds")
+        check_account(account_id)
+        return self._keys.issue(account_id, expires=self.clock.timestamp() + lifetime)
+
+    def _check_place(self, account_id: str, region: str) -> None:
+        check_account(account_id)
+        check_known(region, self.accounts.regions, "Region that this simulator serves")
 
     def connection_info(self) -> dict[str, str]:
         """Return what another process needs to use this simulator, and to control it."""
@@ -518,9 +561,16 @@ def _reset(request: web.BaseRequest) -> None:
     transport.abort()
 
 
-def _check_account(account_id: str) -> None:
-    if len(account_id) != 12 or not account_id.isascii() or not account_id.isdigit():
-        raise ConfigurationError(f"an account id has 12 digits, unlike {account_id!r}")
+def _check_clock(clock: object) -> None:
+    # A class has all that an object of it has, if one only asks for the names.
+    if clock is not None and (isinstance(clock, type) or not isinstance(clock, SimulatorClock)):
+        raise unfit("clock", "a RealClock, a ScaledClock, a ManualClock, or None", clock)
+
+
+def _check_throttle(throttle: object) -> None:
+    check_kind(
+        "throttle", throttle, (Throttle, NoneType), "a Throttle, such as Throttle.at(2, burst=5), or None"
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Final, Literal, TypeAlias
 
 from workspaces_apps._base.public import public
-from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import _authentication as identity
+from workspaces_apps.simulator._arguments import check_kind, check_number
 from workspaces_apps.simulator._authentication import CredentialStore, Identity, RequestHeaders
 from workspaces_apps.simulator._clocks import Activity, SimulatorClock
 from workspaces_apps.simulator._faults import (
@@ -371,10 +372,8 @@ class Rate:
     burst: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.per_second < float("inf") or not 1 <= self.burst < float("inf"):
-            raise ConfigurationError(
-                f"a rate needs 0 or more per second and a burst of 1 or more, not {self.per_second} and {self.burst}"
-            )
+        check_number("per_second", self.per_second)
+        check_number("burst", self.burst, least=1)
 
 
 @public("workspaces_apps.simulator")
@@ -383,7 +382,7 @@ class Throttle:
     """The rates a simulator enforces. AWS publishes none: 2 per second with a burst of 5 is assumed.
 
     Raises:
-        ConfigurationError: There is no such operation.
+        ConfigurationError: There is no such operation, or something else than a `Rate` is given as one.
 
     Examples:
         >>> from workspaces_apps.simulator import Simulator, Throttle
@@ -397,8 +396,11 @@ class Throttle:
     """Rates by operation; None: that operation is unlimited."""
 
     def __post_init__(self) -> None:
+        check_kind("operations", self.operations, Mapping, "a mapping from operations to rates")
         if self.operations:
             check_operations(self.operations)
+        for name, rate in {"default": self.default, **self.operations}.items():
+            check_kind(name, rate, (Rate, NoneType), "a Rate, such as Rate(per_second=2, burst=5), or None")
 
     @classmethod
     def off(cls) -> Throttle:

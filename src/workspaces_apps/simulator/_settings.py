@@ -5,7 +5,6 @@ reported by people who run fleets; ``assumed`` no source found.
 """
 
 import dataclasses
-import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,15 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 from workspaces_apps._base.public import public
 from workspaces_apps._base.text import advice
 from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator._arguments import (
+    check_flag,
+    check_kind,
+    check_mapping,
+    check_number,
+    check_whole,
+    is_number,
+    unfit,
+)
 
 Mark: TypeAlias = Literal["doc", "seen", "field", "assumed"]
 RefusalCondition: TypeAlias = Literal[
@@ -44,9 +52,9 @@ class Span:
     high: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low <= self.high < float("inf"):
+        if not (is_number(self.low) and is_number(self.high) and 0 <= self.low <= self.high):
             raise ConfigurationError(
-                f"a Span goes from 0 or more upwards, not from {self.low} to {self.high}"
+                f"a Span goes from 0 or more upwards, not from {self.low!r} to {self.high!r}"
             )
 
     def draw(self, source: random.Random) -> float:
@@ -269,7 +277,7 @@ class SimulatorSettings:
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
-            _check_number(item.name, getattr(self, item.name), item.default)
+            _check_kind(item.name, getattr(self, item.name), item.default)
         if not self.snapshot_interval:
             raise ConfigurationError("snapshot_interval is above 0")
         for share in ("failure_rate", "encrypted_share"):
@@ -317,8 +325,8 @@ class SimulatorSettings:
         for name, value in given.items():
             if name not in defaults:
                 raise ConfigurationError(f"{name!r} is no setting; {advice(name, defaults)}")
-            changes[str(name)] = _of_kind(str(name), value, defaults[str(name)])
-        return cls(**changes)  # type: ignore[arg-type]  # each was held against its default
+            changes[str(name)] = _span(str(name), value) if isinstance(defaults[str(name)], Span) else value
+        return cls(**changes)  # type: ignore[arg-type]  # each is held against its default
 
     @classmethod
     def assumptions(cls) -> tuple[Assumption, ...]:
@@ -329,39 +337,30 @@ class SimulatorSettings:
         )
 
 
-def _of_kind(name: str, value: object, default: object) -> object:
-    given = value
-    match default, value:
-        case Span(), Span():
+def _span(name: str, value: object) -> Span:
+    match value:
+        case Span():
             return value
-        case Span(), (int() | float() as low, int() | float() as high) | [
-            int() | float() as low,
-            int() | float() as high,
-        ] if not isinstance(low, bool) and not isinstance(high, bool):
+        case (int() | float() as low, int() | float() as high) if is_number(low) and is_number(high):
             return Span(low, high)
-        case Span(), int() | float() if not isinstance(value, bool):
+        case int() | float() if is_number(value):
             return Span(value, value)
-        case Span(), _:
-            raise ConfigurationError(f"{name} is a duration in seconds, or a pair of them, not {value!r}")
-        case (bool(), bool()) | (str(), str()) | (None, Mapping() | None):
-            return given
-        case int() | float(), int() | float() if not isinstance(default, bool) and not isinstance(
-            value, bool
-        ):
-            # Held to be whole and in its range where all settings are.
-            return value
         case _:
-            kind = "a mapping" if default is None else _NAMES[type(default)]
-            raise ConfigurationError(f"{name} is {kind}, not {value!r}")
+            raise unfit(name, "a duration in seconds, or a pair of them", value)
 
 
-def _check_number(name: str, value: object, default: object) -> None:
-    if isinstance(default, bool) or not isinstance(default, int | float):
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ConfigurationError(f"{name} is a number, 0 or more, not {value!r}")
-    if isinstance(default, int) and not isinstance(value, int):
-        raise ConfigurationError(f"{name} is a whole number, not {value!r}")
-
-
-_NAMES: Mapping[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "a text"}
+def _check_kind(name: str, value: object, default: object) -> None:
+    match default:
+        case Span():
+            check_kind(name, value, Span, f"a Span of seconds, such as {default!r}")
+        case bool():
+            check_flag(name, value)
+        case int():
+            check_whole(name, value)
+        case float():
+            check_number(name, value)
+        case None if value is not None:
+            check_mapping(name, value)
+        case _:
+            # Texts are held against those that are allowed.
+            pass
