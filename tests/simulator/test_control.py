@@ -97,6 +97,76 @@ def test_what_cannot_be_done_is_refused(
     assert answer["__type"]
 
 
+@pytest.mark.parametrize(
+    "method,path,body,message",
+    [
+        (
+            "POST",
+            "/faults",
+            {"kind": "throttle", "time": 1},
+            "'time' is no member of the body; did you mean 'times'?",
+        ),
+        ("POST", "/faults", {"times": 1}, "kind is needed"),
+        ("POST", "/faults", {"kind": "throttel"}, "'throttel' is no kind of fault; did you mean 'throttle'?"),
+        ("POST", "/faults", {"kind": "throttle", "operation": [1]}, "each of operation is a text, not 1"),
+        (
+            "POST",
+            "/faults",
+            {"kind": "throttle", "times": "1"},
+            "times is a whole number, 1 or more, not '1'",
+        ),
+        (
+            "POST",
+            "/clock",
+            {"seconds": 5, "minutes": 3},
+            "'minutes' is no member of the body; there are seconds",
+        ),
+        ("POST", "/clock", {}, "seconds is a number from 0 to 10000000000, not None"),
+        ("GET", "/requests/records?limt=1", None, "'limt' is no parameter; did you mean 'limit'?"),
+        ("GET", "/requests?operation=DescribeTags", None, "'operation' is no parameter; there are none"),
+    ],
+)
+def test_what_is_not_known_is_refused_with_advice(
+    sim: Simulator, control: Ask, clock: ManualClock, method: str, path: str, body: object, message: str
+) -> None:
+    """And nothing is done: no fault is added, and the clock stays."""
+    before = clock.timestamp()
+
+    assert control(method, path, body) == (400, {"__type": "BadRequest", "message": message})
+
+    assert len(sim.faults) == 0
+    assert clock.timestamp() == before
+
+
+def test_a_null_is_as_good_as_left_out(sim: Simulator, control: Ask) -> None:
+    """For those whose languages write every member of a structure."""
+    body = {
+        "kind": "slow",
+        "operation": None,
+        "workspace_id": None,
+        "times": None,
+        "skip": None,
+        "delay": None,
+    }
+    assert control("POST", "/faults", body)[0] == 200
+
+    (fault,) = sim.faults
+    assert (fault.operations, fault.times, fault.skip, fault.delay) == (None, None, 0, 30.0)
+
+
+def test_the_schema_of_a_body_refuses_what_is_not_known(control: Ask) -> None:
+    """As the simulator does, so that a generated client does it first."""
+    _, described = control("GET", "/openapi.json")
+    bodies = [
+        operation["requestBody"]["content"]["application/json"]["schema"]
+        for path in described["paths"].values()
+        for operation in path.values()
+        if "requestBody" in operation
+    ]
+    assert len(bodies) == 2
+    assert all(body["additionalProperties"] is False for body in bodies)
+
+
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", "Basic abc", "Bearer \u00e9"])
 def test_the_token_is_needed(control: Ask, authorization: str) -> None:
     """401 without it."""

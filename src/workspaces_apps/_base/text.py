@@ -102,7 +102,7 @@ def harmless(value: object, limit: int | None = None) -> str:
 
 
 def advice(name: object, known: Iterable[str]) -> str:
-    """Return the name that may be meant, or all that there are: ``did you mean 'times'?``, ``there are a, b``.
+    """Return the name that may be meant, or all that there are: ``did you mean 'times'?``, ``there are a, b``, ``there are none``.
 
     Args:
         name: The name that is not known.
@@ -113,4 +113,4 @@ def advice(name: object, known: Iterable[str]) -> str:
 
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names) or 'none'}"

@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from typing_extensions import TypeIs
+
 from workspaces_apps._base.text import advice
 from workspaces_apps.errors import ConfigurationError
 
@@ -21,17 +23,18 @@ def unfit(name: str, takes: str, value: object) -> ConfigurationError:
     return ConfigurationError(f"{name} is {takes}, not {value!r}")
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeIs[float]:
     """Tell if it is a finite number; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_number(
     name: str, value: object, *, least: float = 0, most: float = math.inf, noun: str = "number"
-) -> None:
-    """Refuse what is no number, or out of its range."""
-    if not (is_number(value) and isinstance(value, int | float) and least <= value <= most):
-        raise unfit(name, f"a {noun}{_range(least, most)}", value)
+) -> float:
+    """Return the number; refuse what is none, or out of its range."""
+    if is_number(value) and least <= value <= most:
+        return value
+    raise unfit(name, f"a {noun}{_range(least, most)}", value)
 
 
 def check_whole(name: str, value: object, *, least: float = 0, most: float = math.inf) -> None:
@@ -52,7 +55,7 @@ def check_text(name: str, value: object) -> None:
 
 def check_texts(name: str, value: object) -> None:
     """Refuse what is no list of texts: a text by itself would be taken for its letters."""
-    if isinstance(value, str) or not isinstance(value, Collection):
+    if isinstance(value, str) or not _is_collection(value):
         raise unfit(name, "a list", value)
     for one in value:
         check_text(f"each of {name}", one)
@@ -66,11 +69,11 @@ def check_kind(name: str, value: object, kind: type | tuple[type, ...], takes: s
 
 def check_mapping(name: str, value: object) -> None:
     """Refuse what is no mapping from texts to texts."""
-    check_kind(name, value, Mapping, "a mapping")
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            check_text(f"each key of {name}", key)
-            check_text(f"{name}[{key!r}]", item)
+    if not _is_mapping(value):
+        raise unfit(name, "a mapping", value)
+    for key, item in value.items():
+        check_text(f"each key of {name}", key)
+        check_text(f"{name}[{key!r}]", item)
 
 
 def check_known(value: object, known: Iterable[str], noun: str) -> None:
@@ -90,6 +93,14 @@ def check_region(value: object) -> None:
     """Refuse what is no name of a Region."""
     if not isinstance(value, str) or not _REGION.fullmatch(value):
         raise ConfigurationError(f"a region is a name such as eu-west-1, unlike {value!r}")
+
+
+def _is_collection(value: object) -> TypeIs[Collection[object]]:
+    return isinstance(value, Collection)
+
+
+def _is_mapping(value: object) -> TypeIs[Mapping[object, object]]:
+    return isinstance(value, Mapping)
 
 
 def _range(least: float, most: float) -> str:

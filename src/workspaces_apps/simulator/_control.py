@@ -10,17 +10,18 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from workspaces_apps.errors import ConfigurationError
+from workspaces_apps.simulator._arguments import check_known, check_number
 from workspaces_apps.simulator._clocks import ManualClock, SimulatorClock
 from workspaces_apps.simulator._faults import Fault, FaultKind, Faults
 from workspaces_apps.simulator._recorder import Recorder, RequestRecord
 from workspaces_apps.simulator._service import Incoming, Reply
-from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue, Parameters, decode_object, encode
+from workspaces_apps.simulator._wire import ApiError, JsonObject, JsonValue, decode_object, encode
 
 CONTROL_PATH: Final = "/_control"
 
@@ -28,8 +29,6 @@ _OPEN: Final = frozenset({"/health", "/openapi.json"})
 """Paths that need no token: a container's health check has none, and a description is no secret."""
 
 _RECORDS: Final = 1000
-
-_KINDS: Final[dict[str, FaultKind]] = {kind: kind for kind in get_args(FaultKind)}
 
 
 class Control:
@@ -70,7 +69,10 @@ class Control:
             self._check(incoming)
             return Reply(200, encode(await self._act(incoming)), "application/json")
         except ApiError as error:
-            return Reply(error.status, encode(error.body()), "application/json")
+            refusal = error
+        except ConfigurationError as error:
+            refusal = ApiError("BadRequest", error.message)
+        return Reply(refusal.status, encode(refusal.body()), "application/json")
 
     def _check(self, incoming: Incoming) -> None:
         host = (incoming.headers.get("Host") or "").lower()
@@ -89,7 +91,16 @@ class Control:
             )
 
     async def _act(self, incoming: Incoming) -> JsonObject:
-        match incoming.method, incoming.path.removeprefix(CONTROL_PATH):
+        path = incoming.path.removeprefix(CONTROL_PATH)
+        query = {name: values[-1] for name, values in parse_qs(incoming.query, max_num_fields=100).items()}
+        body: JsonObject = {}
+        for route in ROUTES:
+            if (route.method, route.path) == (incoming.method, path):
+                if route.body is not None:
+                    body = decode_object(incoming.body)
+                _check_names(query, [name for name, _, _ in route.query], "parameter")
+                _check_names(body, _members(route.body or {}), "member of the body")
+        match incoming.method, path:
             case "GET", "/health":
                 return {"status": "ok"}
             case "GET", "/openapi.json":
@@ -99,21 +110,21 @@ class Control:
             case "GET", "/faults":
                 return {"faults": [_describe(fault) for fault in self._faults]}
             case "POST", "/faults":
-                return {"fault": _describe(self._add(Parameters(decode_object(incoming.body))))}
+                return {"fault": _describe(self._add(body))}
             case "DELETE", "/faults":
                 self._faults.clear()
                 return {}
             case "GET", "/requests":
                 return self._requests()
             case "GET", "/requests/records":
-                return self._records(incoming.query)
+                return self._records(query)
             case "DELETE", "/requests":
                 self._recorder.clear()
                 return {}
             case "GET", "/clock":
                 return {"now": self._clock.timestamp()}
             case "POST", "/clock":
-                return await self._advance(decode_object(incoming.body))
+                return await self._advance(body)
             case "POST", "/save":
                 if not self._save():
                     raise ApiError("Conflict", "The simulator was started without a state file.", status=409)
@@ -121,55 +132,27 @@ class Control:
             case _:
                 raise ApiError("NotFound", "There is nothing to control here.", status=404)
 
-    def _add(self, asked: Parameters) -> Fault:
-        kind = _KINDS.get(asked.text("kind"))
-        if kind is None:
-            raise ApiError("BadRequest", f"kind is one of {', '.join(_KINDS)}")
-        operations = asked.raw.get("operation")
-        try:
-            return self._faults.add(
-                kind,
-                operation=asked.texts("operation")
-                if isinstance(operations, list)
-                else asked.maybe_text("operation"),
-                workspace_id=asked.maybe_text("workspace_id"),
-                application_id=asked.maybe_text("application_id"),
-                times=asked.integer("times"),
-                skip=asked.integer("skip") or 0,
-                probability=_number(asked.raw.get("probability")),
-                delay=_number(asked.raw.get("delay"), 30.0) or 0.0,
-                code=asked.maybe_text("code") or "InternalServerException",
-                message=asked.maybe_text("message") or "A fault was asked for.",
-                reason=asked.maybe_text("reason") or "DeploymentError.InternalServerError",
-            )
-        except ConfigurationError as error:
-            raise ApiError("BadRequest", error.message) from error
+    def _add(self, asked: JsonObject) -> Fault:
+        if asked.get("kind") is None:
+            raise ConfigurationError("kind is needed")
+        given = {name: value for name, value in asked.items() if value is not None}
+        return self._faults.add(**given)  # type: ignore[arg-type]  # it checks all of them
 
     def _requests(self) -> JsonObject:
         counts = self._recorder.counts
         operations: JsonObject = {name: counts[name] for name in sorted(counts)}
         return {"total": sum(counts.values()), "operations": operations}
 
-    def _records(self, query: str) -> JsonObject:
-        asked = {name: values[-1] for name, values in parse_qs(query, max_num_fields=100).items()}
-        unknown = asked.keys() - {"operation", "error", "after", "limit"}
-        if unknown:
-            raise ApiError("BadRequest", f"There is no parameter {', '.join(sorted(unknown))}.")
+    def _records(self, asked: Mapping[str, str]) -> JsonObject:
         limit, after = _count(asked, "limit", 100), _count(asked, "after", 0)
-        try:
-            chosen = self._recorder.select(asked.get("operation"), error=asked.get("error"))
-        except ConfigurationError as error:
-            raise ApiError("BadRequest", error.message) from error
+        chosen = self._recorder.select(asked.get("operation"), error=asked.get("error"))
         found = [record for record in chosen if record.number > after]
         return {"records": [_record(one) for one in found[: min(limit, _RECORDS)]]}
 
     async def _advance(self, asked: JsonObject) -> JsonObject:
-        seconds = _number(asked.get("seconds"))
         if not isinstance(self._clock, ManualClock):
             raise ApiError("Conflict", "Only a manual clock can be advanced.", status=409)
-        if seconds is None or not 0 <= seconds < 10**10:
-            raise ApiError("BadRequest", "seconds is a number, 0 or more")
-        self._clock.jump(seconds)
+        self._clock.jump(check_number("seconds", asked.get("seconds"), most=10**10))
         return {"now": self._clock.timestamp()}
 
 
@@ -219,14 +202,6 @@ def _record(record: RequestRecord) -> JsonObject:
     }
 
 
-def _number(value: JsonValue, default: float | None = None) -> float | None:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ApiError("BadRequest", "A number was expected.")
-    return float(value)
-
-
 def _describe(fault: Fault) -> JsonObject:
     operations: list[JsonValue] | None = None
     if fault.operations is not None:
@@ -256,11 +231,25 @@ def _structure(members: Mapping[str, JsonObject], required: Sequence[str] | None
     return {"type": "object", "properties": dict[str, JsonValue](members), "required": names}
 
 
+def _closed(members: Mapping[str, JsonObject], required: Sequence[str]) -> JsonObject:
+    return {**_structure(members, required), "additionalProperties": False}
+
+
+def _members(structure: JsonObject) -> Collection[str]:
+    members = structure.get("properties")
+    return members if isinstance(members, dict) else ()
+
+
+def _check_names(given: Iterable[str], known: Collection[str], noun: str) -> None:
+    for name in given:
+        check_known(name, known, noun)
+
+
 def _list(element: JsonObject) -> JsonObject:
     return {"type": "array", "items": element}
 
 
-_NEW_FAULT: Final = _structure(
+_NEW_FAULT: Final = _closed(
     {
         "kind": {"type": "string", "enum": list[JsonValue](get_args(FaultKind))},
         "operation": {"anyOf": [_TEXT, _list(_TEXT)]},
@@ -388,7 +377,7 @@ ROUTES: Final[tuple[ControlRoute, ...]] = (
         summary="Tell the simulated time.", answer=_NOW),
     ControlRoute(method="POST", path="/clock", name="moveClock",
         summary="Move a manual clock forward.",
-        body=_structure({"seconds": {"type": "number", "minimum": 0}}), answer=_NOW),
+        body=_closed({"seconds": {"type": "number", "minimum": 0, "maximum": 10**10}}, ["seconds"]), answer=_NOW),
     ControlRoute(method="POST", path="/save", name="saveState",
         summary="Write the state file.", answer=_NOTHING),
 )  # fmt: skip
