@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.simulator.conformance import check_recorded, model
 from tests.simulator.peer import Call, peer_of, refusal
+from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator import ManualClock, Simulator, SimulatorSettings
 from workspaces_apps.simulator._records import ABSENT, TABLE, State, Trigger, look_up
 
@@ -178,6 +179,51 @@ def test_deploy_skips_what_failed_and_force_retries_it(
     assert states(call, ws)[app] == "PENDING_UNINSTALL"
     clock.jump(3600)
     assert states(call, ws) == {}
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "ERROR", None])
+def test_a_deployment_can_be_cut_short(
+    sim: Simulator, call: Call, clock: ManualClock, app: str, ws: str, state: State | None
+) -> None:
+    """The WorkSpace is back once the last association that was in flight is put into another state."""
+    visio = sim.fleet.application(VISIO)
+    for one in (app, visio):
+        call("associate_workspace_application", WorkspaceId=ws, ApplicationId=one)
+    call("deploy_workspace_applications", WorkspaceId=ws)
+    clock.jump(120)
+
+    sim.fleet.set_association(ws, app, state)
+    assert workspace_state(call, ws) == "UPDATING"
+    sim.fleet.set_association(ws, visio, state)
+    assert workspace_state(call, ws) == "AVAILABLE"
+
+    clock.jump(3600)
+    assert set(sim.fleet.associations(ws).values()) == ({state} if state else set())
+
+
+def test_a_state_that_a_test_has_set_stays(sim: Simulator, call: Call, app: str, ws: str) -> None:
+    """An association that no deployment has sent on its way takes the WorkSpace nowhere when it ends."""
+    sim.fleet.set_state(ws, "UPDATING")
+    sim.fleet.set_association(ws, app, "INSTALLING")
+
+    sim.fleet.set_association(ws, app, "COMPLETED")
+
+    assert workspace_state(call, ws) == "UPDATING"
+
+
+def test_an_association_needs_an_application(sim: Simulator, call: Call, app: str, ws: str) -> None:
+    """One that is not in the catalogue is refused, and nothing is left of it that could trouble the service."""
+    for state in ("COMPLETED", None):
+        with pytest.raises(ConfigurationError, match="no application 'wsa-unknown1': give its id"):
+            sim.fleet.set_association(ws, "wsa-unknown1", state)
+    with pytest.raises(ConfigurationError, match="'installed' is no direction; did you mean 'install'"):
+        sim.fleet.set_association(ws, app, "ERROR", direction="installed")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="reason is a text, not 5"):
+        sim.fleet.set_association(ws, app, "ERROR", reason=5)  # type: ignore[arg-type]
+
+    assert sim.fleet.associations(ws) == {}
+    assert ws in sim.fleet.compatible(app)
+    call("associate_workspace_application", WorkspaceId=ws, ApplicationId=app)
 
 
 def test_a_failure_shows_its_reason_and_no_direction(

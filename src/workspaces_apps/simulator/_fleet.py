@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from workspaces_apps._base.public import public
 from workspaces_apps._base.system import paused
@@ -25,6 +25,7 @@ from workspaces_apps.simulator._records import (
 )
 from workspaces_apps.simulator._settings import SimulatorSettings
 from workspaces_apps.simulator._state import RegionStore
+from workspaces_apps.simulator._transitions import end_deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -502,22 +503,32 @@ class Fleet:
             state: An AssociationState.
             direction: What a record in ERROR had failed to become; install if None.
             reason: The StateReason's ErrorCode, for ERROR.
+
+        Raises:
+            ConfigurationError: The catalogue has no such application, or an argument is of the wrong kind.
         """
+        if direction is not None:
+            check_known(direction, get_args(Direction), "direction")
+        if reason is not None:
+            check_text("reason", reason)
         with self._locked() as store:
-            known = store.workspaces[workspace_id].associations.get(application)
+            _in_catalogue(store, application)
+            workspace = store.workspaces[workspace_id]
+            known = workspace.associations.get(application)
             if known is not None:
                 store.drop_association(known)
-            if state is None:
-                return
-            association = store.bring(workspace_id, "WORKSPACE", application, self._now())
-            association.state = state
-            association.before = "COMPLETED" if state == "PENDING_UNINSTALL_DEPLOYMENT" else "ABSENT"
-            association.direction = (
-                None if state in ("COMPLETED", "REMOVED") else direction or _direction(state)
-            )
-            if state == "ERROR":
-                association.reason_code = reason or "DeploymentError.InternalServerError"
-                association.reason_message = "Set by a test."
+            if state is not None:
+                association = store.bring(workspace_id, "WORKSPACE", application, self._now())
+                association.state = state
+                association.before = "COMPLETED" if state == "PENDING_UNINSTALL_DEPLOYMENT" else "ABSENT"
+                association.direction = (
+                    None if state in ("COMPLETED", "REMOVED") else direction or _direction(state)
+                )
+                if state == "ERROR":
+                    association.reason_code = reason or "DeploymentError.InternalServerError"
+                    association.reason_message = "Set by a test."
+            # What was planned for the record that was there is off.
+            end_deployment(workspace)
 
 
 def _in_catalogue(store: RegionStore, application: str) -> Application:

@@ -198,7 +198,7 @@ class Workspace:
     associations: dict[str, Association]
     visible: bool = True
     epoch: int = 0
-    resting_state: str = "AVAILABLE"
+    resting_state: str | None = None
     name: str | None = None
     volume_key: str | None = None
     user_encrypted: bool = False

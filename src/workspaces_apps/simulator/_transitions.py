@@ -108,7 +108,7 @@ class Transitions:
         else:
             self._move(association, "fail", event.at)
             association.reason_code, association.reason_message = failure, _MESSAGES.get(failure, failure)
-        self._release(workspace)
+        end_deployment(workspace)
 
     def _failure(
         self, store: RegionStore, workspace: Workspace, application: Application, association: Association
@@ -133,13 +133,6 @@ class Transitions:
         to = look_up(trigger, association.state).to
         association.state = _state(to)
         association.updated = now
-
-    def _release(self, workspace: Workspace) -> None:
-        if workspace.state == "UPDATING" and not any(
-            association.state in IN_FLIGHT for association in workspace.associations.values()
-        ):
-            workspace.state = workspace.resting_state
-            workspace.epoch += 1
 
     def _workspace_rests(self, store: RegionStore, event: ScheduledEvent) -> None:
         workspace = store.workspaces.get(event.target)
@@ -270,6 +263,16 @@ class Transitions:
             collection.drop(event.target)
         else:
             item["State"] = state
+
+
+def end_deployment(workspace: Workspace) -> None:
+    """Give a WorkSpace back the state it was deployed to in, if nothing on it is in flight any more."""
+    if any(association.state in IN_FLIGHT for association in workspace.associations.values()):
+        return
+    before, workspace.resting_state = workspace.resting_state, None
+    if workspace.state == "UPDATING" and before is not None:
+        workspace.state = before
+        workspace.epoch += 1
 
 
 def _association(store: RegionStore, event: ScheduledEvent) -> Association | None:
