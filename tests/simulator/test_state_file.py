@@ -1,6 +1,7 @@
 """The state file: what is saved comes back, what is broken is refused with a clear error."""
 
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,52 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """Said at saving."""
     with pytest.raises(ConfigurationError, match="cannot write"):
         Simulator(state_file=tmp_path / "no" / "where.json").save()
+
+
+async def test_it_is_an_error_before_anything_is_simulated(tmp_path: Path) -> None:
+    """On an event loop and in a thread: at the end the state would be lost."""
+    began: list[Simulator] = []
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "no" / "where.json", tmp_path / "file" / "state.json"):
+        with pytest.raises(ConfigurationError, match=f"cannot write the state file {place}"):
+            async with Simulator(state_file=place) as sim:
+                began.append(sim)
+        with (
+            pytest.raises(ConfigurationError, match=f"cannot write the state file {place}"),
+            Simulator.in_thread(state_file=place) as sim,
+        ):
+            began.append(sim)
+    assert began == []
+
+
+async def test_nothing_is_written_at_the_start(path: Path) -> None:
+    """Neither the file, nor anything beside it."""
+    async with Simulator(state_file=path):
+        assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("thread", [False, True])
+async def test_an_error_at_saving_is_told_beside_that_of_the_test(tmp_path: Path, *, thread: bool) -> None:
+    """The test's own exception comes out, with a note; without one the state's loss is the error."""
+    place = tmp_path / "there"
+    message = f"cannot write the state file {place / 'state.json'}: No such file or directory"
+
+    async def lose(error: Exception | None) -> None:
+        place.mkdir()
+        async with AsyncExitStack() as stack:
+            if thread:
+                stack.enter_context(Simulator.in_thread(state_file=place / "state.json"))
+            else:
+                await stack.enter_async_context(Simulator(state_file=place / "state.json"))
+            place.rmdir()
+            if error is not None:
+                raise error
+
+    with pytest.raises(RuntimeError, match="the test's own") as caught:
+        await lose(RuntimeError("the test's own"))
+    assert caught.value.__notes__ == [message]
+    with pytest.raises(ConfigurationError, match=message):
+        await lose(None)
 
 
 def test_another_account_keeps_its_fleet(path: Path) -> None:

@@ -62,14 +62,31 @@ def replace_file(path: str | Path, content: bytes) -> None:
         if not stat.S_ISREG(found.st_mode):
             target.write_bytes(content)
             return
-    part = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
-    try:
-        part.unlink(missing_ok=True)
+    with _part_of(target, path) as part:
         with os.fdopen(os.open(part, _WRITE, 0o666 if mode is None else mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
+
+
+def try_to_replace(path: str | Path) -> None:
+    """Find out if `replace_file` could write beside a file; the file stays as it is, and nothing is left.
+
+    Raises:
+        OSError: It could not, with the cause and the path.
+    """
+    with _part_of(Path(os.path.realpath(path)), path) as part:
+        os.close(os.open(part, _WRITE, 0o600))
+        part.unlink()
+
+
+@contextmanager
+def _part_of(target: Path, path: str | Path) -> Generator[Path]:
+    part = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+    try:
+        part.unlink(missing_ok=True)
+        yield part
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ from workspaces_apps.simulator._model import service_model
 from workspaces_apps.simulator._recorder import Recorder
 from workspaces_apps.simulator._service import Incoming, Reply, Service, Throttle, Throttler
 from workspaces_apps.simulator._settings import SimulatorSettings
-from workspaces_apps.simulator._snapshot import load, load_fleet, save
+from workspaces_apps.simulator._snapshot import load, load_fleet, save, try_to_save
 from workspaces_apps.simulator._state import Accounts
 from workspaces_apps.simulator._wire import CONTENT_TYPE, ApiError, JsonObject, JsonValue, encode
 
@@ -126,7 +126,8 @@ class Simulator:
         host_names: Names under which others reach the control endpoint, besides ``localhost`` and addresses.
 
     Raises:
-        ConfigurationError: An argument is out of range, or `host` is not this machine's loopback.
+        ConfigurationError: An argument is out of range, or `host` is not this machine's loopback; on entering,
+            the port is taken, or the state file cannot be written.
 
     Examples:
         >>> import asyncio
@@ -375,6 +376,8 @@ class Simulator:
     async def __aenter__(self) -> Self:
         if self._server is not None:
             raise ClientStateError("the simulator is running already")
+        if self._state_file is not None:
+            try_to_save(self._state_file)
         loop = asyncio.get_running_loop()
         self._web = _Server(self._handle)
         try:
@@ -398,7 +401,12 @@ class Simulator:
             server.close()
             await handlers.shutdown(_SHUTDOWN_PATIENCE)
             await server.wait_closed()
-        self.save()
+        try:
+            self.save()
+        except ConfigurationError as unsaved:
+            if error is None:
+                raise
+            error.add_note(unsaved.message)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Run until the event is set."""
@@ -438,14 +446,22 @@ class Simulator:
         ready.wait(_START_PATIENCE)
         if failed:
             raise failed[0]
-        try:
-            yield simulator
-        finally:
-            loop, stop = running[0]
+        loop, stop = running[0]
+
+        def end() -> None:
             loop.call_soon_threadsafe(stop.set)
             thread.join()
-            if failed:
-                raise failed[0]
+
+        try:
+            yield simulator
+        except BaseException as error:
+            end()
+            for one in failed:
+                error.add_note(str(one))
+            raise
+        end()
+        if failed:
+            raise failed[0]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self._activity.begin()

@@ -7,6 +7,8 @@ listing is that of DescribeWorkspaces; of a fleet made of it every id and name i
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,7 +16,7 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from workspaces_apps._base.system import read_file, replace_file
+from workspaces_apps._base.system import read_file, replace_file, try_to_replace
 from workspaces_apps.errors import ConfigurationError
 from workspaces_apps.simulator._faults import Faults
 from workspaces_apps.simulator._fleet import SampleBundle, add_bundle, enliven, new_directory, new_workspace
@@ -106,8 +108,24 @@ def save(path: Path, accounts: Accounts, now: float) -> None:
         ConfigurationError: The file cannot be written.
     """
     stored = stored_state(accounts, now)
-    try:
+    with _writing(path):
         replace_file(path, TypeAdapter(StoredState).dump_json(stored))
+
+
+def try_to_save(path: Path) -> None:
+    """Find out if the file can be written, and leave everything as it is.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    with _writing(path):
+        try_to_replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigurationError(f"cannot write the state file {path}: {error.strerror}") from error
 
