@@ -311,6 +311,19 @@ def test_nested_models_go_out_with_their_wire_names() -> None:
     assert CreateTagsRequest.from_wire(found.to_wire() | {"ResourceId": "a", "Tags": []}).tags == ()
 
 
+def test_a_copy_sends_the_list_that_it_was_given() -> None:
+    """Also where the list was null on the wire, in a request made with the copy, and where it is given as empty."""
+    sent = {"DirectoryId": "d-12345678", "UserName": "ann", "BundleId": "wsb-12345678", "Tags": None}
+    (wanted,) = CreateWorkspacesRequest.from_wire({"Workspaces": [sent]}).workspaces
+
+    tagged = wanted.model_copy(update={"tags": (Tag(key="team"),)})
+
+    assert tagged.to_wire() == sent | {"Tags": [{"Key": "team"}]}
+    assert CreateWorkspacesRequest(workspaces=[tagged]).to_wire() == {"Workspaces": [tagged.to_wire()]}
+    assert wanted.model_copy(update={"tags": ()}).to_wire() == sent | {"Tags": []}
+    assert wanted.model_copy(update={"user_name": "bob"}).to_wire() == sent | {"UserName": "bob"}
+
+
 @pytest.mark.parametrize("name", ["_meta", "_nulls"])
 def test_a_member_named_like_what_is_kept_beside_the_content_is_content(name: str) -> None:
     """It is not taken for the other: it travels with each copy, and the result's own meta stays what it is."""

@@ -48,6 +48,7 @@ from workspaces_apps._model.validation import (
     FROM_WIRE,
     TO_WIRE,
     JsonObject,
+    Kind,
     descriptions_of,
     fields_by_wire_name,
     invalid_unicode,
@@ -182,6 +183,7 @@ class _Shape(NamedTuple):
         optional: The attributes that may be left out, for each of which None counts as left out.
         required: The others.
         nested: The attributes that hold structures.
+        kinds: The class that holds the values of an attribute which has several.
         always: What is set without being given.
         sent: Whether callers send it, so that what it holds must be text; what only the service sends is kept as it is.
     """
@@ -189,6 +191,7 @@ class _Shape(NamedTuple):
     optional: frozenset[str]
     required: frozenset[str]
     nested: frozenset[str]
+    kinds: Mapping[str, Kind]
     always: Mapping[str, object]
     sent: bool
 
@@ -253,7 +256,8 @@ class Model(BaseModel, frozen=True):
             if type(value) is str and value.isascii():
                 given[name] = value
                 continue
-            given[name] = value = tuple(value) if _is_plain_sequence(value) else value
+            kind = shape.kinds.get(name, tuple)
+            given[name] = value = _made(kind, value) if _is_several(value, kind) else value
             if name in shape.nested:
                 problems += raw_structures(model, name, value)
             elif shape.sent:
@@ -561,8 +565,17 @@ class BatchResult(Result, ABC, frozen=True):
         )
 
 
-def _is_plain_sequence(value: object) -> TypeGuard[Collection[object]]:
-    return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray | tuple)
+def _is_several(value: object, kind: Kind) -> TypeGuard[Collection[object]]:
+    """Tell if it is a sequence or set, and not of the kind already."""
+    return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray | kind)
+
+
+def _made(kind: Kind, value: Collection[object]) -> Collection[object]:
+    try:
+        return kind(value)
+    except TypeError:
+        # No set holds a list; pydantic says so.
+        return value
 
 
 _shapes: dict[type[Model], _Shape] = {}
@@ -574,6 +587,7 @@ def _shape_of(model: type[Model]) -> _Shape:
         optional=frozenset(name for name, field in fields.items() if not field.is_required()),
         required=frozenset(name for name, field in fields.items() if field.is_required()),
         nested=frozenset(field.name for field in fields_by_wire_name(model).values() if field.nested),
+        kinds={field.name: field.kind for field in fields_by_wire_name(model).values() if field.kind},
         always={name: fields[name].default for name in model.always_sent},
         sent=issubclass(model, Input) or hasattr(model, "rules"),
     )
@@ -618,7 +632,7 @@ def _without_strange_members(model: type[BaseModel] | None, value: object) -> ob
     return {
         wire: _without_strange_members(field.nested, value[wire])
         for wire, field in fields_by_wire_name(model).items()
-        if wire in value and not (field.several and value[wire] is None)
+        if wire in value and not (field.kind and value[wire] is None)
     }
 
 
@@ -640,7 +654,7 @@ def _remember_strange_members(found: object, document: object) -> None:
                 extra[wire] = value
             elif value is not None:
                 _remember_strange_members(getattr(found, field.name), value)
-            elif field.several and field.name not in type(found).always_sent:
+            elif field.kind and field.name not in type(found).always_sent:
                 nulls.add(wire)
         if nulls:
             object.__setattr__(found, "_nulls", frozenset(nulls))
@@ -649,13 +663,15 @@ def _remember_strange_members(found: object, document: object) -> None:
 def _restore_nulls(source: object, document: JsonValue) -> None:
     """Give back the nulls that were read for lists."""
     if is_list(source) and isinstance(document, list):
-        for item, written in zip(source, document, strict=True):
+        # Not where a serializer of a subclass has left some out.
+        for item, written in zip(source, document, strict=True) if len(source) == len(document) else ():
             _restore_nulls(item, written)
     elif isinstance(source, Model) and isinstance(document, dict):
         # Not by its plain name, which an unknown member could have.
         nulls: frozenset[str] = _told(source).get("_nulls", frozenset())
         for wire in nulls:
-            document[wire] = None
+            # Not over what a copy has set since.
+            document.setdefault(wire, None)
         for wire, field in fields_by_wire_name(type(source)).items():
             if field.nested is not None and wire in document:
                 _restore_nulls(getattr(source, field.name), document[wire])

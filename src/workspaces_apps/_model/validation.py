@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -269,9 +270,16 @@ _ANYTHING: Final = core_schema.plain_serializer_function_ser_schema(
 
 
 # Of a schema with two halves, pydantic serialises by the strict one.
-_ONE: Final = ("schema", "strict_schema", "extras_schema", "keys_schema", "values_schema")
-_SEVERAL: Final = ("items_schema", "steps")
-"""The keys below which a schema holds others."""
+_BELOW: Final = (
+    "schema",
+    "strict_schema",
+    "extras_schema",
+    "keys_schema",
+    "values_schema",
+    "items_schema",
+    "steps",
+)
+"""The keys below which a schema holds another, or a list of others."""
 
 
 def with_whole_text(schema: Any) -> Any:
@@ -281,15 +289,19 @@ def with_whole_text(schema: Any) -> Any:
     """
     match schema["type"]:
         case "str":
-            return {**schema, "serialization": TEXT}
+            # Not over a serializer of somebody's own.
+            return {"serialization": TEXT, **schema}
         case "any":
-            return {**schema, "serialization": _ANYTHING}
+            return {"serialization": _ANYTHING, **schema}
         case _:
             pass
-    changed = {key: with_whole_text(schema[key]) for key in _ONE if key in schema}
-    for key in _SEVERAL:
+    changed: dict[str, object] = {}
+    for key in _BELOW:
         if key in schema:
-            changed[key] = [with_whole_text(part) for part in schema[key]]
+            below = schema[key]
+            changed[key] = (
+                [with_whole_text(part) for part in below] if is_list(below) else with_whole_text(below)
+            )
     if schema["type"] == "model-fields":
         changed["fields"] = {name: with_whole_text(part) for name, part in schema["fields"].items()}
     return {**schema, **changed}
@@ -321,12 +333,19 @@ def kind_of(value: object) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
+Kind: TypeAlias = type[tuple[Any, ...] | list[Any] | set[Any] | frozenset[Any] | deque[Any]]
+"""A class that holds several values."""
+
+# Generated models hold tuples; whoever derives from them may hold what else pydantic knows.
+_KINDS: Final[tuple[Kind, ...]] = (tuple, list, set, frozenset, deque)
+
+
 class WireField(NamedTuple):
-    """A member as the wire knows it: its attribute, the model in it, and whether it is a list."""
+    """A member as the wire knows it: its attribute, the model in it, and the class of its list, if it is one."""
 
     name: str
     nested: type[BaseModel] | None
-    several: bool
+    kind: Kind | None
 
 
 @cache
@@ -334,10 +353,11 @@ def fields_by_wire_name(model: type[BaseModel]) -> Mapping[str, WireField]:
     """Return the members of a model by their names on the wire."""
     found: dict[str, WireField] = {}
     for name, field in model.model_fields.items():
-        kinds = [field.annotation, *get_args(field.annotation)]
-        nested = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        parts = [field.annotation, *get_args(field.annotation)]
+        nested = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+        kinds = [kind for part in parts for kind in _KINDS if kind in (part, get_origin(part))]
         found[field.serialization_alias or name] = WireField(
-            name, nested[0] if nested else None, any(get_origin(kind) is tuple for kind in kinds)
+            name, nested[0] if nested else None, kinds[0] if kinds else None
         )
     return found
 
@@ -479,7 +499,7 @@ def invalid_unicode(name: str, value: object) -> Iterator[Problem]:
 def raw_structures(model: type[BaseModel], name: str, value: object) -> Iterator[Problem]:
     """Yield a problem for each mapping where a model is meant: what is misspelt in it would get lost."""
     field = next((field for field in fields_by_wire_name(model).values() if field.name == name), None)
-    if field is None or field.nested is None or (field.several and not is_list(value)):
+    if field is None or field.nested is None or (field.kind and not is_list(value)):
         return
     places = (
         [(f"{name}[{index}]", item) for index, item in enumerate(value)]
