@@ -5,6 +5,7 @@ import inspect
 import json
 import typing
 import warnings
+from collections import deque
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
@@ -45,10 +46,10 @@ def outer_of(shape: type[Model]) -> type[BaseModel]:
     return create_model("Outer", one=(shape, ...), several=(listed[shape], ...))
 
 
-def inside(shape: type[Model], one: Model) -> Model:
+def inside(shape: type[Model], one: Model, *, strict: bool = False) -> Model:
     """The shape after a round trip inside a model of somebody else's."""
     outer = outer_of(shape)
-    back = outer.model_validate_json(outer(one=one, several=[one]).model_dump_json())
+    back = outer.model_validate_json(outer(one=one, several=[one]).model_dump_json(), strict=strict)
     found: object = getattr(back, "one")  # noqa: B009 - no checker knows it
     assert isinstance(found, Model)
     assert getattr(back, "several") == [found]  # noqa: B009
@@ -63,6 +64,13 @@ WAYS: dict[str, Callable[[Model], Model]] = {
     "Python": lambda one: type(one).model_validate(one.model_dump()),
     "adapter": lambda one: adapter(type(one)).validate_json(adapter(type(one)).dump_json([one]))[0],
     "inside another": lambda one: inside(type(one), one),
+    "strict wire": lambda one: type(one).model_validate(one.to_wire(), strict=True),
+    "strict JSON": lambda one: type(one).model_validate_json(one.model_dump_json(), strict=True),
+    "strict JSON values": lambda one: type(one).model_validate(one.model_dump(mode="json"), strict=True),
+    "strict adapter": lambda one: adapter(type(one)).validate_json(f"[{one.model_dump_json()}]", strict=True)[
+        0
+    ],
+    "strict inside another": lambda one: inside(type(one), one, strict=True),
 }
 
 
@@ -178,7 +186,7 @@ def test_a_signature_shows_attributes(name: str) -> None:
     assert typing.get_type_hints(shape).keys() >= shape.model_fields.keys()
 
 
-SENT = {
+SENT: dict[str, Any] = {
     "Workspaces": [
         {
             "DirectoryId": "d-1",
@@ -251,6 +259,50 @@ def test_what_was_only_written_out_is_not_sent() -> None:
         assert back.to_wire() == request.to_wire()
 
 
+WANTED = WorkspaceRequest(directory_id="d-12345678", user_name="ann", bundle_id="wsb-12345678", tags=[])
+
+
+@pytest.mark.parametrize("several", [list, tuple, deque])
+def test_a_model_that_came_in_as_one_stays_as_it_is(several: Callable[[Any], object]) -> None:
+    """What its constructor was given is sent, the empty list too; what came beside it as a mapping was written out."""
+    before = WANTED.to_wire()
+    written = WANTED.model_dump()
+
+    found = CreateWorkspacesRequest.model_validate({"Workspaces": several([WANTED, written])})
+
+    assert WANTED.to_wire() == before
+    assert found.to_wire() == {
+        "Workspaces": [before, {name: value for name, value in before.items() if name != "Tags"}]
+    }
+    assert found.workspaces[0] is WANTED
+
+
+@pytest.mark.parametrize(
+    "shape,sent",
+    [
+        (Workspace, {"WorkspaceId": "ws-1", "State": "AVAILABLE"}),
+        (Tag, {"Key": "a"}),
+        (WorkspaceRequest, SENT["Workspaces"][0]),
+        (CreateWorkspacesRequest, SENT),
+    ],
+)
+def test_a_member_has_one_value(shape: type[Model], sent: dict[str, Any]) -> None:
+    """A second one under the attribute's name is refused, whichever comes first, alone and inside others."""
+    name, field = next(iter(shape.model_fields.items()))
+    value = sent[field.serialization_alias or name]
+
+    for both in ({**sent, name: value}, {name: value, **sent}):
+        with pytest.raises(ValidationError) as from_mapping:
+            shape.model_validate(both)
+        with pytest.raises(ValidationError) as from_json:
+            shape.model_validate_json(json.dumps(both))
+        with pytest.raises(ValidationError) as from_list:
+            adapter(shape).validate_python([both])
+        for refused in (from_mapping, from_json, from_list):
+            assert [one["loc"][-1] for one in refused.value.errors()] == [name]
+            assert {one["type"] for one in refused.value.errors()} <= {"attribute", "extra_forbidden"}
+
+
 @pytest.mark.parametrize(
     "given",
     [1704067200, "2024-01-01T00:00:00Z", "2024-01-01T00:00:00", "2024-01-01T05:00:00+05:00", "1704067200"],
@@ -301,6 +353,22 @@ def test_a_blob_is_base64_in_json() -> None:
     assert DefaultImportClientBrandingAttributes.model_validate({"Logo": b"abc"}) == one
     with pytest.raises(ValidationError, match="base64"):
         DefaultImportClientBrandingAttributes.model_validate_json('{"Logo": "Y"}')
+
+
+def test_strictness_is_about_meaning() -> None:
+    """A strict reader takes lists, base64 and numbers for times, as any other, but no text for a number."""
+    times = {"last_known_user_connection_timestamp": 1704067200, "workspace_id": "w"}
+
+    assert WorkspaceConnectionStatus.model_validate(times, strict=True) == (
+        WorkspaceConnectionStatus.model_validate(times)
+    )
+    assert DefaultImportClientBrandingAttributes.model_validate_json('{"Logo": "YWJj"}', strict=True) == (
+        DefaultImportClientBrandingAttributes(logo=b"abc")
+    )
+    with pytest.raises(ValidationError, match="int_type"):
+        DescribeApplicationsRequest.model_validate_json('{"max_results": "5"}', strict=True)
+    with pytest.raises(ValidationError, match="tuple_type"):
+        DescribeApplicationsRequest.model_validate({"application_ids": {"wsa-1"}}, strict=True)
 
 
 def test_a_member_of_a_union_is_the_one_that_fits() -> None:

@@ -96,6 +96,7 @@ class Masked(Workspace, frozen=True):
     note: Annotated[str, PlainSerializer(lambda _: MASKED)]
     wrapped: Annotated[str, WrapSerializer(lambda _, __: MASKED)]
     anything: Annotated[Any, PlainSerializer(lambda _: MASKED)]
+    several: Annotated[tuple[str, ...], PlainSerializer(lambda _: MASKED)]
     plain: str
 
     @field_serializer("workspace_id", "user_name")
@@ -107,15 +108,15 @@ class Masked(Workspace, frozen=True):
 def test_a_serializer_of_the_subclass_holds() -> None:
     """For required and optional text and for anything, whichever way the model is written."""
     sent = {"Note": "a", "Wrapped": "b", "Anything": "c", "Plain": "d", "WorkspaceId": "e", "UserName": "f"}
-    found = Masked.from_wire(sent | {"State": "AVAILABLE"})
-    masked = dict.fromkeys(sent, MASKED) | {"Plain": "d"}
+    found = Masked.from_wire(sent | {"State": "AVAILABLE", "Several": ["g"]})
+    masked = dict.fromkeys((*sent, "Several"), MASKED) | {"Plain": "d"}
 
     assert found.to_wire() == masked | {"State": "AVAILABLE"}
     assert found.model_dump(by_alias=True, include=ATTRIBUTES) == masked
     assert TypeAdapter(Masked).dump_python(found, mode="json", by_alias=True, include=ATTRIBUTES) == masked
 
 
-ATTRIBUTES = {"note", "wrapped", "anything", "plain", "workspace_id", "user_name"}
+ATTRIBUTES = {"note", "wrapped", "anything", "plain", "several", "workspace_id", "user_name"}
 
 
 class Shortened(DescribeWorkspacesResult, frozen=True):

@@ -1,6 +1,7 @@
 """`from_wire` and `to_wire`: whatever the service sends is read, and nothing of it gets lost."""
 
 import json
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -114,6 +115,36 @@ def test_unknown_members_are_in_model_extra() -> None:
 
     assert found.next_token is None
     assert found.model_extra == {"next_token": "not the token", "Sparkle": [1, None]}
+
+
+def test_an_unknown_member_called_like_an_attribute_is_not_taken_for_it() -> None:
+    """It is given back to the wire, at any depth and by each copy, and written nowhere else: the attribute has one value."""
+    item: dict[str, JsonValue] = {
+        "WorkspaceId": "ws-1",
+        "State": "AVAILABLE",
+        "workspace_id": {"\u00e4": ["ws-2"]},
+    }
+    sent: dict[str, JsonValue] = {"Workspaces": [item], "next_token": "two", "NextToken": "one"}
+
+    found = DescribeWorkspacesResult.from_wire(json.dumps(sent))
+
+    assert (found.next_token, found.workspaces[0].workspace_id) == ("one", "ws-1")
+    assert found.model_extra == {"next_token": "two"}
+    assert found.model_dump()["next_token"] == "one"
+    assert found.model_copy(deep=True).to_wire() == pickle.loads(pickle.dumps(found)).to_wire() == sent
+    back = DescribeWorkspacesResult.model_validate_json(found.model_dump_json())
+    assert back.to_wire()["NextToken"] == "one"
+    assert back.workspaces[0].workspace_id == "ws-1"
+    assert back != found
+
+
+def test_an_unknown_member_of_a_mapping_goes_out_as_json() -> None:
+    """Also where it is called like an attribute: times as epoch seconds."""
+    time = datetime(2024, 1, 1, tzinfo=UTC)
+
+    found = DescribeApplicationsResult.from_wire({"next_token": time, "Sparkle": time})
+
+    assert found.to_wire() == {"next_token": 1704067200, "Sparkle": 1704067200}
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])

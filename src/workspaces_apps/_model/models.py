@@ -39,7 +39,14 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema, from_json
+from pydantic_core import (
+    CoreSchema,
+    PydanticCustomError,
+    PydanticKnownError,
+    core_schema,
+    from_json,
+    to_jsonable_python,
+)
 
 from workspaces_apps._base.public import public
 from workspaces_apps._model.operations import Many, OperationSpec
@@ -54,12 +61,12 @@ from workspaces_apps._model.validation import (
     invalid_unicode,
     is_list,
     is_mapping,
+    lax_about_form,
     problem_of,
     raw_structures,
     read_leniently,
     sentence,
     unknown_name,
-    with_whole_text,
 )
 from workspaces_apps.errors import PartialFailureError, Problem, RequestValidationError
 
@@ -161,12 +168,13 @@ No argument: pydantic calls the validators of nested shapes, and its `context` i
 
 
 def _keep_unknown(name: str, info: ValidationInfo) -> str:
-    if info.context is FROM_WIRE:
-        if name.islower():
-            # pydantic notes unknown members by name as set, so this one would count for the attribute.
-            raise PydanticCustomError("attribute", "may be taken for an attribute")
-    elif _closing.get():
+    if info.context is not FROM_WIRE and _closing.get():
         raise PydanticKnownError("extra_forbidden")
+    if name in info.data:
+        # The member has come by its wire name. pydantic would note this one as the attribute that is set, and write both.
+        raise PydanticCustomError(
+            "attribute", "is the attribute of a member that goes by its wire name here; give one of the two"
+        )
     return name
 
 
@@ -226,11 +234,12 @@ class Model(BaseModel, frozen=True):
     if not TYPE_CHECKING:
         __pydantic_extra__: dict[Annotated[str, AfterValidator(_keep_unknown)], object]
 
-    # The wire names of lists that were null. (Checkers would take an instance's variable for a field.)
-    __slots__ = ("_nulls",)
+    # Lists that were null and unknown members called like an attribute, by wire name: `to_wire` gives them back.
+    # (Checkers would take an instance's variable for a field.)
+    __slots__ = ("_aside",)
 
     if TYPE_CHECKING:
-        _nulls: ClassVar[frozenset[str]]
+        _aside: ClassVar[Mapping[str, object]]
 
     always_sent: ClassVar[tuple[str, ...]] = ()
     """Attributes whose default is sent too: the service requires them, and takes but one value."""
@@ -239,7 +248,7 @@ class Model(BaseModel, frozen=True):
     def __get_pydantic_core_schema__(
         cls, source: type[BaseModel], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        schema: CoreSchema = with_whole_text(handler(source))
+        schema: CoreSchema = lax_about_form(handler(source))
         return schema
 
     def __init__(self, /, **data: object) -> None:
@@ -257,7 +266,9 @@ class Model(BaseModel, frozen=True):
                 given[name] = value
                 continue
             kind = shape.kinds.get(name, tuple)
-            given[name] = value = _made(kind, value) if _is_several(value, kind) else value
+            if _is_several(value) and not isinstance(value, kind):
+                value = _made(kind, value)
+            given[name] = value
             if name in shape.nested:
                 problems += raw_structures(model, name, value)
             elif shape.sent:
@@ -363,8 +374,22 @@ class Model(BaseModel, frozen=True):
         document: JsonObject = self.model_dump(
             mode="json", by_alias=True, exclude_unset=True, context=TO_WIRE
         )
-        _restore_nulls(self, document)
+        _restore_aside(self, document)
         return document
+
+    @property
+    def model_extra(self) -> dict[str, Any] | None:
+        """Members that this release does not know, by their wire names.
+
+        One that is called like an attribute is only here and in `to_wire`: other forms would give the attribute two values.
+        """
+        extra = super().model_extra
+        try:
+            aside: Mapping[str, object] = object.__getattribute__(self, "_aside")
+        except AttributeError:
+            return extra
+        known = fields_by_wire_name(type(self))
+        return {**(extra or {}), **{wire: value for wire, value in aside.items() if wire not in known}}
 
     def __copy__(self) -> Self:
         return _told_alike(super().__copy__(), self)
@@ -393,7 +418,7 @@ class Model(BaseModel, frozen=True):
 
 ModelT = TypeVar("ModelT", bound=Model)
 
-_TOLD: Final = frozenset({"_meta", "_nulls"})
+_TOLD: Final = frozenset({"_meta", "_aside"})
 """Facts of a model besides its content; not every model has either."""
 
 
@@ -446,27 +471,28 @@ def _close(value: object, handler: ValidatorFunctionWrapHandler, info: Validatio
         found: object = handler(value)
     finally:
         _closing.reset(token)
-    _forget_defaults(found)
+    _forget_defaults(found, value)
     return found
 
 
-def _forget_defaults(found: object) -> None:
+def _forget_defaults(found: object, source: object) -> None:
     """Take what was only written out for not given, as constructors do: it is not to be sent.
 
     Those are null and empty lists, where they may be left out. Constructors and `from_wire` are the ways to send an empty
-    list.
+    list, and a model that came in as one stays what they made.
     """
-    if is_list(found):
-        for item in found:
-            _forget_defaults(item)
-    elif isinstance(found, Model):
-        given = found.model_fields_set
-        for name in _shape_of(type(found)).optional & given:
+    if is_list(found) and _is_several(source):
+        for item, given in zip(found, source, strict=False):
+            _forget_defaults(item, given)
+    elif isinstance(found, Model) and is_mapping(source):
+        names = found.model_fields_set
+        for name in _shape_of(type(found)).optional & names:
             value: object = getattr(found, name)
             if value is None or value == ():
-                given.discard(name)
-        for value in found.__dict__.values():
-            _forget_defaults(value)
+                names.discard(name)
+        for wire, field in fields_by_wire_name(type(found)).items():
+            if field.nested is not None:
+                _forget_defaults(getattr(found, field.name), source.get(wire, source.get(field.name)))
 
 
 @public("workspaces_apps")
@@ -565,9 +591,8 @@ class BatchResult(Result, ABC, frozen=True):
         )
 
 
-def _is_several(value: object, kind: Kind) -> TypeGuard[Collection[object]]:
-    """Tell if it is a sequence or set, and not of the kind already."""
-    return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray | kind)
+def _is_several(value: object) -> TypeGuard[Collection[object]]:
+    return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray)
 
 
 def _made(kind: Kind, value: Collection[object]) -> Collection[object]:
@@ -642,36 +667,36 @@ def _remember_strange_members(found: object, document: object) -> None:
         for item, source in zip(found, document, strict=True):
             _remember_strange_members(item, source)
     elif isinstance(found, Model) and is_mapping(document):
-        extra = found.model_extra
+        extra = found.__pydantic_extra__
         assert extra is not None, "every model keeps what it does not know"
         known = fields_by_wire_name(type(found))
-        nulls: set[str] = set()
+        aside: dict[str, object] = {}
         for wire, value in document.items():
             if not isinstance(wire, str):
                 continue
             field = known.get(wire)
             if field is None:
-                extra[wire] = value
+                (aside if wire in type(found).model_fields else extra)[wire] = value
             elif value is not None:
                 _remember_strange_members(getattr(found, field.name), value)
             elif field.kind and field.name not in type(found).always_sent:
-                nulls.add(wire)
-        if nulls:
-            object.__setattr__(found, "_nulls", frozenset(nulls))
+                aside[wire] = None
+        if aside:
+            object.__setattr__(found, "_aside", aside)
 
 
-def _restore_nulls(source: object, document: JsonValue) -> None:
-    """Give back the nulls that were read for lists."""
+def _restore_aside(source: object, document: JsonValue) -> None:
+    """Give back nulls that were read for lists, and unknown members that are called like an attribute."""
     if is_list(source) and isinstance(document, list):
         # Not where a serializer of a subclass has left some out.
         for item, written in zip(source, document, strict=True) if len(source) == len(document) else ():
-            _restore_nulls(item, written)
+            _restore_aside(item, written)
     elif isinstance(source, Model) and isinstance(document, dict):
         # Not by its plain name, which an unknown member could have.
-        nulls: frozenset[str] = _told(source).get("_nulls", frozenset())
-        for wire in nulls:
-            # Not over what a copy has set since.
-            document.setdefault(wire, None)
+        aside: Mapping[str, object] = _told(source).get("_aside", {})
+        for wire, value in aside.items():
+            # Not over what a copy has set since. A mapping may have held what is not JSON yet.
+            document.setdefault(wire, to_jsonable_python(value, temporal_mode="seconds"))
         for wire, field in fields_by_wire_name(type(source)).items():
             if field.nested is not None and wire in document:
-                _restore_nulls(getattr(source, field.name), document[wire])
+                _restore_aside(getattr(source, field.name), document[wire])

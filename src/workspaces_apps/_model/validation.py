@@ -38,7 +38,9 @@ from pydantic_core import (
     CoreSchema,
     ErrorDetails,
     PydanticCustomError,
+    PydanticKnownError,
     PydanticSerializationError,
+    SchemaValidator,
     core_schema,
 )
 from typing_extensions import TypeIs
@@ -79,6 +81,7 @@ class _Utc:
             [
                 core_schema.datetime_schema(tz_constraint=0),
                 core_schema.no_info_after_validator_function(_to_utc, core_schema.datetime_schema()),
+                core_schema.with_info_plain_validator_function(_read_strict_time),
             ],
             mode="left_to_right",
             custom_error_type="datetime_type",
@@ -91,6 +94,18 @@ class _Utc:
             "type": "number",
             "description": "Seconds since the epoch, UTC; an ISO 8601 time is read as well.",
         }
+
+
+def _read_strict_time(value: object, info: ValidationInfo) -> datetime:
+    """Read a number as a time where whoever validates is strict, which constructors alone are to be."""
+    if info.context is CONSTRUCTED:
+        raise PydanticKnownError("datetime_type")
+    return _to_utc(_ANY_TIME.validate_python(value))
+
+
+# pydantic's own hints do not have this setting yet.
+_SECONDS: Final[Any] = {"val_temporal_unit": "seconds"}
+_ANY_TIME: Final = SchemaValidator(core_schema.datetime_schema(), _SECONDS)
 
 
 def _to_utc(value: datetime) -> datetime:
@@ -113,8 +128,9 @@ class _NullIsEmpty:
             mode="left_to_right",
         )
         # The last step is the one that pydantic serialises by: that of its strict half.
+        strict = core_schema.chain_schema([held, items])
         return core_schema.chain_schema(
-            [core_schema.nullable_schema(items), core_schema.lax_or_strict_schema(held, items)]
+            [core_schema.nullable_schema(items), core_schema.lax_or_strict_schema(held, strict)]
         )
 
     def __get_pydantic_json_schema__(
@@ -135,11 +151,8 @@ class _Base64:
     """The schema of bytes that are base64 in JSON; a constructor takes bytes only."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        read = core_schema.no_info_before_validator_function(
-            _read_blob, core_schema.bytes_schema(strict=True)
-        )
-        return core_schema.lax_or_strict_schema(
-            read,
+        return core_schema.with_info_before_validator_function(
+            _read_blob,
             core_schema.bytes_schema(strict=True),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 _write_blob, return_schema=core_schema.str_schema(), when_used="json"
@@ -152,8 +165,8 @@ class _Base64:
         return {"type": "string", "contentEncoding": "base64"}
 
 
-def _read_blob(value: object) -> object:
-    if not isinstance(value, str):
+def _read_blob(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str) or info.context is CONSTRUCTED:
         return value
     try:
         return base64.b64decode(value, validate=True)
@@ -282,10 +295,25 @@ _BELOW: Final = (
 """The keys below which a schema holds another, or a list of others."""
 
 
-def with_whole_text(schema: Any) -> Any:
-    """Return a model's schema that writes U+FFFD for unpaired surrogates in JSON, inside somebody else's model too.
+def _read_list(value: object, info: ValidationInfo) -> object:
+    return tuple(value) if is_list(value) and info.context is not CONSTRUCTED else value
 
-    pydantic writes a nested model by its schema, and never calls its `model_dump_json`.
+
+_TUPLE_OF_LIST: Final = core_schema.union_schema(
+    [
+        core_schema.is_instance_schema(tuple),
+        core_schema.with_info_plain_validator_function(_read_list),
+    ],
+    mode="left_to_right",
+)
+"""Reads a list for a tuple where whoever validates is strict, but in constructors, which make their tuples themselves."""
+
+
+def lax_about_form(schema: Any) -> Any:
+    """Return a model's schema that reads and writes JSON as ours do, inside somebody else's model too.
+
+    Lists are read for tuples however strictly; U+FFFD is written for unpaired surrogates. pydantic writes a nested model
+    by its schema, and never calls its `model_dump_json`.
     """
     match schema["type"]:
         case "str":
@@ -293,6 +321,10 @@ def with_whole_text(schema: Any) -> Any:
             return {"serialization": TEXT, **schema}
         case "any":
             return {"serialization": _ANYTHING, **schema}
+        case "tuple":
+            schema = {**schema, "items_schema": [lax_about_form(part) for part in schema["items_schema"]]}
+            read = core_schema.chain_schema([_TUPLE_OF_LIST, schema])
+            return core_schema.lax_or_strict_schema(schema, read)
         case _:
             pass
     changed: dict[str, object] = {}
@@ -300,10 +332,10 @@ def with_whole_text(schema: Any) -> Any:
         if key in schema:
             below = schema[key]
             changed[key] = (
-                [with_whole_text(part) for part in below] if is_list(below) else with_whole_text(below)
+                [lax_about_form(part) for part in below] if is_list(below) else lax_about_form(below)
             )
     if schema["type"] == "model-fields":
-        changed["fields"] = {name: with_whole_text(part) for name, part in schema["fields"].items()}
+        changed["fields"] = {name: lax_about_form(part) for name, part in schema["fields"].items()}
     return {**schema, **changed}
 
 
