@@ -19,7 +19,9 @@ from workspaces_apps import (
     RetryPolicy,
     WorkSpacesClient,
 )
-from workspaces_apps.simulator import ManualClock
+from workspaces_apps.api import DescribeWorkspaceAssociationsResult, WorkSpaceAssociatedResourceTypeLike
+from workspaces_apps.simulator import ManualClock, Simulator
+from workspaces_apps.types import Many
 
 
 class Gate:
@@ -377,6 +379,41 @@ async def test_views_share_connections(server: ScriptedServer, connect: Connect)
     assert gate.count == 1
     with pytest.raises(ClientStateError):
         await ws.describe_account()
+
+
+class Counted(WorkSpacesClient):
+    """A client that counts its looks at associations."""
+
+    def __init__(self, sim: Simulator) -> None:
+        super().__init__(
+            region=sim.region, endpoint_url=sim.url, credentials=sim.credentials, clock=sim.clock
+        )
+        self.looks: list[str] = []
+
+    async def describe_workspace_associations(
+        self,
+        *,
+        workspace_id: str,
+        associated_resource_types: Many[WorkSpaceAssociatedResourceTypeLike] = ("APPLICATION",),
+    ) -> DescribeWorkspaceAssociationsResult:
+        """Count, and call the operation."""
+        self.looks.append(workspace_id)
+        return await super().describe_workspace_associations(
+            workspace_id=workspace_id, associated_resource_types=associated_resource_types
+        )
+
+
+async def test_views_have_what_a_subclass_added() -> None:
+    """Its attributes are there in a view, and in the views that waits are made with."""
+    async with Simulator(clock=ManualClock(autojump=True)) as sim, Counted(sim) as ws:
+        (workspace_id,) = sim.fleet.add_workspaces(1)
+        view = ws.with_options(timeout=60)
+        await view.describe_workspace_associations(workspace_id=workspace_id)
+        await view.wait_until_deployed(workspace_id)
+
+        assert view.looks is ws.looks
+        assert set(ws.looks) == {workspace_id}
+        assert len(ws.looks) > 1
 
 
 @pytest.mark.parametrize(

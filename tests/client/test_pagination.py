@@ -223,6 +223,33 @@ async def test_each_iteration_starts_afresh(server: ScriptedServer, ws: WorkSpac
     assert (await asyncio.wait_for(call, 60)).next_token == "a"
 
 
+async def test_tasks_may_share_an_iterator(server: ScriptedServer, ws: WorkSpacesClient) -> None:
+    """Each item, and each page, goes to one of them, and no page is read twice."""
+    serve(server)
+    items, pages = aiter(listing(ws)), listing(ws).pages()
+
+    found = await asyncio.gather(*(anext(items, None) for _ in range(5)))
+    whole = await asyncio.gather(*(anext(pages, None) for _ in range(5)))
+
+    assert sorted(str(number_of(one)) for one in found if one is not None) == ["1", "2", "3"]
+    assert sorted(str(one.next_token) for one in whole if one is not None) == ["None", "a", "b"]
+    assert sorted(map(str, tokens(server))) == ["None", "None", "a", "a", "b", "b"]
+
+
+async def test_who_shares_an_iterator_goes_on_after_the_others_failure(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    """The error reaches one of them, and the next reads the page again."""
+    serve(server)
+    server.script(fault("AccessDeniedException"))
+    items = aiter(listing(connect(retry=ONCE)))
+
+    refused, *found = await asyncio.gather(*(anext(items) for _ in range(3)), return_exceptions=True)
+
+    assert isinstance(refused, ServiceError)
+    assert [number_of(one) for one in found] == [1, 2]
+
+
 @pytest.mark.parametrize(
     "most,found,requests",
     [(None, [1, 2, 3], 3), (0, [], 0), (1, [1], 1), (2, [1, 2], 1), (3, [1, 2, 3], 3), (9, [1, 2, 3], 3)],
@@ -237,10 +264,13 @@ async def test_collect_reads_no_more_pages_than_it_needs(
     assert len(server.requests) == requests
 
 
-async def test_collect_refuses_a_negative_number(server: ScriptedServer, ws: WorkSpacesClient) -> None:
-    """There are no fewer than no items; nothing was sent."""
-    with pytest.raises(ValueError, match="max_items"):
-        await listing(ws).collect(-1)
+@pytest.mark.parametrize("wrong", [-1, 2.5, 3.0, "3", True])
+async def test_collect_refuses_what_is_no_number_of_items(
+    server: ScriptedServer, ws: WorkSpacesClient, wrong: Any
+) -> None:
+    """A limit that could not be kept is named; nothing was sent."""
+    with pytest.raises(ValueError, match=f"max_items must be an integer, 0 or more, not {wrong!r}"):
+        await listing(ws).collect(wrong)
 
     assert server.requests == []
 

@@ -263,10 +263,9 @@ class WorkSpacesClient(Waiters):
     def _view(self, options: CallOptions) -> Self:
         """Return a view with these options, which nobody checks again."""
         view = object.__new__(type(self))
-        view._shared = self._shared
-        view._options = options
-        view._own_options = self._own_options
-        view._is_view = True
+        # With what a subclass has added.
+        vars(view).update(vars(self), _options=options, _is_view=True)
+        vars(view).pop("_once", None)
         return view
 
     async def execute(self, request: types.Operation[ResultT], /) -> ResultT:

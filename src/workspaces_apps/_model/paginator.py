@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
@@ -64,6 +65,7 @@ class _Walk(Generic[PageT, ItemT]):
         "_ended",
         "_fetched",
         "_index",
+        "_lock",
         "_page",
         "_seconds",
         "_seen",
@@ -82,6 +84,8 @@ class _Walk(Generic[PageT, ItemT]):
         self._deadline: float | None = None
         self._telemetry = telemetry
         self._source = source
+        # Tasks may share an iterator: one reads a page, the others wait for it.
+        self._lock = asyncio.Lock()
         self._page: Sequence[ItemT] = ()
         self._index = 0
         self._fetched: str | None = None
@@ -90,16 +94,20 @@ class _Walk(Generic[PageT, ItemT]):
         self.token: str | None = source.start
 
     async def next_page(self) -> PageT:
-        page = await self._fetch()
-        self._pass_on()
+        async with self._lock:
+            page = await self._fetch()
+            self._pass_on()
         return page
 
     async def next_item(self) -> ItemT:
-        while self._index >= len(self._page):
-            page = await self._fetch()
-            self._page, self._index = self._source.items(page), 0
-            if not self._page:
-                self._pass_on()
+        if self._index >= len(self._page):
+            async with self._lock:
+                # Another task may have read it meanwhile.
+                while self._index >= len(self._page):
+                    page = await self._fetch()
+                    self._page, self._index = self._source.items(page), 0
+                    if not self._page:
+                        self._pass_on()
         item = self._page[self._index]
         self._index += 1
         if self._index == len(self._page):
@@ -175,6 +183,11 @@ class _Walk(Generic[PageT, ItemT]):
             self._end()
         else:
             self._seen.add(self._fetched)
+
+
+def _require_count(value: object, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{name} must be an integer, 0 or more, not {value!r}")
 
 
 @public("workspaces_apps")
@@ -284,11 +297,11 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
             timeout: As for `items`.
 
         Raises:
-            ValueError: `max_items` is negative.
+            ValueError: `max_items` is no integer, or is negative.
             DeadlineExceededError: The listing took longer than `timeout`.
         """
-        if max_items is not None and max_items < 0:
-            raise ValueError(f"max_items must be 0 or more, got {max_items}")
+        if max_items is not None:
+            _require_count(max_items, "max_items")
         found: list[ItemT_co] = []
         if max_items == 0:
             return found
