@@ -2,11 +2,13 @@
 
 import keyword
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from botocore import xform_name
+from pydantic import BaseModel
 
 from codegen.audit import audit
 from codegen.overrides import Overrides, Prose
@@ -23,6 +25,11 @@ class Role(StrEnum):
     SENT = "sent"
     RECEIVED = "received"
     BOTH = "both"
+
+    @property
+    def travels_out(self) -> bool:
+        """Tell if a caller may send it, so that its rules matter."""
+        return self in (Role.REQUEST, Role.SENT, Role.BOTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +98,7 @@ class Structure:
     @property
     def travels_out(self) -> bool:
         """Tell if a caller may send it, so that its rules matter."""
-        return self.role in (Role.REQUEST, Role.SENT, Role.BOTH)
+        return self.role.travels_out
 
     @property
     def always_sent(self) -> tuple[str, ...]:
@@ -173,15 +180,88 @@ class Api:
 
 SHARED = "shared"
 
+CLASS_NAMES = frozenset(
+    {
+        "BatchResult", "Blob", "ClassVar", "ERRORS", "Field", "Input", "Items", "Literal", "Many", "Mapping", "Model",
+        "OpenEnum", "OperationSpec", "PageResult", "PageSpec", "Request", "Result", "Rule", "Rules", "ServiceError",
+        "TYPE_CHECKING", "Timestamp", "TypeAlias",
+    }
+)  # fmt: skip
+"""Names of what the generated modules import, which a shape cannot have therefore."""
+
+ATTRIBUTES = frozenset(
+    {
+        "always_sent", "facts", "failures", "from_wire", "meta", "raise_for_failures", "result_type", "rules", "to_wire",
+        "union", "with_meta", "bool", "classmethod", "float", "int", "property", "self", "str", "tuple",
+    }
+)  # fmt: skip
+"""Names of what the bases and the templates put into a class, or use in one, and that a member cannot have therefore."""
+
+PARAMETERS = frozenset({"api", "type", "types"})
+"""Names that a request and the method of its operation use besides."""
+
 
 def build(source: Source, overrides: Overrides) -> Api:
     """Take every decision that the templates need.
 
     Raises:
-        SystemExit: The model has something that the overrides do not cover, or an override is stale.
+        SystemExit: The model has something that the overrides do not cover or the templates cannot write, or an override
+            is stale.
     """
+    _stop_for("operations that the templates cannot write; teach codegen/ir.py what they mean", _ends(source))
     audit(source, overrides)
-    return _Builder(source, overrides).api()
+    api = _Builder(source, overrides).api()
+    _stop_for("names that are taken; let codegen/ir.py give these others", _clashes(api))
+    return api
+
+
+def _stop_for(what: str, found: Iterable[str]) -> None:
+    lines = [f"- {line}" for line in found]
+    if lines:
+        raise SystemExit("\n".join((f"{what}:", *lines)))
+
+
+def _ends(source: Source) -> Iterator[str]:
+    users: dict[str, str] = {}
+    for name, operation in source.service["operations"].items():
+        for end in ("input", "output"):
+            if end not in operation:
+                yield f"{name} has no {end}"
+                continue
+            shape = operation[end]["shape"]
+            if shape in users:
+                yield f"{name} has the {end} {shape}, which {users[shape]} has already"
+            users[shape] = name
+
+
+def _clashes(api: Api) -> Iterator[str]:
+    names = Counter(["ThrottlingException", *(error.name for error in api.errors)])
+    for family in api.families:
+        names.update(structure.name for structure in family.structures)
+        names.update(name for enum in family.enums for name in (enum.name, f"{enum.name}Like"))
+        for structure in family.structures:
+            yield from _clashes_of_members(structure)
+    for name, times in names.items():
+        if not (name.isidentifier() and name[0].isupper()) or keyword.iskeyword(name):
+            yield f"the shape {name} can be no class"
+        elif times > 1:
+            yield f"the shape {name} is called like another class"
+        elif name in CLASS_NAMES:
+            yield f"the shape {name} is called like something that the generated modules import"
+
+
+def _clashes_of_members(structure: Structure) -> Iterator[str]:
+    taken = ATTRIBUTES.union(dir(BaseModel), PARAMETERS if structure.role is Role.REQUEST else ())
+    wires: dict[str, str] = {}
+    for member in structure.members:
+        name, place = member.attribute, f"{structure.name}.{member.wire}"
+        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+            yield f"{place}: {name} can be no attribute"
+        elif name in taken:
+            yield f"{place}: {name} is called like something that the class has already"
+        elif name in wires:
+            yield f"{place}: {name} is the attribute of {wires[name]} too"
+        wires[name] = member.wire
 
 
 class _Builder:
@@ -279,6 +359,8 @@ class _Builder:
 
     def _enum(self, name: str) -> Enumeration:
         prose = self._prose(self._overrides.enums, name)
+        if not self._shapes[name].get("enum"):
+            raise SystemExit(f"the enum {name} has no values; let codegen/ir.py take it for a string")
         values = [
             EnumValue(name=enum_member(value), value=value, sentence=prose.members.get(value, ""))
             for value in self._shapes[name].get("enum", [])
@@ -351,13 +433,11 @@ class _Builder:
         operation: Operation | None,
     ) -> Member:
         attribute = xform_name(wire)
-        if keyword.iskeyword(attribute):
-            raise SystemExit(f"{wire} is a Python keyword as an attribute; give it another name")
         values: tuple[str, ...] = ()
         if operation is not None and role is Role.REQUEST:
             values = self._overrides.defaults.get((operation.name, wire), ())
         item = self._shapes[shape_name].get("member", {"shape": ""})["shape"]
-        rule, facts = self._rule(shape_name)
+        rule, facts = self._rule(shape_name) if role.travels_out else ("", "")
         several = self._shapes[shape_name].get("type") == "list"
         annotation = self._type(shape_name, given=False)
         if several and not required:
@@ -384,7 +464,13 @@ class _Builder:
             return f"{name}Like" if given else name
         match shape.get("type"):
             case "list":
-                item = self._type(shape.get("member", {}).get("shape", ""), given=given)
+                held = shape.get("member", {}).get("shape", "")
+                if self._shapes[held].get("type") in ("list", "map"):
+                    raise SystemExit(
+                        f"the shape {name} is a list of the {self._shapes[held].get('type')}s {held}; "
+                        "teach codegen/ir.py and the constructor of `Model` to take them"
+                    )
+                item = self._type(held, given=given)
                 return f"Many[{item}]" if given else f"tuple[{item}, ...]"
             case "map":
                 key = self._type(shape.get("key", {}).get("shape", ""), given=given)
@@ -416,6 +502,8 @@ class _Builder:
         elif kind == "map":
             key_arguments, _ = self._scalar_rule(shape.get("key", {}).get("shape", ""))
             item_arguments, item_facts = self._scalar_rule(shape.get("value", {}).get("shape", ""))
+            if bounds != (None, None):
+                raise SystemExit(_UNKNOWN_RULE.format(name=name, kind=kind))
             arguments.append(f"keys=Rule({', '.join(key_arguments)})")
             arguments.extend(item_arguments)
             facts.extend(f"each {fact}" for fact in item_facts)
@@ -432,18 +520,26 @@ class _Builder:
         arguments: list[str] = []
         facts: list[str] = []
         match shape.get("type"):
-            case "integer" if bounds != (None, None):
+            case "integer" | "long" if bounds != (None, None):
                 arguments.append(f"range={bounds}")
                 facts.append(_range_words(bounds))
             case "string" | "blob" if bounds != (None, None):
                 arguments.append(f"length={bounds}")
                 unit = "bytes" if shape.get("type") == "blob" else "characters"
                 facts.append(f"{_range_words(bounds)} {unit}")
+            case kind if bounds != (None, None):
+                raise SystemExit(_UNKNOWN_RULE.format(name=name, kind=kind))
             case _:
                 pass
         pattern = self._overrides.patterns.get(name) or shape.get("pattern")
         if pattern is not None:
-            re.compile(pattern)
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise SystemExit(
+                    f"the pattern {pattern} of {name} is none of Python's ({error}); "
+                    f"write one that is into overrides.toml, under patterns.{name}"
+                ) from None
             arguments.append(f"pattern={pattern!r}")
             facts.append(f"matches ``{pattern}``")
         return arguments, facts
@@ -484,6 +580,8 @@ class _Builder:
         item = self._shapes[self._shapes[list_shape].get("member", {"shape": ""})["shape"]]
         return item.get("type") == "structure" or "enum" in item
 
+
+_UNKNOWN_RULE = "the shape {name} is of the type {kind} and has bounds, which nobody would check; teach codegen/ir.py and `Rule`"
 
 _SCALARS = {
     "string": "str",

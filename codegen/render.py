@@ -1,5 +1,7 @@
 """From the intermediate form to the text of the generated modules."""
 
+import ast
+import json
 import re
 import subprocess
 import textwrap
@@ -100,7 +102,23 @@ def _founding_names(api: Api) -> list[str]:
             names.add(name)
             waiting.extend(structures[name].uses if name in structures else ())
     names |= {f"{name}Like" for name in names & enums}
+    taken = sorted(names & _names_at_the_top())
+    if taken:
+        raise SystemExit(
+            f"workspaces_apps has other things that are called {', '.join(taken)}; let codegen/ir.py give the shapes "
+            "other names"
+        )
     return sorted(names)
+
+
+def _names_at_the_top() -> set[str]:
+    """Return the names that the package has beside the founding ones."""
+    # Not by an import, which needs what is yet to be generated.
+    tree = ast.parse((HERE.parent / "src" / "workspaces_apps" / "__init__.py").read_text("utf-8"))
+    lists = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.List)
+    ]
+    return {name for found in lists for name in ast.literal_eval(found)}
 
 
 def _environment() -> Environment:
@@ -119,6 +137,7 @@ def _environment() -> Environment:
         "docstring": _docstring,
         "errors": _errors,
         "filled": _filled,
+        "literal": _literal,
         "parameter": _parameter,
         "quoted": _quoted,
         "returns": _returns,
@@ -200,6 +219,10 @@ def _errors(operation: Operation) -> str:
 
 def _quoted(name: str) -> str:
     return f'"{name}"' if name else "None"
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _filled(text: str, indent: int) -> str:

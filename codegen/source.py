@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,24 +150,37 @@ def from_wheel(wheel: Path) -> Source:
         with zipfile.ZipFile(wheel) as archive:
             service, pages = (_load(archive, name) for name in ("service-2.json", "paginators-1.json"))
             version = next(_versions(archive))
-    except (OSError, zipfile.BadZipFile, KeyError, StopIteration) as error:
+        parts = {
+            name: _undocumented(_object(service[name], name)) for name in ("metadata", "operations", "shapes")
+        }
+        paginators = _object(pages["pagination"], "pagination")
+    except (*_UNREADABLE, StopIteration) as error:
         raise SystemExit(
             f"{wheel} cannot be read: is it a wheel of botocore with the WorkSpaces model?"
         ) from error
-    parts = {name: _undocumented(service[name]) for name in ("metadata", "operations", "shapes")}
     return Source(
         botocore=version,
         wheel=hashlib.sha256(wheel.read_bytes()).hexdigest(),
         service=json.loads(json.dumps(parts)),
-        pages=json.loads(json.dumps(pages["pagination"])),
+        pages=json.loads(json.dumps(paginators)),
     )
+
+
+_UNREADABLE = (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""Errors of files, archives, what is packed in them, and JSON; a RuntimeError is of an archive with a password."""
+
+
+def _object(value: object, name: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is no JSON object")
+    entries: dict[str, object] = {**value}
+    return entries
 
 
 def _load(archive: zipfile.ZipFile, name: str) -> Mapping[str, object]:
     packed = f"{_FOLDER}{name}.gz" in archive.namelist()
     text = gzip.decompress(archive.read(f"{_FOLDER}{name}.gz")) if packed else archive.read(_FOLDER + name)
-    document: Mapping[str, object] = json.loads(text)
-    return document
+    return _object(json.loads(text), name)
 
 
 def _versions(archive: zipfile.ZipFile) -> Iterator[str]:
