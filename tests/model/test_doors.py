@@ -264,7 +264,7 @@ WANTED = WorkspaceRequest(directory_id="d-12345678", user_name="ann", bundle_id=
 
 @pytest.mark.parametrize("several", [list, tuple, deque])
 def test_a_model_that_came_in_as_one_stays_as_it_is(several: Callable[[Any], object]) -> None:
-    """What its constructor was given is sent, the empty list too; what came beside it as a mapping was written out."""
+    """Its constructor's empty list is sent; one beside it, which came as a mapping, was only written out."""
     before = WANTED.to_wire()
     written = WANTED.model_dump()
 

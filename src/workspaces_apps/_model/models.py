@@ -55,7 +55,7 @@ from workspaces_apps._model.validation import (
     FROM_WIRE,
     TO_WIRE,
     JsonObject,
-    Kind,
+    ListClass,
     descriptions_of,
     fields_by_wire_name,
     invalid_unicode,
@@ -199,7 +199,7 @@ class _Shape(NamedTuple):
     optional: frozenset[str]
     required: frozenset[str]
     nested: frozenset[str]
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, ListClass]
     always: Mapping[str, object]
     sent: bool
 
@@ -595,7 +595,7 @@ def _is_several(value: object) -> TypeGuard[Collection[object]]:
     return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray)
 
 
-def _made(kind: Kind, value: Collection[object]) -> Collection[object]:
+def _made(kind: ListClass, value: Collection[object]) -> Collection[object]:
     try:
         return kind(value)
     except TypeError:

@@ -365,11 +365,11 @@ def kind_of(value: object) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
-Kind: TypeAlias = type[tuple[Any, ...] | list[Any] | set[Any] | frozenset[Any] | deque[Any]]
+ListClass: TypeAlias = type[tuple[Any, ...] | list[Any] | set[Any] | frozenset[Any] | deque[Any]]
 """A class that holds several values."""
 
 # Generated models hold tuples; whoever derives from them may hold what else pydantic knows.
-_KINDS: Final[tuple[Kind, ...]] = (tuple, list, set, frozenset, deque)
+_KINDS: Final[tuple[ListClass, ...]] = (tuple, list, set, frozenset, deque)
 
 
 class WireField(NamedTuple):
@@ -377,7 +377,7 @@ class WireField(NamedTuple):
 
     name: str
     nested: type[BaseModel] | None
-    kind: Kind | None
+    kind: ListClass | None
 
 
 @cache
