@@ -591,8 +591,13 @@ class BatchResult(Result, ABC, frozen=True):
         )
 
 
+# Not written out below, where each call would put them together anew.
+_SEVERAL: Final = (Sequence, Set)
+_TEXTS: Final = (str, bytes, bytearray)
+
+
 def _is_several(value: object) -> TypeGuard[Collection[object]]:
-    return isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray)
+    return isinstance(value, _SEVERAL) and not isinstance(value, _TEXTS)
 
 
 def _made(kind: ListClass, value: Collection[object]) -> Collection[object]:

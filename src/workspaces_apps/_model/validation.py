@@ -127,17 +127,17 @@ class _NullIsEmpty:
             ],
             mode="left_to_right",
         )
-        # The last step is the one that pydantic serialises by: that of its strict half.
-        strict = core_schema.chain_schema([held, items])
-        return core_schema.chain_schema(
-            [core_schema.nullable_schema(items), core_schema.lax_or_strict_schema(held, strict)]
+        read = core_schema.nullable_schema(items)
+        # The last step is the one that pydantic serialises by: that of the strict half.
+        return core_schema.lax_or_strict_schema(
+            core_schema.chain_schema([read, held]), core_schema.chain_schema([read, held, items])
         )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        chain: Any = schema
-        return handler(chain["steps"][0]["schema"])
+        halves: Any = schema
+        return handler(halves["lax_schema"]["steps"][0]["schema"])
 
 
 def _read_null(_: object, info: ValidationInfo) -> tuple[()]:
