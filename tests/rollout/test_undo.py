@@ -198,7 +198,7 @@ async def test_one_run_is_undone_and_not_those_before_it(tmp_path: Path) -> None
 async def test_a_journal_that_is_written_or_is_not_there_is_refused(tmp_path: Path) -> None:
     """And nothing is made of it; a journal without changes gives a plan without any."""
     async with site() as here:
-        with pytest.raises(JournalError, match="there is none"):
+        with pytest.raises(JournalError, match="there is no journal"):
             await here.rollout.plan_undo(tmp_path / "none")
         writer = await open_journal(tmp_path / "j")
         with pytest.raises(JournalBusyError):
