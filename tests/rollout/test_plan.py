@@ -474,7 +474,7 @@ def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
 async def test_a_plan_that_was_edited_into_a_contradiction_is_refused(
     path: tuple[str | int, ...], value: object, message: str
 ) -> None:
-    """What is shown is what is done: the place that is wrong is named, before anything is sent."""
+    """An apply does as the plan shows: the place that is wrong is named, before anything is sent."""
     async with site(2) as here:
         data = json.loads((await here.rollout.plan(manifest())).to_json())
         Plan.from_json(json.dumps(data))
