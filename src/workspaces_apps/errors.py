@@ -253,9 +253,11 @@ class TransportError(WorkSpacesError):
 
     Attributes:
         request_sent: False: no byte left this machine; True: the request was fully written; None: unknown.
+        proxy_status: The HTTP status with which a proxy refused the way to the service; None where none did.
     """
 
     request_sent: bool | None = None
+    proxy_status: int | None = None
 
 
 class DeadlineExceededError(TransportError, TimeoutError):

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from botocore.credentials import ReadOnlyCredentials, SSOProvider
 
 from tests.http.conftest import CREDENTIALS, Connect, make_config
 from tests.http.server import Answer, Recorded, ScriptedServer, fault, ok
+from tests.http.test_network import refusing
 from tests.http.test_sources import ROLE, assumed
 from workspaces_apps import (
     AssumeRole,
@@ -434,6 +436,35 @@ async def test_sts_is_asked_through_the_proxy(
         await ws.describe_account()
 
     assert (len(proxy.requests), sts.requests, server.requests) == (2, [], [])
+
+
+@pytest.mark.parametrize("how", ["argument", "profile"])
+async def test_a_proxy_that_refuses_the_way_to_sts(
+    server: ScriptedServer, aws_environment: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The error of the credentials tells what the proxy said, and without its password."""
+    (aws_environment / "config").write_text(
+        f"[profile fleet]\nrole_arn = {ROLE}\nsource_profile = fleet\n"
+        f"aws_access_key_id = {CREDENTIALS.access_key_id}\naws_secret_access_key = s\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://127.0.0.1:9")
+    refused = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    async with AsyncExitStack() as closing:
+        proxy, asked = await closing.enter_async_context(refusing(refused))
+        role = AssumeRole(ROLE, source=CREDENTIALS) if how == "argument" else None
+        ws = WorkSpacesClient(
+            region="eu-west-1",
+            profile=None if role else "fleet",
+            endpoint_url=server.url,
+            credentials=role,
+            config=make_config(proxy=proxy),
+        )
+        closing.push_async_callback(ws.aclose)
+        with pytest.raises(CredentialsError, match="407 Proxy Authentication Required") as caught:
+            await ws.describe_account()
+
+    assert "lovelace" not in "".join(traceback.format_exception(caught.value))
+    assert (len(asked), server.requests) == (1, [])
 
 
 async def test_sts_is_asked_again_after_a_moment(

@@ -333,16 +333,24 @@ def test_the_endpoint_rules_ask_for_nothing_that_differs_from_call_to_call() -> 
 
 
 @pytest.mark.parametrize(
-    "proxies,verified", [(None, False), ({}, False), ({"http": "https://proxy.example"}, True)]
+    "proxies,verified,needed",
+    [
+        (None, False, False),
+        ({}, False, False),
+        ({"https": "https://proxy.example"}, False, False),
+        ({"http": "http://proxy.example"}, False, True),
+        ({"http": "https://proxy.example"}, True, True),
+        ({"http": "HTTPS://proxy.example"}, True, True),
+    ],
 )
 def test_plain_http_needs_no_trust_store_unless_a_proxy_is_in_the_way(
-    proxies: dict[str, str] | None, verified: bool
+    proxies: dict[str, str] | None, verified: bool, needed: bool
 ) -> None:
     """The way to a proxy may be TLS, and is verified as ever."""
     session: Any = PlainSession(proxies=proxies, verify=True)
 
     assert session._verify is verified
-    assert session.needs_proxy("http://127.0.0.1/") is verified
+    assert session.needs_proxy("http://127.0.0.1/") is needed
 
 
 def test_the_quick_loader_loads_what_botocore_loads() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import traceback
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from tests.http.conftest import CREDENTIALS, Connect, make_config
 from tests.http.server import Answer, Manner, ScriptedServer, ok
 from tests.http.ways import calls, posts
 from workspaces_apps import RetryPolicy, TransportError, WorkSpacesClient
+from workspaces_apps.api import WorkspaceRequest
 
 __all__ = ["posts"]
 
@@ -96,6 +98,98 @@ async def test_a_proxy_that_refuses_was_sent_nothing(connect: Connect, closed_po
     assert error.request_sent is False
     assert "proxy" in str(error)
     assert "lovelace" not in f"{error!r} {error} {error.__cause__}"
+
+
+@asynccontextmanager
+async def refusing(said: bytes) -> AsyncGenerator[tuple[str, list[bytes]]]:
+    """Serve as a proxy that says the same to everybody and hangs up; yield its URL, and what it was asked."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(said)
+        writer.close()
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with proxy:
+        yield f"http://ada:lovelace@127.0.0.1:{proxy.sockets[0].getsockname()[1]}", asked
+
+
+REFUSED = b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "said,tunnels,told",
+    [
+        pytest.param(b"", 3, "it closed the connection", id="nothing"),
+        pytest.param(b"hello\r\n\r\n", 3, "Bad status line", id="not HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", 3, "it closed the connection", id="half of a head"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", 3, "it closed the connection", id="no TLS behind it"),
+        pytest.param(REFUSED % b"503 Service Unavailable", 3, "503 Service Unavailable", id="503"),
+        pytest.param(REFUSED % b"403 Forbidden by ACL", 1, "403 Forbidden by ACL", id="403"),
+        pytest.param(
+            REFUSED % b"407 Proxy \x1b[1mAuthentication Required",
+            1,
+            "407 Proxy [1mAuthentication Required",
+            id="407",
+        ),
+    ],
+)
+async def test_a_proxy_that_opens_no_tunnel(connect: Connect, said: bytes, tunnels: int, told: str) -> None:
+    """The service was sent nothing, and the error tells what the proxy said; a refusal for good is not repeated."""
+    async with refusing(said) as (proxy, asked):
+        ws = connect(endpoint_url="https://127.0.0.1:9", proxy=proxy, retry=RetryPolicy(max_attempts=3))
+        with pytest.raises(TransportError) as caught:
+            await ws.create_workspaces(
+                workspaces=[
+                    WorkspaceRequest(directory_id="d-1234567890", user_name="ada", bundle_id="wsb-123456789")
+                ]
+            )
+
+    assert caught.value.request_sent is False
+    assert f"the proxy {proxy.rpartition('@')[2]} " in str(caught.value)
+    assert told in str(caught.value)
+    assert "lovelace" not in "".join(traceback.format_exception(caught.value))
+    assert [one.split()[0] for one in asked] == [b"CONNECT"] * tunnels
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9", "https://127.0.0.1:9"])
+async def test_a_proxy_without_an_address_is_named(connect: Connect, endpoint: str) -> None:
+    """The name of the proxy cannot be resolved: the error says whose name that is."""
+    ws = connect(endpoint_url=endpoint, proxy="http://ada:lovelace@proxy.invalid:3128", retry=ONCE)
+
+    error = await failure(ws)
+
+    assert error.request_sent is False
+    assert "the proxy proxy.invalid:3128 could not be reached" in str(error)
+    assert "lovelace" not in f"{error!r} {error} {error.__cause__}"
+
+
+async def test_the_scheme_of_a_proxy_may_be_in_capitals(
+    server: ScriptedServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`HTTP://` is `http://`, as an argument and in the environment."""
+    server.respond(lambda _: ok())
+    proxy = server.url.replace("http://", "HTTP://")
+
+    await calls(connect(endpoint_url="http://127.0.0.1:9", proxy=proxy, retry=ONCE))
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    await calls(connect(endpoint_url="http://127.0.0.1:9", retry=ONCE))
+
+    assert [request.headers["host"] for request in server.requests] == ["127.0.0.1:9"] * 2
+
+
+async def test_authorities_that_are_gone_after_opening(connect: Connect, tmp_path: Path) -> None:
+    """The file is read with the first request: without it no byte has left."""
+    self_signed(tmp_path)
+    ws = connect(endpoint_url="https://127.0.0.1:9", ca_bundle=tmp_path / "cert.pem", retry=ONCE)
+    await ws.__aenter__()
+    (tmp_path / "cert.pem").unlink()
+
+    error = await failure(ws)
+
+    assert error.request_sent is False
+    assert "No such file" in str(error)
 
 
 async def test_each_request_goes_through_the_proxy(

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.conftest import CREDENTIALS
-from workspaces_apps import ConfigurationError, WorkSpacesClient
+from tests.http.conftest import CREDENTIALS, make_config
+from tests.http.server import ScriptedServer, ok
+from workspaces_apps import ClientConfig, ConfigurationError, WorkSpacesClient
 
 
-async def told(endpoint_url: str | None = "https://127.0.0.1:9") -> str:
+async def told(endpoint_url: str | None = "https://127.0.0.1:9", config: ClientConfig | None = None) -> str:
     """Return the message of a client that cannot be opened."""
-    ws = WorkSpacesClient(region="eu-west-1", endpoint_url=endpoint_url, credentials=CREDENTIALS)
+    ws = WorkSpacesClient(
+        region="eu-west-1", endpoint_url=endpoint_url, credentials=CREDENTIALS, config=config
+    )
     try:
         with pytest.raises(ConfigurationError) as caught:
             await ws.__aenter__()
@@ -42,9 +45,51 @@ async def test_certificate_authorities_of_a_profile(aws_environment: Path) -> No
     assert (await told()).startswith("ca_bundle in the profile must be")
 
 
+@pytest.mark.parametrize("how", ["argument", "environment"])
+async def test_certificate_authorities_for_a_proxy(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked at where the way to the proxy is TLS, whatever the endpoint is."""
+    path = tmp_path / "ca.pem"
+    path.write_text("not a certificate")
+    config = ClientConfig(proxy="HTTPS://127.0.0.1:9", ca_bundle=path if how == "argument" else None)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(path))
+
+    message = await told("http://127.0.0.1:9", config)
+
+    name = "ClientConfig.ca_bundle" if how == "argument" else "AWS_CA_BUNDLE"
+    assert message.startswith(f"{name} must be")
+
+
+async def test_certificate_authorities_that_nothing_needs(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without TLS on the way they are neither looked at nor read: neither to the service nor to a proxy."""
+    server.respond(lambda _: ok())
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such.pem")
+    config = make_config(proxy=server.url)
+
+    async with WorkSpacesClient(
+        region="eu-west-1", endpoint_url="http://127.0.0.1:9", credentials=CREDENTIALS, config=config
+    ) as ws:
+        await ws.describe_account()
+
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
 @pytest.mark.parametrize(
-    "value", ["socks5://ada:lovelace@proxy:1", "http://proxy:99999", "http://", "http://a:b"]
+    "value",
+    [
+        "socks5://ada:lovelace@proxy:1",
+        "http://proxy:99999",
+        "http://",
+        "http://a:b",
+        "http://ada:lovelace@proxy:3128\n",
+        "http://my proxy:3128",
+        "proxy:3128\r\n",
+        "http://ada:love\tlace@proxy:3128",
+    ],
 )
 async def test_proxies(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that is none is named with its variable, and without its password."""

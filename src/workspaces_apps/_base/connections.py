@@ -7,6 +7,9 @@ request, which may be a write. [seen] So whatever comes while a connection is id
 lies unread is closed instead of handed out. This is done where connections are taken, and so holds for every way that
 sends on them. It is also where an answer that is too long, or drips for too long, is broken off.
 
+Where no connection is handed out, the type of the error says so: nothing of the request has left. aiohttp's own do not
+always, as those of a tunnel's beginning are also those of an answer. [seen]
+
 A server of TLS 1.3 sends session tickets right after the handshake. [seen] They lie on a new connection until the loop has
 read them, and are no answer.
 """
@@ -16,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,12 +27,15 @@ import aiohttp
 from aiobotocore import httpsession
 from aiobotocore.httpsession import AIOHTTPSession
 from aiohttp.client_proto import ResponseHandler
+from botocore.exceptions import BotoCoreError
 from urllib3.util.wait import wait_for_read
 
 from workspaces_apps._base.logs import told_when_long
 from workspaces_apps._base.text import NAME_LIMIT, harmless
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
@@ -50,6 +57,44 @@ class AnswerTooLongError(aiohttp.ClientPayloadError):
 
 class AnswerTooSlowError(aiohttp.ClientPayloadError):
     """An answer came a little at a time, for too long."""
+
+
+class NotConnectedError(aiohttp.ClientConnectionError):
+    """No connection was handed out, and so nothing was sent."""
+
+
+class ProxyError(aiohttp.ClientProxyConnectionError):
+    """A proxy cannot be reached, or lets nothing through.
+
+    Args:
+        request: The request that was to go through it.
+        error: What aiohttp raised.
+
+    Attributes:
+        status: The HTTP status with which it refused; None where it did not.
+    """
+
+    def __init__(self, request: ClientRequest, error: Exception) -> None:
+        assert request.proxy is not None
+        self.status: int | None = None
+        match error:
+            case aiohttp.ClientHttpProxyError():
+                self.status = error.status
+                said = f"refused: {error.status} {error.message}"
+            case aiohttp.ClientProxyConnectionError() | aiohttp.ClientConnectorDNSError():
+                said = f"could not be reached: {error.os_error.strerror or error.os_error}"
+            case aiohttp.ServerDisconnectedError() | aiohttp.ClientConnectorError(os_error=ConnectionError()):
+                said = "opened no tunnel: it closed the connection"
+            case aiohttp.ClientResponseError():
+                said = f"opened no tunnel: {error.message}"
+            case _:
+                # The text of some holds the proxy's URL with its password.
+                said = f"opened no tunnel: {type(error).__name__}"
+        self._said = f"the proxy {request.proxy.host}:{request.proxy.port} {said}"
+        super().__init__(request.connection_key, OSError(errno.ECONNREFUSED, self._said))
+
+    def __str__(self) -> str:
+        return self._said
 
 
 class GuardedProtocol(ResponseHandler):
@@ -170,9 +215,22 @@ class GuardedConnector(_Pool):
 
         Raises:
             aiohttp.ClientConnectorError: There is none, and on a new one something lies as well.
+            ProxyError: A proxy is in the way, and lets nothing through.
+            NotConnectedError: There is none for another reason.
+            TimeoutError: There is none in time.
         """
         while True:
-            connection = await super().connect(req, traces, timeout)
+            try:
+                connection = await super().connect(req, traces, timeout)
+            except (TimeoutError, aiohttp.ClientSSLError):
+                raise
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                if req.proxy is not None:
+                    # Some of aiohttp's hold the proxy's URL with its password, which no traceback should show.
+                    raise ProxyError(req, error) from None
+                if isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+                raise NotConnectedError(str(error)) from error
             protocol = connection.protocol
             if not isinstance(protocol, GuardedProtocol):
                 return connection
@@ -220,8 +278,12 @@ class HttpSession(AIOHTTPSession):
 
     response_bytes: int = RESPONSE_BYTES
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, proxies: Mapping[str, str] | None = None, **options: Any) -> None:
+        # botocore takes what begins with `HTTP://` for the name of a host.
+        named = {
+            name: _SCHEME.sub(lambda found: found[0].lower(), url) for name, url in (proxies or {}).items()
+        }
+        super().__init__(proxies=named, **options)
         session: Any = self
         given: aiohttp.ClientTimeout = session._timeout
         session._timeout = aiohttp.ClientTimeout(
@@ -237,11 +299,14 @@ class HttpSession(AIOHTTPSession):
     async def _create_connector(self, proxy_url: str | None) -> GuardedConnector:
         session: Any = self
         build: Any = session._build_ssl_contexts
-        if session._verify or session._cert_file or proxy_url:
-            # It reads files.
-            own, of_proxy = await asyncio.to_thread(build, proxy_url)
-        else:
-            own, of_proxy = build(proxy_url)
+        try:
+            if session._verify or session._cert_file or proxy_url:
+                # It reads files.
+                own, of_proxy = await asyncio.to_thread(build, proxy_url)
+            else:
+                own, of_proxy = build(proxy_url)
+        except (OSError, BotoCoreError) as error:
+            raise NotConnectedError(f"TLS cannot be set up: {error}") from error
         return GuardedConnector(
             most=self.response_bytes + HEAD_BYTES,
             seconds=2 * (session._timeout.sock_read or _SILENCE),
@@ -251,6 +316,8 @@ class HttpSession(AIOHTTPSession):
             **session._connector_args,
         )
 
+
+_SCHEME: Final = re.compile("^https?:", re.IGNORECASE)
 
 _SILENCE: Final = 60.0
 """Seconds of silence that aiobotocore allows where nobody says otherwise."""

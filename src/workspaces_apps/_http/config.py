@@ -136,9 +136,7 @@ class ClientConfig:
                 f'request_checks must be "all" or "structure", not {self.request_checks!r}'
             )
         if self.proxy is not None and not is_http_url(self.proxy):
-            raise ConfigurationError(
-                "proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128"
-            )
+            raise ConfigurationError(f"proxy must be {PROXY_RULE}")
         extra = self.user_agent_extra
         if extra is not None and not (extra.isascii() and extra.isprintable()):
             raise ConfigurationError("user_agent_extra must be printable ASCII: it is part of a header")
@@ -202,6 +200,9 @@ def _parts(name: str, value: object) -> Iterator[tuple[str, object]]:
 
 def _restore(settings: Mapping[str, object]) -> ClientConfig:
     return ClientConfig(**settings)  # type: ignore[arg-type]  # what another process's ClientConfig held
+
+
+PROXY_RULE: Final = "the URL of an HTTP proxy, such as http://proxy.example:3128, without line breaks and with %20 for a space"
 
 
 class CallOptions(NamedTuple):
@@ -343,8 +344,16 @@ def _require(value: object, name: str, *kinds: type) -> None:
         raise ConfigurationError(f"{name} must be a {allowed}, not {type(value).__name__}")
 
 
+def is_tls(url: str) -> bool:
+    """Tell if the way to a URL is TLS."""
+    return urlsplit(url).scheme == "https"
+
+
 def is_http_url(url: str) -> bool:
     """Tell if it is the URL of something that speaks HTTP: a scheme, a host, and a port that there can be."""
+    # Line breaks are stripped by urlsplit, and by nobody who connects.
+    if not url.isprintable() or " " in url:
+        return False
     try:
         parts = urlsplit(url)
         # Looked at because a port out of range is found only then.

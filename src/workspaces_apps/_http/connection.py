@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiobotocore import __version__ as aiobotocore_version
@@ -24,7 +23,6 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     HTTPClientError,
-    ProxyConnectionError,
     ReadTimeoutError,
     SSLError,
 )
@@ -34,11 +32,11 @@ from typing_extensions import TypeIs
 
 from workspaces_apps._base import VERSION
 from workspaces_apps._base.clock import to_seconds
-from workspaces_apps._base.connections import AnswerTooLongError, with_limit
+from workspaces_apps._base.connections import AnswerTooLongError, NotConnectedError, ProxyError, with_limit
 from workspaces_apps._base.logs import relay_warnings
 from workspaces_apps._base.text import MESSAGE_LIMIT, NAME_LIMIT, harmless
 from workspaces_apps._http.borrowed import is_patched_by_xray, leave_out_retry_headers
-from workspaces_apps._http.config import check_endpoint
+from workspaces_apps._http.config import check_endpoint, is_tls
 from workspaces_apps._http.fast_path import FastPath, fast_path_of
 from workspaces_apps._http.session import (
     PROFILE_ADVICE,
@@ -279,7 +277,7 @@ class Connection:
             parsed = await call()
         except ClientError as error:
             raise http_call.error or http_call.read_stub_error(error) from None
-        except (HTTPClientError, BotocoreConnectionError) as error:
+        except (HTTPClientError, BotocoreConnectionError, NotConnectedError) as error:
             raise _failure(error, http_call) from error
         except BotoCoreError as error:
             raise ConfigurationError(str(error), operation=http_call.operation) from error
@@ -313,7 +311,7 @@ async def open_connection(
         options["use_dualstack_endpoint"] = config.use_dualstack
     if config.proxy is not None:
         options["proxies"] = {"http": config.proxy, "https": config.proxy}
-    plain = endpoint_url is not None and urlsplit(endpoint_url).scheme == "http"
+    plain = endpoint_url is not None and not is_tls(endpoint_url)
     try:
         settings = AioConfig(
             signature_version=UNSIGNED,
@@ -342,8 +340,9 @@ async def open_connection(
     endpoint = client.meta.endpoint_url
     try:
         _check_endpoint(endpoint, endpoint_url, config)
-        check_proxies(proxies_of(client), config)
-        if not endpoint.startswith("http:"):
+        proxies = proxies_of(client)
+        check_proxies(proxies, config)
+        if is_tls(endpoint) or is_tls(proxies.get("http", "")):
             await check_ca_bundle(session, config)
     except ConfigurationError:
         await closing.aclose()
@@ -532,11 +531,10 @@ _WRITTEN_AT_ONCE: Final = 64 * 1024
 
 _TOO_LATE_TO_CONNECT: Final = (ConnectTimeoutError, aiohttp.ConnectionTimeoutError)
 _SILENT: Final = (ReadTimeoutError, aiohttp.SocketTimeoutError)
-_PROXY: Final = (ProxyConnectionError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)
 _TLS: Final = (SSLError, aiohttp.ClientSSLError)
 _NOT_CONNECTED: Final = (
     *_TOO_LATE_TO_CONNECT,
-    *_PROXY,
+    NotConnectedError,
     aiohttp.ClientConnectorError,
     socket.gaierror,
     SSLError,
@@ -561,6 +559,7 @@ def describe_failure(error: Exception, *, operation: str, size: int) -> Transpor
     cause = cause_of(error)
     found = TransportError(_describe(error, cause), operation=operation)
     found.request_sent = _was_sent(error, cause, size)
+    found.proxy_status = cause.status if isinstance(cause, ProxyError) else None
     return found
 
 
@@ -570,8 +569,8 @@ def _describe(error: Exception, cause: object) -> str:
             return "could not connect in time"
         if isinstance(what, _SILENT):
             return "the service was silent for longer than read_timeout"
-        if isinstance(what, _PROXY):
-            return f"the proxy could not be reached or refused: {type(cause).__name__}"
+        if isinstance(what, ProxyError):
+            return harmless(what, _DETAIL_LIMIT)
         if isinstance(what, _TLS):
             return f"TLS failed: {harmless(cause, _DETAIL_LIMIT)}"
     detail = harmless(cause, _DETAIL_LIMIT) or type(cause).__name__

@@ -29,12 +29,12 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.utils import parse_timestamp
 
 from workspaces_apps._base.clock import to_seconds
-from workspaces_apps._base.connections import HttpSession, with_limit
+from workspaces_apps._base.connections import HttpSession, ProxyError, with_limit
 from workspaces_apps._base.credentials import call_sts
 from workspaces_apps._base.text import MESSAGE_LIMIT, harmless
 from workspaces_apps._http.borrowed import end_of, given_to, member_for, refresh_of
 from workspaces_apps._http.config import custom_endpoint
-from workspaces_apps._http.connection import describe_failure, printable_name
+from workspaces_apps._http.connection import cause_of, describe_failure, printable_name
 from workspaces_apps._http.signing import Loaded, frozen
 from workspaces_apps._retry import EXPIRED_CREDENTIALS_CODES, RetryPolicy, run_attempts
 from workspaces_apps._telemetry.port import Hooks
@@ -360,7 +360,10 @@ def load_failure(session: AioSession, error: Exception, general: str = GENERAL_A
     if isinstance(error, NoCredentialsError):
         return CredentialsError(f"no AWS credentials were found: {advice}")
     known = isinstance(error, BotoCoreError | ClientError | OSError | RuntimeError)
-    said = harmless(error, MESSAGE_LIMIT) if known else type(error).__name__
+    cause = cause_of(error)
+    # botocore says of a proxy only which it is.
+    told = cause if isinstance(cause, ProxyError) else error
+    said = harmless(told, MESSAGE_LIMIT) if known else type(error).__name__
     if isinstance(error, SSOError | TokenRetrievalError):
         advice = f"run `aws sso login{_profile_option(session)}`"
     elif isinstance(error, LoginError):

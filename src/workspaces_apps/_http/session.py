@@ -40,7 +40,7 @@ from pydantic_core import from_json
 from workspaces_apps import api
 from workspaces_apps._base.connections import HttpSession
 from workspaces_apps._http.borrowed import http_session_of
-from workspaces_apps._http.config import is_http_url
+from workspaces_apps._http.config import PROXY_RULE, is_http_url, is_tls
 from workspaces_apps._telemetry.port import load
 from workspaces_apps.errors import ConfigurationError
 
@@ -152,8 +152,7 @@ class DirectSession(HttpSession):
         client_cert: object = None,
         **options: Any,
     ) -> None:
-        settings: dict[str, Any] = {"verify": verify, "client_cert": client_cert, **options}
-        super().__init__(proxies=proxies, **settings)
+        super().__init__(proxies=proxies, verify=verify, client_cert=client_cert, **options)
         self._trust = None if client_cert or not verify else str(verify)
         self._by_scheme: Mapping[str, str] = proxies or {}
 
@@ -184,9 +183,12 @@ class DirectSession(HttpSession):
 class PlainSession(DirectSession):
     """For an endpoint with plain http: without the trust store, which takes longer to read than a call."""
 
-    def __init__(self, *, proxies: dict[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, proxies: dict[str, str] | None = None, verify: bool | str = True, **options: Any
+    ) -> None:
         # The way to a proxy may still be TLS.
-        super().__init__(proxies=proxies, **options if proxies else {**options, "verify": False})
+        needed = is_tls((proxies or {}).get("http", ""))
+        super().__init__(proxies=proxies, verify=verify if needed else False, **options)
 
 
 def proxies_of(client: AioBaseClient) -> Mapping[str, str]:
@@ -291,9 +293,7 @@ def check_proxies(proxies: Mapping[str, str], config: ClientConfig) -> None:
         # As botocore reads it.
         if not is_http_url(proxy if "://" in proxy else f"http://{proxy.removeprefix('//')}"):
             name = "ClientConfig.proxy" if config.proxy is not None else _variable(_names_of(scheme), proxy)
-            raise ConfigurationError(
-                f"{name} must be the URL of an HTTP proxy, such as http://proxy.example:3128, not {_shown(proxy)!r}"
-            )
+            raise ConfigurationError(f"{name} must be {PROXY_RULE}, not {_shown(proxy)!r}")
 
 
 def _names_of(scheme: str) -> tuple[str, ...]:

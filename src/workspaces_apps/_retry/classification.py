@@ -75,12 +75,21 @@ STATUSES: Final[Mapping[int, FailureKind]] = MappingProxyType(
 )
 """By HTTP status, where the code says nothing."""
 
+PROXY_STATUSES: Final[Mapping[int, FailureKind]] = MappingProxyType(
+    {
+        # What it has against the request, or whoever sends it, stays: its rules, or its user and password.
+        403: FailureKind.FATAL,
+        407: FailureKind.FATAL,
+    }
+)
+"""By HTTP status with which a proxy refused the way to the service."""
+
 EXCEPTIONS: Final[tuple[tuple[type[WorkSpacesError], FailureKind], ...]] = (
     (DeadlineExceededError, FailureKind.FATAL),
     (TransportError, FailureKind.TRANSIENT),
     (ThrottlingException, FailureKind.THROTTLE),
 )
-"""By exception type, the first that fits, where neither code nor status says anything."""
+"""By exception type, the first that fits, where no code and no status says anything."""
 
 EXPIRED_CREDENTIALS_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
 """Codes after which credentials are refreshed once; such an attempt is outside the count."""
@@ -148,6 +157,9 @@ def classify(
             return CODES[error.code]
         if error.http_status is not None and error.http_status in STATUSES:
             return STATUSES[error.http_status]
+    refused = error.proxy_status if isinstance(error, TransportError) else None
+    if refused is not None and refused in PROXY_STATUSES:
+        return PROXY_STATUSES[refused]
     for kind_of_error, kind in EXCEPTIONS:
         if isinstance(error, kind_of_error):
             return kind
