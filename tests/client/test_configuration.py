@@ -1,7 +1,9 @@
 """Setting a client up: what is refused, and what is said then."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from workspaces_apps import (
     ConfigurationError,
     Credentials,
     CredentialsError,
+    SystemClock,
     WorkSpacesClient,
 )
 
@@ -55,8 +58,15 @@ CONFIG: Callable[..., object] = ClientConfig
         ({"endpoint_url": "http://localhost.example"}, ("https", "allow_insecure_endpoint")),
         ({"region": 5}, ("region", "int")),
         ({"region": ""}, ("region",)),
+        ({"region": "eu-west-1\n"}, ("region", r"'eu-west-1\n'")),
+        ({"region": "eu west 1"}, ("region", "eu-west-1")),
+        ({"region": "eu-west-"}, ("region", "eu-west-1")),
+        ({"region": "eu-wést-1"}, ("region", "eu-west-1")),
         ({"profile": 5}, ("profile", "int")),
         ({"session": "default"}, ("session", "AioSession")),
+        ({"session": AioSession}, ("session", "the class AioSession")),
+        ({"credentials": AssumeRole}, ("credentials", "the class AssumeRole")),
+        ({"clock": SystemClock}, ("clock", "the class SystemClock")),
         ({"config": {}}, ("config", "ClientConfig")),
         ({"credentials": ("key", "secret")}, ("credentials", "tuple")),
         ({"clock": 5}, ("clock", "Clock")),
@@ -81,6 +91,10 @@ def test_arguments_that_cannot_be_right(arguments: dict[str, Any], named: tuple[
         ("timeout", float("nan")),
         ("timeout", "5"),
         ("timeout", True),
+        ("timeout", 10**400),
+        ("timeout", -(10**400)),
+        ("connect_timeout", 1e308),
+        ("read_timeout", 1e14),
         ("connect_timeout", 0),
         ("connect_timeout", None),
         ("read_timeout", float("inf")),
@@ -105,6 +119,7 @@ def test_arguments_that_cannot_be_right(arguments: dict[str, Any], named: tuple[
         ("allow_insecure_endpoint", None),
         ("user_agent_extra", "two\r\nlines: x"),
         ("user_agent_extra", 5),
+        ("random", 3),
     ],
 )
 def test_settings_that_cannot_be_right(name: str, value: object) -> None:
@@ -126,6 +141,11 @@ def test_settings_that_cannot_be_right(name: str, value: object) -> None:
         lambda: Credentials("AKIA", "secret", "tok en"),
         lambda: Credentials("AKIA", "secret", "tok\u00e9n"),
         lambda: Credentials(None, "secret"),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: Credentials("AKIA", "secret", 5),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: Credentials("AKIA", "secret", None, 123456789012),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: Credentials("AKIA", "secret", expires_at="2099-01-01"),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: AssumeRole(ROLE, region="eu-west-1\n"),
+        lambda: AssumeRole(ROLE, region=5),  # type: ignore[arg-type]  # wrong on purpose
         lambda: AssumeRole("roll-out"),
         lambda: AssumeRole("arn:aws:iam::123456789012:user/ada"),
         lambda: AssumeRole(5),  # type: ignore[arg-type]  # wrong on purpose
@@ -142,6 +162,26 @@ async def test_no_region_says_what_to_set() -> None:
     """Neither argument nor environment nor profile: the message says how to give one."""
     with pytest.raises(ConfigurationError, match=r"region=.*AWS_DEFAULT_REGION.*profile"):
         await WorkSpacesClient(credentials=CREDENTIALS).describe_account()
+
+
+@pytest.mark.parametrize("name", ["AWS_DEFAULT_REGION", "AWS_REGION", "region in the profile or the session"])
+async def test_a_region_that_cannot_be(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, aws_environment: Path, name: str
+) -> None:
+    """It is named with where it comes from, before a request has it in its head."""
+    session = AioSession()
+    if name.startswith("AWS"):
+        monkeypatch.setenv(name, "eu-west-1\n")
+    else:
+        session.set_config_variable("region", "eu-west-1\n")
+    async with AsyncExitStack() as closing:
+        ws = WorkSpacesClient(endpoint_url=server.url, credentials=CREDENTIALS, session=session)
+        closing.push_async_callback(ws.aclose)
+        with pytest.raises(ConfigurationError, match=f"^{name} must be") as caught:
+            await ws.describe_account()
+
+    assert r"'eu-west-1\n'" in str(caught.value)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("how", ["argument", "environment", "session"])
@@ -186,6 +226,12 @@ async def test_plain_http_to_another_machine_is_refused_from_the_environment_too
 
     with pytest.raises(ConfigurationError, match="allow_insecure_endpoint"):
         await client.describe_account()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "127.255.0.1", "[::1]", "[0:0:0:0:0:0:0:1]", "LOCALHOST"])
+def test_plain_http_to_this_machine_is_allowed(host: str) -> None:
+    """Each address of loopback is this machine."""
+    assert host in repr(WorkSpacesClient(region="eu-west-1", endpoint_url=f"http://{host}:8080"))
 
 
 async def test_plain_http_to_another_machine_can_be_allowed() -> None:

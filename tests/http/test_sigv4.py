@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workspaces_apps import ConfigurationError
 from workspaces_apps._http.signing import SigningTemplate, SigV4
 
 URLS = (
@@ -57,6 +59,12 @@ def test_it_is_the_signature_that_botocore_makes(
     ours = signer.sign(template, ReadOnlyCredentials(*keys), moment.replace(tzinfo=UTC), body)
 
     assert headers | ours.headers() == dict(theirs.headers.items())
+
+
+def test_a_region_that_would_break_the_head_signs_nothing() -> None:
+    """It stands in the header Authorization, which the fast path writes as it is."""
+    with pytest.raises(ConfigurationError, match="region must be"):
+        SigV4("workspaces", "eu-west-1\r\nX-Injected: 1")
 
 
 def test_the_key_is_derived_anew_for_another_day_and_another_secret() -> None:

@@ -1,9 +1,11 @@
 """The turnstile: order, deadlines, cancellation, several event loops."""
 
 import asyncio
+import math
 import random
 import statistics
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,12 @@ from workspaces_apps._base.clock import SystemClock
 from workspaces_apps._pacing import Pacing, Permit, RateLimiter
 from workspaces_apps._retry import RetryPolicy, run_attempts
 from workspaces_apps._telemetry.port import Hooks
-from workspaces_apps.errors import DeadlineExceededError, ThrottlingException, WorkSpacesError
+from workspaces_apps.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    ThrottlingException,
+    WorkSpacesError,
+)
 from workspaces_apps.simulator import ManualClock
 from workspaces_apps.simulator._clocks import run_virtual
 
@@ -103,6 +110,15 @@ def test_without_pacing_every_call_goes_at_once() -> None:
     """A thousand of them."""
     pacer = RateLimiter(Pacing.off(), ManualClock())
     assert all(pacer.try_acquire() for _ in range(1000))
+
+
+@pytest.mark.parametrize(
+    "rate,burst", [(0, 1), (math.nan, 1), (10**400, 1), (-(10**400), 1), (1, 10**400), (1e-300, 1), ("1", 1)]
+)
+def test_a_rate_that_cannot_be_kept_is_refused(rate: Any, burst: int) -> None:
+    """Nor is one that would take for ever to fill its bucket."""
+    with pytest.raises(ConfigurationError, match=r"^Pacing\."):
+        Pacing.fixed(rate, burst)
 
 
 def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:

@@ -76,6 +76,7 @@ def test_durations_may_be_timedeltas() -> None:
         ("throttle_base", -1),
         ("transient_base", math.nan),
         ("max_backoff", math.inf),
+        ("max_backoff", 10**400),
         ("extra_kinds", {"Odd": "sometimes"}),
         ("extra_kinds", {520: "transient"}),
         ("extra_statuses", {"520": "transient"}),

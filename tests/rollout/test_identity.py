@@ -143,6 +143,7 @@ def test_endpoints_of_awss_own_have_no_name(url: str, named: str | None) -> None
     [
         (None, None, True),
         ("http://127.0.0.1:1", "http://localhost:2", True),
+        ("http://127.0.0.2:1", "http://[::1]:2", True),
         ("http://127.0.0.1:1", None, False),
         ("https://one.example", "https://other.example", False),
     ],

@@ -630,6 +630,9 @@ async def test_bad_arguments_are_refused_before_anything_is_sent() -> None:
         {"jitter": 1.5},
         {"jitter": float("nan")},
         {"growth": True},
+        {"growth": 10**400},
+        {"jitter": -(10**5000)},
+        {"max_delay": 10**400},
     ],
 )
 def test_a_poll_policy_is_checked(policy: dict[str, float]) -> None:

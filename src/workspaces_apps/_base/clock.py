@@ -317,6 +317,18 @@ def _on(signal: Signal, wake: Callable[[object], None]) -> Callable[[], object]:
     return lambda: signal.remove_done_callback(wake)
 
 
+LONGEST: Final = timedelta.max.total_seconds()
+"""Seconds of the longest duration."""
+
+
+def to_float(value: float) -> float:
+    """Return a number as a float; infinity where it is an int that is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value > 0 or -1)
+
+
 def to_seconds(value: Duration, name: str, *, positive: bool = False) -> float:
     """Return the duration in seconds.
 
@@ -326,12 +338,15 @@ def to_seconds(value: Duration, name: str, *, positive: bool = False) -> float:
         positive: Refuse zero too.
 
     Raises:
-        ConfigurationError: It is not a duration, not finite, or negative.
+        ConfigurationError: It is not a duration, negative, or longer than any `timedelta`.
     """
     seconds = _number_of_seconds(value, name)
-    if not math.isfinite(seconds) or seconds < 0 or (positive and seconds == 0):
+    # Negated, so that NaN is refused.
+    if not 0 <= seconds <= LONGEST or (positive and seconds == 0):
         bound = "more than 0" if positive else "0 or more"
-        raise ConfigurationError(f"{name} must be a finite number of seconds, {bound}, not {seconds:g}")
+        raise ConfigurationError(
+            f"{name} must be a finite number of seconds, {bound} and at most {LONGEST:.0f}, not {seconds:g}"
+        )
     return seconds
 
 
@@ -340,7 +355,7 @@ def _number_of_seconds(value: object, name: str) -> float:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return to_float(value)
     raise ConfigurationError(f"{name} must be a timedelta or a number of seconds, not {type(value).__name__}")
 
 

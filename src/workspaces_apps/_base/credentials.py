@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -50,12 +51,15 @@ class Credentials:
         for name in ("access_key_id", "secret_access_key"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name).strip():
                 raise ConfigurationError(f"Credentials.{name} must be a non-empty str")
+        for name in ("session_token", "account_id"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ConfigurationError(f"Credentials.{name} must be a str or None")
         for name in ("access_key_id", "secret_access_key", "session_token"):
-            value: object = getattr(self, name)
-            if isinstance(value, str) and not is_fit(value):
+            value: str | None = getattr(self, name)
+            if value is not None and not is_fit(value):
                 raise ConfigurationError(f"Credentials.{name} {UNFIT}")
-        if self.expires_at is not None and self.expires_at.tzinfo is None:
-            raise ConfigurationError("Credentials.expires_at must have a time zone")
+        if self.expires_at is not None and not _has_zone(self.expires_at):
+            raise ConfigurationError("Credentials.expires_at must be a datetime with a time zone, or None")
 
 
 @public("workspaces_apps")
@@ -111,11 +115,13 @@ class AssumeRole:
     """The profile of the standard chain, where `source` is None; None for the client's."""
 
     def __post_init__(self) -> None:
-        """Refuse what is not the ARN of a role."""
+        """Refuse what is not the ARN of a role, and what no Region is called."""
         if not _is_role(self.role_arn):
             raise ConfigurationError(
                 f"AssumeRole.role_arn must look like arn:aws:iam::123456789012:role/name, not {self.role_arn!r}"
             )
+        if self.region is not None:
+            check_region(self.region, "AssumeRole.region")
         check_credentials(self.source)
 
     def for_client(self, *, region: str | None, profile: str | None) -> AssumeRole:
@@ -230,6 +236,27 @@ class StaticProvider:
         return self._credentials
 
 
+_REGION: Final = re.compile("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def check_region(region: object, name: str) -> None:
+    """Refuse what no Region is called; botocore lets a line break at its end pass. [seen]
+
+    Args:
+        region: The Region, which stands in the head of each request.
+        name: Where it comes from.
+
+    Raises:
+        ConfigurationError: It is not made of letters, digits and hyphens.
+    """
+    if not isinstance(region, str) or _REGION.fullmatch(region) is None:
+        raise ConfigurationError(f"{name} must be a Region such as eu-west-1, not {region!r}")
+
+
+def _has_zone(moment: object) -> bool:
+    return isinstance(moment, datetime) and moment.tzinfo is not None
+
+
 def _is_role(arn: object) -> bool:
     return isinstance(arn, str) and arn.startswith("arn:") and ":role/" in arn
 
@@ -241,9 +268,18 @@ def check_credentials(value: object) -> None:
         ConfigurationError: It is something else; the message says what would be right.
     """
     # A Protocol cannot be told from its look-alikes by type alone; the method is what matters.
-    getter: Callable[[], object] | None = getattr(value, "get_credentials", None)
-    if value is not None and not isinstance(value, Credentials) and not callable(getter):
+    if value is not None and not isinstance(value, Credentials) and not offers(value, "get_credentials"):
         raise ConfigurationError(
             "credentials must be Credentials(...), AssumeRole(...) or an object with an async"
-            f" get_credentials(), not {type(value).__name__}"
+            f" get_credentials(), not {kind_of(value)}"
         )
+
+
+def offers(value: object, method: str) -> bool:
+    """Tell if an object has a method. A class has those of its objects, and is none."""
+    return callable(getattr(value, method, None)) and not isinstance(value, type)
+
+
+def kind_of(value: object) -> str:
+    """Return the kind of a value in words: the name of its class, or that it is one itself."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 from types import NoneType
@@ -13,7 +14,15 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, runtime
 from urllib.parse import urlsplit
 
 from workspaces_apps._base.clock import Clock, Duration, to_seconds
-from workspaces_apps._base.credentials import AssumeRole, Credentials, CredentialsProvider, check_credentials
+from workspaces_apps._base.credentials import (
+    AssumeRole,
+    Credentials,
+    CredentialsProvider,
+    check_credentials,
+    check_region,
+    kind_of,
+    offers,
+)
 from workspaces_apps._base.public import public
 from workspaces_apps._pacing import DEFAULT_REGISTRY, Pacing, PacingRegistry
 from workspaces_apps._retry import RetryPolicy
@@ -22,7 +31,14 @@ from workspaces_apps.errors import ConfigurationError
 
 RequestChecks: TypeAlias = Literal["all", "structure"]
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+def is_loopback(host: str | None) -> bool:
+    """Tell if a URL's host is this machine."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
 
 _AWS: Final = (
     ".amazonaws.com",
@@ -137,6 +153,8 @@ class ClientConfig:
             )
         if self.proxy is not None and not is_http_url(self.proxy):
             raise ConfigurationError(f"proxy must be {PROXY_RULE}")
+        if not callable(self.random):
+            raise ConfigurationError(f"random must be a function, not {kind_of(self.random)}")
         extra = self.user_agent_extra
         if extra is not None and not (extra.isascii() and extra.isprintable()):
             raise ConfigurationError("user_agent_extra must be printable ASCII: it is part of a header")
@@ -270,11 +288,13 @@ class ConnectionSettings:
                 raise ConfigurationError(
                     f"{name} must not be empty; None stands for AWS's standard resolution"
                 )
+        if self.region is not None:
+            check_region(self.region, "region")
         _require(self.config, "config", ClientConfig)
         _require(self.clock, "clock", Clock)
-        if self.session is not None and not callable(getattr(self.session, "create_client", None)):
+        if self.session is not None and not offers(self.session, "create_client"):
             raise ConfigurationError(
-                f"session must be an aiobotocore.session.AioSession, not {type(self.session).__name__}"
+                f"session must be an aiobotocore.session.AioSession, not {kind_of(self.session)}"
             )
         check_credentials(self.credentials)
         if self.session is not None and self.profile is not None:
@@ -339,9 +359,10 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 def _require(value: object, name: str, *kinds: type) -> None:
-    if not isinstance(value, kinds):
+    # A class has the methods of a Protocol too.
+    if not isinstance(value, kinds) or isinstance(value, type):
         allowed = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
-        raise ConfigurationError(f"{name} must be a {allowed}, not {type(value).__name__}")
+        raise ConfigurationError(f"{name} must be a {allowed}, not {kind_of(value)}")
 
 
 def is_tls(url: str) -> bool:
@@ -378,7 +399,7 @@ def check_endpoint(url: str, *, allow_insecure: bool) -> None:
         raise ConfigurationError("endpoint_url must hold no user name or password: requests are signed")
     if not is_http_url(url):
         raise ConfigurationError(f"endpoint_url must be an http or https URL, such as https://…, not {url!r}")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_insecure:
+    if parts.scheme == "http" and not is_loopback(parts.hostname) and not allow_insecure:
         raise ConfigurationError(
             f"endpoint_url is plain http to {parts.hostname}: anybody on the way could read and change the"
             " calls. Use https, or set ClientConfig(allow_insecure_endpoint=True)"

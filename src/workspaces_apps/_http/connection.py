@@ -33,6 +33,7 @@ from typing_extensions import TypeIs
 from workspaces_apps._base import VERSION
 from workspaces_apps._base.clock import to_seconds
 from workspaces_apps._base.connections import AnswerTooLongError, NotConnectedError, ProxyError, with_limit
+from workspaces_apps._base.credentials import check_region
 from workspaces_apps._base.logs import relay_warnings
 from workspaces_apps._base.text import MESSAGE_LIMIT, NAME_LIMIT, harmless
 from workspaces_apps._http.borrowed import is_patched_by_xray, leave_out_retry_headers
@@ -382,7 +383,7 @@ def resolve_region(session: AioSession) -> str:
     """Return the Region of the environment or the profile.
 
     Raises:
-        ConfigurationError: Neither names one, or the profile does not exist.
+        ConfigurationError: Neither names one that there can be, or the profile does not exist.
     """
     try:
         found: str | None = session.get_config_variable("region") or os.environ.get("AWS_REGION")
@@ -392,6 +393,9 @@ def resolve_region(session: AioSession) -> str:
         raise ConfigurationError(
             'no AWS Region: pass region="eu-west-1", or set AWS_DEFAULT_REGION, or `region` in the profile'
         )
+    names = ("AWS_DEFAULT_REGION", "AWS_REGION")
+    source = next((name for name in names if os.environ.get(name) == found), None)
+    check_region(found, source or "region in the profile or the session")
     return found
 
 

@@ -27,7 +27,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
 from workspaces_apps._base.clock import SystemClock, sleep_or, start_detached
-from workspaces_apps._base.credentials import UNFIT, Credentials, RefusableCredentialsProvider, is_fit
+from workspaces_apps._base.credentials import (
+    UNFIT,
+    Credentials,
+    RefusableCredentialsProvider,
+    check_region,
+    is_fit,
+)
 from workspaces_apps._base.logs import field_logger, told_when_long
 from workspaces_apps._base.text import hide
 from workspaces_apps._telemetry.port import RefreshRecord
@@ -134,7 +140,11 @@ class SigV4:
         Args:
             service: The service's signing name.
             region: Its Region.
+
+        Raises:
+            ConfigurationError: No Region is called so, and the head of a request could not hold it.
         """
+        check_region(region, "region")
         self._service = service
         self._region = region
         self._derived: tuple[str, str, bytes, str] | None = None

@@ -11,7 +11,7 @@ from workspaces_apps._base.clock import Clock, Duration, SystemClock, timeout, t
 from workspaces_apps._base.logs import rpc_method
 from workspaces_apps._base.public import public
 from workspaces_apps._telemetry.port import CURRENT_POLL, TraceSpan
-from workspaces_apps.errors import DeadlineExceededError, PaginationError, WorkSpacesError
+from workspaces_apps.errors import ConfigurationError, DeadlineExceededError, PaginationError, WorkSpacesError
 
 if TYPE_CHECKING:
     from workspaces_apps._model.models import PageResult
@@ -187,7 +187,7 @@ class _Walk(Generic[PageT, ItemT]):
 
 def _require_count(value: object, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} must be an integer, 0 or more, not {value!r}")
+        raise ConfigurationError(f"{name} must be an integer, 0 or more, not {value!r}")
 
 
 @public("workspaces_apps")
@@ -297,7 +297,7 @@ class Paginated(Awaitable[PageT_co], Generic[PageT_co, ItemT_co]):
             timeout: As for `items`.
 
         Raises:
-            ValueError: `max_items` is no integer, or is negative.
+            ConfigurationError: `max_items` is no integer, or is negative.
             DeadlineExceededError: The listing took longer than `timeout`.
         """
         if max_items is not None:

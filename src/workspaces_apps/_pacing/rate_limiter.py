@@ -14,7 +14,14 @@ from itertools import count
 from typing import Final, Literal, NamedTuple, Self, TypeAlias
 from weakref import ReferenceType, WeakSet, WeakValueDictionary, ref
 
-from workspaces_apps._base.clock import Clock, SystemClock, running_loop, start_detached
+from workspaces_apps._base.clock import (
+    Clock,
+    SystemClock,
+    running_loop,
+    start_detached,
+    to_float,
+    to_seconds,
+)
 from workspaces_apps._base.logs import rpc_method
 from workspaces_apps._base.public import public
 from workspaces_apps._telemetry.port import Attributes, MetricName
@@ -58,12 +65,10 @@ class Pacing:
         if (
             isinstance(self.rate, bool)
             or not isinstance(self.rate, int | float)
-            or not math.isfinite(self.rate)
-            or self.rate <= 0
+            or not 0 < to_float(self.rate) < math.inf
         ):
-            raise ConfigurationError(
-                f"Pacing.rate must be a finite number of calls a second, more than 0, not {self.rate!r}"
-            )
+            raise ConfigurationError("Pacing.rate must be a finite number of calls a second, more than 0")
+        to_seconds(to_float(self.burst) / self.rate, "Pacing.burst divided by Pacing.rate")
 
     @classmethod
     def adaptive(cls) -> "Pacing":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from workspaces_apps import api, types
 from workspaces_apps._associations import Direction
-from workspaces_apps._base.clock import Duration, to_seconds
+from workspaces_apps._base.clock import Duration, to_float, to_seconds
 from workspaces_apps._base.logs import FIELDS, log_scope
 from workspaces_apps._base.public import public
 from workspaces_apps._model.operations import Many
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 
 
 def _require_between(value: object, name: str, low: float, high: float) -> None:
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if not math.isfinite(number) or not low <= number <= high:
-        bounds = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
-        raise ConfigurationError(f"{name} must be a finite number, {bounds}, not {value!r}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # As a float also in the message: an int may have more digits than can be written.
+        value = to_float(value)
+        if math.isfinite(value) and low <= value <= high:
+            return
+    bounds = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
+    raise ConfigurationError(f"{name} must be a finite number, {bounds}, not {value!r}")
 
 
 @public("workspaces_apps")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from workspaces_apps._base.clock import Clock
 from workspaces_apps._base.credentials import AssumeRole, Credentials, CredentialsProvider
 from workspaces_apps._client.client import WorkSpacesClient
-from workspaces_apps._http.config import LOOPBACK, ClientConfig, ClientIdentity
+from workspaces_apps._http.config import ClientConfig, ClientIdentity, is_loopback
 from workspaces_apps.rollout._errors import PlanError
 from workspaces_apps.rollout._manifest.manifest import DEFAULT_TARGET, Manifest, Target
 from workspaces_apps.rollout._plan.plan import TargetReading
@@ -97,7 +97,7 @@ def same_endpoint(one: str | None, other: str | None) -> bool:
     if one is None or other is None:
         return one == other
     first, second = urlsplit(one), urlsplit(other)
-    if first.hostname in LOOPBACK and second.hostname in LOOPBACK:
+    if is_loopback(first.hostname) and is_loopback(second.hostname):
         return True
     return one == other
 
