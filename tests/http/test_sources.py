@@ -1,6 +1,10 @@
 """Where Region, endpoint and credentials come from, and that no secret goes anywhere else."""
 
+import asyncio
+import json
 import logging
+import os
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -14,9 +18,11 @@ from botocore.exceptions import ClientError
 
 from tests.http.conftest import CREDENTIALS, Connect, make_config
 from tests.http.server import Answer, Recorded, ScriptedServer, fault, ok
+from tests.http.ways import PATIENCE
 from workspaces_apps import (
     AssumeRole,
     ClientConfig,
+    ClientStateError,
     Credentials,
     CredentialsError,
     MalformedResponseError,
@@ -226,9 +232,31 @@ async def test_a_role_that_cannot_be_assumed(
     assert server.requests == []
 
 
+def saying(**members: object) -> str:
+    """A program that says credentials with these members."""
+    usual = {"Version": 1, "AccessKeyId": "AKIAPROGRAM", "SecretAccessKey": "program-secret"}
+    return f"echo '{json.dumps(usual | members)}'"
+
+
 @pytest.mark.parametrize(
     "program",
-    ["echo not-json", "echo []", "echo {}", "false", "/no/such/program"],
+    [
+        "echo not-json",
+        "echo []",
+        "echo {}",
+        "false",
+        "/no/such/program",
+        saying(AccessKeyId=None),
+        saying(AccessKeyId=""),
+        saying(AccessKeyId=5),
+        saying(AccessKeyId=["AKIAPROGRAM"]),
+        saying(SecretAccessKey=None),
+        saying(SecretAccessKey=""),
+        saying(SecretAccessKey=5),
+        saying(SessionToken=5),
+        saying(Expiration="tomorrow"),
+        saying(Expiration=4070908800),
+    ],
 )
 async def test_a_program_that_gives_no_credentials(
     server: ScriptedServer, aws_environment: Path, program: str
@@ -239,10 +267,85 @@ async def test_a_program_that_gives_no_credentials(
     async with AsyncExitStack() as closing:
         ws = WorkSpacesClient(region="eu-west-1", profile="fleet", endpoint_url=server.url)
         closing.push_async_callback(ws.aclose)
-        with pytest.raises(CredentialsError, match="aws configure"):
-            await ws.describe_account()
+        for _ in range(2):
+            with pytest.raises(CredentialsError, match="aws configure") as caught:
+                await ws.describe_account()
+            assert "program-secret" not in str(caught.value)
 
     assert server.requests == []
+
+
+@pytest.mark.parametrize("end", ["2099-01-01T00:00:00", "2099-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize("how", ["program", "environment"])
+async def test_the_end_of_credentials_may_have_no_zone(
+    server: ScriptedServer, aws_environment: Path, monkeypatch: pytest.MonkeyPatch, how: str, end: str
+) -> None:
+    """It is taken as UTC; credentials that are about to end are got once and used."""
+    server.respond(lambda _: ok())
+    if how == "program":
+        program = saying(SessionToken="token", Expiration=end)
+        (aws_environment / "config").write_text(f"[default]\ncredential_process = {program}\n")
+    else:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAPROGRAM")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "program-secret")
+        monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", end)
+
+    async with WorkSpacesClient(region="eu-west-1", endpoint_url=server.url) as ws:
+        await ws.describe_account()
+        await ws.describe_account()
+
+    assert ["Credential=AKIAPROGRAM/" in one.headers["authorization"] for one in server.requests] == [
+        True
+    ] * 2
+
+
+async def test_an_account_that_is_a_number_is_its_digits(
+    server: ScriptedServer, aws_environment: Path
+) -> None:
+    """A program may say it without quotes."""
+    program = saying(AccountId=123456789012)
+    (aws_environment / "config").write_text(f"[default]\ncredential_process = {program}\n")
+
+    async with WorkSpacesClient(region="eu-west-1", endpoint_url=server.url) as ws:
+        transport: Any = getattr(ws, "_shared").transport()  # noqa: B009 - nothing public tells
+        _, account = await transport.connection()
+        identity = await transport.identity()
+
+    assert (account, identity.account) == ("123456789012",) * 2
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "credential_process = {program}",
+        f"role_arn = {ROLE}\nsource_profile = base\n[profile base]\ncredential_process = {{program}}",
+    ],
+    ids=["own", "of the source of a role"],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="a FIFO tells when the program runs")
+async def test_a_program_ends_with_its_client(
+    server: ScriptedServer, aws_environment: Path, tmp_path: Path, profile: str
+) -> None:
+    """A program that hangs is killed when the client is closed; it does not stay for as long as it likes."""
+    started, held = tmp_path / "started", tmp_path / "held"
+    for fifo in (started, held):
+        os.mkfifo(fifo)
+    # Another program has its output too, and is not waited for; it ends with its own input.
+    program = f"sh -c 'cat {held} & echo $$ > {started}; exec sleep 1000'"
+    (aws_environment / "config").write_text(f"[profile fleet]\n{profile.format(program=program)}\n")
+    ws = WorkSpacesClient(region="eu-west-1", profile="fleet", endpoint_url=server.url)
+    call = asyncio.create_task(ws.describe_account())
+    pid = int(await asyncio.to_thread(started.read_text))
+
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await ws.aclose()
+        with pytest.raises(ClientStateError):
+            await call
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    finally:
+        await asyncio.to_thread(held.write_bytes, b"")
 
 
 async def test_a_profile_whose_role_cannot_be_assumed(

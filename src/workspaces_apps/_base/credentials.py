@@ -271,7 +271,7 @@ def check_credentials(value: object) -> None:
     if value is not None and not isinstance(value, Credentials) and not offers(value, "get_credentials"):
         raise ConfigurationError(
             "credentials must be Credentials(...), AssumeRole(...) or an object with an async"
-            f" get_credentials(), not {kind_of(value)}"
+            f" get_credentials(), not {type_name(value)}"
         )
 
 
@@ -280,6 +280,6 @@ def offers(value: object, method: str) -> bool:
     return callable(getattr(value, method, None)) and not isinstance(value, type)
 
 
-def kind_of(value: object) -> str:
+def type_name(value: object) -> str:
     """Return the kind of a value in words: the name of its class, or that it is one itself."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -8,6 +8,7 @@ here as well: `_base/connections.py`, which lies below this one, and `_http/sess
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import MutableMapping
 from functools import partial
@@ -245,6 +246,22 @@ TABLE: Final = (
             ("credentials:AioLoginProvider", "_client_creator", "Clients of sign-in are set up as ours is."),
         )
     ),
+    *(
+        Borrowed(
+            owner=f"aiobotocore.{owner}",
+            name=name,
+            reason=reason,
+            fallback="a program that hangs outlives its client",
+        )
+        for owner, name, reason in (
+            ("credentials:AioProcessProvider", "_popen", "Starts programs, which are to end with us."),
+            (
+                "credentials:AioProfileProviderBuilder",
+                "_create_process_provider",
+                "Makes another one of those.",
+            ),
+        )
+    ),
     Borrowed(
         owner="aiobotocore.credentials:AioProfileProviderBuilder",
         name="_cache",
@@ -440,8 +457,9 @@ def member_for(
     session: object,
     create: Callable[..., object],
     renew: Callable[[MutableMapping[str, object]], MutableMapping[str, object]] | None,
+    start: Callable[..., Awaitable[object]],
 ) -> Any:
-    """Return a copy of a member of the chain of credentials that makes its clients as it is told.
+    """Return a copy of a member of the chain of credentials that makes its clients, and starts programs, as it is told.
 
     What is not aiobotocore's is left as it is.
 
@@ -450,6 +468,7 @@ def member_for(
         session: Makes the clients of its parts.
         create: Makes its own clients.
         renew: Returns the cache that takes the place of its own; None to leave that.
+        start: Starts its programs.
     """
     if not type(provider).__module__.startswith(("aiobotocore.", "botocore.")):
         return provider
@@ -457,14 +476,16 @@ def member_for(
     changed: dict[str, Any] = {}
     if parts.get("_client_creator") is not None:
         changed["_client_creator"] = create
+    if _starts_programs(provider):
+        changed["_popen"] = start
     for name in ("_profile_provider_builder", "_token_provider"):
         if parts.get(name) is not None:
-            changed[name] = _rebound(parts[name], session, renew)
+            changed[name] = _rebound(parts[name], session, renew, start)
     sourcer: Any = parts.get("_credential_sourcer")
     if sourcer is not None:
         inner: Any = copy.copy(sourcer)
         sources: list[Any] = sourcer._providers
-        inner._providers = [member_for(one, session, create, renew) for one in sources]
+        inner._providers = [member_for(one, session, create, renew, start) for one in sources]
         changed["_credential_sourcer"] = inner
     own: object = parts.get("cache")
     if renew is not None and _is_cache(own):
@@ -481,6 +502,11 @@ def _parts_of(member: object) -> Mapping[str, Any]:
     return vars(member)
 
 
+def _starts_programs(member: object) -> bool:
+    # Somebody may have given it another way to.
+    return _parts_of(member).get("_popen") is asyncio.create_subprocess_exec
+
+
 def _is_cache(value: object) -> TypeGuard[MutableMapping[str, object]]:
     return isinstance(value, MutableMapping)
 
@@ -489,6 +515,7 @@ def _rebound(
     part: Any,
     session: object,
     renew: Callable[[MutableMapping[str, object]], MutableMapping[str, object]] | None,
+    start: Callable[..., Awaitable[object]],
 ) -> Any:
     """Return a part of a member of the chain that makes its clients, or members of its own, by `session`."""
     changed: Any = copy.copy(part)
@@ -498,4 +525,14 @@ def _rebound(
     # Not that of a token provider: the tokens of SSO are no credentials, and refresh themselves.
     if renew is not None and _is_cache(cache) and hasattr(changed, "providers"):
         changed._cache = renew(cache)
+    make: Callable[[str], object] | None = getattr(changed, "_create_process_provider", None)
+    if make is not None:
+
+        def make_starting(profile_name: str) -> object:
+            made: Any = make(profile_name)
+            if _starts_programs(made):
+                made._popen = start
+            return made
+
+        changed._create_process_provider = make_starting
     return changed

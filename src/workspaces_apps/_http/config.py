@@ -20,8 +20,8 @@ from workspaces_apps._base.credentials import (
     CredentialsProvider,
     check_credentials,
     check_region,
-    kind_of,
     offers,
+    type_name,
 )
 from workspaces_apps._base.public import public
 from workspaces_apps._pacing import DEFAULT_REGISTRY, Pacing, PacingRegistry
@@ -154,7 +154,7 @@ class ClientConfig:
         if self.proxy is not None and not is_http_url(self.proxy):
             raise ConfigurationError(f"proxy must be {PROXY_RULE}")
         if not callable(self.random):
-            raise ConfigurationError(f"random must be a function, not {kind_of(self.random)}")
+            raise ConfigurationError(f"random must be a function, not {type_name(self.random)}")
         extra = self.user_agent_extra
         if extra is not None and not (extra.isascii() and extra.isprintable()):
             raise ConfigurationError("user_agent_extra must be printable ASCII: it is part of a header")
@@ -294,7 +294,7 @@ class ConnectionSettings:
         _require(self.clock, "clock", Clock)
         if self.session is not None and not offers(self.session, "create_client"):
             raise ConfigurationError(
-                f"session must be an aiobotocore.session.AioSession, not {kind_of(self.session)}"
+                f"session must be an aiobotocore.session.AioSession, not {type_name(self.session)}"
             )
         check_credentials(self.credentials)
         if self.session is not None and self.profile is not None:
@@ -362,7 +362,7 @@ def _require(value: object, name: str, *kinds: type) -> None:
     # A class has the methods of a Protocol too.
     if not isinstance(value, kinds) or isinstance(value, type):
         allowed = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
-        raise ConfigurationError(f"{name} must be a {allowed}, not {kind_of(value)}")
+        raise ConfigurationError(f"{name} must be a {allowed}, not {type_name(value)}")
 
 
 def is_tls(url: str) -> bool:

@@ -7,6 +7,8 @@ caller's, the moment at which credentials end, and a chain that does not give ag
 
 from __future__ import annotations
 
+import asyncio
+from asyncio.subprocess import Process, SubprocessStreamProtocol
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
@@ -41,6 +43,7 @@ from workspaces_apps._telemetry.port import Hooks
 from workspaces_apps.errors import CredentialsError, ServiceError, TransportError, WorkSpacesError
 
 if TYPE_CHECKING:
+    from asyncio import SubprocessTransport
     from collections.abc import Awaitable, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
@@ -209,6 +212,7 @@ class ChainLoader:
         self._configured = ConfiguredSession(session, config)
         self._region = region
         self._repeater = repeater
+        self._programs = Programs()
         self._found: Found | None = None
         self._given = False
         self._member = ""
@@ -255,7 +259,7 @@ class ChainLoader:
         expires_at, credentials = end_of(found)
         if expires_at is None or (refused is not None and self._given):
             return await _refreshed(found)
-        return Loaded(credentials=credentials, expires_at=expires_at)
+        return Loaded(credentials=credentials, expires_at=_with_zone(expires_at))
 
     async def _walk(self, *, renewed: bool) -> Found | None:
         session: Any = self._session
@@ -272,7 +276,8 @@ class ChainLoader:
             return found
         renew = _Renewed().over if renewed else None
         create = partial(_create_client, self._configured, self._region)
-        members = [member_for(provider, self._configured, create, renew) for provider in providers]
+        start = self._programs.start
+        members = [member_for(provider, self._configured, create, renew, start) for provider in providers]
         for member in members:
             self._member = member.METHOD
             found = await member.load()
@@ -288,7 +293,49 @@ class ChainLoader:
         return load_failure(self._session, error)
 
     async def close(self) -> None:
-        """Do nothing: the chain holds nothing open."""
+        """End a program that is still asked for credentials."""
+        await self._programs.close()
+
+
+class Programs:
+    """The programs that are asked for credentials, which end with their client and not when they like."""
+
+    def __init__(self) -> None:
+        self._running: dict[Process, SubprocessTransport] = {}
+
+    async def start(
+        self,
+        *command: str,
+        # None: it may ask whoever sits there for a code.
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> Process:
+        """Start a program, as `asyncio.create_subprocess_exec` does."""
+        loop = asyncio.get_running_loop()
+        self._running = {one: way for one, way in self._running.items() if one.returncode is None}
+        # Not that function itself: a transport can let go of pipes that the program has handed on, and wait for no others.
+        transport, protocol = await loop.subprocess_exec(
+            lambda: SubprocessStreamProtocol(limit=_OUTPUT_BYTES, loop=loop),
+            *command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
+        process = Process(transport, protocol, loop)
+        self._running[process] = transport
+        return process
+
+    async def close(self) -> None:
+        """Kill those that run, and wait for their end."""
+        for process, transport in self._running.items():
+            if process.returncode is None:
+                transport.close()
+                await process.wait()
+
+
+_OUTPUT_BYTES: Final = 64 * 1024
+"""Bytes of a program's output that are buffered unread."""
 
 
 class _Renewed(MutableMapping[str, object]):
@@ -343,9 +390,12 @@ async def _refreshed(found: AioRefreshableCredentials) -> Loaded:
     credentials = ReadOnlyCredentials(
         members["access_key"], members["secret_key"], members["token"], members.get("account_id")
     )
-    if isinstance(end, datetime) and end.tzinfo is None:
-        end = end.replace(tzinfo=UTC)
-    return Loaded(credentials=credentials, expires_at=end if isinstance(end, datetime) else None)
+    return Loaded(credentials=credentials, expires_at=_with_zone(end) if isinstance(end, datetime) else None)
+
+
+def _with_zone(end: datetime) -> datetime:
+    """Return a moment as it is, and in UTC where a program or a variable does not say a zone."""
+    return end if end.tzinfo is not None else end.replace(tzinfo=UTC)
 
 
 def load_failure(session: AioSession, error: Exception, general: str = GENERAL_ADVICE) -> CredentialsError:
@@ -497,7 +547,7 @@ async def account_of(
         endpoint: The custom endpoint of the service; None for AWS's own.
     """
     if credentials.account_id:
-        return credentials.account_id
+        return str(credentials.account_id)
     try:
         async with session.create_client(
             "sts",

@@ -264,7 +264,8 @@ class Signer:
     async def account(self) -> str:
         """Tell whose calls these are: the account's id if known, else the access key's."""
         credentials = await self._source.current()
-        return credentials.account_id or credentials.access_key or ""
+        # A program may give the account as a number.
+        return str(credentials.account_id or credentials.access_key)
 
     @property
     def advice(self) -> str:
@@ -604,11 +605,17 @@ def frozen(given: Credentials) -> ReadOnlyCredentials:
 
 
 def _required_fit(found: ReadOnlyCredentials, advice: str) -> ReadOnlyCredentials:
-    for name, value in (
-        ("access key id", found.access_key),
-        ("secret access key", found.secret_key),
-        ("session token", found.token),
-    ):
-        if value and not is_fit(value):
+    parts: dict[str, object] = {
+        "access key id": found.access_key,
+        "secret access key": found.secret_key,
+        # The one that may be missing.
+        "session token": found.token or None,
+    }
+    for name, value in parts.items():
+        if value is None and name == "session token":
+            continue
+        if not isinstance(value, str) or not value:
+            raise CredentialsError(f"the {name} of the AWS credentials is missing, or no text: {advice}")
+        if not is_fit(value):
             raise CredentialsError(f"the {name} of the AWS credentials {UNFIT}: {advice}")
     return found
