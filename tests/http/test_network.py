@@ -314,6 +314,34 @@ async def test_the_fast_path_trusts_no_other_certificate(
     assert (len(secure.requests), len(posts)) == (2, 2)
 
 
+@pytest.mark.parametrize("how", ["written", "linked"])
+async def test_replaced_authorities_hold_for_the_next_client(
+    connect: Connect, tmp_path: Path, how: str
+) -> None:
+    """A bundle that another one takes the place of is read again, while a client that has read the old one is open."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    bundle = tmp_path / "bundle.pem"
+    async with (
+        ScriptedServer(self_signed(tmp_path / "old")) as old,
+        ScriptedServer(self_signed(tmp_path / "new")) as new,
+    ):
+        old.respond(lambda _: ok())
+        new.respond(lambda _: ok())
+        bundle.symlink_to(tmp_path / "old" / "cert.pem")
+        before = connect(endpoint_url=old.url, ca_bundle=bundle, retry=ONCE)
+        await calls(before)
+
+        bundle.unlink()
+        if how == "linked":
+            bundle.symlink_to(tmp_path / "new" / "cert.pem")
+        else:
+            bundle.write_bytes((tmp_path / "new" / "cert.pem").read_bytes())
+
+        await calls(connect(endpoint_url=new.url, ca_bundle=bundle, retry=ONCE))
+        await calls(before)
+
+
 @pytest.mark.parametrize(
     "host,fips,dualstack",
     [

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -137,8 +137,23 @@ def _register_handlers(session: AioSession) -> None:
 _Contexts: TypeAlias = tuple[ssl.SSLContext, ssl.SSLContext | None]
 """The verification of the service, and of the proxy if there is one."""
 
-_trust_stores: Final[WeakValueDictionary[str, ssl.SSLContext]] = WeakValueDictionary()
-"""By what botocore is told to verify with: a file, or True for its own. Only while a client uses it."""
+
+class _Trust(NamedTuple):
+    """What botocore is told to verify with.
+
+    Attributes:
+        path: The file, without links; empty for botocore's own.
+        changed: When it was last written, in nanoseconds.
+        size: How many bytes it has.
+    """
+
+    path: str = ""
+    changed: int = 0
+    size: int = 0
+
+
+_trust_stores: Final[WeakValueDictionary[_Trust, ssl.SSLContext]] = WeakValueDictionary()
+"""Only while a client uses them."""
 
 
 class DirectSession(HttpSession):
@@ -153,7 +168,7 @@ class DirectSession(HttpSession):
         **options: Any,
     ) -> None:
         super().__init__(proxies=proxies, verify=verify, client_cert=client_cert, **options)
-        self._trust = None if client_cert or not verify else str(verify)
+        self._trusted = None if client_cert or not verify else "" if verify is True else verify
         self._by_scheme: Mapping[str, str] = proxies or {}
 
     @property
@@ -171,13 +186,23 @@ class DirectSession(HttpSession):
 
     def _build_ssl_contexts(self, proxy_url: str | None) -> _Contexts:
         """Share the trust store with the other open clients: each would take 15 ms and 0.8 MB of its own."""
-        shared = _trust_stores.get(self._trust) if self._trust and proxy_url is None else None
+        # Looked at before it is read: what replaces it meanwhile is read by the next.
+        trust = None if self._trusted is None or proxy_url is not None else _trust_of(self._trusted)
+        shared = None if trust is None else _trust_stores.get(trust)
         if shared is not None:
             return shared, None
         built: _Contexts = getattr(super(), "_build_ssl_contexts")(proxy_url)  # noqa: B009 - private
-        if self._trust and proxy_url is None:
-            _trust_stores[self._trust] = built[0]
+        if trust is not None:
+            _trust_stores[trust] = built[0]
         return built
+
+
+def _trust_of(bundle: str) -> _Trust:
+    if not bundle:
+        return _Trust()
+    path = Path(bundle).resolve()
+    found = path.stat()
+    return _Trust(str(path), found.st_mtime_ns, found.st_size)
 
 
 class PlainSession(DirectSession):
