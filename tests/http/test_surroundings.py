@@ -61,6 +61,16 @@ async def test_certificate_authorities_for_a_proxy(
     assert message.startswith(f"{name} must be")
 
 
+async def test_certificate_authorities_beside_an_endpoint_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are looked at wherever they would be read, and so not only by the endpoint's scheme."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such.pem")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_WORKSPACES", "http://127.0.0.1:9")
+
+    assert (await told(None)).startswith("AWS_CA_BUNDLE must be")
+
+
 async def test_certificate_authorities_that_nothing_needs(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +112,9 @@ async def test_proxies(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_WORKSPACES", "AWS_ENDPOINT_URL"])
-@pytest.mark.parametrize("value", ["nonsense", "ftp://a", "http://example.org", "https://a:99999"])
+@pytest.mark.parametrize(
+    "value", ["nonsense", "ftp://a", "http://example.org", "https://a:99999", "https://a\n"]
+)
 async def test_endpoints(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that cannot be is named with its variable and value."""
     monkeypatch.setenv(name, value)

@@ -220,7 +220,8 @@ def _restore(settings: Mapping[str, object]) -> ClientConfig:
     return ClientConfig(**settings)  # type: ignore[arg-type]  # what another process's ClientConfig held
 
 
-PROXY_RULE: Final = "the URL of an HTTP proxy, such as http://proxy.example:3128, without line breaks and with %20 for a space"
+_PRINTABLE: Final = "without line breaks and with %20 for a space"
+PROXY_RULE: Final = f"the URL of an HTTP proxy, such as http://proxy.example:3128, {_PRINTABLE}"
 
 
 class CallOptions(NamedTuple):
@@ -398,7 +399,9 @@ def check_endpoint(url: str, *, allow_insecure: bool) -> None:
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("endpoint_url must hold no user name or password: requests are signed")
     if not is_http_url(url):
-        raise ConfigurationError(f"endpoint_url must be an http or https URL, such as https://…, not {url!r}")
+        raise ConfigurationError(
+            f"endpoint_url must be an http or https URL, such as https://…, {_PRINTABLE}, not {url!r}"
+        )
     if parts.scheme == "http" and not is_loopback(parts.hostname) and not allow_insecure:
         raise ConfigurationError(
             f"endpoint_url is plain http to {parts.hostname}: anybody on the way could read and change the"

@@ -343,7 +343,8 @@ async def open_connection(
         _check_endpoint(endpoint, endpoint_url, config)
         proxies = proxies_of(client)
         check_proxies(proxies, config)
-        if is_tls(endpoint) or is_tls(proxies.get("http", "")):
+        # The session of what is not known to be plain reads them.
+        if not plain or is_tls(proxies.get("http", "")):
             await check_ca_bundle(session, config)
     except ConfigurationError:
         await closing.aclose()

@@ -139,7 +139,7 @@ _Contexts: TypeAlias = tuple[ssl.SSLContext, ssl.SSLContext | None]
 
 
 class _Trust(NamedTuple):
-    """What botocore is told to verify with.
+    """The certificate authorities that a context trusts.
 
     Attributes:
         path: The file, without links; empty for botocore's own.

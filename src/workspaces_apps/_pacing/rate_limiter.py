@@ -67,7 +67,10 @@ class Pacing:
             or not isinstance(self.rate, int | float)
             or not 0 < to_float(self.rate) < math.inf
         ):
-            raise ConfigurationError("Pacing.rate must be a finite number of calls a second, more than 0")
+            rate = to_float(self.rate) if isinstance(self.rate, int | float) else self.rate
+            raise ConfigurationError(
+                f"Pacing.rate must be a finite number of calls a second, more than 0, not {rate!r}"
+            )
         to_seconds(to_float(self.burst) / self.rate, "Pacing.burst divided by Pacing.rate")
 
     @classmethod
