@@ -19,7 +19,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import TypeIs
 
-from workspaces_apps._base.clock import to_float
 from workspaces_apps._base.public import AttributesInSchema
 from workspaces_apps._base.system import read_file
 from workspaces_apps._model.validation import is_list, is_mapping
@@ -82,8 +81,6 @@ PLAIN: Final = BeforeValidator(_check_plain)
 def _read_seconds(value: object) -> object:
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, int) and not isinstance(value, bool):
-        return to_float(value)
     if isinstance(value, str):
         found = _DURATION.match(value)
         if found is None or not value:
