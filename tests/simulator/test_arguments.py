@@ -64,46 +64,47 @@ def test_an_option_of_the_wrong_kind_is_refused(options: dict[str, Any], message
     refused(lambda: Simulator(**options), message)
 
 
-@pytest.mark.parametrize(
-    "call,message",
-    [
-        (lambda sim: setattr(sim, "throttle", 5), "throttle is a Throttle, such as"),
-        (
-            lambda sim: sim.add_account(OTHER, workspaces=-3),
-            "workspaces is a whole number, 0 or more, not -3",
-        ),
-        (
-            lambda sim: sim.add_account(OTHER, region="Ireland"),
-            "'Ireland' is no Region that this simulator serves; there are",
-        ),
-        (lambda sim: sim.fleet_of("mine", "us-east-1"), "an account id has 12 digits, unlike 'mine'"),
-        (lambda sim: sim.temporary_credentials(60, "mine"), "an account id has 12 digits, unlike 'mine'"),
-        (
-            lambda sim: sim.temporary_credentials(timedelta(hours=1)),
-            "lifetime is a number of seconds, not datetime.timedelta",
-        ),
-        (lambda sim: sim.fleet.add_workspaces(-1), "count is a whole number, 0 or more, not -1"),
-        (lambda sim: sim.fleet.add_workspaces(compute=5), "compute is a text, not 5"),
-        (lambda sim: sim.fleet.add_workspaces(tags={"a": 5}), "tags['a'] is a text, not 5"),
-        (lambda sim: sim.fleet.add_workspaces(directory_id="d-1"), "'d-1' is no directory; there are d-"),
-        (lambda sim: sim.fleet.compatible("wsa-1", -1), "count is a whole number, 0 or more, not -1"),
-        (lambda sim: sim.fleet.set_state("ws-1", None), "state is a text, not None"),
-        (
-            lambda sim: sim.faults.add(["throttle"]),
-            "['throttle'] is no kind of fault; did you mean 'throttle'?",
-        ),
-        (lambda sim: sim.faults.add("throttle", operation=5), "operation is an operation, or a list of"),
-        (
-            lambda sim: sim.faults.add("throttle", operation=[]),
-            "operation is an operation, or a list of at least",
-        ),
-        (lambda sim: sim.faults.add("throttle", operation=[1]), "each of operation is a text, not 1"),
-        (
-            lambda sim: sim.faults.add("deployment_error", reason="Nope"),
-            "'Nope' is no reason of a deployment's error; there are DeploymentError.InternalServerError",
-        ),
-    ],
-)
+CALLS: list[tuple[Callable[[Any], object], str]] = [
+    (lambda sim: setattr(sim, "throttle", 5), "throttle is a Throttle, such as"),
+    (
+        lambda sim: sim.add_account(OTHER, workspaces=-3),
+        "workspaces is a whole number, 0 or more, not -3",
+    ),
+    (
+        lambda sim: sim.add_account(OTHER, region="Ireland"),
+        "'Ireland' is no Region that this simulator serves; there are",
+    ),
+    (lambda sim: sim.fleet_of("mine", "us-east-1"), "an account id has 12 digits, unlike 'mine'"),
+    (lambda sim: sim.temporary_credentials(60, "mine"), "an account id has 12 digits, unlike 'mine'"),
+    (
+        lambda sim: sim.temporary_credentials(timedelta(hours=1)),
+        "lifetime is a number of seconds, not datetime.timedelta",
+    ),
+    (lambda sim: sim.fleet.add_workspaces(-1), "count is a whole number, 0 or more, not -1"),
+    (lambda sim: sim.fleet.add_workspaces(compute=5), "compute is a text, not 5"),
+    (lambda sim: sim.fleet.add_workspaces(tags={"a": 5}), "tags['a'] is a text, not 5"),
+    (lambda sim: sim.fleet.add_workspaces(directory_id="d-1"), "'d-1' is no directory; there are d-"),
+    (lambda sim: sim.fleet.compatible("wsa-1", -1), "count is a whole number, 0 or more, not -1"),
+    (lambda sim: sim.fleet.set_state("ws-1", None), "state is a text, not None"),
+    (
+        lambda sim: sim.faults.add(["throttle"]),
+        "['throttle'] is no kind of fault; did you mean 'throttle'?",
+    ),
+    (lambda sim: sim.faults.add("throttle", operation=5), "operation is an operation, or a list of"),
+    (
+        lambda sim: sim.faults.add("throttle", operation=[]),
+        "operation is an operation, or a list of at least",
+    ),
+    (lambda sim: sim.faults.add("throttle", operation=[1]), "each of operation is a text, not 1"),
+    (
+        lambda sim: sim.faults.add("deployment_error", reason="Nope"),
+        "'Nope' is no reason of a deployment's error; there are DeploymentError.InternalServerError",
+    ),
+]
+"""Calls of a simulator's methods, and how the refusal of each begins."""
+
+
+@pytest.mark.parametrize("call,message", CALLS)
 def test_what_a_running_test_says_is_checked_too(call: Callable[[Any], object], message: str) -> None:
     """Nothing of it is kept: neither an account, nor a fault."""
     sim = Simulator(workspaces=1)
