@@ -1,5 +1,8 @@
 """Errors as lines and exit codes."""
 
+import asyncio
+import gc
+
 import pytest
 import typer
 
@@ -16,7 +19,15 @@ from workspaces_apps import (
     WaiterTimeoutError,
     WorkSpacesError,
 )
-from workspaces_apps.cli._console import ExitCode, exit_code, guarded, leaves
+from workspaces_apps.cli._connection import run as run_loop
+from workspaces_apps.cli._console import (
+    ExitCode,
+    exit_code,
+    guarded,
+    leaves,
+    log_to_stderr,
+    tell_warnings,
+)
 from workspaces_apps.cli._options import Invocation
 from workspaces_apps.rollout import JournalBusyError, ManifestError, Mistake, PlanError
 
@@ -129,3 +140,34 @@ def test_an_abort_is_an_interruption(capsys: pytest.CaptureFixture[str]) -> None
 def test_nothing_returned_is_success() -> None:
     """A command that returns nothing has done what was asked."""
     assert guarded(lambda: None, Invocation()) == ExitCode.DONE
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_task_that_nobody_waited_for_is_told_in_a_line(
+    debug: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as one of a library's at the end of a worker; `--debug` shows where it failed."""
+
+    async def fail() -> None:
+        raise ConnectionResetError("the database\nis gone")
+
+    async def work() -> None:
+        task = asyncio.create_task(fail())
+        task.add_done_callback(lambda _: None)
+        del task
+        for _ in range(3):
+            await asyncio.sleep(0)
+        gc.collect()
+
+    if debug:
+        log_to_stderr(debug=True)
+    else:
+        tell_warnings()
+    run_loop(work())
+
+    said = capsys.readouterr().err
+    assert ("Traceback" in said) is debug
+    if not debug:
+        assert said == (
+            "workspaces-apps: Task exception was never retrieved: ConnectionResetError: the database is gone\n"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import re
 import signal
 from collections.abc import Callable, Generator, Sequence
@@ -18,6 +19,7 @@ from unicodedata import normalize
 import typer
 
 from workspaces_apps._base.clock import SystemClock
+from workspaces_apps._base.logs import field_logger
 from workspaces_apps._base.system import rare
 from workspaces_apps.cli._console import UsageError
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+_log = field_logger("workspaces_apps.cli")
 
 _NOT_IN_A_FILE_NAME: Final = re.compile(r"[^\w.-]+")
 _FORMERLY_NOT_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -236,8 +240,17 @@ def run(main: Coroutine[object, object, T], *, fleet: bool = False) -> T:
     """
     # Off since the program began, while it imported what it needs.
     gc.enable()
-    with rare() if fleet else nullcontext():
-        return asyncio.run(main)
+    with rare() if fleet else nullcontext(), asyncio.Runner() as runner:
+        runner.get_loop().set_exception_handler(_tell_in_a_line)
+        return runner.run(main)
+
+
+def _tell_in_a_line(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody waited for, such as a task of a library's that failed; its traceback where --debug asks for that."""
+    error = context.get("exception")
+    cause = f": {type(error).__name__}: {error}" if error else ""
+    shown = error if _log.isEnabledFor(logging.DEBUG) else None
+    _log.warning("%s%s", context["message"], cause, exc_info=shown)
 
 
 # SIGBREAK is how Windows asks a process with a console of its own to end.
