@@ -115,9 +115,7 @@ async def test_failures_are_told_and_counted(tmp_path: Path, capsys: pytest.Capt
 
     async with in_simulated_time() as (sim, connection):
         (broken,) = sim.fleet.compatible(sim.fleet.application(OFFICE))
-        sim.faults.add(
-            "deployment_error", workspace_id=broken, message="[red]x\x9b1m"
-        ).reason = "Weird\x1b[2J"
+        sim.faults.add("deployment_error", workspace_id=broken, reason="Weird\x1b[2J", message="[red]x\x9b1m")
         code = await run(manifest, None, connection, Settings(journal=None, yes=True))
     shown = capsys.readouterr().out
 

@@ -56,7 +56,7 @@ async def test_one_that_fails_does_not_hinder_the_others(capsys: pytest.CaptureF
         office = sim.fleet.application(OFFICE)
         good, bad = sim.fleet.compatible(office, 2)
         sim.faults.add(
-            "deployment_error", workspace_id=bad, reason="DeploymentError.WorkspaceUnreachable", times=1
+            "deployment_error", workspace_id=bad, reason="DeploymentError.UnhealthyStateError", times=1
         )
         code = await run(connection, task(good, bad, "ws-nowhere00", output=Output.JSON))
         document = json.loads(capsys.readouterr().out)
@@ -70,7 +70,7 @@ async def test_one_that_fails_does_not_hinder_the_others(capsys: pytest.CaptureF
         {office: OFFICE},
     )
     assert by_id[good]["outcome"] == "done"
-    assert by_id[bad]["failed"][0]["reason"] == "DeploymentError.WorkspaceUnreachable"
+    assert by_id[bad]["failed"][0]["reason"] == "DeploymentError.UnhealthyStateError"
     assert by_id["ws-nowhere00"]["error_type"] == "WaiterError"
     assert "does not exist" in by_id["ws-nowhere00"]["error"]
 

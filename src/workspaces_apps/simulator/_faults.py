@@ -167,10 +167,10 @@ class Faults:
             delay: Simulated seconds, for ``slow`` and ``slow_after``.
             code: An error code.
             message: An error message.
-            reason: An AssociationErrorCode.
+            reason: An AssociationErrorCode, or one that the service may have tomorrow.
 
         Raises:
-            ConfigurationError: An argument is out of range, or there is no such kind, operation or reason.
+            ConfigurationError: An argument is out of range, or there is no such kind or operation.
         """
         check_known(kind, KINDS, "kind of fault")
         if probability is not None:
@@ -183,8 +183,6 @@ class Faults:
         ids = {"workspace_id": workspace_id, "application_id": application_id}
         for name, text in (texts | {name: one for name, one in ids.items() if one is not None}).items():
             check_text(name, text)
-        if kind == "deployment_error":
-            check_known(reason, REASONS, "reason of a deployment's error")
         operations = None if operation is None else _operations(operation)
         fault = Fault(
             kind,
