@@ -134,7 +134,7 @@ def test_a_long_has_its_range() -> None:
 
 @pytest.mark.parametrize("value", ['a"b', "a\\b", "a\nb", "\u00e4"])
 def test_a_value_of_an_enum_is_written_as_it_is(value: str) -> None:
-    """Whatever is in it."""
+    """Quotes, backslashes and line breaks too."""
     modules = render.render(ir.build(changed(shape("Odd", type="string", enum=[value])), OURS))
 
     (odd,) = (

@@ -165,7 +165,7 @@ def test_they_get_them_where_pytest_asyncio_takes_every_coroutine(pytester: pyte
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_an_ordinary_test_may_stand_in_a_marked_module(pytester: pytest.Pytester, mode: str) -> None:
-    """Whatever the marks, the simulator is in a thread unless pytest-asyncio runs the test."""
+    """The simulator is in a thread unless pytest-asyncio runs the test, whatever the marks are."""
     pytester.makepyfile(MARKED_AS_A_WHOLE)
 
     result = pytester.runpytest_subprocess(*plugin_arguments(), f"--asyncio-mode={mode}")

@@ -60,7 +60,7 @@ def refused(make: Callable[[], object], message: str) -> None:
     ],
 )
 def test_an_option_of_the_wrong_kind_is_refused(options: dict[str, Any], message: str) -> None:
-    """When the simulator is made, whatever a type checker would have said."""
+    """The constructor says so, whatever a type checker would have said."""
     refused(lambda: Simulator(**options), message)
 
 

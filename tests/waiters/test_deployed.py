@@ -511,7 +511,7 @@ async def test_a_watch_must_be_entered() -> None:
 
 
 async def test_a_watch_that_was_left_cancels_nobody() -> None:
-    """Whoever still iterates comes to the end, and `result` says that the block was left too early."""
+    """A task that still iterates comes to the end, and `result` says that the block was left too early."""
     async with world() as (here, [workspace_id]):
         here.sim.fleet.set_association(workspace_id, here.application, "INSTALLING")
 

@@ -1,4 +1,4 @@
-"""Public classes: the module that users import them from, and the text of their attributes where editors and schemas show it."""
+"""Public classes: the module that users import them from, and the text of their attributes for editors and schemas."""
 
 from __future__ import annotations
 

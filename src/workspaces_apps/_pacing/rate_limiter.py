@@ -1,4 +1,4 @@
-"""Rate limiters: the policy `Pacing`, the rules of a rate, permits to send, and one limiter per operation, account, Region and endpoint."""
+"""Rate limiters: the policy `Pacing`, the rules of a rate, permits to send, and one limiter for each pacing key."""
 
 import asyncio
 import contextvars

@@ -332,8 +332,8 @@ _log = field_logger("workspaces_apps.waiters")
 class DeploymentWatch(AsyncIterator[AssociationChange]):
     """The changes of a deployment, as they are seen; use it with `async with`.
 
-    The iteration ends when the deployment ends, or the block is left, which ends the polling; a watch is for one block. A failed association
-    is a change like another, with the reason; `outcome` tells how it all ended.
+    The iteration ends when the deployment ends, or the block is left, which ends the polling; a watch is for one block. A
+    failed association is a change like another, with the reason; `outcome` tells how it all ended.
     """
 
     def __init__(self, make_wait: Callable[[Callable[[AssociationChange], None]], DeploymentWait]) -> None:

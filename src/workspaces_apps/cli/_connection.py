@@ -1,4 +1,4 @@
-"""Runs of a command: the options that several have, its connection, the event loop with its client or roll-out, and the way out when asked to end."""
+"""Runs of a command: its connection, the event loop with its client or roll-out, and the way out when asked to end."""
 
 from __future__ import annotations
 

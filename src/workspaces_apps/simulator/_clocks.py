@@ -5,9 +5,9 @@ All three are `workspaces_apps._base.clock.Clock`s and can be the client's clock
 The manual clock with ``autojump=True`` moves on its own, to the next sleeper, when nothing else can happen: no
 request is being answered, no request has come or gone, nobody began or ended a sleep, and nothing else ran, over
 a number of turns of the event loop. Where other threads are at work, which the loop cannot see, or the loop is not
-asyncio's own, it takes checks a millisecond of real time apart in which no executor is in the middle of a job other than reading from a socket
-(botocore loading its data, a name being looked up) and the process uses little processor time. After a second
-that is disregarded, so that a job without an end does not stop time.
+asyncio's own, it takes checks a millisecond of real time apart in which no executor is in the middle of a job other
+than reading from a socket (botocore loading its data, a name being looked up) and the process uses little processor
+time. After a second that is disregarded, so that a job without an end does not stop time.
 
 In virtual time a loop moves a manual clock instead of waiting, and every run is the same.
 """

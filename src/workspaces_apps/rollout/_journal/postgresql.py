@@ -603,7 +603,9 @@ def store_in(
     async def connect(name: str) -> AsyncGenerator[SegmentStorage, None]:
         yield PostgresqlStorage(shared, name)
 
-    return SegmentedStore(connect, where=database.shown, lease=lease, real_time=real_time)
+    return SegmentedStore(
+        connect, where=database.shown, before_name="?name=", lease=lease, real_time=real_time
+    )
 
 
 class UnknownRunError(JournalError, ValueError):
@@ -653,4 +655,4 @@ def postgresql_store(url: JournalUrl, *, real_time: RealTime = RealTime()) -> Se
         finally:
             await database.close()
 
-    return SegmentedStore(connect, where=url.shown, real_time=real_time)
+    return SegmentedStore(connect, where=url.shown, before_name="?name=", real_time=real_time)

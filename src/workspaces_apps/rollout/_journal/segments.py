@@ -574,6 +574,7 @@ class SegmentedStore:
     Args:
         connect: Opens the place of a journal.
         where: The store's URL without anything secret, for messages.
+        before_name: What stands between that URL and the name of a journal.
         lease: The length of a writer's lease, in seconds.
         real_time: The time that leases run on.
     """
@@ -583,11 +584,13 @@ class SegmentedStore:
         connect: Connect,
         *,
         where: str,
+        before_name: str = "/",
         lease: float = LEASE_SECONDS,
         real_time: RealTime = RealTime(),
     ) -> None:
         self._connect = connect
         self._where = where
+        self._before_name = before_name
         self._lease = lease
         self._time = real_time
 
@@ -710,8 +713,7 @@ class SegmentedStore:
         return await act()
 
     def _title(self, name: str) -> str:
-        joint = "?name=" if self._where.startswith("postgresql:") else "/"
-        return f"{self._where.rstrip('/')}{joint}{name}"
+        return f"{self._where.rstrip('/')}{self._before_name}{name}"
 
     def _unreachable(self, error: StoreUnavailableError) -> JournalError:
         return JournalError(f"cannot reach the journals of {self._where}: {error}")
