@@ -13,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "workspaces_apps")
+PYTHON_WITHIN_LIMITS = (sys.executable, "-B")
+"""For processes whose files may not grow: bytecode that Python writes in one would be cut short, and every later one reads it."""
+
 FULL = Path("/dev/full")
 """A device that takes nothing, where the system has it."""
 

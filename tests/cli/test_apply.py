@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from tests.cli.fleet import OFFICE, environment, in_simulated_time, write_manifest
-from tests.cli.process import COMMAND, FULL, PATIENCE, child_environment
+from tests.cli.process import COMMAND, FULL, PATIENCE, PYTHON_WITHIN_LIMITS, child_environment
 from workspaces_apps.cli import main
 from workspaces_apps.cli._apply import Settings, run
 from workspaces_apps.cli._connection import journal_path
@@ -288,7 +288,7 @@ def test_a_full_disk_ends_an_apply_and_nothing_is_done_twice(tmp_path: Path) -> 
                 check=False,
                 env=child_environment(environment(sim)),
             )
-            for command in ((sys.executable, "-c", limit), COMMAND)
+            for command in ((*PYTHON_WITHIN_LIMITS, "-c", limit), COMMAND)
         ]
         deployed = [
             str((request.parameters or {})["WorkspaceId"])

@@ -19,6 +19,7 @@ from workspaces_apps import (
     WaiterTimeoutError,
     WorkSpacesError,
 )
+from workspaces_apps.cli import main
 from workspaces_apps.cli._connection import run as run_loop
 from workspaces_apps.cli._console import (
     ExitCode,
@@ -135,6 +136,22 @@ def test_an_abort_is_an_interruption(capsys: pytest.CaptureFixture[str]) -> None
 
     assert guarded(command, Invocation()) == ExitCode.INTERRUPTED
     assert capsys.readouterr().err == "workspaces-apps: interrupted\n"
+
+
+def test_an_end_of_a_file_is_no_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as that of a damaged file of bytecode, which typer takes for a question that was left unanswered."""
+
+    def damaged(*_: object) -> None:
+        raise EOFError("marshal data too short")
+
+    monkeypatch.setattr("workspaces_apps.cli._reports.prices_of", damaged)
+
+    assert main(["report", "--prices", "prices.toml"]) == ExitCode.INTERNAL
+    shown = capsys.readouterr().err
+    assert "internal error: EOFError: marshal data too short; --debug shows the traceback" in shown
+    assert "interrupted" not in shown
 
 
 def test_nothing_returned_is_success() -> None:

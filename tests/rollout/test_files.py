@@ -4,13 +4,12 @@ import cProfile
 import json
 import os
 import subprocess
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.cli.process import PATIENCE
+from tests.cli.process import PATIENCE, PYTHON_WITHIN_LIMITS
 from workspaces_apps._base.system import read_file, replace_file
 from workspaces_apps.rollout import Manifest, ManifestError, Plan, PlanError
 from workspaces_apps.rollout._manifest.file import read_document
@@ -170,7 +169,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path) -> None:
     """Journal, plan, state, report and copy name the file and the cause; the roll-out goes on once there is room."""
     root = Path(__file__).parents[2]
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.rollout.full_disk", str(tmp_path)],
+        [*PYTHON_WITHIN_LIMITS, "-m", "tests.rollout.full_disk", str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=5 * PATIENCE,

@@ -6,7 +6,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cli.process import PATIENCE
+from tests.cli.process import PATIENCE, PYTHON_WITHIN_LIMITS
 from workspaces_apps.rollout import (
     Event,
     Failed,
@@ -410,7 +409,7 @@ async def test_a_copy_that_was_killed_passes_for_no_journal(tmp_path: Path) -> N
     async with opened(source) as journal:
         await journal.append(STARTED, *[INTENT] * 2500, durable=True)
     half = str(source.stat().st_size // 2)
-    command = [sys.executable, "-c", KILLED, str(source), str(copy), half]
+    command = [*PYTHON_WITHIN_LIMITS, "-c", KILLED, str(source), str(copy), half]
     killed = await asyncio.to_thread(subprocess.run, command, check=False, timeout=PATIENCE)
     assert killed.returncode == -signal.SIGXFSZ
     assert not copy.exists() or list(await read_events(copy)) == []

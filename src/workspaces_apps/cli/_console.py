@@ -400,7 +400,10 @@ def guarded(command: Callable[[], object], invocation: Invocation) -> int:
     _lost.clear()
     try:
         code = command()
-    except typer.Abort:
+    except typer.Abort as abort:
+        if isinstance(abort.__cause__, EOFError):
+            # Typer takes any for a question that was left. A damaged file of Python's bytecode raises one too.
+            return _told(abort.__cause__, invocation)
         code = ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where an error can be told in one line
         if isinstance(error, CommandLineError):
@@ -410,13 +413,18 @@ def guarded(command: Callable[[], object], invocation: Invocation) -> int:
             )
             # Typer's own code for it is 2, which means "there are changes" here.
             return ExitCode.USAGE
-        if invocation.debug:
-            traceback.print_exception(error)
-        return tell(error)
+        return _told(error, invocation)
     if code == ExitCode.INTERRUPTED:
         complain("interrupted")
     done = code if isinstance(code, int) else ExitCode.DONE
     return ExitCode.FAILED if done == ExitCode.DONE and _lost else done
+
+
+def _told(error: Exception, invocation: Invocation) -> int:
+    """Show the traceback where it is wanted, say the error in one line, and return its exit code."""
+    if invocation.debug:
+        traceback.print_exception(error)
+    return tell(error)
 
 
 def tell(error: Exception) -> int:
