@@ -1,10 +1,12 @@
 """The garbage collector is out of the way while nothing can be garbage, and left as it was found."""
 
 import gc
+import subprocess
+import sys
 
 import pytest
 
-from workspaces_apps._base.system import RARE, keep, paused
+from workspaces_apps._base.system import RARE, keep, paused, rare
 from workspaces_apps.cli._connection import run
 
 
@@ -21,28 +23,57 @@ def test_it_is_paused_and_found_again_as_it_was(enabled: bool) -> None:
         gc.enable() if before else gc.disable()
 
 
-def test_it_is_rare_for_a_fleet_and_as_ever_afterwards() -> None:
-    """A command that holds a fleet raises the thresholds, keeps what it says, and puts back both."""
+def test_what_is_imported_is_passed_over_only_where_it_is_rare() -> None:
+    """Elsewhere the collector is the user's, and nothing is taken from it."""
+    before = gc.get_freeze_count()
+    with paused():
+        kept = [[object()] for _ in range(1000)]
+    assert gc.get_freeze_count() == before
+    with rare():
+        with paused():
+            kept.extend([object()] for _ in range(1000))
+        assert gc.get_freeze_count() >= before + 2000
+
+    assert gc.get_freeze_count() == before
+
+
+def test_a_command_has_it_run_rarely_and_left_as_it_was() -> None:
+    """What was imported is passed over, and later what the command keeps too; both end with it."""
     before = gc.get_threshold(), gc.get_freeze_count()
     inside: list[object] = []
 
     async def command() -> int:
+        imported = gc.get_freeze_count()
+        made = [[object()] for _ in range(1000)]
         keep()
-        inside.extend((gc.isenabled(), gc.get_threshold(), gc.get_freeze_count() > 0))
-        return 5
+        inside.extend((gc.isenabled(), gc.get_threshold(), imported > 0, gc.get_freeze_count() - imported))
+        return len(made)
 
     with paused():
-        assert run(command(), fleet=True) == 5
+        assert run(command()) == 1000
     gc.enable()
 
-    assert inside == [True, RARE, True]
+    assert inside[:3] == [True, RARE, True]
+    assert isinstance(inside[3], int)
+    assert inside[3] >= 1000
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
 
 
-def test_a_short_command_leaves_it_alone() -> None:
-    """Its thresholds are Python's."""
+def test_a_command_ends_without_a_last_search_for_garbage() -> None:
+    """Its process does; whoever calls `main` with arguments of its own goes on, and keeps its collector."""
+    # What is registered first runs last.
+    program = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count()));"
+        "from workspaces_apps.cli import main; sys.argv[1:] = ['--version']; sys.exit(main({}))"
+    )
+    frozen = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", program.format(given)], capture_output=True, text=True, check=True
+            ).stdout.splitlines()[-1]
+        )
+        for given in ("", "['--version']")
+    ]
 
-    async def command() -> tuple[int, int, int]:
-        return gc.get_threshold()
-
-    assert run(command()) == gc.get_threshold()
+    assert frozen[0] > 10_000
+    assert frozen[1] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import gc
@@ -101,7 +102,8 @@ RARE: Final = (50_000, 20, 100)
 def paused() -> Generator[None]:
     """Collect nothing meanwhile: importing makes tens of thousands of objects that stay, and no garbage.
 
-    Only around code that does not await, so that nobody else's garbage waits for long.
+    Only around code that does not await, so that nobody else's garbage waits for long. Within `rare`, later
+    collections pass over what was made.
     """
     if not gc.isenabled():
         yield
@@ -110,6 +112,8 @@ def paused() -> Generator[None]:
     try:
         yield
     finally:
+        if gc.get_threshold() == RARE:
+            keep()
         gc.enable()
 
 
@@ -131,3 +135,11 @@ def rare() -> Generator[None]:
 def keep() -> None:
     """Leave out of every later collection what there is now; until the end of `rare`."""
     gc.freeze()
+
+
+def end_quickly() -> None:
+    """Have the process, when it ends, leave its memory to the system instead of looking for garbage first.
+
+    That search takes a sixth of a short command's time.
+    """
+    atexit.register(gc.freeze)

@@ -116,11 +116,9 @@ def plan(
     wanted = load_manifest(manifest)
     if wanted is not None or undo is not None:
         if undo is not None:
-            made = run_loop(take_back(undo, run, wanted, connection), fleet=True)
+            made = run_loop(take_back(undo, run, wanted, connection))
         elif wanted is not None:
-            made = run_loop(
-                make(wanted, connection, journal_path(journal, wanted.name), allow_empty), fleet=True
-            )
+            made = run_loop(make(wanted, connection, journal_path(journal, wanted.name), allow_empty))
     if made is None:
         raise UsageError("there is no plan")
     if save is not None:
@@ -322,7 +320,7 @@ def apply(
         accept_unknown_account=accept_unknown_account,
         output=output,
     )
-    return run_loop(run(wanted, saved, connection, settings), fleet=True)
+    return run_loop(run(wanted, saved, connection, settings))
 
 
 async def run(

@@ -8,7 +8,7 @@ import logging
 import re
 import signal
 from collections.abc import Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -20,7 +20,7 @@ import typer
 
 from workspaces_apps._base.clock import SystemClock
 from workspaces_apps._base.logs import field_logger
-from workspaces_apps._base.system import rare
+from workspaces_apps._base.system import keep, rare
 from workspaces_apps.cli._console import UsageError
 
 if TYPE_CHECKING:
@@ -231,16 +231,12 @@ def check_targets(plan: Plan, manifest: Manifest | None) -> None:
         )
 
 
-def run(main: Coroutine[object, object, T], *, fleet: bool = False) -> T:
-    """Run a command's coroutine.
-
-    Args:
-        main: It.
-        fleet: Whether it holds a whole fleet, so that the garbage collector should run rarely.
-    """
-    # Off since the program began, while it imported what it needs.
-    gc.enable()
-    with rare() if fleet else nullcontext(), asyncio.Runner() as runner:
+def run(main: Coroutine[object, object, T]) -> T:
+    """Run a command's coroutine; the garbage collector runs rarely meanwhile, and passes over what was imported."""
+    with rare(), asyncio.Runner() as runner:
+        keep()
+        # Off since the program began, while it imported what it needs.
+        gc.enable()
         runner.get_loop().set_exception_handler(_tell_in_a_line)
         return runner.run(main)
 

@@ -126,7 +126,7 @@ def demo(
         raise UsageError(f"{where} is not empty: the demo goes on with no roll-out but its own")
     if svg is None:
         show = Demonstration(out(), where, live)
-        return run_loop(show.run(workspaces or 300, seed, ManualClock(autojump=True)), fleet=True)
+        return run_loop(show.run(workspaces or 300, seed, ManualClock(autojump=True)))
     console = picture()
     code = run_loop(
         Demonstration(console, where, posing).run(workspaces or 300, seed, ManualClock(autojump=True))

@@ -104,7 +104,7 @@ def report(
         if parse_url(journal) is None and not Path(journal).is_file():
             raise UsageError(f"there is no journal {journal}")
     known = prices_of(prices) if prices is not None else None
-    found = run_loop(loaded(journals or [], run, database), fleet=True)
+    found = run_loop(loaded(journals or [], run, database))
     if known is not None:
         found = found.priced(known)
     if to is not None:

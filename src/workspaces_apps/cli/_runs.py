@@ -286,7 +286,7 @@ def worker(
             config=config,
         )
 
-    run_loop(_work(named_database(database), concurrency, client), fleet=True)
+    run_loop(_work(named_database(database), concurrency, client))
 
 
 async def _work(database: str, concurrency: int, client: Callable[[Target], WorkSpacesClient]) -> None:

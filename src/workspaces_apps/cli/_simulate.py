@@ -246,8 +246,7 @@ def simulate(
         account_id, _, count = one.partition(":")
         simulator.add_account(account_id, workspaces=int(count or 0))
     run_loop(
-        serve(simulator, env="powershell" if env == "powershell" else "sh" if env else None, profile=profile),
-        fleet=True,
+        serve(simulator, env="powershell" if env == "powershell" else "sh" if env else None, profile=profile)
     )
 
 

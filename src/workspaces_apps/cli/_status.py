@@ -107,7 +107,7 @@ def status(
         return show_run(named_database(database), str(run), output)
     wanted = loaded(manifest)
     journal_name = journal_path(journal, wanted.name)
-    found = run_loop(look_once(wanted, connection, journal_name, allow_empty, bundles=bundles), fleet=True)
+    found = run_loop(look_once(wanted, connection, journal_name, allow_empty, bundles=bundles))
     if output is Output.CSV:
         from workspaces_apps.cli._formats import status_as_csv
 
@@ -183,7 +183,7 @@ def watch(
     watching = Watching(
         wanted, connection, where, interval, until_in_sync, polls, output, alarms, allow_empty
     )
-    return run_loop(watching.run(), fleet=True)
+    return run_loop(watching.run())
 
 
 def loaded(path: Path) -> Manifest:
