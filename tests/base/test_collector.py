@@ -23,7 +23,7 @@ def test_it_is_paused_and_found_again_as_it_was(enabled: bool) -> None:
         gc.enable() if before else gc.disable()
 
 
-def test_what_is_imported_is_passed_over_only_where_it_is_rare() -> None:
+def test_imports_are_passed_over_only_where_it_is_rare() -> None:
     """Elsewhere the collector is the user's, and nothing is taken from it."""
     before = gc.get_freeze_count()
     with paused():
@@ -38,7 +38,7 @@ def test_what_is_imported_is_passed_over_only_where_it_is_rare() -> None:
 
 
 def test_a_command_has_it_run_rarely_and_left_as_it_was() -> None:
-    """What was imported is passed over, and later what the command keeps too; both end with it."""
+    """The imported is passed over, and later all that the command keeps; both end with it."""
     before = gc.get_threshold(), gc.get_freeze_count()
     inside: list[object] = []
 
