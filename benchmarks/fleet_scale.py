@@ -9,8 +9,11 @@ import selectors
 import tempfile
 import time
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from benchmarks.fleet import FIXED, answer, client_of, given, lasting, manifest
 from benchmarks.fleet_rollout import shortest
@@ -59,24 +62,58 @@ def collections() -> Generator[Stops]:
 
 
 class TurnSelector(selectors.DefaultSelector):
-    """A selector that times the loop's turns.
+    """A selector that moves the clock when the loop has nothing left to do, and times the loop's turns.
+
+    A clock that jumps by itself looks at every turn of the loop if it may: some seventy turns for each WorkSpace, which
+    no real time has, and whose time would pass for the client's.
 
     Attributes:
+        clock: Moved to its next sleeper when nothing is ready and no executor works.
         longest: Seconds of processor time of the longest turn, the simulator's part of it included.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         super().__init__()
+        self.clock = clock
         self.longest = 0.0
         self._woken = time.thread_time()
+        self._jobs: list[Future[object]] = []
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready, between two turns."""
         self.longest = max(self.longest, time.thread_time() - self._woken)
         try:
+            ready = super().select(0)
+            if ready or (timeout is not None and timeout <= 0):
+                return ready
+            ready = self._after_jobs()
+            if ready or self.clock.jump_to_next():
+                return ready
             return super().select(timeout)
         finally:
             self._woken = time.thread_time()
+
+    def _after_jobs(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for what executors do, such as syncing the journal: it takes no simulated time."""
+        while self._jobs:
+            self._jobs = [job for job in self._jobs if not job.done()]
+            # Once more where the last one has just ended, and is about to wake the loop.
+            if ready := super().select(0.001):
+                return ready
+        return []
+
+    @contextmanager
+    def hearing_of_jobs(self) -> Generator[None]:
+        """Note meanwhile what executors are given."""
+        submit = ThreadPoolExecutor.submit
+
+        def noted(executor: ThreadPoolExecutor, *given: Any, **named: Any) -> Future[Any]:
+            job = submit(executor, *given, **named)
+            self._jobs.append(job)
+            return job
+
+        with patch.object(ThreadPoolExecutor, "submit", noted):
+            yield
 
 
 async def apply(targets: int, each: int, turns: TurnSelector, *, rare: bool) -> dict[str, Json]:
@@ -88,7 +125,7 @@ async def apply(targets: int, each: int, turns: TurnSelector, *, rare: bool) -> 
         turns: The selector of the loop.
         rare: Collect as the command line does: rarely, and never what the plan is made of.
     """
-    clock = ManualClock(autojump=True)
+    clock = turns.clock
     sim = Simulator(
         workspaces=0,
         clock=clock,
@@ -172,8 +209,11 @@ def main() -> None:
     """Do what was asked, and print the figures."""
     asked = given()
     targets, each = int(str(asked.get("targets", 1))), int(str(asked.get("each", 1000)))
-    turns = TurnSelector()
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:
+    turns = TurnSelector(ManualClock())
+    with (
+        turns.hearing_of_jobs(),
+        asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner,
+    ):
         answer(runner.run(apply(targets, each, turns, rare=bool(asked.get("rare", False)))))
 
 
