@@ -139,6 +139,10 @@ class Watched:
     @property
     def due(self) -> float:
         """The moment at which it must be polled."""
+        # With one subscription, as nearly always, there is nothing to compare: each round asks every WorkSpace.
+        if len(self.subscriptions) == 1:
+            only = self.subscriptions[0]
+            return -math.inf if only.at_once else only.due
         due = math.inf
         for one in self.subscriptions:
             if one.at_once:
@@ -149,6 +153,8 @@ class Watched:
     @property
     def optional(self) -> float:
         """The moment from which it may be polled along with others."""
+        if len(self.subscriptions) == 1:
+            return self.subscriptions[0].optional
         optional = math.inf
         for one in self.subscriptions:
             optional = min(optional, one.optional)
@@ -157,6 +163,8 @@ class Watched:
     @property
     def along(self) -> float:
         """Seconds by which a poll may come early, to share a call."""
+        if len(self.subscriptions) == 1:
+            return self.subscriptions[0].schedule.along * self.subscriptions[0].delay
         return max(one.schedule.along * one.delay for one in self.subscriptions)
 
     def begin(self, since: float, now: float) -> None:
