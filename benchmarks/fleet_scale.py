@@ -24,7 +24,7 @@ from workspaces_apps import Credentials, WorkSpacesClient
 from workspaces_apps.rollout import Deployed, Manifest, Report, Rollout, Succeeded
 from workspaces_apps.simulator import ManualClock, Simulator, Throttle
 
-RARE = (50_000, 100, 100)
+RARE = (50_000, 1_000, 1_000)
 IN_FLIGHT = 300
 
 

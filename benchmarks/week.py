@@ -430,7 +430,7 @@ def main() -> int:
     parser.add_argument("--workspaces", type=int, default=2000)
     parser.add_argument("--page", type=Path, help=f"the page whose section {HEADING} is written anew")
     given = parser.parse_args()
-    gc.set_threshold(50_000, 100, 100)
+    gc.set_threshold(50_000, 1_000, 1_000)
     with tempfile.TemporaryDirectory() as folder:
         week, restored = asyncio.run(live_through(given.workspaces, Path(folder)))
     lines = list(report(week, restored=restored))
