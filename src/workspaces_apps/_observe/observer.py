@@ -87,6 +87,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         self._round_calls = 0
         self._optional_from = -math.inf
         self._due_from = math.inf
+        self._begun_at = -math.inf
         self._sleeps_until = -math.inf
         self._lanes: Lanes | None = None
         self._context = contextvars.Context()
@@ -109,13 +110,19 @@ class AssociationObserver(FeedSource[Snapshot]):
         return self._publish(await read_workspace(client, workspace_id, self.clock.monotonic()))
 
     async def read_many(
-        self, workspace_ids: Collection[str], applications: Collection[str], *, via: Operations | None = None
+        self,
+        workspace_ids: Collection[str],
+        applications: Collection[str],
+        *,
+        states_of: Collection[str] | None = None,
+        via: Operations | None = None,
     ) -> Mapping[str, Snapshot]:
         """Read many WorkSpaces, their states included, in as few calls as the service allows.
 
         Args:
             workspace_ids: The WorkSpaces.
             applications: The applications that matter; what else is associated may be left out.
+            states_of: Those whose states are read; None for all.
             via: The view whose calls they are; None for the client itself.
 
         Returns:
@@ -129,7 +136,8 @@ class AssociationObserver(FeedSource[Snapshot]):
         ids = list(dict.fromkeys(workspace_ids))
         at = self.clock.monotonic()
         reading = asyncio.ensure_future(self._read_associations(client, ids, sorted(set(applications))))
-        states = asyncio.ensure_future(self._read_states_if_allowed(ids, client))
+        stated = ids if states_of is None else list(dict.fromkeys(states_of))
+        states = asyncio.ensure_future(self._read_states_if_allowed(stated, client))
         try:
             snapshots, found = await asyncio.gather(reading, states)
         finally:
@@ -246,6 +254,7 @@ class AssociationObserver(FeedSource[Snapshot]):
             watched = self._watched[workspace_id] = Watched(workspace_id, now)
         if since is not None:
             watched.begin(since, now)
+            self._begun_at = max(self._begun_at, since)
         watched.subscriptions.append(subscription)
         if not self._tasks:
             self._start()
@@ -381,13 +390,17 @@ class AssociationObserver(FeedSource[Snapshot]):
 
     def _parts(self, now: float) -> float:
         """Return how many moments the grid has for each of its usual ones."""
-        tick = DEPLOYMENT_SCHEDULE.tick / _FINE_PARTS
-        if self._experience.is_fine(self._watched.values(), now, tick):
+        experience, tick = self._experience, DEPLOYMENT_SCHEDULE.tick
+        if experience.is_fine(self._watched.values(), now, tick / _FINE_PARTS):
             return _FINE_PARTS
         # Only where those that end within a tick fit in one call, whose places cost nothing.
-        if self._experience.durations.are_alike(len(self._watched) * DEPLOYMENT_SCHEDULE.tick / IDS):
-            return _ALIKE_PARTS
-        return 1
+        if not experience.durations.are_alike(len(self._watched) * tick / IDS):
+            return 1
+        # Where one begins as soon as another has ended, whoever notices late keeps the next one waiting.
+        follow = now - self._begun_at <= tick and experience.is_worth_it(
+            len(self._watched), tick / _FINE_PARTS
+        )
+        return _FINE_PARTS if follow else _ALIKE_PARTS
 
     def _begin_round(self, now: float) -> None:
         """Queue what is due, by the cheapest kind of call."""
@@ -444,9 +457,10 @@ class AssociationObserver(FeedSource[Snapshot]):
         chance = sum(self._experience.chance(one, now) for one in put_off)
         if chance > _WORTH_A_CALL or not all(self._experience.can_wait(one, now) for one in put_off):
             return hints
+        parts = self._parts(now)
         for watched in put_off:
             for one in watched.subscriptions:
-                one.due = one.schedule.aligned(now + one.schedule.tick)
+                one.due = one.schedule.aligned(now + one.schedule.tick / parts, parts)
         left = {one.workspace_id for one in put_off}
         return [one for one in hints if one.workspace_id not in left]
 

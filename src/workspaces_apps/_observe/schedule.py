@@ -91,6 +91,10 @@ _WIDER: Final = 4.0
 _EARLY: Final = 1.5
 
 _NEAR: Final = 0.95
+_NEAR_SECONDS: Final = 15.0
+"""The age at which the end is near: this share of the shortest durations, or so many seconds before they have passed, if
+that is later."""
+
 _QUANTILE: Final = 0.02
 _KEPT: Final = 500
 
@@ -220,8 +224,14 @@ class Durations:
     @property
     def near(self) -> float | None:
         """The age from which a deployment may end any moment; None while nothing is known."""
-        least = self._least
-        return _NEAR * least[int(_QUANTILE * len(least))] if least else None
+        if not self._least:
+            return None
+        short = self._least[int(_QUANTILE * len(self._least))]
+        return max(_NEAR * short, short - _NEAR_SECONDS)
+
+    def ends(self, count: int, seconds: float) -> float:
+        """Return how many of so many deployments end within some seconds, where some begin as others end."""
+        return count * seconds / self._middle[len(self._middle) // 2] if self._middle else 0.0
 
     def all_within(self, seconds: float) -> bool:
         """Tell if every deployment that was seen has taken that long at most; False while none was."""
@@ -375,6 +385,10 @@ class Experience:
         # The last of a fleet decide when all is over, the very last alone.
         worth = min(_WORTH_A_FINE_POLL, _WORTH_WAITING_FOR * len(watched))
         return len(watched) <= IDS and sum(self.chance(one, now + tick) for one in watched) >= worth
+
+    def is_worth_it(self, count: int, tick: float) -> bool:
+        """Tell if a call at each tick shows several ends, where so many deployments go on all the time."""
+        return self.durations.ends(count, tick) >= _WORTH_A_FINE_POLL
 
     def can_wait(self, watched: Watched, now: float) -> bool:
         """Tell if a deployment may be left out of one round: nobody asked for polls at certain intervals."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -13,6 +13,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from workspaces_apps._associations.states import NextAction, Readiness, next_action, readiness
+from workspaces_apps._base.logs import field_logger
+from workspaces_apps._observe.reads import portions
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE
 from workspaces_apps._reconcile.decisions import Reason
 from workspaces_apps._reconcile.observed_state import left_as, left_over
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from workspaces_apps._base.clock import Clock
     from workspaces_apps._observe.reads import Snapshot
     from workspaces_apps._reconcile.reconciler import ReconcileResult
+    from workspaces_apps.api import WorkspaceState
     from workspaces_apps.rollout._controller.admission import CircuitBreaker
     from workspaces_apps.rollout._controller.control import ApprovalGate
     from workspaces_apps.rollout._controller.users import Notifier
@@ -61,10 +64,15 @@ if TYPE_CHECKING:
 FailureCounter: TypeAlias = "Callable[[str, str], Awaitable[str | None]]"
 """Counts a failure by target and WorkSpace; returns how the budget is spent, in words, or None."""
 
+_log = field_logger("workspaces_apps.rollout")
+
 _Turns: TypeAlias = deque[tuple[int, PlannedWorkspace]]
 """WorkSpaces of the same hours that have not begun, in order, each with its place in the order of all."""
 
 PROGRESS_SECONDS: Final = 60.0
+
+_AT_FIRST: Final = 100
+"""WorkSpaces whose states are read before the first of them begins, and then at a time while others do."""
 
 ACTING: Final = 32
 """WorkSpaces of a target that stage or deploy at the same time; the pacing decides how fast they go."""
@@ -77,14 +85,27 @@ class _Target:
     Attributes:
         context: What its reconcilers share.
         watch: Reads who is connected.
-        found: Its WorkSpaces as they were before any reconciler began, but for those that could not be read.
+        found: Its WorkSpaces as they were before their reconcilers began, but for those that could not be read.
+        unread: Those whose states are still being read.
+        came: Set when states have come.
         acting: The permits to stage or deploy.
     """
 
     context: TargetContext
     watch: ConnectionWatch
-    found: Mapping[str, Snapshot]
+    found: dict[str, Snapshot]
+    unread: set[str]
+    came: asyncio.Event = field(default_factory=asyncio.Event)
     acting: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, ACTING))
+
+    def take_states(self, ids: Iterable[str], states: Mapping[str, WorkspaceState | None], at: float) -> None:
+        """Take in the states of some WorkSpaces; those that are missing could not be read."""
+        for one in ids:
+            snapshot = self.found.get(one)
+            if snapshot is not None and one in states:
+                self.found[one] = replace(snapshot, workspace_state=states[one], state_at=at)
+            self.unread.discard(one)
+        self.came.set()
 
 
 @dataclass(slots=True, eq=False)
@@ -155,6 +176,7 @@ class RolloutController:
         self._dry_run = dry_run
         self._slots = asyncio.Semaphore(plan.policy.max_in_flight)
         self._targets: dict[str, _Target] = {}
+        self._reading: list[asyncio.Task[None]] = []
         self._waiting = {(one.target, one.workspace_id): one for one in plan.pending}
         self._running: dict[asyncio.Task[ReconcileResult], _Run] = {}
         self._moved = asyncio.Event()
@@ -186,14 +208,15 @@ class RolloutController:
             await self._cancel_reconcilers()
             raise
         finally:
-            progress.cancel()
+            for task in (progress, *self._reading):
+                task.cancel()
             for target in self._targets.values():
                 await target.watch.close()
             for counting in self._counting:
                 counting.cancel()
             # Before anything that may be cancelled: whoever waits for events must not wait for ever.
             self._log.events.put_nowait(None)
-            await asyncio.gather(progress, return_exceptions=True)
+            await asyncio.gather(progress, *self._reading, return_exceptions=True)
 
     async def _roll_out(self) -> None:
         await open_run(self._plan, self._log, dry_run=self._dry_run)
@@ -275,7 +298,11 @@ class RolloutController:
             self._breaker.trip(Reason.DRAINED, f"wave {wave.wave} was rejected by {decision.who}{because}")
 
     async def _survey(self, pending: Sequence[PlannedWorkspace]) -> None:
-        """Read everything once: the plan may be old, and an earlier run may have gone on since."""
+        """Read everything once: the plan may be old, and an earlier run may have gone on since.
+
+        States are read 25 a call, which takes minutes where there are thousands: those whose turn comes later are read while
+        the first ones begin.
+        """
         by_target: defaultdict[str, list[PlannedWorkspace]] = defaultdict(list)
         for workspace in pending:
             by_target[workspace.target].append(workspace)
@@ -289,7 +316,9 @@ class RolloutController:
             applications = {change.application_id for one in workspaces for change in one.pending}
             ids = [workspace.workspace_id for workspace in workspaces]
             try:
-                found = await context.observer.read_many(ids, applications, via=context.client)
+                found = await context.observer.read_many(
+                    ids, applications, states_of=ids[:_AT_FIRST], via=context.client
+                )
             except WorkSpacesError as error:
                 reason = Reason.UNKNOWN
                 if lost_credentials(error):
@@ -301,9 +330,31 @@ class RolloutController:
                 stopped = frozenset(one.workspace_id for one in workspaces if one.state == STOPPED)
                 read_states = partial(context.observer.read_states, via=context.client)
                 watch = ConnectionWatch(metrics.client, self._clock, read_states, stopped)
-                self._targets[target] = _Target(context, watch, found)
+                known = _Target(context, watch, dict(found), set(ids[_AT_FIRST:]))
+                self._targets[target] = known
+                if known.unread:
+                    self._reading.append(asyncio.create_task(self._read_states(known, ids[_AT_FIRST:])))
 
         await asyncio.gather(*(one(target, by_target[target]) for target in sorted(by_target)))
+
+    async def _read_states(self, target: _Target, ids: Sequence[str]) -> None:
+        """Read the states of the WorkSpaces of a target whose turn does not come at once, in that order."""
+        try:
+            for some in portions(ids, _AT_FIRST):
+                at = self._clock.monotonic()
+                states: Mapping[str, WorkspaceState | None] = {}
+                try:
+                    states = await target.context.observer.read_states(some, via=target.context.client)
+                except WorkSpacesError as error:
+                    # Their reconcilers find out for themselves what is wrong, and whether it still is.
+                    _log.debug(
+                        "the states of %d WorkSpaces cannot be read: %s", len(some), error,
+                        extra={"operation": error.operation, "request_id": error.request_id},
+                    )  # fmt: skip
+                target.take_states(some, states, at)
+        finally:
+            # Nobody waits for what does not come.
+            target.take_states(ids, {}, 0.0)
 
     async def _do_wave(self, wave: Sequence[PlannedWorkspace], *, whole: bool) -> None:
         """Carry a wave out.
@@ -360,8 +411,14 @@ class RolloutController:
                 for _, workspace in sorted(chain.from_iterable(queues)):
                     await self._skip(workspace, *stopped)
                 return
-            if self._first_open(queues) is None:
+            first = self._first_open(queues)
+            if first is None:
                 queues = await self._outside_hours(queues)
+                continue
+            known = self._targets[target]
+            if first[0][1].workspace_id in known.unread:
+                known.came.clear()
+                await self._breaker.rest(PROGRESS_SECONDS, target, known.came)
                 continue
             slots = await self._acquire_permits(workspaces[0])
             first = self._first_open(queues)
@@ -549,7 +606,8 @@ class RolloutController:
                 if self._clock.monotonic() - found.at > RECENT:
                     # Nobody knows if it is there still: another run will tell.
                     return self._log.event(Skipped, workspace.target, reason=reason, message=message, **about)
-                if found.state_at is None or readiness(found.workspace_state) is Readiness.READY:
+                is_back = found.state_at is None or readiness(found.workspace_state) is Readiness.READY
+                if is_back and (target is None or workspace.workspace_id not in target.unread):
                     times = (
                         {} if record is None else {"updated_at": record.updated, "created_at": record.created}
                     )
