@@ -333,7 +333,9 @@ class RolloutController:
                 known = _Target(context, watch, dict(found), set(ids[_AT_FIRST:]))
                 self._targets[target] = known
                 if known.unread:
-                    self._reading.append(asyncio.create_task(self._read_states(known, ids[_AT_FIRST:])))
+                    reading = asyncio.create_task(self._read_states(known, ids[_AT_FIRST:]))
+                    reading.add_done_callback(self._was_read)
+                    self._reading.append(reading)
 
         await asyncio.gather(*(one(target, by_target[target]) for target in sorted(by_target)))
 
@@ -355,6 +357,11 @@ class RolloutController:
         finally:
             # Nobody waits for what does not come.
             target.take_states(ids, {}, 0.0)
+
+    def _was_read(self, reading: asyncio.Task[None]) -> None:
+        error = None if reading.cancelled() else reading.exception()
+        if error is not None:
+            self.abort(error)
 
     async def _do_wave(self, wave: Sequence[PlannedWorkspace], *, whole: bool) -> None:
         """Carry a wave out.
