@@ -14,7 +14,7 @@ CHANGED = 225
 """Those of the fleet that can run the application."""
 
 
-async def follow(here: Site, begun: Callable[[Apply], None]) -> tuple[Finished, int, int]:
+async def follow(here: Site, begun: Callable[[Apply], object]) -> tuple[Finished, int, int]:
     """Apply to the whole fleet, doing something as soon as the first intent is told; count successes and skips."""
     plan = await here.rollout.plan(manifest(max_in_flight=FLEET))
     assert len(plan.pending) == CHANGED
@@ -45,7 +45,9 @@ async def test_nothing_waits_for_what_comes_later() -> None:
     for request in requests:
         parameters = request.parameters or {}
         if request.operation == "DescribeWorkspaces":
-            read.update(parameters.get("WorkspaceIds", ()))
+            ids = parameters["WorkspaceIds"]
+            assert isinstance(ids, list)
+            read.update(map(str, ids))
         elif request.operation == "AssociateWorkspaceApplication":
             assert parameters["WorkspaceId"] in read
     assert here.deployments() == dict.fromkeys(here.deployments(), 1)
