@@ -457,7 +457,8 @@ class AssociationObserver(FeedSource[Snapshot]):
         chance = sum(self._experience.chance(one, now) for one in put_off)
         if chance > _WORTH_A_CALL or not all(self._experience.can_wait(one, now) for one in put_off):
             return hints
-        parts = self._parts(now)
+        # Until the next time of all, unless that is too long for those whose places others wait for.
+        parts = _FINE_PARTS if self._parts(now) == _FINE_PARTS else 1
         for watched in put_off:
             for one in watched.subscriptions:
                 one.due = one.schedule.aligned(now + one.schedule.tick / parts, parts)
