@@ -3,6 +3,9 @@
 import gc
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import ModuleType
 
 import pytest
 
@@ -23,16 +26,32 @@ def test_it_is_paused_and_found_again_as_it_was(enabled: bool) -> None:
         gc.enable() if before else gc.disable()
 
 
-def test_imports_are_passed_over_only_where_it_is_rare() -> None:
-    """Elsewhere the collector is the user's, and nothing is taken from it."""
-    before = gc.get_freeze_count()
+@contextmanager
+def importing() -> Generator[None]:
+    """What is made with a module that was not imported yet."""
+    sys.modules.pop("this_is_imported", None)
     with paused():
-        kept = [[object()] for _ in range(1000)]
+        yield
+        sys.modules["this_is_imported"] = ModuleType("this_is_imported")
+
+
+def test_imports_are_passed_over_only_where_it_is_rare() -> None:
+    """Elsewhere the collector is the user's, who may have set it just so, and nothing is taken from it."""
+    before, thresholds = gc.get_freeze_count(), gc.get_threshold()
+    gc.set_threshold(*RARE)
+    try:
+        with importing():
+            kept = [[object()] for _ in range(1000)]
+    finally:
+        gc.set_threshold(*thresholds)
     assert gc.get_freeze_count() == before
     with rare():
         with paused():
             kept.extend([object()] for _ in range(1000))
-        assert gc.get_freeze_count() >= before + 2000
+        assert gc.get_freeze_count() == before
+        with importing():
+            kept.extend([object()] for _ in range(1000))
+        assert gc.get_freeze_count() >= before + 3000
 
     assert gc.get_freeze_count() == before
 

@@ -8,6 +8,7 @@ import errno
 import gc
 import os
 import stat
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -102,21 +103,28 @@ Cycles that were in use when they were looked at, and are garbage later, stay: a
 """
 
 
+class _Process:
+    """What is known of the process: whether its collector is this package's to use."""
+
+    is_own = False
+
+
 @contextmanager
 def paused() -> Generator[None]:
     """Collect nothing meanwhile: importing makes tens of thousands of objects that stay, and no garbage.
 
     Only around code that does not await, so that nobody else's garbage waits for long. Within `rare`, later
-    collections pass over what was made.
+    collections pass over what was made where modules were imported.
     """
     if not gc.isenabled():
         yield
         return
+    known = len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        if gc.get_threshold() == RARE:
+        if _Process.is_own and len(sys.modules) > known:
             keep()
         gc.enable()
 
@@ -129,9 +137,11 @@ def rare() -> Generator[None]:
     """
     before = gc.get_threshold()
     gc.set_threshold(*RARE)
+    _Process.is_own = True
     try:
         yield
     finally:
+        _Process.is_own = False
         gc.unfreeze()
         gc.set_threshold(*before)
 

@@ -137,7 +137,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         at = self.clock.monotonic()
         reading = asyncio.ensure_future(self._read_associations(client, ids, sorted(set(applications))))
         stated = ids if states_of is None else list(dict.fromkeys(states_of))
-        states = asyncio.ensure_future(self._read_states_if_allowed(stated, client))
+        states = asyncio.ensure_future(self.read_states_if_allowed(stated, client))
         try:
             snapshots, found = await asyncio.gather(reading, states)
         finally:
@@ -167,7 +167,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         """
         client = via if via is not None else self._client
         at = self.clock.monotonic()
-        states = await self._read_states_if_allowed([workspace_id], client)
+        states = await self.read_states_if_allowed([workspace_id], client)
         if states is None:
             return Snapshot(workspace_id=workspace_id, at=at, state_denied=True)
         return Snapshot(
@@ -193,10 +193,10 @@ class AssociationObserver(FeedSource[Snapshot]):
             readings.check()
         return readings.found
 
-    async def _read_states_if_allowed(
+    async def read_states_if_allowed(
         self, ids: Sequence[str], client: Operations
     ) -> Mapping[str, WorkspaceState | None] | None:
-        """Read states; None where that is not allowed, which then is not retried."""
+        """Read the states of WorkSpaces, as `read_states`; None where that is not allowed, which then is not tried again."""
         if self._experience.hint_denied:
             return None
         try:
@@ -461,7 +461,8 @@ class AssociationObserver(FeedSource[Snapshot]):
         parts = _FINE_PARTS if self._parts(now) == _FINE_PARTS else 1
         for watched in put_off:
             for one in watched.subscriptions:
-                one.due = one.schedule.aligned(now + one.schedule.tick / parts, parts)
+                step = parts if one.schedule.grid else 1
+                one.due = one.schedule.aligned(now + one.schedule.tick / step, step)
         left = {one.workspace_id for one in put_off}
         return [one for one in hints if one.workspace_id not in left]
 

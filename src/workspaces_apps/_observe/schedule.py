@@ -231,7 +231,8 @@ class Durations:
 
     def ends(self, count: int, seconds: float) -> float:
         """Return how many of so many deployments end within some seconds, where some begin as others end."""
-        return count * seconds / self._middle[len(self._middle) // 2] if self._middle else 0.0
+        usual = self._middle[len(self._middle) // 2] if self._middle else 0.0
+        return count * seconds / usual if usual else 0.0
 
     def all_within(self, seconds: float) -> bool:
         """Tell if every deployment that was seen has taken that long at most; False while none was."""

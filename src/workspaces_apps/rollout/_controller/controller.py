@@ -86,7 +86,7 @@ class _Target:
         context: What its reconcilers share.
         watch: Reads who is connected.
         found: Its WorkSpaces as they were before their reconcilers began, but for those that could not be read.
-        unread: Those whose states are still being read.
+        unread: Those whose states were not read yet.
         came: Set when states have come.
         acting: The permits to stage or deploy.
     """
@@ -105,6 +105,12 @@ class _Target:
             if snapshot is not None and one in states:
                 self.found[one] = replace(snapshot, workspace_state=states[one], state_at=at)
             self.unread.discard(one)
+        self.came.set()
+
+    def deny_states(self) -> None:
+        """Note that states may not be read."""
+        self.found = {one: replace(snapshot, state_denied=True) for one, snapshot in self.found.items()}
+        self.unread.clear()
         self.came.set()
 
 
@@ -176,7 +182,7 @@ class RolloutController:
         self._dry_run = dry_run
         self._slots = asyncio.Semaphore(plan.policy.max_in_flight)
         self._targets: dict[str, _Target] = {}
-        self._reading: list[asyncio.Task[None]] = []
+        self._reading: set[asyncio.Task[None]] = set()
         self._waiting = {(one.target, one.workspace_id): one for one in plan.pending}
         self._running: dict[asyncio.Task[ReconcileResult], _Run] = {}
         self._moved = asyncio.Event()
@@ -202,21 +208,22 @@ class RolloutController:
             await self._cancel_reconcilers()
             if self._broken is not None:
                 raise self._broken from None
+            await self._end_reading()
             await self._stop()
             await self._finish("stopped", "asked to stop")
         except BaseException:
             await self._cancel_reconcilers()
             raise
         finally:
-            for task in (progress, *self._reading):
-                task.cancel()
+            progress.cancel()
             for target in self._targets.values():
                 await target.watch.close()
             for counting in self._counting:
                 counting.cancel()
             # Before anything that may be cancelled: whoever waits for events must not wait for ever.
             self._log.events.put_nowait(None)
-            await asyncio.gather(progress, *self._reading, return_exceptions=True)
+            await asyncio.gather(progress, return_exceptions=True)
+            await self._end_reading()
 
     async def _roll_out(self) -> None:
         await open_run(self._plan, self._log, dry_run=self._dry_run)
@@ -268,6 +275,7 @@ class RolloutController:
         while self._counting:
             await asyncio.wait(self._counting)
         self._check_unbroken()
+        await self._end_reading()
         await self._finish(*self._ending())
 
     async def _await_approval(self, wave: EndedWave) -> None:
@@ -330,38 +338,72 @@ class RolloutController:
                 stopped = frozenset(one.workspace_id for one in workspaces if one.state == STOPPED)
                 read_states = partial(context.observer.read_states, via=context.client)
                 watch = ConnectionWatch(metrics.client, self._clock, read_states, stopped)
-                known = _Target(context, watch, dict(found), set(ids[_AT_FIRST:]))
+                later = [] if any(one.state_denied for one in found.values()) else ids[_AT_FIRST:]
+                known = _Target(context, watch, dict(found), set(later))
                 self._targets[target] = known
-                if known.unread:
-                    reading = asyncio.create_task(self._read_states(known, ids[_AT_FIRST:]))
-                    reading.add_done_callback(self._was_read)
-                    self._reading.append(reading)
+                if later:
+                    reading = asyncio.create_task(self._read_states(target, known, later))
+                    reading.add_done_callback(partial(self._was_read, known))
+                    self._reading.add(reading)
 
         await asyncio.gather(*(one(target, by_target[target]) for target in sorted(by_target)))
 
-    async def _read_states(self, target: _Target, ids: Sequence[str]) -> None:
+    async def _read_states(self, name: str, target: _Target, ids: Sequence[str]) -> None:
         """Read the states of the WorkSpaces of a target whose turn does not come at once, in that order."""
-        try:
-            for some in portions(ids, _AT_FIRST):
-                at = self._clock.monotonic()
-                states: Mapping[str, WorkspaceState | None] = {}
-                try:
-                    states = await target.context.observer.read_states(some, via=target.context.client)
-                except WorkSpacesError as error:
-                    # Their reconcilers find out for themselves what is wrong, and whether it still is.
-                    _log.debug(
-                        "the states of %d WorkSpaces cannot be read: %s", len(some), error,
-                        extra={"operation": error.operation, "request_id": error.request_id},
-                    )  # fmt: skip
-                target.take_states(some, states, at)
-        finally:
-            # Nobody waits for what does not come.
-            target.take_states(ids, {}, 0.0)
+        observer, client = target.context.observer, target.context.client
+        for some in portions(ids, _AT_FIRST):
+            stopped = self._breaker.reason_for(name)
+            if stopped is not None:
+                # Of those that do not begin any more, only the states of those are wanted that may be as desired.
+                lost = stopped[0] is Reason.CREDENTIALS
+                some = [one for one in some if not lost and self._may_be_done(name, target, one)]
+            if not some:
+                continue
+            at = self._clock.monotonic()
+            states: Mapping[str, WorkspaceState | None] | None = {}
+            try:
+                states = await observer.read_states_if_allowed(some, client)
+            except WorkSpacesError as error:
+                # Their reconcilers find out for themselves what is wrong, and whether it still is.
+                _log.debug(
+                    "the states of %d WorkSpaces cannot be read: %s", len(some), error,
+                    extra={"operation": error.operation, "request_id": error.request_id},
+                )  # fmt: skip
+            if states is None:
+                target.deny_states()
+                return
+            target.take_states(some, states, at)
 
-    def _was_read(self, reading: asyncio.Task[None]) -> None:
+    def _may_be_done(self, name: str, target: _Target, workspace_id: str) -> bool:
+        """Tell if nothing is to do on a WorkSpace that waits, as far as its associations say."""
+        workspace, found = self._waiting.get((name, workspace_id)), target.found.get(workspace_id)
+        if workspace is None or found is None:
+            return False
+        for change in workspace.pending:
+            record = found.associations.get(change.application_id)
+            if (
+                next_action(record.state if record is not None else None, change.direction)
+                is NextAction.NOTHING
+            ):
+                return True
+        return False
+
+    def _was_read(self, target: _Target, reading: asyncio.Task[None]) -> None:
+        """Note that no more states come, unless this run has ended their reading itself."""
+        if reading not in self._reading:
+            return
+        self._reading.discard(reading)
+        target.take_states(list(target.unread), {}, 0.0)
         error = None if reading.cancelled() else reading.exception()
         if error is not None:
             self.abort(error)
+
+    async def _end_reading(self) -> None:
+        """Read no more states; those that are missing stay unread."""
+        reading, self._reading = self._reading, set()
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
 
     async def _do_wave(self, wave: Sequence[PlannedWorkspace], *, whole: bool) -> None:
         """Carry a wave out.
@@ -589,9 +631,21 @@ class RolloutController:
         for run in self._ended_early:
             await run.reconciler.results.give_up(Reason.STOPPED, "the roll-out was stopped")
         for workspace in tuple(self._waiting.values()):
-            await self._skip(workspace, Reason.STOPPED, "the roll-out was stopped before its turn")
+            await self._give_up(workspace, Reason.STOPPED, "the roll-out was stopped before its turn")
 
     async def _skip(self, workspace: PlannedWorkspace, reason: str, message: str) -> None:
+        """Give a WorkSpace that does not begin its last words, once it is known what it is like."""
+        target = self._targets.get(workspace.target)
+        while (
+            target is not None
+            and workspace.workspace_id in target.unread
+            and self._may_be_done(workspace.target, target, workspace.workspace_id)
+        ):
+            target.came.clear()
+            await target.came.wait()
+        await self._give_up(workspace, reason, message)
+
+    async def _give_up(self, workspace: PlannedWorkspace, reason: str, message: str) -> None:
         self._no_longer_waits(workspace)
         events = [self._last_word(workspace, change, reason, message) for change in workspace.pending]
         await self._log.record(*events)
@@ -606,15 +660,15 @@ class RolloutController:
         direction = change.direction
         target = self._targets.get(workspace.target)
         found = target.found.get(workspace.workspace_id) if target is not None else None
-        if found is not None:
+        if target is not None and found is not None:
             record = found.associations.get(change.application_id)
             state = record.state if record is not None else None
             if next_action(state, direction) is NextAction.NOTHING:
-                if self._clock.monotonic() - found.at > RECENT:
+                unread = workspace.workspace_id in target.unread
+                if unread or self._clock.monotonic() - found.at > RECENT:
                     # Nobody knows if it is there still: another run will tell.
                     return self._log.event(Skipped, workspace.target, reason=reason, message=message, **about)
-                is_back = found.state_at is None or readiness(found.workspace_state) is Readiness.READY
-                if is_back and (target is None or workspace.workspace_id not in target.unread):
+                if found.state_at is None or readiness(found.workspace_state) is Readiness.READY:
                     times = (
                         {} if record is None else {"updated_at": record.updated, "created_at": record.created}
                     )
