@@ -28,7 +28,7 @@ def test_it_is_paused_and_found_again_as_it_was(enabled: bool) -> None:
 
 @contextmanager
 def importing() -> Generator[None]:
-    """What is made with a module that was not imported yet."""
+    """A pause in which a module is imported that was not."""
     sys.modules.pop("this_is_imported", None)
     with paused():
         yield

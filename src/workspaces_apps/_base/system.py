@@ -104,7 +104,7 @@ Cycles that were in use when they were looked at, and are garbage later, stay: a
 
 
 class _Process:
-    """What is known of the process: whether its collector is this package's to use."""
+    """Facts about the process: whether its collector is this package's to use."""
 
     is_own = False
 

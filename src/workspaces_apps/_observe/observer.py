@@ -196,7 +196,7 @@ class AssociationObserver(FeedSource[Snapshot]):
     async def read_states_if_allowed(
         self, ids: Sequence[str], client: Operations
     ) -> Mapping[str, WorkspaceState | None] | None:
-        """Read the states of WorkSpaces, as `read_states`; None where that is not allowed, which then is not tried again."""
+        """Read the states of WorkSpaces, as `read_states`; None where that is not allowed, which then is not asked for again."""
         if self._experience.hint_denied:
             return None
         try:
