@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -10,12 +11,15 @@ from hypothesis import strategies as st
 
 from tests.waiters.world import deploy, world
 from workspaces_apps import ClientStateError
+from workspaces_apps._observe import lanes
 from workspaces_apps._observe.lanes import Watched
-from workspaces_apps._observe.reads import Snapshot
+from workspaces_apps._observe.reads import Snapshot, read_states_apart
 from workspaces_apps._observe.schedule import DEPLOYMENT_SCHEDULE, Durations, Experience, Schedule
 from workspaces_apps._observe.subscription import Subscription
 from workspaces_apps._telemetry.port import AttemptRecord, PollRecord, RetryRecord, ThrottleRecord
+from workspaces_apps.api import WorkspaceState
 from workspaces_apps.api.errors import AccessDeniedException
+from workspaces_apps.api.operations import Operations
 from workspaces_apps.errors import ServiceError
 from workspaces_apps.simulator import SimulatorSettings, Span
 
@@ -292,6 +296,40 @@ async def test_one_whose_state_contradicts_keeps_its_time_when_others_leave() ->
 
         assert after[0] == before[0]
         assert all(now[0] <= then[0] and now[1:] == then[1:] for now, then in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("answers, reads", [(1, 0), (2, 0), (3, 1)])
+async def test_two_answers_may_leave_a_workspace_out(
+    answers: int, reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under deployment that is no hint; after the third its associations are read. At the end one listing shows all."""
+    left = answers
+    settings = SimulatorSettings(pending_delay=Span(0, 0), install_duration=Span(900, 900))
+    async with world(5, settings=settings) as (here, ids):
+        await deploy(here, *ids)
+        here.sim.requests.clear()
+
+        async def incomplete(client: Operations, asked: Sequence[str]) -> dict[str, WorkspaceState | None]:
+            nonlocal left
+            found = await read_states_apart(client, asked)
+            if left and ids[0] in asked:
+                left -= 1
+                return {**found, ids[0]: None}
+            return found
+
+        monkeypatch.setattr(lanes, "read_states_apart", incomplete)
+        since = here.sim.clock.monotonic()
+        subscriptions = [
+            here.observer.subscribe(one, {here.application}, DEPLOYMENT_SCHEDULE, since=since) for one in ids
+        ]
+        await asyncio.gather(*(until_ended(one, here.application) for one in subscriptions))
+        found = [
+            request
+            for request in here.sim.requests
+            if request.operation == READS and (request.parameters or {}).get("WorkspaceId") == ids[0]
+        ]
+
+        assert (left, len(found)) == (0, reads)
 
 
 async def test_the_rest_of_a_fleet_is_polled_often_as_soon_as_it_fits_in_one_call() -> None:

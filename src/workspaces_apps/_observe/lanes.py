@@ -55,6 +55,7 @@ class Watched:
         awry_since: When the first of them was.
         changed: Whether this round has shown something new.
         hint_failures: Hints in a row that failed.
+        left_out: Answers in a row that left it out although a deployment goes on.
         jobs: Calls queued or under way that will show it.
         round_at: When the round began that these belong to.
         swept: Whether a sweep over the catalogue has shown what it can.
@@ -69,6 +70,7 @@ class Watched:
         "hint_failures",
         "jobs",
         "known",
+        "left_out",
         "moving",
         "moving_at",
         "read_at",
@@ -95,6 +97,7 @@ class Watched:
         self.awry_since: float = now
         self.changed: bool = False
         self.hint_failures: int = 0
+        self.left_out: int = 0
         self.jobs: int = 0
         self.round_at: float = now
         self.swept: bool = False
@@ -176,7 +179,7 @@ class Watched:
         """Take in a read of its state."""
         self.changed |= self.state_at is None or state != self.state
         self.state, self.state_at = state, at
-        self.hint_failures = 0
+        self.hint_failures = self.left_out = 0
         if state == DEPLOYING:
             self.awry = 0
             if self.moving:
@@ -272,6 +275,9 @@ listed. [assumed]"""
 
 _GATHER: Final = 5.0
 """Seconds for which WorkSpaces whose state alone is wanted are collected for one call, while more of them may come."""
+
+_LEFT_OUT: Final = 2
+"""Answers in a row that may leave out a WorkSpace under deployment before its associations are read."""
 
 _SWEEP_FROM: Final = 50
 """With more first reads than that of everything at once, listing the whole catalogue may be cheaper."""
@@ -403,9 +409,10 @@ class Lanes:
 
     def _state_read(self, watched: Watched, state: WorkspaceState | None, at: float) -> None:
         watched.jobs -= 1
-        if state is None and watched.moving and not watched.hint_failures and not watched.state_alone:
-            # One answer may leave an id out: that is no hint, and the next one costs less than a read.
-            watched.hint_failures += 1
+        may_be_left_out = watched.left_out < _LEFT_OUT and not watched.hint_failures
+        if state is None and watched.moving and may_be_left_out and not watched.state_alone:
+            # An answer may leave an id out: that is no hint, and the next one costs less than a read.
+            watched.left_out += 1
             self._observer.done(watched)
             return
         watched.see_state(state, at)
