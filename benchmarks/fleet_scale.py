@@ -65,7 +65,8 @@ class TurnSelector(selectors.DefaultSelector):
     """A selector that moves the clock when the loop has nothing left to do, and times the loop's turns.
 
     A clock that jumps by itself looks at every turn of the loop if it may: some seventy turns for each WorkSpace, which
-    no real time has, and whose time would pass for the client's.
+    no real time has, and whose time would pass for the client's. The simulator's own loop in virtual time is not used: the
+    earlier commit has none.
 
     Attributes:
         clock: Moved to its next sleeper when nothing is ready and no executor works.

@@ -98,8 +98,8 @@ def _part_of(target: Path, path: str | Path) -> Generator[Path]:
 RARE: Final = (50_000, 1_000, 1_000)
 """Thresholds for a process that holds a fleet: its objects live as long as the run, and few are in cycles.
 
-What survives a collection is as good as never gone through again, which with 300 targets takes three seconds at once.
-Cycles that were in use when they were looked at, and are garbage later, stay: a few for each 50,000 objects.
+What survives a collection is practically never scanned again, which with 300 targets takes three seconds at a stretch.
+Cycles that become garbage after they have survived one stay: a few for each 50,000 objects.
 """
 
 
@@ -152,8 +152,8 @@ def keep() -> None:
 
 
 def end_quickly() -> None:
-    """Have the process, when it ends, leave its memory to the system instead of looking for garbage first.
+    """Have the process leave its memory to the system when it ends, without a last collection.
 
-    That search takes a sixth of a short command's time.
+    That one takes a sixth of a short command's time.
     """
     atexit.register(gc.freeze)

@@ -457,7 +457,7 @@ class AssociationObserver(FeedSource[Snapshot]):
         chance = sum(self._experience.chance(one, now) for one in put_off)
         if chance > _WORTH_A_CALL or not all(self._experience.can_wait(one, now) for one in put_off):
             return hints
-        # Until the next time of all, unless that is too long for those whose places others wait for.
+        # To the next step of the usual grid, or of the finer one while others wait for their places.
         parts = _FINE_PARTS if self._parts(now) == _FINE_PARTS else 1
         for watched in put_off:
             for one in watched.subscriptions:

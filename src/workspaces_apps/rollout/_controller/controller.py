@@ -379,14 +379,11 @@ class RolloutController:
         workspace, found = self._waiting.get((name, workspace_id)), target.found.get(workspace_id)
         if workspace is None or found is None:
             return False
-        for change in workspace.pending:
-            record = found.associations.get(change.application_id)
-            if (
-                next_action(record.state if record is not None else None, change.direction)
-                is NextAction.NOTHING
-            ):
-                return True
-        return False
+        states = {one: record.state for one, record in found.associations.items()}
+        return any(
+            next_action(states.get(change.application_id), change.direction) is NextAction.NOTHING
+            for change in workspace.pending
+        )
 
     def _was_read(self, target: _Target, reading: asyncio.Task[None]) -> None:
         """Note that no more states come, unless this run has ended their reading itself."""
